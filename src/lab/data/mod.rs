@@ -1,0 +1,1 @@
+//! What users of the shop see: HTTP per instance, authoritative DNS, order replication, client load, metrics.

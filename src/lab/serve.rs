@@ -1,0 +1,1 @@
+//! The lab on sockets: one loopback prefix, its endpoints, its driver.

@@ -1,0 +1,1 @@
+//! The vendors' APIs over the world.

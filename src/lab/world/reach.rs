@@ -1,0 +1,1 @@
+//! Who can reach whom: instance state, routes, ACLs and security groups decide.

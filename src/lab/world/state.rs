@@ -1,0 +1,367 @@
+//! The things that exist. Fields named `*_view` or `effective_*` are what the data plane sees; the others are what the APIs say.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
+
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+use super::file::Timing;
+use super::transition::Queue;
+use super::truth::Truth;
+use crate::model::time::Timestamp;
+
+/// Which of the two clouds a thing belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    Aws,
+    Aliyun,
+}
+
+/// Everything behind the lock.
+#[derive(Debug)]
+pub struct State {
+    /// The moment of the call that holds the lock.
+    pub now: Timestamp,
+    /// The only source of randomness.
+    pub rng: StdRng,
+    pub timing: Timing,
+    /// The delays' divisor (`--time-scale`).
+    pub scale: f64,
+    pub accounts: Accounts,
+    pub queue: Queue,
+    pub truth: Truth,
+
+    /// VPCs, subnets and vSwitches, route tables, network ACLs, security groups, interfaces of both clouds, by id.
+    pub vpcs: BTreeMap<String, Vpc>,
+    pub subnets: BTreeMap<String, Subnet>,
+    pub route_tables: BTreeMap<String, RouteTable>,
+    pub acls: BTreeMap<String, NetworkAcl>,
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    pub interfaces: BTreeMap<String, Interface>,
+    pub instances: BTreeMap<String, Instance>,
+    pub images: BTreeMap<String, Image>,
+
+    /// Route 53 hosted zones and Alidns domains, in the order of the world file (the first Route 53 zone holds the weighted records).
+    pub zones: Vec<Zone>,
+    /// Route 53 changes by id, without the `/change/` prefix.
+    pub changes: BTreeMap<String, Change>,
+    /// What the authoritative name servers answer now; follows `zones` after the propagation delay.
+    pub dns_view: BTreeMap<RecordKey, Vec<ServedRecord>>,
+
+    pub buckets: BTreeMap<String, Bucket>,
+    /// DTS synchronisation jobs by job id.
+    pub jobs: BTreeMap<String, SyncJob>,
+    /// Client-facing services, by name, as the world file lists them; `up` is the ground truth.
+    pub services: BTreeMap<String, Service>,
+
+    /// Token buckets by `cloud/service/action` (see `services::throttle`).
+    pub throttles: BTreeMap<String, TokenBucket>,
+    /// ClientToken replays: token -> the answer given before.
+    pub tokens: BTreeMap<String, String>,
+    pub counters: Counters,
+    /// Counts up; makes ids unique within a run of the lab.
+    pub serial: u64,
+}
+
+/// The accounts and the one key pair that every vendor endpoint accepts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Accounts {
+    pub aws: String,
+    pub aliyun: String,
+    pub aws_region: String,
+    pub aliyun_region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Vpc {
+    pub id: String,
+    pub cloud: Cloud,
+    pub cidr: String,
+}
+
+/// A subnet (AWS) or vSwitch (Alibaba).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Subnet {
+    pub id: String,
+    pub cloud: Cloud,
+    pub vpc: String,
+    pub cidr: String,
+    pub zone: String,
+    /// The ACL that is associated: on AWS always one (the VPC's default when none of its own); on Alibaba there may be none.
+    pub acl: Option<String>,
+    /// AWS only: the id of the association, new at every swap.
+    pub acl_association: Option<String>,
+    /// What the data plane applies; follows `acl` after the propagation delay.
+    pub effective_acl: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RouteTable {
+    pub id: String,
+    pub cloud: Cloud,
+    pub vpc: String,
+    pub main: bool,
+    pub routes: Vec<Route>,
+    /// What the data plane applies; follows `routes` after the propagation delay.
+    pub effective_routes: Vec<Route>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Alibaba's RouteEntryId, new at every creation; empty on AWS.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entry: String,
+    pub destination: String,
+    pub target: RouteTarget,
+    /// AWS Origin (`CreateRouteTable`, `CreateRoute`) or Alibaba Type (`System`, `Custom`).
+    pub origin: String,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "kebab-case")]
+pub enum RouteTarget {
+    Local,
+    Gateway(String),
+    Interface(String),
+    Instance(String),
+    Peering(String),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NetworkAcl {
+    pub id: String,
+    pub cloud: Cloud,
+    pub vpc: String,
+    pub default: bool,
+    pub ingress: Vec<AclEntry>,
+    pub egress: Vec<AclEntry>,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclEntry {
+    /// AWS rule number; position on Alibaba.
+    pub number: u32,
+    pub allow: bool,
+    /// AWS protocol number (`-1` = all) or Alibaba name (`all`, `tcp`).
+    pub protocol: String,
+    pub cidr: String,
+    #[serde(default)]
+    pub port: String,
+    #[serde(default)]
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    pub id: String,
+    pub cloud: Cloud,
+    pub vpc: String,
+    pub name: String,
+    pub ingress: Vec<SecurityRule>,
+    pub egress: Vec<SecurityRule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityRule {
+    pub id: String,
+    pub protocol: String,
+    pub from_port: i32,
+    pub to_port: i32,
+    pub cidr: String,
+}
+
+/// A network interface; `instance` is empty for an unattached one (a route to it is a blackhole).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Interface {
+    pub id: String,
+    pub cloud: Cloud,
+    pub subnet: String,
+    pub instance: Option<String>,
+}
+
+/// Life of an instance, in EC2's words; Alibaba's wire says `Stopped`, `Starting`, `Running`, `Stopping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+    Terminated,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Instance {
+    pub id: String,
+    pub cloud: Cloud,
+    pub name: String,
+    pub subnet: String,
+    pub image: String,
+    pub instance_type: String,
+    pub private_ip: Ipv4Addr,
+    /// The loopback address on which its HTTP server listens: the fixed public address that DNS names.
+    pub address: Ipv4Addr,
+    pub tags: BTreeMap<String, String>,
+    pub security_groups: Vec<String>,
+    pub state: InstanceState,
+    /// When the status checks turn to `ok` (AWS) or the guest answers; `None` unless running or pending.
+    pub healthy_at: Option<Timestamp>,
+    pub launched_at: Timestamp,
+    /// The service it serves (`storefront`, `checkout`) and the instance or address it needs, if any (checkout's database).
+    pub service: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Image {
+    pub id: String,
+    pub cloud: Cloud,
+    pub name: String,
+    /// Account ids with launch permission (share permission on Alibaba).
+    pub shared_with: BTreeSet<String>,
+}
+
+/// A Route 53 hosted zone or an Alidns domain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Zone {
+    /// Route 53: `Z…` without prefix. Alidns: DomainId.
+    pub id: String,
+    pub cloud: Cloud,
+    /// `example.com.` on Route 53, `example.cn` on Alidns: as the vendor writes it.
+    pub name: String,
+    pub records: Vec<Record>,
+    /// Alidns: sub-domains (`shop.example.cn` + type) for which DNSSLB (weights) is switched on.
+    #[serde(default)]
+    pub weighted: BTreeSet<String>,
+}
+
+/// A record set (Route 53) or one record (Alidns).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Alidns RecordId; empty on Route 53.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Full name as the vendor writes it (`shop.example.com.`; on Alidns the RR, `shop`).
+    pub name: String,
+    pub kind: String,
+    /// Seconds.
+    pub ttl: u32,
+    pub values: Vec<String>,
+    /// Route 53 SetIdentifier; Alidns remark.
+    #[serde(default)]
+    pub set_identifier: Option<String>,
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// Alidns Status; Route 53 records are always enabled.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub health_check: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is asked of the name servers: lower-case name without final dot, and type.
+pub type RecordKey = (String, String);
+
+/// One weighted answer of the authoritative servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedRecord {
+    pub ttl: u32,
+    pub values: Vec<String>,
+    /// Relative weight; records with weight 0 are answered only when all are 0.
+    pub weight: u32,
+}
+
+/// A Route 53 change batch on its way.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub submitted_at: Timestamp,
+    pub in_sync: bool,
+    pub comment: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub name: String,
+    pub cloud: Cloud,
+    pub created_at: Timestamp,
+    pub objects: BTreeMap<String, Object>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub body: bytes::Bytes,
+    pub modified_at: Timestamp,
+    /// Lower-case hex MD5, unquoted.
+    pub etag: String,
+    pub content_type: String,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A DTS synchronisation job for the order log; object copying follows its state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyncJob {
+    pub id: String,
+    pub instance: String,
+    pub name: String,
+    /// `Synchronizing`, `Suspending`, `Suspended`, `Starting`.
+    pub status: String,
+    pub source_bucket: String,
+    pub target_bucket: String,
+    pub prefix: String,
+    /// Up to which source commit time everything was handed over.
+    pub checkpoint: Timestamp,
+}
+
+/// A client-facing service and where it is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Service {
+    pub name: String,
+    /// The host name clients use, without final dot.
+    pub host: String,
+    pub port: u16,
+    pub path: String,
+    /// The ground truth as last recorded: would an ideal client, resolving at the authority at every request, be served?
+    pub up: bool,
+}
+
+/// Tokens, refilled per second up to a size: the vendors' way to limit request rates.
+#[derive(Debug, Clone)]
+pub struct TokenBucket {
+    pub tokens: f64,
+    pub size: f64,
+    pub per_second: f64,
+    pub filled_at: Timestamp,
+}
+
+/// What /metrics shows.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// (service, instance, outcome) -> requests of the simulated clients. Outcome: `ok`, `error`, `timeout`.
+    pub requests: BTreeMap<(String, String, String), u64>,
+    /// (cloud, service, action, code) -> API calls.
+    pub api_calls: BTreeMap<(String, String, String, String), u64>,
+    pub orders_written: u64,
+    /// Samples for the query API, newest last: (time, metric text by series).
+    pub history: VecDeque<(Timestamp, BTreeMap<String, f64>)>,
+}
+
+impl State {
+    /// A vendor-looking id: `prefix` and 17 hex digits from the seeded generator.
+    pub fn fresh_id(&mut self, prefix: &str) -> String {
+        use rand::RngExt as _;
+        self.serial += 1;
+        format!("{prefix}{:017x}", self.rng.random::<u64>() >> 4)
+    }
+}

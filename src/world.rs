@@ -1,0 +1,1 @@
+//! What actions and probes reach into: the two clouds, an HTTP client, DNS, and the environment's settings.
