@@ -1,3 +1,8 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
+pub mod call;
+pub mod event;
+pub mod failure;
+pub mod plan;
+pub mod text;
 pub mod time;
