@@ -40,6 +40,7 @@ pub(super) struct Operation {
     /// Where it goes, or `global`.
     pub(super) region: String,
     timeout: Duration,
+    source: Arc<str>,
 }
 
 impl Aws {
@@ -61,12 +62,16 @@ impl Aws {
 
     /// A call to a service that survives any region.
     pub(super) fn global(&self, name: &'static str, mutating: bool) -> Operation {
-        Operation { name, mutating, region: GLOBAL.to_owned(), timeout: self.shared.timeout }
+        self.operation(name, mutating, GLOBAL)
     }
 
     fn regional(&self, name: &'static str, mutating: bool) -> Result<Operation, CloudError> {
         self.shared.gate.check(Cloud::Aws, &self.region, name)?;
-        Ok(Operation { name, mutating, region: self.region.clone(), timeout: self.shared.timeout })
+        Ok(self.operation(name, mutating, &self.region))
+    }
+
+    fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
+        Operation { name, mutating, region: region.to_owned(), timeout: self.shared.timeout, source: Arc::clone(&self.shared.source) }
     }
 }
 
@@ -84,6 +89,11 @@ impl Operation {
             .operation_attempt_timeout(if self.mutating { self.timeout } else { self.timeout / 2 })
             .operation_timeout(self.timeout)
             .build()
+    }
+
+    /// Where its credentials come from, in words.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -228,7 +238,7 @@ where
             Some(Err(failure)) => outcome::<E>(failure),
             None => "unexpected".to_owned(),
         };
-        let request_id = context.response().and_then(|response| error::request_id(response));
+        let request_id = context.response().and_then(error::request_id);
         self.attempts.end(outcome, request_id);
         Ok(())
     }

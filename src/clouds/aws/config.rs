@@ -84,11 +84,20 @@ pub(super) async fn connect(settings: Settings) -> Aws {
                 .build(),
         ),
         sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&config).retry_partition(partition).build()),
+        source: source(&settings).into(),
         account: settings.account,
         gate: settings.gate,
         timeout: settings.timeout,
     };
     Aws { shared: Arc::new(shared), region: settings.region }
+}
+
+fn source(settings: &Settings) -> String {
+    match (&settings.credentials, &settings.profile) {
+        (Some(_), _) => "the keys of the environment file".to_owned(),
+        (None, Some(profile)) => format!("profile `{profile}`"),
+        (None, None) => "the standard chain (environment, default profile, web identity, container, instance)".to_owned(),
+    }
 }
 
 async fn sdk_config(settings: &Settings) -> SdkConfig {

@@ -176,13 +176,10 @@ where
 }
 
 fn no_credentials(operation: &Operation, cause: &CredentialsError) -> CloudError {
-    let (kind, hint) = match cause {
-        CredentialsError::ProviderTimedOut(_) => (Kind::Timeout, "the credential source did not answer in time"),
-        CredentialsError::CredentialsNotLoaded(_) => (Kind::Denied, "no credentials found"),
-        _ => (Kind::Denied, "the credential source failed"),
-    };
+    let kind = if matches!(cause, CredentialsError::ProviderTimedOut(_)) { Kind::Timeout } else { Kind::Denied };
     // The cause names files and profiles, never their contents.
-    CloudError::new(Cloud::Aws, operation.name, kind, format!("{hint}: {}", one_line(&innermost(cause))))
+    let message = format!("no credentials from {}: {}", operation.source(), one_line(&innermost(cause)));
+    CloudError::new(Cloud::Aws, operation.name, kind, message)
 }
 
 /// Whether the failure came before a connection stood, so that the service cannot have seen the request.

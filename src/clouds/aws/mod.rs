@@ -38,6 +38,8 @@ struct Shared {
     account: Option<String>,
     gate: Gate,
     timeout: Duration,
+    /// Where credentials come from, in words, for whoever finds none there.
+    source: Arc<str>,
 }
 
 impl Aws {
