@@ -191,8 +191,11 @@ impl Aws {
         let request = with_destination!(self.shared.ec2.replace_route().route_table_id(table), destination);
         let request = with_target!(request, target, |request: aws_sdk_ec2::operation::replace_route::builders::ReplaceRouteFluentBuilder| request
             .local_target(true));
-        send!(operation, aws_sdk_ec2, request)?;
-        Ok(())
+        match send!(operation, aws_sdk_ec2, request) {
+            // The one call that reports an absent route as a bad parameter: "There is no route defined for … in the route table".
+            Err(error) if error.message.contains("no route defined") => Err(CloudError { kind: Kind::NotFound, ..error }),
+            answer => answer.map(|_| ()),
+        }
     }
 
     /// Takes a route away. Only routes of origin `CreateRoute` can be.
