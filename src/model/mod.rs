@@ -1,6 +1,7 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
 pub mod call;
+pub mod chain;
 pub mod event;
 pub mod failure;
 pub mod plan;
