@@ -5,5 +5,6 @@
 pub mod action;
 pub mod board;
 pub mod clock;
+pub mod machine;
 pub mod probe;
 pub mod record;

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod chain;
 pub mod event;
+pub mod expression;
 pub mod failure;
 pub mod plan;
 pub mod text;
