@@ -4,5 +4,6 @@ pub mod call;
 pub mod event;
 pub mod failure;
 pub mod plan;
+pub mod state;
 pub mod text;
 pub mod time;
