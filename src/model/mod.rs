@@ -6,5 +6,6 @@ pub mod event;
 pub mod expression;
 pub mod failure;
 pub mod plan;
+pub mod state;
 pub mod text;
 pub mod time;
