@@ -219,6 +219,7 @@ pub struct Machine {
     mutates: fn(&str) -> bool,
     now: Moment,
     phase: Phase,
+    stage: Option<Stage>,
     steps: BTreeMap<String, Step>,
     /// Keys in the order of the runbook files, for starting steps in a stable order.
     order: Vec<String>,
@@ -251,6 +252,7 @@ impl Machine {
             mutates,
             now: Moment::ZERO,
             phase: Phase::Idle,
+            stage: None,
             steps: BTreeMap::new(),
             order: Vec::new(),
             intents: Vec::new(),
@@ -312,8 +314,12 @@ impl Machine {
         self.record_run(RunEvent::Note { text: text.into() });
     }
 
+    /// Stages follow each other in one direction; being in one already is nothing to record.
     fn enter(&mut self, stage: Stage) {
-        self.record_run(RunEvent::Stage { stage });
+        if self.stage.is_none_or(|current| current < stage) {
+            self.stage = Some(stage);
+            self.record_run(RunEvent::Stage { stage });
+        }
     }
 
     fn wake_at(&mut self, at: Moment) {

@@ -121,9 +121,7 @@ impl Machine {
     }
 
     pub(super) fn start_undo(&mut self) {
-        if self.phase == Phase::Failback {
-            self.enter(Stage::Cleanup);
-        }
+        self.enter(Stage::Cleanup);
         // A failback that went well is where the run was going: its own changes stay, and what the failover left is undone beneath them.
         if self.phase == Phase::Failback && !self.failed {
             self.intents.retain(|key| !key.starts_with("failback/"));
