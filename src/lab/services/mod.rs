@@ -1,1 +1,5 @@
 //! The vendors' APIs over the world.
+
+pub mod aliyun;
+pub mod aws;
+pub mod oss;
