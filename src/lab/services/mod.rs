@@ -1,3 +1,4 @@
 //! The vendors' APIs over the world.
 
+pub mod aws;
 pub mod throttle;
