@@ -1,3 +1,5 @@
 //! The vendors' APIs over the world.
 
+pub mod aliyun;
+pub mod oss;
 pub mod throttle;
