@@ -11,5 +11,7 @@ mod driver;
 mod listen;
 pub mod serve;
 pub mod services;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 pub mod world;
