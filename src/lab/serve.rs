@@ -47,6 +47,8 @@ impl Default for Options {
 pub enum LabError {
     #[error("the lab's world file is broken")]
     WorldFile(#[from] WorldFileError),
+    #[error("the time scale {0} is outside 0.01 to 1000")]
+    Scale(f64),
     #[error("the loopback prefix 127.{0}.0.0/16 is outside 10 to 250")]
     Prefix(u8),
     #[error("the loopback prefix 127.{prefix}.0.0/16 is in use")]
@@ -88,6 +90,9 @@ pub struct Lab {
 impl Lab {
     /// Starts a lab; must be called inside a tokio runtime. When it returns, everything answers.
     pub fn start(options: Options) -> Result<Self, LabError> {
+        if !(0.01..=1000.0).contains(&options.scale) {
+            return Err(LabError::Scale(options.scale));
+        }
         let (prefix, claim) = claim(options.prefix)?;
         let clock = LabClock::start(options.scale);
         let state = file::build(options.seed, options.scale, prefix, clock.now())?;

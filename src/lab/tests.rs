@@ -205,6 +205,13 @@ async fn customers_orders_and_copies_show_in_the_metrics() {
 }
 
 #[test]
+fn a_time_that_stands_still_or_flies_is_refused() {
+    for scale in [0.0, -1.0, 1001.0, f64::NAN, f64::INFINITY] {
+        assert!(matches!(Lab::start(Options { scale, ..Options::default() }), Err(LabError::Scale(_))), "{scale}");
+    }
+}
+
+#[test]
 fn variables_are_known_without_a_lab() {
     let vars = vars(None);
     assert_eq!(vars["zone"], "example.com.");
