@@ -145,7 +145,7 @@ fn answer(state: &mut State, question: &Query, response: &mut Message) {
 fn lookup(state: &mut State, name: &str, kind: &str, zone: &str) -> Option<ServedRecord> {
     state.answer_dns(name, kind).or_else(|| {
         let values = match kind {
-            "SOA" if name == zone => vec![format!("dns1.hichina.com. hostmaster.hichina.com. 2026112301 3600 1200 86400 600")],
+            "SOA" if name == zone => vec!["dns1.hichina.com. hostmaster.hichina.com. 2026112301 3600 1200 86400 600".to_owned()],
             "NS" if name == zone => vec!["dns1.hichina.com.".to_owned(), "dns2.hichina.com.".to_owned()],
             _ => return None,
         };

@@ -4,6 +4,7 @@
 //! them: they are accepted and never answered, not even when the ACL is healed meanwhile, until the peer goes away.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
@@ -51,9 +52,9 @@ impl Servers {
         }
         let mut outcome = Ok(opens_at);
         for address in wanted {
-            if !self.open.contains_key(&address) {
+            if let Entry::Vacant(vacant) = self.open.entry(address) {
                 match open(world, address) {
-                    Ok(server) => drop(self.open.insert(address, server)),
+                    Ok(server) => _ = vacant.insert(server),
                     Err(error) => outcome = Err(error),
                 }
             }

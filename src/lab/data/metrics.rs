@@ -101,9 +101,8 @@ pub(crate) fn exposition(state: &State) -> String {
 fn samples(state: &State) -> Vec<(Series, f64)> {
     let mut samples = Samples(Vec::new());
     requests(state, &mut samples);
-    for service in state.services.values() {
-        let up = state.counters.served.get(&service.name).copied().unwrap_or(true);
-        samples.add("shop_service_up", &[("service", &service.name)], flag(up));
+    for (service, is_served) in &state.counters.served {
+        samples.add("shop_service_up", &[("service", service)], flag(*is_served));
     }
     for instance in state.instances.values() {
         let labels = [("server", instance.id.as_str()), ("cloud", cloud_name(instance.cloud)), ("role", &instance.service)];
@@ -180,7 +179,9 @@ mod tests {
 
     #[test]
     fn the_exposition_has_every_metric_with_its_type() {
-        let state = file::build(1, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = file::build(1, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        assert!(!exposition(&state).contains("shop_service_up{"), "unknown before the first customer");
+        state.counters.served.insert("storefront".into(), true);
         let text = exposition(&state);
         for (name, kind, _) in METRICS {
             assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}");

@@ -1,7 +1,9 @@
 //! The lab as a Prometheus: `/metrics` to be scraped, and the HTTP API for queries.
 //! Forms and errors as in <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State as Shared};
@@ -122,17 +124,17 @@ fn range(source: &Source, parameters: &Parameters) -> Result<Json, String> {
     if end.since(start).as_secs_f64() / step > MOST_POINTS {
         return Err("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)".to_owned());
     }
-    let mut series: std::collections::BTreeMap<std::collections::BTreeMap<String, String>, Vec<Json>> = Default::default();
+    let mut series: BTreeMap<BTreeMap<String, String>, Vec<Json>> = BTreeMap::new();
     let mut at = start;
     while at <= end {
         let vector = match eval(&expr, at, &source.history)? {
-            Value::Scalar(value) => vec![(Default::default(), value)],
+            Value::Scalar(value) => vec![(BTreeMap::new(), value)],
             Value::Vector(vector) => vector,
         };
         for (labels, value) in vector {
             series.entry(labels).or_default().push(json!([seconds(at), shown(value)]));
         }
-        at = at.plus(std::time::Duration::from_secs_f64(step));
+        at = at.plus(Duration::from_secs_f64(step));
     }
     let result: Vec<_> = series.into_iter().map(|(labels, values)| json!({ "metric": labels, "values": values })).collect();
     Ok(json!({ "resultType": "matrix", "result": result }))
@@ -168,9 +170,9 @@ mod tests {
 
     #[test]
     fn an_instant_query_gives_a_vector_of_strings() {
-        let data = instant(&source(), &parameters("query=shop_service_up%7Bservice%3D%22checkout%22%7D")).unwrap();
+        let data = instant(&source(), &parameters("query=dts_job_synchronizing%7Bsync_job%3D%22dtsorders-primary%22%7D")).unwrap();
         assert_eq!(data["resultType"], "vector");
-        assert_eq!(data["result"][0]["metric"], json!({ "__name__": "shop_service_up", "service": "checkout" }));
+        assert_eq!(data["result"][0]["metric"], json!({ "__name__": "dts_job_synchronizing", "sync_job": "dtsorders-primary" }));
         assert_eq!(data["result"][0]["value"][1], "1");
         assert!(data["result"][0]["value"][0].is_f64());
     }

@@ -8,6 +8,8 @@ use regex_lite::Regex;
 const LONGEST: usize = 10_000;
 /// How deep expressions may be nested.
 const DEEPEST: usize = 50;
+/// The most operators in a query: a chain of them is a tree as deep, walked by recursion.
+const MOST_OPERATORS: usize = 200;
 
 /// An expression.
 #[derive(Debug, Clone)]
@@ -20,10 +22,10 @@ pub(crate) enum Expr {
     /// The moment of evaluation, in seconds.
     Time,
     /// A scalar as a vector without labels.
-    Vector(Box<Expr>),
-    Negative(Box<Expr>),
-    Aggregate { operation: Aggregation, grouping: Grouping, of: Box<Expr> },
-    Binary { operator: Operator, is_bool: bool, left: Box<Expr>, right: Box<Expr> },
+    Vector(Box<Self>),
+    Negative(Box<Self>),
+    Aggregate { operation: Aggregation, grouping: Grouping, of: Box<Self> },
+    Binary { operator: Operator, is_bool: bool, left: Box<Self>, right: Box<Self> },
 }
 
 impl Expr {
@@ -125,6 +127,9 @@ pub(crate) fn parse(text: &str) -> Result<Expr, String> {
         return Err(format!("the query is longer than {LONGEST} bytes"));
     }
     let tokens = tokens(text)?;
+    if tokens.iter().filter(|token| matches!(token, Token::Sign(_))).count() > MOST_OPERATORS {
+        return Err(format!("the query has more than {MOST_OPERATORS} operators, braces and commas"));
+    }
     let mut parser = Parser { tokens, at: 0, depth: 0 };
     if parser.tokens.is_empty() {
         return Err("no expression found in input".to_owned());
@@ -522,10 +527,11 @@ mod tests {
 
     #[test]
     fn depth_and_length_are_bounded() {
-        assert!(parse(&"(".repeat(5000)).unwrap_err().contains("deeper"));
-        assert!(parse(&"-".repeat(9000)).is_err());
+        assert!(parse(&"(".repeat(150)).unwrap_err().contains("deeper"));
+        assert!(parse(&"-".repeat(9000)).unwrap_err().contains("operators"));
         assert!(parse(&"1+".repeat(6000)).unwrap_err().contains("longer"));
-        assert!(parse(&format!("{}1", "1+".repeat(4000))).is_ok());
+        assert!(parse(&format!("{}1", "1+".repeat(4000))).unwrap_err().contains("operators"));
+        assert!(parse(&format!("{}1", "1+".repeat(200))).is_ok());
     }
 
     proptest::proptest! {
