@@ -3,6 +3,8 @@
 pub mod call;
 pub mod event;
 pub mod failure;
+pub mod interval;
+pub mod measure;
 pub mod plan;
 pub mod state;
 pub mod text;
