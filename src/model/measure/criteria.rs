@@ -79,11 +79,16 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
             criteria.push(at_most(Measure::Rpo, id, rpo, measured, poor));
         }
     }
-    for (subject, counts) in integrity(state, &measures.exposures) {
-        for (measure, count) in [(Measure::Missing, counts.missing), (Measure::Doubled, counts.doubled)] {
+    for found in integrity(state, &measures.exposures) {
+        for (measure, count) in [(Measure::Missing, found.counts.missing), (Measure::Doubled, found.counts.doubled)] {
             let Some(count) = count else { continue };
-            let judgement = if count == 0 { Judgement::Met } else { Judgement::NotMet };
-            criteria.push(Criterion { measure, subject: subject.clone(), target: 0, measured: None, count: Some(count), no_impact: false, judgement });
+            // While nothing is recovered, what a probe finds missing may only be late.
+            let judgement = match count {
+                0 => Judgement::Met,
+                _ if measure == Measure::Doubled || found.by_step || measures.instants.verified.is_some() => Judgement::NotMet,
+                _ => Judgement::NotTested,
+            };
+            criteria.push(Criterion { measure, subject: found.subject.clone(), target: 0, measured: None, count: Some(count), no_impact: false, judgement });
         }
     }
     criteria

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::interval::{Length, MILLISECOND};
-use crate::model::state::RunState;
+use crate::model::plan::{ProbePlan, ProbeState};
+use crate::model::state::{RunState, StepState};
 use crate::model::state::probe::Reading;
 use crate::model::time::Timestamp;
 
@@ -22,8 +23,10 @@ pub struct Exposure {
     pub before_fault: bool,
     /// The lag read last in the run, milliseconds.
     pub last_ms: u64,
-    /// What was missing or doubled at the last reading.
+    /// What was missing or doubled at the last reading, what is in flight included.
     pub counts: Counts,
+    /// Whether the probe itself called the last reading good: what is missing then is in flight, not lost.
+    pub last_good: bool,
 }
 
 /// What is missing and what is there twice; absent = not counted.
@@ -41,16 +44,12 @@ impl Counts {
         let count = |name: &str| value.get(name).and_then(|count| count.as_u64().or_else(|| count.as_array().map(|list| list.len() as u64)));
         Self { missing: count("missing"), doubled: count("doubled").or_else(|| count("duplicates")) }
     }
-
-    fn is_known(self) -> bool {
-        self.missing.is_some() || self.doubled.is_some()
-    }
 }
 
 /// The exposure each lag probe read from `from` (the fault) to `until`.
 pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timestamp) -> BTreeMap<String, Exposure> {
     let probes = state.plan().map_or(&[][..], |plan| &plan.probes);
-    let of = |probe: &crate::model::plan::ProbePlan| {
+    let of = |probe: &ProbePlan| {
         let readings: Vec<(&Reading, u64)> = state.probes.get(&probe.id)?.readings.iter().filter_map(|reading| Some((reading, lag_ms(&reading.value)?))).collect();
         let (newest, last_ms) = *readings.last()?;
         let every = nanos(probe.every.as_millis());
@@ -64,17 +63,31 @@ pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timest
                 (Length::new(nanos(*lag), nanos(*lag).saturating_add(unseen)), reading.done, true)
             }
         };
-        Some(Exposure { peak, at, before_fault, last_ms, counts: Counts::of(&newest.value) })
+        Some(Exposure { peak, at, before_fault, last_ms, counts: Counts::of(&newest.value), last_good: newest.state == Some(ProbeState::Good) })
     };
     probes.iter().filter_map(|probe| Some((probe.id.clone(), of(probe)?))).collect()
 }
 
+/// What somebody counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Integrity {
+    /// A probe's id or a step's key.
+    pub subject: String,
+    /// What is missing for good and what is doubled.
+    pub counts: Counts,
+    /// Whether a step counted it, on purpose and at a time when it had to be right.
+    pub by_step: bool,
+}
+
 /// What was counted as missing or doubled: by every lag probe at its last reading, and by every step whose output says so, in the order of the plan.
 #[must_use]
-pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Vec<(String, Counts)> {
-    let read = exposures.iter().map(|(id, exposure)| (id.clone(), exposure.counts));
-    let counted = state.ordered().into_iter().filter_map(|(key, step)| step.output.as_ref().map(|output| (key.to_owned(), Counts::of(output))));
-    read.chain(counted).filter(|(_, counts)| counts.is_known()).collect()
+pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Vec<Integrity> {
+    let read = exposures.iter().map(|(id, exposure)| {
+        let missing = exposure.counts.missing.map(|missing| if exposure.last_good { 0 } else { missing });
+        Integrity { subject: id.clone(), counts: Counts { missing, ..exposure.counts }, by_step: false }
+    });
+    let output = |(key, step): (&str, &StepState)| step.output.as_ref().map(|output| Integrity { subject: key.to_owned(), counts: Counts::of(output), by_step: true });
+    read.chain(state.ordered().into_iter().filter_map(output)).filter(|found| found.counts.missing.is_some() || found.counts.doubled.is_some()).collect()
 }
 
 fn lag_ms(value: &Value) -> Option<u64> {

@@ -20,7 +20,7 @@ use super::state::probe::Tally;
 use super::state::{RunState, Status, StepState};
 use super::time::Timestamp;
 pub use criteria::{Criterion, Judgement, Measured, Measure};
-pub use exposure::{Counts, Exposure, integrity};
+pub use exposure::{Counts, Exposure, Integrity, integrity};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
 pub use steps::{StepOutcome, StepTimes, step_times};

@@ -98,7 +98,7 @@ pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp
     let standing = state.probes.get(&probe.id)?;
     let mut all = outages(standing, probe, from).into_iter().filter(|outage| outage.confirmed >= from && outage.down.hi >= from && outage.down.hi <= until);
     let mut outage = all.next()?;
-    if let Some(last) = all.last() {
+    if let Some(last) = all.next_back() {
         outage.up = last.up;
     }
     if plan.mode == Mode::Emergency && outage.basis == Basis::AlreadyDown {

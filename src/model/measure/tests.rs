@@ -102,7 +102,6 @@ fn a_service_that_came_back_with_the_healed_fault_was_not_recovered() {
         [
             "objective missed: RPO of orders",
             "objective missed: RTO of storefront",
-            "objective missed: nothing missing of orders",
             "step failover/start-standby failed: ec2:StartInstances was refused: UnauthorizedOperation | no\npermission",
             "failover/share-image is not put back: image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is",
         ]
@@ -269,6 +268,26 @@ fn an_unreached_steady_state_aborts_and_a_refused_fault_is_inconclusive() {
     let failure = Failure::new(FailureKind::NoTargets, "no vSwitch in vpc-bp1");
     run.step("fault", crate::model::event::step::StepKind::Failed { failure }).stage(Stage::Cleanup);
     assert_eq!(verdict(&run.events), (Verdict::Inconclusive, vec!["the fault was not injected: no vSwitch in vpc-bp1".to_owned()]));
+}
+
+#[test]
+fn what_is_missing_after_the_recovery_fails_unless_it_is_in_flight() {
+    let run = |state, output: serde_json::Value| {
+        let mut plan = plain_plan();
+        plan["failover"]["steps"] = json!([plan["failover"]["steps"][0]]);
+        let events = drill(plan, |run| {
+            down(run, 2500);
+            run.stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
+            run.step("failover/share-image", crate::model::event::step::StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
+            run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+            run.at(15_000).reading("orders", state, json!({"lag_ms": 700, "missing": 2}));
+            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+        });
+        verdict(&events)
+    };
+    assert_eq!(run(ProbeState::Good, json!({})).0, Verdict::Pass, "two are on their way");
+    assert_eq!(run(ProbeState::Bad, json!({})).1, ["objective missed: nothing missing of orders"]);
+    assert_eq!(run(ProbeState::Good, json!({"missing": 0, "doubled": 1})).1, ["objective missed: nothing doubled of failover/share-image"]);
 }
 
 #[test]
