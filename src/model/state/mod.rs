@@ -143,7 +143,8 @@ impl RunState {
         if event.seq != self.seq + 1 {
             return Err(illegal(format!("the one before it was {}", self.seq)));
         }
-        if self.ended.is_some() {
+        // What an ended run left in place, an emergency's steps above all, may be taken back later by a new owner.
+        if self.ended.is_some() && !matches!(event.body, Body::Run(RunEvent::Resumed { .. })) {
             return Err(illegal("the run has ended".to_owned()));
         }
         let first = matches!(event.body, Body::Run(RunEvent::Started { .. }));
@@ -189,7 +190,10 @@ impl RunState {
                     clock_error_ms: *clock_error_ms,
                 });
             }
-            RunEvent::Resumed { to } => self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone() }),
+            RunEvent::Resumed { to } => {
+                self.ended = None;
+                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone() });
+            }
             RunEvent::Stage { stage } => {
                 // A new owner may say again in which stage it goes on.
                 let again = self.stage() == Some(*stage) && self.resumed.last().is_some_and(|takeover| self.stages.last().is_some_and(|(_, begun)| *begun <= takeover.at));
