@@ -5,6 +5,8 @@ pub mod chain;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod interval;
+pub mod measure;
 pub mod plan;
 pub mod state;
 pub mod text;
