@@ -6,7 +6,6 @@
 pub mod ec2;
 pub mod route53;
 pub mod s3;
-mod shim;
 pub mod sts;
 
 use std::sync::Arc;
