@@ -1,3 +1,11 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
+pub mod call;
+pub mod chain;
+pub mod event;
+pub mod expression;
+pub mod failure;
+pub mod plan;
+pub mod state;
+pub mod text;
 pub mod time;

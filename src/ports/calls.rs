@@ -6,31 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::Cloud;
-
-/// One attempt of one API call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Call {
-    /// Which cloud.
-    pub cloud: Cloud,
-    /// Service and call as the vendor names them, such as `ec2:StartInstances` or `alidns:UpdateDNSSLBWeight`.
-    pub operation: String,
-    /// The region it was sent to; `global` for Route 53 and Alidns.
-    pub region: String,
-    /// Whether it can change anything.
-    pub mutating: bool,
-    /// From 1; above 1 it is a retry by the client.
-    pub attempt: u32,
-    /// The vendor's request id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// `ok`, or the vendor's error code, or our kind of error where there is no code.
-    pub outcome: String,
-    /// Milliseconds from sending to the end of the answer.
-    pub elapsed_ms: u64,
-}
+pub use crate::model::call::Call;
 
 /// Takes calls as they end.
 pub trait CallSink: Send + Sync {

@@ -1,0 +1,112 @@
+//! What an author of a probe writes, and the erased form in which the engine samples it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::action::{ParamError, parse_params};
+
+/// A probe kind: a read that is repeated. The parameter struct *is* the probe; `expect` in it says what is good.
+///
+/// Probes run on their own runtime with their own clients: nothing an action does can delay them.
+pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The word in a scenario.
+    const KIND: &'static str;
+    /// Whether what it watches is, unless the file says otherwise, a client-facing service.
+    const SERVICE: bool = false;
+
+    /// The longest one sample may take; the engine counts a longer one as bad with detail `no answer within …`.
+    fn timeout(&self) -> Duration;
+
+    /// One reading.
+    fn sample(&self, world: &W) -> impl Future<Output = Sample> + Send;
+}
+
+/// What one sample said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Good, bad, or unknown when it could not tell.
+    pub reading: Reading,
+    /// Why, in a few words: `200 in 3 ms`, `connection refused`, `503, expected 200`.
+    pub detail: String,
+    /// The value read, for probes that have one (lag in ms, a number of a query).
+    pub value: Option<Value>,
+}
+
+impl Sample {
+    /// As expected.
+    pub fn good(detail: impl Into<String>) -> Self {
+        Self { reading: Reading::Good, detail: detail.into(), value: None }
+    }
+
+    /// Not as expected.
+    pub fn bad(detail: impl Into<String>) -> Self {
+        Self { reading: Reading::Bad, detail: detail.into(), value: None }
+    }
+
+    /// Could not tell.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self { reading: Reading::Unknown, detail: detail.into(), value: None }
+    }
+
+    /// With the value that was read.
+    #[must_use]
+    pub fn with_value(mut self, value: Value) -> Self {
+        self.value = Some(value);
+        self
+    }
+}
+
+/// The three things a sample can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As expected.
+    Good,
+    /// Not as expected.
+    Bad,
+    /// The reading failed on our side; it neither confirms nor denies.
+    Unknown,
+}
+
+/// A probe with its types erased.
+pub trait DynProbe<W>: Send + Sync {
+    /// See [`Probe::timeout`].
+    fn timeout(&self) -> Duration;
+    /// See [`Probe::sample`].
+    fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
+}
+
+impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
+    fn timeout(&self) -> Duration {
+        Probe::timeout(self)
+    }
+
+    fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {
+        Box::pin(Probe::sample(self, world))
+    }
+}
+
+/// One row of the catalogue's table of probes.
+pub struct ProbeType<W: 'static> {
+    /// The word.
+    pub kind: &'static str,
+    /// See [`Probe::SERVICE`].
+    pub service: bool,
+    /// JSON Schema of the parameters; its `description` is the help text.
+    pub schema: fn() -> schemars::Schema,
+    /// Reads the parameters.
+    pub parse: fn(&Value) -> Result<Arc<dyn DynProbe<W>>, ParamError>,
+}
+
+impl<W: Send + Sync + 'static> ProbeType<W> {
+    /// The row of `P`.
+    #[must_use]
+    pub const fn of<P: Probe<W>>() -> Self {
+        Self { kind: P::KIND, service: P::SERVICE, schema: || schemars::schema_for!(P), parse: |params| Ok(Arc::new(parse_params::<P>(params)?)) }
+    }
+}

@@ -1,0 +1,46 @@
+//! One API call as the journal keeps it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One of the two clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    /// Amazon Web Services.
+    Aws,
+    /// Alibaba Cloud.
+    Aliyun,
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aws => "aws",
+            Self::Aliyun => "aliyun",
+        })
+    }
+}
+
+/// One attempt of one API call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Which cloud.
+    pub cloud: Cloud,
+    /// Service and call as the vendor names them, such as `ec2:StartInstances` or `alidns:UpdateDNSSLBWeight`.
+    pub operation: String,
+    /// The region it was sent to; `global` for Route 53 and Alidns.
+    pub region: String,
+    /// Whether it can change anything.
+    pub mutating: bool,
+    /// From 1; above 1 it is a retry by the client.
+    pub attempt: u32,
+    /// The vendor's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// `ok`, or the vendor's error code, or our kind of error where there is no code.
+    pub outcome: String,
+    /// Milliseconds from sending to the end of the answer.
+    pub elapsed_ms: u64,
+}

@@ -1,0 +1,120 @@
+//! Events about one step, or about the fault (key `fault`).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::call::Call;
+use crate::model::failure::Failure;
+
+/// Something happened to one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEvent {
+    /// `fault`, `failover/ID`, `failback/ID`, with `[n]` for one item of a `for_each`.
+    pub step: String,
+    /// What.
+    #[serde(flatten)]
+    pub kind: StepKind,
+}
+
+/// What happened to the step. Order of one that goes well: started, intended, (call…), applied; later perhaps undoing, (call…), undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum StepKind {
+    /// An attempt began: reading what is there now.
+    Started {
+        /// From 1.
+        attempt: u32,
+    },
+    /// About to change things: the intent. On stable storage before the first mutating call. Absent for actions that change nothing.
+    Intended {
+        /// From 1. Later attempts repeat no intent: they act with the first one's `before`.
+        attempt: u32,
+        /// The action.
+        uses: String,
+        /// Its parameters, fully resolved, secrets by reference.
+        with: Value,
+        /// What was there: what undo restores.
+        before: Value,
+        /// What it acts on.
+        targets: Vec<Target>,
+    },
+    /// One attempt of one API call ended.
+    Call {
+        /// The call.
+        call: Call,
+    },
+    /// Something worth showing while it runs.
+    Progress {
+        /// One line.
+        text: String,
+    },
+    /// An attempt failed.
+    AttemptFailed {
+        /// From 1.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// Milliseconds until the next attempt; absent = this was the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_in_ms: Option<u64>,
+    },
+    /// Done, and the effect was seen.
+    Applied {
+        /// The attempt that succeeded.
+        attempt: u32,
+        /// What later steps may use.
+        output: Value,
+        /// Whether everything already was as asked.
+        already: bool,
+        /// Milliseconds from the start of the attempt to the acceptance of its last change; the rest of the attempt was verification.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted_ms: Option<u64>,
+    },
+    /// All attempts failed.
+    Failed {
+        /// Why the last one did.
+        failure: Failure,
+    },
+    /// Not run.
+    Skipped {
+        /// Why, in one line.
+        why: String,
+    },
+    /// About to restore `before`.
+    Undoing {
+        /// From 1.
+        attempt: u32,
+    },
+    /// `before` is there again and was seen.
+    Undone {
+        /// Whether it already was.
+        already: bool,
+    },
+    /// It could not be restored: something is left over.
+    UndoFailed {
+        /// Why; a conflict says both values.
+        failure: Failure,
+    },
+    /// From a newer Lifeboat.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One thing an action acts on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// What it is: `instance`, `record`, `route`, `image`, `vswitch`, `sync-job`…
+    pub kind: String,
+    /// Its id or name.
+    pub id: String,
+    /// What will change, such as `stopped → running`; empty when nothing will.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change: String,
+}
+
+impl Target {
+    /// A target and what will change about it.
+    pub fn new(kind: impl Into<String>, id: impl Into<String>, change: impl Into<String>) -> Self {
+        Self { kind: kind.into(), id: id.into(), change: change.into() }
+    }
+}

@@ -1,0 +1,324 @@
+//! A run as resolved: what the engine executes and the journal's first event carries. Everything that does not need a step's output is evaluated.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::text::Text;
+use super::time::{Span, Timestamp};
+
+/// The resolved run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format of this structure: 1.
+    pub version: u32,
+    /// The scenario's or runbook's file name without extension.
+    pub name: String,
+    /// What people call it.
+    pub title: Text,
+    /// More about it.
+    #[serde(default)]
+    pub description: Text,
+    /// Why it runs.
+    pub mode: Mode,
+    /// Name of the environment.
+    pub environment: String,
+    /// The IANA zone in which the report shows times beside UTC.
+    pub zone: String,
+    /// What expressions see as `env` and `vars`. Secrets are references here, never values.
+    pub scope: Value,
+    /// When the disruption began, if somebody declared it (`--since`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Objectives by probe id.
+    pub objectives: BTreeMap<String, Objective>,
+    /// Controls of the compliance frameworks this drill is meant to support, as written.
+    #[serde(default)]
+    pub controls: Vec<String>,
+    /// Every probe that runs, in order of id.
+    pub probes: Vec<ProbePlan>,
+    /// Gates the injection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_state: Option<SteadyState>,
+    /// The fault to inject; none in an emergency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultPlan>,
+    /// What must notice the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Detect>,
+    /// The recovery.
+    pub failover: RunbookPlan,
+    /// What recovery means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
+    /// The way back, after the fault was taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<RunbookPlan>,
+    /// Whether a passed run leaves the failover as it is (`--no-failback`); the fault is taken out all the same.
+    #[serde(default)]
+    pub leave: bool,
+    /// Probes of the source side itself: after the fault was taken out, undo and failback wait until they are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// What makes the run abort by itself.
+    #[serde(default)]
+    pub stop_conditions: Vec<StopCondition>,
+    /// The files this plan was made from.
+    pub definitions: Vec<Definition>,
+}
+
+/// Why a run runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// In the lab.
+    Rehearse,
+    /// Against an environment, with a fault that is always taken out again.
+    Drill,
+    /// No fault; nothing is undone unasked.
+    Emergency,
+}
+
+/// What must be reached for one probe's service or data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// Recovery time objective: from the first effect on users to restored service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto: Option<Span>,
+    /// Recovery point objective: how much committed data, in time, may be missing on the survivor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo: Option<Span>,
+}
+
+/// A probe as it will run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbePlan {
+    /// Its name in this run.
+    pub id: String,
+    /// What people call it; empty = the id.
+    #[serde(default)]
+    pub title: Text,
+    /// Its kind, a word of the catalogue.
+    pub uses: String,
+    /// Its parameters.
+    pub with: Value,
+    /// Time between the starts of two samples.
+    pub every: Span,
+    /// The longest a sample may take (the probe's own `timeout` parameter, else the kind's default).
+    pub timeout: Span,
+    /// Consecutive bad samples that mean down.
+    pub bad_after: u32,
+    /// Consecutive good samples that mean recovered.
+    pub good_after: u32,
+    /// Whether its outages are a client-facing service's outages (kind `http`, unless the file says otherwise).
+    pub service: bool,
+}
+
+/// The probes that must be good before injecting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteadyState {
+    /// Probe ids.
+    pub probes: Vec<String>,
+    /// For how long without a bad sample.
+    pub hold: Span,
+    /// How long to wait for that before giving up.
+    pub timeout: Span,
+}
+
+/// A fault: an action that is held until undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultPlan {
+    /// The action.
+    pub uses: String,
+    /// Its parameters.
+    pub with: Value,
+    /// How long it may stand at most; then it is taken out and the run aborts.
+    pub lease: Span,
+    /// How long injecting may take.
+    pub timeout: Span,
+}
+
+/// Which probe must go bad, and how soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detect {
+    /// Probe id.
+    pub probe: String,
+    /// After this the drill is inconclusive: the fault was never seen.
+    pub timeout: Span,
+}
+
+/// What recovery means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Probe ids that must all be good.
+    pub probes: Vec<String>,
+    /// For how long without a bad sample.
+    pub stable_for: Span,
+    /// How long to wait for that after the last step of the failover.
+    pub timeout: Span,
+}
+
+/// Which probes tell that the source side is back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Probe ids that must all be good.
+    pub probes: Vec<String>,
+    /// After this, going back goes on all the same, and the report says so.
+    pub timeout: Span,
+}
+
+/// When the run aborts by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopCondition {
+    /// Probe id.
+    pub probe: String,
+    /// The state that triggers it.
+    pub is: ProbeState,
+    /// For how long it must last.
+    pub lasts: Span,
+}
+
+/// What a probe says after `bad_after` and `good_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeState {
+    /// As expected.
+    Good,
+    /// Not as expected.
+    Bad,
+}
+
+/// A runbook with everything filled in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunbookPlan {
+    /// The file it came from, as the scenario names it.
+    pub file: String,
+    /// What people call it.
+    pub title: Text,
+    /// Values of its parameters.
+    pub parameters: Value,
+    /// In the order of the file; `needs` decides what waits for what.
+    pub steps: Vec<StepPlan>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepPlan {
+    /// Unique within its runbook.
+    pub id: String,
+    /// What people call it; empty = the id.
+    #[serde(default)]
+    pub title: Text,
+    /// The action.
+    pub uses: String,
+    /// Its parameters; strings may still hold `${{ … }}` over `steps` and `item`.
+    pub with: Value,
+    /// Ids of the steps of the same runbook that must be done before.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// An expression (without `${{ }}`); the step is skipped when it is false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// For one attempt.
+    pub timeout: Span,
+    /// How often to try.
+    pub retry: Retry,
+    /// What a failure of all attempts means for the run.
+    pub on_failure: OnFailure,
+    /// Whether the recovery counts as failed without it; also marks the steps that end before traffic moves.
+    pub critical: bool,
+    /// Run once for each item, as `step[0]`, `step[1]`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEach>,
+}
+
+/// Repetition over a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// A list, or a string with one `${{ … }}` over `steps` that gives a list.
+    pub items: Value,
+    /// How many at once, at least 1.
+    pub concurrency: u32,
+}
+
+/// How often a step is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts in all, 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts: u32,
+    /// Wait before the second attempt; doubles each time, up to a minute.
+    #[serde(default = "one_second")]
+    pub backoff: Span,
+}
+
+fn one_second() -> Span {
+    Span::from_secs(1)
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, backoff: one_second() }
+    }
+}
+
+/// What a failed step means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Start no further step of this runbook; the drill goes on to undo everything and fails.
+    #[default]
+    Stop,
+    /// Go on as if it had succeeded; said in the report.
+    Continue,
+    /// Undo this step at once, then as `stop`.
+    Undo,
+}
+
+/// A file as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Path as written or found, relative to the project file where possible.
+    pub path: String,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// A stage of a run, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Waiting for the probes to be good.
+    SteadyState,
+    /// Injecting the fault.
+    Inject,
+    /// Waiting for the fault to be noticed.
+    Detect,
+    /// Deciding to fail over.
+    Decide,
+    /// Running the failover.
+    Failover,
+    /// Waiting for stable recovery.
+    Verify,
+    /// Fault taken out; going back.
+    Failback,
+    /// Undoing what is left.
+    Cleanup,
+}
+
+/// What a run came to. Exit codes 0, 2, 3, 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every objective met, every critical step done, everything restored.
+    Pass,
+    /// An objective missed, a critical step failed, or something could not be restored.
+    Fail,
+    /// It cannot be told: no impact seen, or a bound crosses its objective.
+    Inconclusive,
+    /// Stopped before it could be judged.
+    Aborted,
+}
