@@ -1,8 +1,13 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
 pub mod call;
+pub mod chain;
 pub mod event;
+pub mod expression;
 pub mod failure;
+pub mod interval;
+pub mod measure;
 pub mod plan;
+pub mod state;
 pub mod text;
 pub mod time;

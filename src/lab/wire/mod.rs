@@ -1,1 +1,11 @@
 //! Bytes to calls and answers to bytes, and the verification of signatures.
+
+pub mod acs3;
+pub mod aliyun_rpc;
+pub mod oss_v4;
+#[cfg(test)]
+pub(crate) mod vectors;
+pub mod aws_answer;
+pub mod aws_query;
+pub mod sigv4;
+pub mod xml;
