@@ -1,8 +1,16 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
 pub mod call;
+pub mod decode;
+pub mod diagnostic;
 pub mod event;
+pub mod expression;
 pub mod failure;
 pub mod plan;
+pub mod project;
+pub mod runbook;
+pub mod scenario;
 pub mod text;
 pub mod time;
+pub mod written;
+pub mod yaml;
