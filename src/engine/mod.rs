@@ -1,7 +1,16 @@
 //! Runs a plan; knows no cloud. Generic over the world `W` that actions and probes reach into.
 //!
-//! `machine` is pure: inputs in, effects out. `shell` performs the effects. `record` is the only place that makes events.
+//! [`machine`] is pure: inputs in, effects out. [`shell`] performs the effects. [`record`] is the only place that makes events.
+//! [`watch`] samples the probes on a runtime of its own; [`tracker`] turns samples into edges and states.
 
 pub mod action;
 pub mod board;
+pub mod clock;
+pub mod machine;
 pub mod probe;
+pub mod record;
+pub mod shell;
+#[cfg(test)]
+mod toy;
+pub mod tracker;
+pub mod watch;

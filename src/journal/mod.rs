@@ -1,1 +1,5 @@
-//! stub
+//! The embedded run store: one folder a run, one file of lines, fsync and flock.
+
+pub mod file;
+
+pub use file::FileStore;

@@ -475,7 +475,7 @@ impl Code {
             return only.find(scope).cloned().ok_or_else(|| only.check(scope).unwrap_or_else(|| ExprError::new(only.at.clone(), "not defined")));
         }
         let expression = self.compile()?;
-        let result = expression.eval(minijinja::Value::serialize(self.context(scope)));
+        let result = expression.eval(minijinja::value::Serde(self.context(scope)));
         let value = match result {
             Ok(value) => value,
             Err(error) => return Err(self.undefined(scope).unwrap_or_else(|| self.error(&error))),

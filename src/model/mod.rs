@@ -1,6 +1,7 @@
 //! The pure part: languages, plan, events and what follows from events. No tokio, no I/O, no clock.
 
 pub mod call;
+pub mod chain;
 pub mod decode;
 pub mod diagnostic;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod plan;
 pub mod project;
 pub mod runbook;
 pub mod scenario;
+pub mod state;
 pub mod text;
 pub mod time;
 pub mod written;

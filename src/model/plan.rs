@@ -55,6 +55,12 @@ pub struct Plan {
     /// The way back, after the fault was taken out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failback: Option<RunbookPlan>,
+    /// Whether a passed run leaves the failover as it is (`--no-failback`); the fault is taken out all the same.
+    #[serde(default)]
+    pub leave: bool,
+    /// Probes of the source side itself: after the fault was taken out, undo and failback wait until they are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// What makes the run abort by itself.
     #[serde(default)]
     pub stop_conditions: Vec<StopCondition>,
@@ -151,6 +157,15 @@ pub struct Recovered {
     /// For how long without a bad sample.
     pub stable_for: Span,
     /// How long to wait for that after the last step of the failover.
+    pub timeout: Span,
+}
+
+/// Which probes tell that the source side is back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Probe ids that must all be good.
+    pub probes: Vec<String>,
+    /// After this, going back goes on all the same, and the report says so.
     pub timeout: Span,
 }
 

@@ -1,1 +1,4 @@
-//! stub
+//! What the commands do, without a word about arguments.
+
+pub mod exit;
+pub mod runs;

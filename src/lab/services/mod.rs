@@ -1,1 +1,3 @@
 //! The vendors' APIs over the world.
+
+pub mod throttle;

@@ -1,1 +1,7 @@
 //! Bytes to calls and answers to bytes, and the verification of signatures.
+
+pub mod acs3;
+pub mod aliyun_rpc;
+pub mod oss_v4;
+#[cfg(test)]
+pub(crate) mod vectors;

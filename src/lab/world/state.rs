@@ -1,12 +1,12 @@
 //! The things that exist. Fields named `*_view` or `effective_*` are what the data plane sees; the others are what the APIs say.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use super::file::Timing;
+use super::file::{Orders, Timing};
 use super::transition::Queue;
 use super::truth::Truth;
 use crate::model::time::Timestamp;
@@ -24,8 +24,18 @@ pub enum Cloud {
 pub struct State {
     /// The moment of the call that holds the lock.
     pub now: Timestamp,
-    /// The only source of randomness.
+    /// The source of randomness of everything the APIs decide (ids, tokens).
     pub rng: StdRng,
+    /// Chooses DNS answers; apart from `rng`, so that queries do not change which ids the APIs make.
+    pub dns_rng: StdRng,
+    /// What the run was seeded with.
+    pub seed: u64,
+    /// N of the lab's loopback prefix 127.N.0.0/16.
+    pub prefix: u8,
+    /// Where simulated customers come from, in the eyes of ACLs and security groups.
+    pub client: Ipv4Addr,
+    /// Where orders are kept and copied.
+    pub orders: Orders,
     pub timing: Timing,
     /// The delays' divisor (`--time-scale`).
     pub scale: f64,
@@ -38,6 +48,8 @@ pub struct State {
     pub subnets: BTreeMap<String, Subnet>,
     pub route_tables: BTreeMap<String, RouteTable>,
     pub acls: BTreeMap<String, NetworkAcl>,
+    /// By subnet: the ACL with its entries as the data plane applies it; nothing for a subnet that none is applied to.
+    pub applied_acls: BTreeMap<String, NetworkAcl>,
     pub security_groups: BTreeMap<String, SecurityGroup>,
     pub interfaces: BTreeMap<String, Interface>,
     pub instances: BTreeMap<String, Instance>,
@@ -88,9 +100,12 @@ pub struct Vpc {
 pub struct Subnet {
     pub id: String,
     pub cloud: Cloud,
+    pub name: String,
     pub vpc: String,
     pub cidr: String,
     pub zone: String,
+    /// The route table it is associated with; the VPC's main one when none.
+    pub route_table: Option<String>,
     /// The ACL that is associated: on AWS always one (the VPC's default when none of its own); on Alibaba there may be none.
     pub acl: Option<String>,
     /// AWS only: the id of the association, new at every swap.
@@ -216,8 +231,12 @@ pub struct Instance {
     /// When the status checks turn to `ok` (AWS) or the guest answers; `None` unless running or pending.
     pub healthy_at: Option<Timestamp>,
     pub launched_at: Timestamp,
-    /// The service it serves (`storefront`, `checkout`) and the instance or address it needs, if any (checkout's database).
+    /// The service it serves: `storefront`, `checkout` or `orders-db`.
     pub service: String,
+    /// The address its service needs through the VPC's routes (checkout's database), if any.
+    pub needs: Option<Ipv4Addr>,
+    /// How often it was started; seeds the jitter of its boots.
+    pub boots: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -238,9 +257,17 @@ pub struct Zone {
     /// `example.com.` on Route 53, `example.cn` on Alidns: as the vendor writes it.
     pub name: String,
     pub records: Vec<Record>,
-    /// Alidns: sub-domains (`shop.example.cn` + type) for which DNSSLB (weights) is switched on.
+    /// Alidns: sub-domains and types (`shop.example.cn/A`) for which DNSSLB (weights) is switched on; see [`Zone::weighted_key`].
     #[serde(default)]
     pub weighted: BTreeSet<String>,
+}
+
+impl Zone {
+    /// The key in [`Zone::weighted`]: `shop.example.cn/A`.
+    #[must_use]
+    pub fn weighted_key(sub_domain: &str, kind: &str) -> String {
+        format!("{}/{}", sub_domain.to_ascii_lowercase(), kind.to_ascii_uppercase())
+    }
 }
 
 /// A record set (Route 53) or one record (Alidns).
@@ -281,6 +308,17 @@ pub struct ServedRecord {
     pub values: Vec<String>,
     /// Relative weight; records with weight 0 are answered only when all are 0.
     pub weight: u32,
+}
+
+impl State {
+    /// The account that things of `cloud` belong to.
+    #[must_use]
+    pub fn account(&self, cloud: Cloud) -> &str {
+        match cloud {
+            Cloud::Aws => &self.accounts.aws,
+            Cloud::Aliyun => &self.accounts.aliyun,
+        }
+    }
 }
 
 /// A Route 53 change batch on its way.
@@ -352,9 +390,13 @@ pub struct Counters {
     pub requests: BTreeMap<(String, String, String), u64>,
     /// (cloud, service, action, code) -> API calls.
     pub api_calls: BTreeMap<(String, String, String, String), u64>,
+    /// Orders taken so far; also the sequence number of the newest one.
     pub orders_written: u64,
-    /// Samples for the query API, newest last: (time, metric text by series).
-    pub history: VecDeque<(Timestamp, BTreeMap<String, f64>)>,
+    pub orders_copied: u64,
+    /// Commit time of the oldest order that is on one side only; `None` when both sides are equal.
+    pub oldest_uncopied: Option<Timestamp>,
+    /// service -> whether the latest request of its simulated clients was served.
+    pub served: BTreeMap<String, bool>,
 }
 
 impl State {

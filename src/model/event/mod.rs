@@ -5,6 +5,8 @@
 
 pub mod probe;
 pub mod run;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod step;
 
 use serde::{Deserialize, Serialize};

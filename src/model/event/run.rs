@@ -55,7 +55,7 @@ pub enum RunEvent {
         /// One line.
         text: String,
     },
-    /// The last event: nothing follows it.
+    /// The last event, unless a later `abort` takes back what the run left in place: then `resumed` follows.
     Ended {
         /// What it came to.
         verdict: Verdict,

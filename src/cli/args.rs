@@ -1,0 +1,221 @@
+//! What may be typed. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::model::text::Lang;
+use crate::model::time::Timestamp;
+
+/// Drill a failover and execute it in an emergency: the same procedure, on AWS and Alibaba Cloud, with one verdict.
+///
+/// A scenario names a fault, the runbook that must recover from it and the probes that verify it. `drill` injects the fault, runs the runbook,
+/// measures the recovery, takes everything back and writes a report. `execute` runs a runbook for real. Without any account, `drill` runs in the
+/// lab: two simulated clouds on this machine.
+///
+/// Exit codes: 0 pass, 2 fail, 3 inconclusive, 4 aborted, 64 usage, 65 definitions, 69 environment, 70 internal.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder of the runs, one folder each [default: `reports` beside lifeboat.yaml]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub reports: Option<PathBuf>,
+    /// What is printed: text for people, or JSON for programs (one line at the end; progress goes to standard error)
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+    /// No colour (NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// Form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Inject a fault, recover by the runbook, measure, take everything back
+    Drill(Drill),
+    /// Run a runbook in an emergency: no fault, nothing undone unasked
+    Execute(Execute),
+    /// Check scenarios, runbooks and the project file without touching anything
+    Validate(Validate),
+    /// Show what a drill would do: every step, target and API call, in order
+    Plan(PlanArgs),
+    /// Write the report of a run again, from its journal alone
+    Report(Report),
+    /// List the runs and their verdicts
+    Runs,
+    /// Take up an interrupted run: heal its fault and undo its steps
+    Resume(Recover),
+    /// Heal the fault of a run and undo its steps
+    Abort(Recover),
+    /// List the words a scenario may use, or explain one
+    Actions(Actions),
+    /// Print the JSON Schema of the three file kinds
+    Schema,
+    /// Run the two simulated clouds alone, for other tools to be pointed at
+    Lab(Lab),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// Where a run runs.
+#[derive(Debug, Clone, Args)]
+pub struct Where {
+    /// Use the lab that is already running at this control address, so that its world outlives the run
+    #[arg(long, value_name = "CONTROL_URL")]
+    pub lab: Option<String>,
+    /// Set a variable of the environment; the value is YAML
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of the embedded lab: the same seed gives the same delays and answers
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "lab")]
+    pub seed: u64,
+    /// How many times as fast as real proportions the embedded lab's world moves
+    #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "lab")]
+    pub time_scale: f64,
+}
+
+/// `lifeboat drill`
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// The environment of lifeboat.yaml
+    #[arg(long, default_value = "lab")]
+    pub env: String,
+    /// Stay on the standby side: take the fault out, but neither fail back nor undo
+    #[arg(long)]
+    pub no_failback: bool,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `lifeboat execute`
+#[derive(Debug, Args)]
+pub struct Execute {
+    /// The runbook file
+    pub runbook: PathBuf,
+    /// The environment of lifeboat.yaml; there is no default in an emergency
+    #[arg(long)]
+    pub env: String,
+    /// A parameter of the runbook; the value is YAML
+    #[arg(long = "with", value_name = "NAME=VALUE")]
+    pub with: Vec<String>,
+    /// When the disruption began, in RFC 3339, such as 2026-11-22T23:27:11Z: recovery is measured from there
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Timestamp>,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `lifeboat validate`
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Files, or folders to search for *.yaml and *.yml
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The environment against whose variables expressions are checked
+    #[arg(long, default_value = "lab")]
+    pub env: String,
+}
+
+/// `lifeboat plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The scenario file, or a runbook
+    pub scenario: PathBuf,
+    /// The environment of lifeboat.yaml
+    #[arg(long, default_value = "lab")]
+    pub env: String,
+    /// Where it would run.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `lifeboat report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The run, a beginning of its name that fits one run only, or `latest`
+    pub run: String,
+    /// Print the report in this language instead of writing the files
+    #[arg(long, value_enum)]
+    pub lang: Option<Language>,
+}
+
+/// Language of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// English
+    En,
+    /// Chinese
+    Zh,
+}
+
+impl From<Language> for Lang {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Zh => Self::Zh,
+        }
+    }
+}
+
+/// `lifeboat resume`, `lifeboat abort`
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// The run, a beginning of its name that fits one run only, or `latest`
+    pub run: String,
+    /// The lab it ran in, if that listens elsewhere now
+    #[arg(long, value_name = "CONTROL_URL")]
+    pub lab: Option<String>,
+}
+
+/// `lifeboat actions`
+#[derive(Debug, Args)]
+pub struct Actions {
+    /// The word to explain
+    pub name: Option<String>,
+}
+
+/// `lifeboat lab`
+#[derive(Debug, Args)]
+pub struct Lab {
+    /// The same seed gives the same delays and answers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many times as fast as its world file the world moves
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub time_scale: f64,
+    /// The second number of its addresses, 127.N.0.1 [default: the first free one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=254))]
+    pub prefix: Option<u8>,
+}
+
+/// `lifeboat completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}

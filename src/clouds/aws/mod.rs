@@ -1,0 +1,70 @@
+//! AWS through the official SDK, behind the ports and a few calls of its own.
+//!
+//! In reading order: [`config`] (how to reach an account), `call` (what every request has in common: the gate, deadlines, retries, the
+//! journal's record of each attempt), `error` (what an answer means), then one file for each thing Lifeboat touches.
+
+mod call;
+mod compute;
+mod config;
+mod dns;
+mod error;
+mod images;
+mod network;
+mod objects;
+mod sts;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ports::gate::Gate;
+
+pub use config::{Settings, StaticKeys};
+pub use network::{Interface, Route, RouteState, RouteTarget};
+
+/// A client of one AWS account. Clones share connections; two [`Aws::connect`] share nothing, so probes take their own.
+#[derive(Clone)]
+pub struct Aws {
+    shared: Arc<Shared>,
+    region: String,
+}
+
+struct Shared {
+    ec2: aws_sdk_ec2::Client,
+    route53: aws_sdk_route53::Client,
+    s3: aws_sdk_s3::Client,
+    sts: aws_sdk_sts::Client,
+    account: Option<String>,
+    gate: Gate,
+    timeout: Duration,
+    /// Where credentials come from, in words, for whoever finds none there.
+    source: Arc<str>,
+}
+
+impl Aws {
+    /// A client with its own connections, credential cache and retry budget. Sends nothing yet: what is wrong with the settings
+    /// (no such profile, an address that is not one) is said by the first call.
+    pub async fn connect(settings: Settings) -> Self {
+        config::connect(settings).await
+    }
+
+    /// The same client speaking to another region. Route 53 has no regions and is unaffected.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), region: region.to_owned() }
+    }
+
+    /// The region that calls go to.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+impl std::fmt::Debug for Aws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The SDK's clients hold credentials; nothing of them belongs in a log.
+        f.debug_struct("Aws").field("region", &self.region).field("account", &self.shared.account).finish_non_exhaustive()
+    }
+}

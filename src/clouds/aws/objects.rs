@@ -1,0 +1,101 @@
+//! S3 behind the object store port.
+
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use bytes::{Bytes, BytesMut};
+use tokio::time;
+
+use super::Aws;
+use super::call::send;
+use crate::model::time::Timestamp;
+use crate::ports::objects::{ObjectInfo, ObjectStore};
+use crate::ports::{Cloud, CloudError, Kind, PortFuture};
+
+const LIST: &str = "s3:ListObjectsV2";
+const GET: &str = "s3:GetObject";
+const PUT: &str = "s3:PutObject";
+const DELETE: &str = "s3:DeleteObject";
+
+/// The largest object that is read whole: 16 MiB.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+impl ObjectStore for Aws {
+    fn list<'a>(&'a self, bucket: &'a str, prefix: &'a str, after: &'a str) -> PortFuture<'a, Vec<ObjectInfo>> {
+        Box::pin(async move {
+            let mut objects = Vec::new();
+            let mut next = None;
+            loop {
+                let operation = self.reading(LIST)?;
+                let request = self
+                    .shared
+                    .s3
+                    .list_objects_v2()
+                    .bucket(bucket)
+                    .prefix(prefix)
+                    .set_start_after((!after.is_empty()).then(|| after.to_owned()))
+                    .set_continuation_token(next);
+                let page = send!(operation, aws_sdk_s3, request)?;
+                for object in page.contents() {
+                    objects.push(info(object)?);
+                }
+                next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
+                if next.is_none() {
+                    return Ok(objects);
+                }
+            }
+        })
+    }
+
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, Bytes> {
+        Box::pin(async move {
+            let operation = self.reading(GET)?;
+            let answer = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key))?;
+            // The SDK's deadline ends with the headers.
+            match time::timeout(operation.timeout(), whole(answer.body)).await {
+                Ok(body) => body,
+                Err(_) => Err(CloudError::new(Cloud::Aws, GET, Kind::Timeout, "the content did not arrive in time")),
+            }
+        })
+    }
+
+    fn put<'a>(&'a self, bucket: &'a str, key: &'a str, body: Bytes) -> PortFuture<'a, ()> {
+        Box::pin(async move {
+            let operation = self.changing(PUT)?;
+            send!(operation, aws_sdk_s3, self.shared.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)))?;
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, ()> {
+        Box::pin(async move {
+            let operation = self.changing(DELETE)?;
+            send!(operation, aws_sdk_s3, self.shared.s3.delete_object().bucket(bucket).key(key))?;
+            Ok(())
+        })
+    }
+}
+
+async fn whole(mut stream: ByteStream) -> Result<Bytes, CloudError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|cause| CloudError::new(Cloud::Aws, GET, Kind::Transport, format!("the content broke off: {cause}")))?;
+        if body.len() + chunk.len() > LARGEST {
+            return Err(CloudError::new(Cloud::Aws, GET, Kind::Invalid, "the object is larger than 16 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn info(object: &aws_sdk_s3::types::Object) -> Result<ObjectInfo, CloudError> {
+    let malformed = |what: &str| CloudError::new(Cloud::Aws, LIST, Kind::Malformed, format!("a listed object without {what}"));
+    Ok(ObjectInfo {
+        key: object.key().ok_or_else(|| malformed("a key"))?.to_owned(),
+        modified: object.last_modified().and_then(timestamp).ok_or_else(|| malformed("a time"))?,
+        etag: object.e_tag().unwrap_or_default().trim_matches('"').to_ascii_lowercase(),
+        size: object.size().and_then(|size| u64::try_from(size).ok()).ok_or_else(|| malformed("a size"))?,
+    })
+}
+
+fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    i64::try_from(time.as_nanos()).ok().map(Timestamp::from_nanos)
+}

@@ -1,0 +1,53 @@
+//! One run's clock: wall time that never steps, from one reading of the wall clock and monotonic time since.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use crate::model::time::Timestamp;
+
+/// The clock of one process's hold of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunClock {
+    started: Instant,
+    wall: Timestamp,
+}
+
+impl RunClock {
+    /// Reads the wall clock, once.
+    #[must_use]
+    pub fn start() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
+        Self { started: Instant::now(), wall: Timestamp::from_nanos(wall) }
+    }
+
+    /// Now, as a moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.at(Instant::now())
+    }
+
+    /// A monotonic instant as a moment.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        self.wall.plus(instant.saturating_duration_since(self.started))
+    }
+
+    /// Monotonic time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The monotonic instant that is `since_start` after the start.
+    #[must_use]
+    pub fn instant(&self, since_start: Duration) -> Instant {
+        self.started + since_start
+    }
+
+    /// How long after the start an instant is; zero for earlier ones.
+    #[must_use]
+    pub fn since_start(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.started)
+    }
+}

@@ -1,0 +1,328 @@
+//! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
+//!
+//! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out.
+//! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
+
+mod stages;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod undo;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::action::{Applied, Planned, Undone};
+use crate::model::event::step::StepKind;
+use crate::model::event::{Body, RunEvent, StepEvent};
+use crate::model::failure::Failure;
+use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
+
+/// Time since the start of the run, monotonic.
+pub type Moment = Duration;
+
+/// The key of the fault.
+pub const FAULT: &str = "fault";
+
+/// What is known of a probe, in the run's own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Confirmed state.
+    pub state: Option<ProbeState>,
+    /// Since when it holds.
+    pub since: Moment,
+    /// Since when every sample was good; `None` while the last one was not.
+    pub good_since: Option<Moment>,
+}
+
+/// Everything that can happen to a run.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Start,
+    /// Take back whatever a former owner left, then end.
+    Recover(Vec<Held>),
+    /// A probe's standing changed.
+    Probe(String, Standing),
+    /// A moment asked for by [`Effect::Wake`] has come.
+    Wake,
+    /// `plan` of a step ended.
+    Planned(String, Result<(Planned<Value>, Value), Failure>),
+    /// `apply` of a step ended; with the milliseconds until its last change was accepted.
+    Applied(String, Result<Applied<Value>, Failure>, Option<u64>),
+    /// `undo` of a step ended.
+    Undone(String, Result<Undone, Failure>),
+    /// A person, a signal or a guard asks to end the run.
+    Stop {
+        /// Undo everything, or leave things as they are.
+        abort: bool,
+        /// Why, in one line.
+        why: String,
+        /// Who or what asks.
+        by: String,
+    },
+}
+
+/// Everything a run can do.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Journal this before anything that follows.
+    Record(Body),
+    /// Resolve the parameters and read what is there.
+    Plan {
+        /// The step.
+        key: String,
+        /// The action.
+        uses: String,
+        /// Parameters, with expressions over `steps` and `item` still in them.
+        with: Value,
+        /// What those expressions see.
+        scope: Value,
+        /// For this attempt.
+        timeout: Duration,
+    },
+    /// Change it.
+    Apply {
+        /// The step.
+        key: String,
+        /// The action.
+        uses: String,
+        /// Resolved parameters.
+        with: Value,
+        /// As recorded with the intent.
+        before: Value,
+        /// For this attempt.
+        timeout: Duration,
+    },
+    /// Restore it.
+    Undo {
+        /// The step.
+        key: String,
+        /// The action.
+        uses: String,
+        /// Resolved parameters.
+        with: Value,
+        /// As recorded with the intent.
+        before: Value,
+        /// For this attempt.
+        timeout: Duration,
+    },
+    /// Cut the running attempt of a step off; its result arrives all the same, as a failure.
+    Cancel(String),
+    /// Feed [`Input::Wake`] at this moment.
+    Wake(Moment),
+    /// Nothing more to do: judge and record the end.
+    Finish,
+}
+
+/// An intent that was not taken back yet, as the journal has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The step.
+    pub key: String,
+    /// The action.
+    pub uses: String,
+    /// Its resolved parameters.
+    pub with: Value,
+    /// What to restore.
+    pub before: Value,
+}
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq)]
+enum Status {
+    /// Its needs are not done, or it waits for its turn in a `for_each`.
+    Waiting,
+    /// `plan` runs.
+    Planning,
+    /// `apply` runs.
+    Applying,
+    /// Between two attempts.
+    Backoff(Moment),
+    /// The items of a `for_each` run.
+    Expanded,
+    Done,
+    Failed,
+    Skipped,
+    /// `undo` runs.
+    Undoing,
+    /// Between two attempts to undo.
+    UndoBackoff(Moment),
+    Undone,
+    UndoFailed,
+}
+
+impl Status {
+    fn is_running(&self) -> bool {
+        matches!(self, Self::Planning | Self::Applying | Self::Undoing)
+    }
+
+    /// Nothing more happens to it by itself.
+    fn is_settled(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Skipped | Self::Undone | Self::UndoFailed)
+    }
+}
+
+/// A step in motion.
+#[derive(Clone, Debug)]
+struct Step {
+    plan: StepPlan,
+    /// `failover` or `failback`; `fault` for the fault.
+    book: &'static str,
+    status: Status,
+    attempt: u32,
+    undo_attempt: u32,
+    /// Whether its action changes anything.
+    mutates: bool,
+    /// Resolved parameters, once known.
+    with: Value,
+    before: Option<Value>,
+    output: Value,
+    /// The item and its place, for one item of a `for_each`.
+    item: Option<Value>,
+    /// For an expanded step: the keys of its items.
+    items: Vec<String>,
+    /// Cut off by us: its failure is no failure of its own.
+    cancelled: bool,
+}
+
+/// What the run is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    SteadyState { until: Moment },
+    Inject,
+    Detect { until: Moment },
+    Failover,
+    Verify { until: Moment },
+    /// Everything still running is being cut off or finished before things are taken back.
+    Quiesce,
+    /// The fault is being taken out; `then` failback, or cleanup.
+    Heal { failback: bool },
+    /// Waiting for the source side.
+    SourceReturns { until: Moment, failback: bool },
+    Failback,
+    Undo,
+    /// Waiting for the steady state after everything was taken back.
+    Baseline { until: Moment },
+    Ended,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    plan: Arc<Plan>,
+    /// Which actions change something.
+    mutates: fn(&str) -> bool,
+    now: Moment,
+    phase: Phase,
+    stage: Option<Stage>,
+    steps: BTreeMap<String, Step>,
+    /// Keys in the order of the runbook files, for starting steps in a stable order.
+    order: Vec<String>,
+    /// Keys in the order in which their intents were recorded.
+    intents: Vec<String>,
+    probes: BTreeMap<String, Standing>,
+    /// Stop conditions that hold now, by index, with since when.
+    alarms: BTreeMap<usize, Moment>,
+    /// When the fault must be out again.
+    lease_ends: Option<Moment>,
+    stop: Option<Stop>,
+    /// Whether a step failed in a way that ends its runbook.
+    halted: bool,
+    /// Whether everything applied is to be taken back although nobody asked to abort.
+    failed: bool,
+    effects: Vec<Effect>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    abort: bool,
+}
+
+impl Machine {
+    /// A run that has not begun. `mutates` says of an action's word whether it changes anything.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, mutates: fn(&str) -> bool) -> Self {
+        Self {
+            plan,
+            mutates,
+            now: Moment::ZERO,
+            phase: Phase::Idle,
+            stage: None,
+            steps: BTreeMap::new(),
+            order: Vec::new(),
+            intents: Vec::new(),
+            probes: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            lease_ends: None,
+            stop: None,
+            halted: false,
+            failed: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes one input at `now` (never earlier than before) and says what to do about it, in order.
+    pub fn handle(&mut self, now: Moment, input: Input) -> Vec<Effect> {
+        self.now = now.max(self.now);
+        match input {
+            Input::Start => self.begin(),
+            Input::Recover(held) => self.recover(held),
+            Input::Probe(probe, standing) => {
+                self.probes.insert(probe, standing);
+            }
+            Input::Wake => {}
+            Input::Planned(key, result) => self.planned(&key, result),
+            Input::Applied(key, result, accepted_ms) => self.applied(&key, result, accepted_ms),
+            Input::Undone(key, result) => self.undone(&key, result),
+            Input::Stop { abort, why, by } => self.stop_requested(abort, why, by),
+        }
+        self.check_guards();
+        self.advance();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Keys of steps with an intent that was not taken back.
+    #[must_use]
+    pub fn held(&self) -> Vec<&str> {
+        self.intents.iter().filter(|key| self.steps.get(*key).is_some_and(|step| step.status != Status::Undone)).map(String::as_str).collect()
+    }
+
+    fn record(&mut self, body: Body) {
+        self.effects.push(Effect::Record(body));
+    }
+
+    fn record_run(&mut self, event: RunEvent) {
+        self.record(Body::Run(event));
+    }
+
+    fn record_step(&mut self, key: &str, kind: StepKind) {
+        self.record(Body::Step(StepEvent { step: key.to_owned(), kind }));
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.record_run(RunEvent::Note { text: text.into() });
+    }
+
+    /// Stages follow each other in one direction; being in one already is nothing to record.
+    fn enter(&mut self, stage: Stage) {
+        if self.stage.is_none_or(|current| current < stage) {
+            self.stage = Some(stage);
+            self.record_run(RunEvent::Stage { stage });
+        }
+    }
+
+    fn wake_at(&mut self, at: Moment) {
+        self.effects.push(Effect::Wake(at));
+    }
+}

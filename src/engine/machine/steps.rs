@@ -1,0 +1,309 @@
+//! The steps of a runbook: which may start, what their results mean.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Effect, FAULT, Machine, Planned, Status, Step};
+use crate::engine::action::Applied;
+use crate::model::event::step::StepKind;
+use crate::model::expression;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::{OnFailure, RunbookPlan, StepPlan};
+
+/// Longest wait between two attempts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+impl Machine {
+    pub(super) fn load_book(&mut self, book: &'static str, runbook: RunbookPlan) {
+        self.halted = false;
+        for plan in runbook.steps {
+            let key = format!("{book}/{}", plan.id);
+            let mutates = (self.mutates)(&plan.uses);
+            self.order.push(key.clone());
+            self.steps.insert(key, new_step(plan, book, mutates, None));
+        }
+    }
+
+    /// Starts what may start. True when nothing of the runbook runs or can still run.
+    pub(super) fn run_book(&mut self, book: &'static str) -> bool {
+        // Skipping or expanding one step can free others in the same pass.
+        loop {
+            let ready: Vec<String> = self.order.iter().filter(|key| self.is_ready(key, book)).cloned().collect();
+            if ready.is_empty() {
+                break;
+            }
+            for key in ready {
+                // Starting one can use up the room that another needs.
+                if self.is_ready(&key, book) {
+                    self.start_step(&key);
+                }
+            }
+        }
+        if self.halted {
+            self.skip_waiting(book, "an earlier step failed");
+        }
+        !self.steps.values().any(|step| step.book == book && !step.status.is_settled())
+    }
+
+    fn is_ready(&self, key: &str, book: &str) -> bool {
+        let Some(step) = self.steps.get(key).filter(|step| step.book == book) else { return false };
+        match step.status {
+            Status::Backoff(at) => self.now >= at && !self.halted,
+            Status::Waiting if self.halted => false,
+            Status::Waiting => match key.rfind('[').filter(|_| step.item.is_some()) {
+                Some(at) => self.has_room(&key[..at]),
+                None => step.plan.needs.iter().all(|need| self.is_satisfied(book, need)),
+            },
+            _ => false,
+        }
+    }
+
+    fn is_satisfied(&self, book: &str, need: &str) -> bool {
+        self.steps.get(&format!("{book}/{need}")).is_none_or(|step| match step.status {
+            Status::Done | Status::Skipped => true,
+            Status::Failed => step.plan.on_failure == OnFailure::Continue,
+            _ => false,
+        })
+    }
+
+    /// Whether one more item of the `for_each` of `parent` may run.
+    fn has_room(&self, parent: &str) -> bool {
+        let Some(step) = self.steps.get(parent) else { return false };
+        let limit = step.plan.for_each.as_ref().map_or(1, |each| each.concurrency.max(1)) as usize;
+        let busy = step.items.iter().filter_map(|key| self.steps.get(key)).filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_))).count();
+        busy < limit
+    }
+
+    fn start_step(&mut self, key: &str) {
+        let Some(step) = self.steps.get(key) else { return };
+        if step.attempt > 0 || step.item.is_some() {
+            return self.start_attempt(key);
+        }
+        let scope = self.scope(key);
+        if let Some(when) = &step.plan.when {
+            match expression::is_true(when, &scope) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.settle_step(key, Status::Skipped);
+                    return self.record_step(key, StepKind::Skipped { why: "its condition is false".into() });
+                }
+                Err(error) => return self.fail(key, Failure::new(FailureKind::Parameters, format!("`when` fails: {error}"))),
+            }
+        }
+        match &step.plan.for_each {
+            None => self.start_attempt(key),
+            Some(each) => match expression::resolve(&each.items, &scope) {
+                Ok(Value::Array(items)) => self.expand(key, items),
+                Ok(other) => self.fail(key, Failure::new(FailureKind::Parameters, format!("`for_each` gives no list: {other}"))),
+                Err(error) => self.fail(key, Failure::new(FailureKind::Parameters, format!("`for_each` fails: {error}"))),
+            },
+        }
+    }
+
+    fn expand(&mut self, key: &str, items: Vec<Value>) {
+        let Some(parent) = self.steps.get_mut(key) else { return };
+        parent.attempt = 1;
+        parent.status = Status::Expanded;
+        let (plan, book, mutates) = (parent.plan.clone(), parent.book, parent.mutates);
+        let keys: Vec<String> = (0..items.len()).map(|index| format!("{key}[{index}]")).collect();
+        parent.items.clone_from(&keys);
+        self.record_step(key, StepKind::Started { attempt: 1 });
+        for (item_key, item) in keys.into_iter().zip(items) {
+            self.order.push(item_key.clone());
+            self.steps.insert(item_key, new_step(plan.clone(), book, mutates, Some(item)));
+        }
+        self.settle_parent(key);
+    }
+
+    /// Ends a `for_each` step when all its items have ended.
+    fn settle_parent(&mut self, key: &str) {
+        let Some(step) = self.steps.get(key).filter(|step| step.status == Status::Expanded) else { return };
+        let items: Vec<&Step> = step.items.iter().filter_map(|item| self.steps.get(item)).collect();
+        if items.iter().any(|item| !item.status.is_settled()) {
+            return;
+        }
+        if items.iter().all(|item| item.status == Status::Done) {
+            let output = json!({ "items": items.iter().map(|item| item.output.clone()).collect::<Vec<_>>() });
+            self.settle_step(key, Status::Done);
+            self.steps.entry(key.to_owned()).and_modify(|step| step.output.clone_from(&output));
+            self.record_step(key, StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
+        } else {
+            let bad = items.iter().filter(|item| item.status != Status::Done).count();
+            let failure = Failure::new(FailureKind::Check, format!("{bad} of {} items failed", items.len()));
+            self.settle_step(key, Status::Failed);
+            self.record_step(key, StepKind::Failed { failure });
+        }
+    }
+
+    pub(super) fn start_attempt(&mut self, key: &str) {
+        let scope = self.scope(key);
+        let Some(step) = self.steps.get_mut(key) else { return };
+        step.attempt += 1;
+        let attempt = step.attempt;
+        let (uses, timeout) = (step.plan.uses.clone(), step.plan.timeout.duration());
+        // With an intent on record the same `before` is used again: planning anew would take the half-changed world for what to restore.
+        if let Some(before) = step.before.clone() {
+            step.status = Status::Applying;
+            let with = step.with.clone();
+            self.record_step(key, StepKind::Started { attempt });
+            self.effects.push(Effect::Apply { key: key.to_owned(), uses, with, before, timeout });
+        } else {
+            step.status = Status::Planning;
+            let with = step.plan.with.clone();
+            self.record_step(key, StepKind::Started { attempt });
+            self.effects.push(Effect::Plan { key: key.to_owned(), uses, with, scope, timeout });
+        }
+    }
+
+    pub(super) fn planned(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
+        let now = self.now;
+        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Planning) else { return };
+        if step.cancelled {
+            return self.end_cancelled(key);
+        }
+        let (planned, with) = match result {
+            Ok(planned) => planned,
+            Err(failure) => return self.attempt_failed(key, failure),
+        };
+        if step.mutates && planned.targets.is_empty() {
+            return self.attempt_failed(key, Failure::new(FailureKind::NoTargets, "nothing matches what the step should act on"));
+        }
+        step.status = Status::Applying;
+        step.with = with.clone();
+        let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
+        if step.mutates {
+            step.before = Some(planned.before.clone());
+            self.intents.push(key.to_owned());
+            self.record_step(key, StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets });
+            if key == FAULT
+                && let Some(fault) = &self.plan.fault
+            {
+                let end = now + fault.lease.duration();
+                self.lease_ends = Some(end);
+                self.wake_at(end);
+            }
+        }
+        self.effects.push(Effect::Apply { key: key.to_owned(), uses, with, before: planned.before, timeout });
+    }
+
+    pub(super) fn applied(&mut self, key: &str, result: Result<Applied<Value>, Failure>, accepted_ms: Option<u64>) {
+        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Applying) else { return };
+        match result {
+            Ok(applied) => {
+                let attempt = step.attempt;
+                step.output.clone_from(&applied.output);
+                self.settle_step(key, Status::Done);
+                self.record_step(key, StepKind::Applied { attempt, output: applied.output, already: applied.already, accepted_ms });
+                self.parent_of(key);
+            }
+            Err(_) if step.cancelled => self.end_cancelled(key),
+            Err(failure) => self.attempt_failed(key, failure),
+        }
+    }
+
+    fn attempt_failed(&mut self, key: &str, failure: Failure) {
+        let now = self.now;
+        let Some(step) = self.steps.get_mut(key) else { return };
+        let attempt = step.attempt;
+        // A failure that no retry can help is final; everything else, ambiguous outcomes included, is tried as often as the file says.
+        let helps = failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout;
+        let again = helps && attempt < step.plan.retry.attempts && self.stop.is_none();
+        let wait = step.plan.retry.backoff.duration().saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
+        if again {
+            step.status = Status::Backoff(now + wait);
+        }
+        let retry_in_ms = again.then(|| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms });
+        if again {
+            self.wake_at(now + wait);
+        } else {
+            self.fail(key, failure);
+        }
+    }
+
+    pub(super) fn fail(&mut self, key: &str, failure: Failure) {
+        self.settle_step(key, Status::Failed);
+        self.record_step(key, StepKind::Failed { failure });
+        let Some(step) = self.steps.get(key) else { return };
+        match step.plan.on_failure {
+            OnFailure::Continue => {}
+            OnFailure::Stop => self.halted = true,
+            OnFailure::Undo => {
+                self.halted = true;
+                if step.before.is_some() {
+                    self.start_undo_of(key);
+                }
+            }
+        }
+        self.parent_of(key);
+    }
+
+    /// An attempt that we cut off: what it changed is taken back with everything else.
+    fn end_cancelled(&mut self, key: &str) {
+        let Some(attempt) = self.steps.get(key).map(|step| step.attempt) else { return };
+        let failure = Failure::new(FailureKind::Cancelled, "cut off because the run is ending");
+        self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: None });
+        self.settle_step(key, Status::Failed);
+        self.record_step(key, StepKind::Failed { failure });
+        self.parent_of(key);
+    }
+
+    /// Marks every step of `book` that has not begun as skipped.
+    pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
+        let waiting: Vec<String> =
+            self.order.iter().filter(|key| self.steps.get(*key).is_some_and(|step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_)))).cloned().collect();
+        for key in waiting {
+            self.settle_step(&key, Status::Skipped);
+            self.record_step(&key, StepKind::Skipped { why: why.into() });
+            self.parent_of(&key);
+        }
+    }
+
+    pub(super) fn settle_step(&mut self, key: &str, status: Status) {
+        if let Some(step) = self.steps.get_mut(key) {
+            step.status = status;
+        }
+    }
+
+    fn parent_of(&mut self, key: &str) {
+        if let Some(at) = key.rfind('[')
+            && self.steps.get(key).is_some_and(|step| step.item.is_some())
+        {
+            let parent = key[..at].to_owned();
+            self.settle_parent(&parent);
+        }
+    }
+
+    /// What the expressions of a step see.
+    fn scope(&self, key: &str) -> Value {
+        let mut scope = match &self.plan.scope {
+            Value::Object(map) => map.clone(),
+            _ => Map::new(),
+        };
+        let Some(step) = self.steps.get(key) else { return Value::Object(scope) };
+        let runbook = match step.book {
+            "failback" => self.plan.failback.as_ref(),
+            "failover" => Some(&self.plan.failover),
+            _ => None,
+        };
+        if let Some(runbook) = runbook {
+            scope.insert("parameters".into(), runbook.parameters.clone());
+        }
+        let outputs: Map<String, Value> = self
+            .steps
+            .iter()
+            .filter(|(_, other)| other.book == step.book && other.item.is_none() && other.status == Status::Done)
+            .map(|(_, other)| (other.plan.id.clone(), json!({ "output": other.output })))
+            .collect();
+        scope.insert("steps".into(), Value::Object(outputs));
+        if let Some(item) = &step.item {
+            scope.insert("item".into(), item.clone());
+        }
+        Value::Object(scope)
+    }
+}
+
+fn new_step(plan: StepPlan, book: &'static str, mutates: bool, item: Option<Value>) -> Step {
+    Step { plan, book, status: Status::Waiting, attempt: 0, undo_attempt: 0, mutates, with: Value::Null, before: None, output: Value::Null, item, items: Vec::new(), cancelled: false }
+}

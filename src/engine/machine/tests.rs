@@ -1,0 +1,251 @@
+use serde_json::json;
+
+use super::*;
+use crate::model::failure::FailureKind;
+use crate::model::plan::*;
+use crate::model::text::Text;
+use crate::model::time::Span;
+
+fn step(id: &str, needs: &[&str]) -> StepPlan {
+    StepPlan {
+        id: id.into(),
+        title: Text::default(),
+        uses: "toy.change".into(),
+        with: json!({}),
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        when: None,
+        timeout: Span::from_secs(60),
+        retry: Retry::default(),
+        on_failure: OnFailure::Stop,
+        critical: true,
+        for_each: None,
+    }
+}
+
+fn book(steps: Vec<StepPlan>) -> RunbookPlan {
+    RunbookPlan { file: "b.yaml".into(), title: Text::default(), parameters: json!({}), steps }
+}
+
+fn plan(steps: Vec<StepPlan>) -> Plan {
+    Plan {
+        version: 1,
+        name: "toy".into(),
+        title: Text::default(),
+        description: Text::default(),
+        mode: Mode::Rehearse,
+        environment: "toy".into(),
+        zone: "UTC".into(),
+        scope: json!({}),
+        since: None,
+        objectives: BTreeMap::new(),
+        controls: Vec::new(),
+        probes: Vec::new(),
+        steady_state: Some(SteadyState { probes: vec!["p".into()], hold: Span::from_secs(3), timeout: Span::from_secs(30) }),
+        fault: Some(FaultPlan { uses: "toy.fault".into(), with: json!({}), lease: Span::from_secs(120), timeout: Span::from_secs(10) }),
+        detect: Some(Detect { probe: "p".into(), timeout: Span::from_secs(20) }),
+        failover: book(steps),
+        recovered: Some(Recovered { probes: vec!["p".into()], stable_for: Span::from_secs(5), timeout: Span::from_secs(60) }),
+        failback: None,
+        leave: false,
+        source: None,
+        stop_conditions: Vec::new(),
+        definitions: Vec::new(),
+    }
+}
+
+/// Drives a machine; every cloud call succeeds at once unless `fail` names the step.
+struct Rig {
+    machine: Machine,
+    now: u64,
+    log: Vec<String>,
+    fail: Vec<(&'static str, Failure)>,
+    hang: Vec<&'static str>,
+}
+
+impl Rig {
+    fn new(plan: Plan) -> Self {
+        Self { machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"), now: 0, log: Vec::new(), fail: Vec::new(), hang: Vec::new() }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut queue = vec![input];
+        while !queue.is_empty() {
+            for effect in self.machine.handle(Duration::from_secs(self.now), queue.remove(0)) {
+                self.perform(effect, &mut queue);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
+        let planned = || Planned { before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", "t", "")], calls: vec![], not_undone: vec![] };
+        match effect {
+            Effect::Record(Body::Step(event)) => self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap())),
+            Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
+            Effect::Record(_) | Effect::Wake(_) => {}
+            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key, Ok((planned(), with)))),
+            Effect::Apply { key, .. } => {
+                if self.hang.contains(&key.as_str()) {
+                    return;
+                }
+                let result = match self.fail.iter().position(|(name, _)| *name == key) {
+                    Some(at) => Err(self.fail.remove(at).1),
+                    None => Ok(Applied::changed(json!({}))),
+                };
+                queue.push(Input::Applied(key, result, None));
+            }
+            Effect::Undo { key, .. } => {
+                self.log.push(format!("undo {key}"));
+                queue.push(Input::Undone(key, Ok(Undone::Restored)));
+            }
+            Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
+            Effect::Finish => self.log.push("finish".into()),
+        }
+    }
+
+    fn probe(&mut self, state: ProbeState) {
+        let now = Duration::from_secs(self.now);
+        let good_since = (state == ProbeState::Good).then_some(now);
+        self.feed(Input::Probe("p".into(), Standing { state: Some(state), since: now, good_since }));
+    }
+
+    fn at(&mut self, now: u64) {
+        self.now = now;
+        self.feed(Input::Wake);
+    }
+
+    /// Up to the moment the failover begins.
+    fn start(plan: Plan, prepare: impl FnOnce(&mut Self)) -> Self {
+        let mut rig = Self::new(plan);
+        prepare(&mut rig);
+        rig.feed(Input::Start);
+        rig.probe(ProbeState::Good);
+        rig.at(3);
+        rig.now = 5;
+        rig.probe(ProbeState::Bad);
+        rig
+    }
+
+    fn undone(&self) -> Vec<&str> {
+        self.log.iter().filter_map(|line| line.strip_prefix("undo ")).collect()
+    }
+}
+
+#[test]
+fn a_good_drill_heals_first_and_undoes_in_reverse() {
+    let mut rig = Rig::start(plan(vec![step("a", &[]), step("b", &["a"])]), |_| {});
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+    let intent = rig.log.iter().position(|line| line == "failover/b intended").unwrap();
+    let first = rig.log.iter().position(|line| line == "failover/a applied").unwrap();
+    assert!(first < intent, "b needs a: {:?}", rig.log);
+}
+
+#[test]
+fn nothing_is_injected_before_the_steady_state_has_held() {
+    let mut rig = Rig::new(plan(vec![]));
+    rig.feed(Input::Start);
+    rig.probe(ProbeState::Good);
+    rig.at(2);
+    assert!(!rig.log.iter().any(|line| line.starts_with("fault")), "{:?}", rig.log);
+    rig.now = 2;
+    rig.probe(ProbeState::Bad);
+    rig.at(30);
+    assert!(!rig.log.iter().any(|line| line.starts_with("fault")), "{:?}", rig.log);
+    assert!(rig.machine.has_ended());
+}
+
+#[test]
+fn an_abort_while_a_step_hangs_takes_everything_back() {
+    let mut rig = Rig::start(plan(vec![step("a", &[]), step("b", &["a"])]), |rig| rig.hang.push("failover/b"));
+    rig.feed(Input::Stop { abort: true, why: "ctrl-c".into(), by: "signal".into() });
+    assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
+}
+
+#[test]
+fn a_retry_uses_the_before_of_the_first_attempt() {
+    let mut failure = Failure::new(FailureKind::Cloud, "timeout");
+    failure.ambiguous = true;
+    let mut a = step("a", &[]);
+    a.retry = Retry { attempts: 3, backoff: Span::from_secs(1) };
+    let mut rig = Rig::start(plan(vec![a]), |rig| rig.fail.push(("failover/a", failure)));
+    assert!(!rig.log.contains(&"failover/a applied".to_owned()));
+    rig.at(6);
+    assert_eq!(rig.log.iter().filter(|line| *line == "failover/a intended").count(), 1);
+    assert_eq!(rig.log.iter().filter(|line| *line == "failover/a started").count(), 2);
+    assert!(rig.log.contains(&"failover/a applied".to_owned()));
+}
+
+#[test]
+fn a_failed_step_stops_its_runbook_unless_it_may_continue() {
+    let failure = || Failure::new(FailureKind::Check, "no");
+    let rig = Rig::start(plan(vec![step("a", &[]), step("b", &["a"])]), |rig| rig.fail.push(("failover/a", failure())));
+    assert!(rig.log.contains(&"failover/b skipped".to_owned()));
+    assert_eq!(rig.undone(), ["fault", "failover/a"]);
+
+    let mut a = step("a", &[]);
+    a.on_failure = OnFailure::Continue;
+    let rig = Rig::start(plan(vec![a, step("b", &["a"])]), |rig| rig.fail.push(("failover/a", failure())));
+    assert!(rig.log.contains(&"failover/b applied".to_owned()));
+}
+
+#[test]
+fn an_unnoticed_fault_is_taken_out_at_the_timeout() {
+    let mut rig = Rig::new(plan(vec![step("a", &[])]));
+    rig.feed(Input::Start);
+    rig.probe(ProbeState::Good);
+    rig.at(3);
+    rig.at(23);
+    assert_eq!(rig.undone(), ["fault"]);
+    assert!(!rig.log.iter().any(|line| line.starts_with("failover/a")));
+}
+
+#[test]
+fn a_for_each_runs_no_more_at_once_than_it_may() {
+    let mut a = step("a", &[]);
+    a.for_each = Some(ForEach { items: json!([1, 2, 3]), concurrency: 2 });
+    let mut rig = Rig::start(plan(vec![a]), |rig| rig.hang.extend(["failover/a[0]", "failover/a[1]"]));
+    assert!(rig.log.contains(&"failover/a[1] intended".to_owned()));
+    assert!(!rig.log.contains(&"failover/a[2] started".to_owned()));
+    rig.feed(Input::Applied("failover/a[0]".into(), Ok(Applied::changed(json!({}))), None));
+    assert!(rig.log.contains(&"failover/a[2] applied".to_owned()));
+    rig.feed(Input::Applied("failover/a[1]".into(), Ok(Applied::changed(json!({}))), None));
+    assert!(rig.log.contains(&"failover/a applied".to_owned()));
+}
+
+#[test]
+fn an_emergency_undoes_nothing_unasked() {
+    let mut emergency = plan(vec![step("a", &[]), step("b", &["a"])]);
+    emergency.mode = Mode::Emergency;
+    emergency.fault = None;
+    emergency.steady_state = None;
+    emergency.detect = None;
+    emergency.recovered = None;
+    let mut rig = Rig::new(emergency);
+    rig.fail.push(("failover/b", Failure::new(FailureKind::Check, "no")));
+    rig.feed(Input::Start);
+    assert!(rig.machine.has_ended());
+    assert_eq!(rig.undone(), Vec::<&str>::new());
+    assert_eq!(rig.machine.held(), ["failover/a", "failover/b"]);
+}
+
+#[test]
+fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
+    let mut with = plan(vec![step("a", &[])]);
+    with.stop_conditions = vec![StopCondition { probe: "p".into(), is: ProbeState::Bad, lasts: Span::from_secs(30) }];
+    let mut rig = Rig::start(with, |rig| rig.hang.push("failover/a"));
+    rig.at(34);
+    assert!(rig.undone().is_empty());
+    rig.at(35);
+    assert_eq!(rig.undone(), ["fault", "failover/a"]);
+}
+
+#[test]
+fn what_a_former_owner_left_is_taken_back_fault_first() {
+    let mut rig = Rig::new(plan(vec![]));
+    let held = |key: &str| Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was") };
+    rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
+    assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
+}

@@ -1,0 +1,423 @@
+//! Performs what the machine decides: journals, calls actions, keeps time, listens to the probes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::Instant;
+
+use super::action::{ActionType, Cx, DynAction};
+use super::board::{self, Board};
+use super::clock::RunClock;
+use super::machine::{Effect, Held, Input, Machine, Standing};
+use super::probe::ProbeType;
+use super::record::{RecordError, Recorder};
+use super::watch::{Report, Watch, Watched};
+use crate::model::event::step::StepKind;
+use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
+use crate::model::expression;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::{Plan, Verdict};
+use crate::ports::calls::{self, Call, CallSink};
+use crate::ports::gate;
+
+/// Everything a run needs.
+pub struct Setup<W: 'static> {
+    /// What to do.
+    pub plan: Arc<Plan>,
+    /// The words for actions.
+    pub actions: &'static [ActionType<W>],
+    /// The words for probes.
+    pub probes: &'static [ProbeType<W>],
+    /// Whether an action's word changes anything.
+    pub mutates: fn(&str) -> bool,
+    /// What actions reach into.
+    pub world: Arc<W>,
+    /// What probes reach into: other clients, other pools.
+    pub probe_world: Arc<W>,
+    /// The run's clock.
+    pub clock: RunClock,
+    /// Makes the events; its run must be fresh (no event yet) unless `recover` is set.
+    pub recorder: Recorder,
+    /// The first events of this hold of the run: `started`, or `resumed`.
+    pub opening: RunEvent,
+    /// What a former owner left, to be taken back instead of running the plan.
+    pub recover: Option<Vec<Held>>,
+    /// Asks from outside.
+    pub stops: mpsc::UnboundedReceiver<StopRequest>,
+    /// The verdict, from the events so far.
+    pub judge: Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send>,
+}
+
+/// Somebody asks to end the run.
+#[derive(Debug, Clone)]
+pub struct StopRequest {
+    /// Undo everything.
+    pub abort: bool,
+    /// Why, in one line.
+    pub why: String,
+    /// `signal`, `operator`.
+    pub by: String,
+}
+
+/// A run that could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal cannot be written. Nothing was started after that; what is applied stays until `abort`.
+    #[error("the run was left where it is: `lifeboat abort {run}` undoes it")]
+    Journal {
+        /// The run.
+        run: String,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+    /// The plan has a word this Lifeboat does not know, or parameters it does not accept.
+    #[error("{0}")]
+    Plan(String),
+    /// No thread for the probes.
+    #[error("the probes cannot be started")]
+    Probes(#[source] std::io::Error),
+}
+
+/// What reaches the shell while actions run.
+enum Message {
+    Input(Input),
+    Call(String, Call),
+    Progress(String, String),
+}
+
+struct Sink {
+    step: String,
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl CallSink for Sink {
+    fn record(&self, call: Call) {
+        let _ = self.messages.send(Message::Call(self.step.clone(), call));
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plan,
+    Apply,
+    Undo,
+}
+
+struct Shell<W: 'static> {
+    actions: BTreeMap<&'static str, &'static ActionType<W>>,
+    world: Arc<W>,
+    clock: RunClock,
+    recorder: Recorder,
+    machine: Machine,
+    board: Board,
+    standings: watch::Sender<BTreeMap<String, board::Standing>>,
+    told: BTreeMap<String, Standing>,
+    messages: mpsc::UnboundedSender<Message>,
+    tasks: JoinSet<()>,
+    running: BTreeMap<Id, (String, Kind)>,
+    handles: BTreeMap<String, AbortHandle>,
+    wakes: BTreeSet<Duration>,
+    watch: Option<Watch>,
+    finished: bool,
+}
+
+/// Runs a plan, or takes back what a former owner left, to its end. Returns the verdict that was journalled.
+///
+/// # Errors
+/// See [`EngineError`].
+pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, EngineError> {
+    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, recover, mut stops, judge } = setup;
+    let (standings, board) = Board::new();
+    let (messages, mut inbox) = mpsc::unbounded_channel();
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let watched = plan.probes.iter().map(|probe| watched(probe, probes)).collect::<Result<Vec<_>, _>>()?;
+    let mut shell = Shell {
+        machine: Machine::new(plan, mutates),
+        actions: actions.iter().map(|row| (row.kind, row)).collect(),
+        world,
+        clock,
+        recorder,
+        board,
+        standings,
+        told: BTreeMap::new(),
+        messages,
+        tasks: JoinSet::new(),
+        running: BTreeMap::new(),
+        handles: BTreeMap::new(),
+        wakes: BTreeSet::new(),
+        watch: None,
+        finished: false,
+    };
+    shell.record(Body::Run(opening))?;
+    shell.watch = Some(Watch::start(watched, probe_world, clock, reports).map_err(EngineError::Probes)?);
+    let begin = recover.map_or(Input::Start, Input::Recover);
+    let outcome = shell.live(begin, &mut inbox, &mut reported, &mut stops).await;
+    if outcome.is_err() {
+        // Finish the calls in hand; start nothing.
+        while shell.tasks.join_next().await.is_some() {}
+        return outcome.map(|()| Verdict::Fail);
+    }
+    if let Some(watch) = shell.watch.take() {
+        watch.end().await;
+    }
+    while let Ok(report) = reported.try_recv() {
+        shell.note_probe(report)?;
+    }
+    let (verdict, reasons) = judge();
+    shell.record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
+    Ok(verdict)
+}
+
+fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, types: &'static [ProbeType<W>]) -> Result<Watched<W>, EngineError> {
+    let row = types.iter().find(|row| row.kind == probe.uses).ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
+    let parsed = (row.parse)(&probe.with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
+    Ok(Watched { id: probe.id.clone(), probe: parsed, every: probe.every.duration(), bad_after: probe.bad_after, good_after: probe.good_after })
+}
+
+impl<W: Send + Sync + 'static> Shell<W> {
+    async fn live(
+        &mut self,
+        begin: Input,
+        inbox: &mut mpsc::UnboundedReceiver<Message>,
+        reported: &mut mpsc::UnboundedReceiver<Report>,
+        stops: &mut mpsc::UnboundedReceiver<StopRequest>,
+    ) -> Result<(), EngineError> {
+        self.feed(begin)?;
+        let mut stops_open = true;
+        while !self.finished {
+            let wake = self.wakes.first().copied();
+            let sleep = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                stop = stops.recv(), if stops_open => match stop {
+                    Some(StopRequest { abort, why, by }) => self.feed(Input::Stop { abort, why, by })?,
+                    None => stops_open = false,
+                },
+                Some(message) = inbox.recv() => self.message(message)?,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    // Whatever the task said before it ended comes first.
+                    while let Ok(message) = inbox.try_recv() {
+                        self.message(message)?;
+                    }
+                    match ended {
+                        Ok((id, ())) => { self.running.remove(&id); }
+                        Err(error) => self.task_lost(error)?,
+                    }
+                }
+                Some(report) = reported.recv() => self.probe_report(report)?,
+                () = sleep => {
+                    self.wakes.pop_first();
+                    self.feed(Input::Wake)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, body: Body) -> Result<(), EngineError> {
+        let stage = matches!(body, Body::Run(RunEvent::Stage { .. }));
+        let run = self.recorder.run().to_owned();
+        self.recorder.record(body).map_err(|source| EngineError::Journal { run, source })?;
+        if stage && let Some(watch) = &self.watch {
+            watch.tally();
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, input: Input) -> Result<(), EngineError> {
+        for effect in self.machine.handle(self.clock.elapsed(), input) {
+            match effect {
+                Effect::Record(body) => self.record(body)?,
+                Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(key, &uses, &with, &scope, timeout),
+                Effect::Apply { key, uses, with, before, timeout } => self.change(Kind::Apply, key, &uses, &with, before, timeout),
+                Effect::Undo { key, uses, with, before, timeout } => self.change(Kind::Undo, key, &uses, &with, before, timeout),
+                Effect::Cancel(key) => {
+                    if let Some(handle) = self.handles.get(&key) {
+                        handle.abort();
+                    }
+                }
+                Effect::Wake(at) => {
+                    self.wakes.insert(at);
+                }
+                Effect::Finish => self.finished = true,
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), EngineError> {
+        match message {
+            Message::Input(input) => self.feed(input),
+            Message::Call(step, call) => self.record(Body::Step(StepEvent { step, kind: StepKind::Call { call } })),
+            Message::Progress(step, text) => self.record(Body::Step(StepEvent { step, kind: StepKind::Progress { text } })),
+        }
+    }
+
+    /// A task that was cut off or panicked: its step hears of it all the same.
+    fn task_lost(&mut self, error: tokio::task::JoinError) -> Result<(), EngineError> {
+        let Some((key, kind)) = self.running.remove(&error.id()) else { return Ok(()) };
+        let failure = if error.is_cancelled() {
+            Failure { ambiguous: true, ..Failure::new(FailureKind::Cancelled, "cut off") }
+        } else {
+            Failure { ambiguous: true, ..Failure::new(FailureKind::Internal, "the action failed inside Lifeboat") }
+        };
+        self.feed(failed(kind, key, failure))
+    }
+
+    fn probe_report(&mut self, report: Report) -> Result<(), EngineError> {
+        let Some(standing) = report.standing.clone() else { return self.note_probe(report) };
+        let probe = report.probe.clone();
+        self.note_probe(report)?;
+        let now = Standing {
+            state: standing.state,
+            since: self.clock.since_start(standing.since),
+            good_since: standing.good_since.map(|since| self.clock.since_start(since)),
+        };
+        self.standings.send_if_modified(|all| {
+            let changed = all.get(&probe) != Some(&standing);
+            all.insert(probe.clone(), standing);
+            changed
+        });
+        if self.told.insert(probe.clone(), now) != Some(now) {
+            self.feed(Input::Probe(probe, now))?;
+        }
+        Ok(())
+    }
+
+    fn note_probe(&mut self, report: Report) -> Result<(), EngineError> {
+        for kind in report.events {
+            self.record(Body::Probe(ProbeEvent { probe: report.probe.clone(), kind }))?;
+        }
+        Ok(())
+    }
+
+    fn plan_step(&mut self, key: String, uses: &str, with: &Value, scope: &Value, timeout: Duration) {
+        let resolved = expression::resolve(with, scope).map_err(|error| Failure::new(FailureKind::Parameters, error.to_string()));
+        let ready = resolved.and_then(|with| Ok((self.parse(uses, &with)?, with)));
+        let (action, with) = match ready {
+            Ok(ready) => ready,
+            Err(failure) => return self.answer(Input::Planned(key, Err(failure))),
+        };
+        self.spawn(key, Kind::Plan, timeout, move |task| {
+            Box::pin(async move {
+                let result = task.limited(action.plan(&task.cx())).await;
+                Input::Planned(task.key.clone(), result.map(|planned| (planned, with)))
+            })
+        });
+    }
+
+    fn change(&mut self, kind: Kind, key: String, uses: &str, with: &Value, before: Value, timeout: Duration) {
+        let action = match self.parse(uses, with) {
+            Ok(action) => action,
+            Err(failure) => return self.answer(failed(kind, key, failure)),
+        };
+        self.spawn(key, kind, timeout, move |task| {
+            Box::pin(async move {
+                match kind {
+                    Kind::Undo => Input::Undone(task.key.clone(), gate::exempt(task.limited(action.undo(&task.cx(), &before))).await),
+                    _ => {
+                        let result = task.limited(action.apply(&task.cx(), &before)).await;
+                        let accepted = task.accepted_ms.load(Ordering::Relaxed);
+                        Input::Applied(task.key.clone(), result, (accepted > 0).then_some(accepted))
+                    }
+                }
+            })
+        });
+    }
+
+    fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
+        let row = self.actions.get(uses).ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))?;
+        (row.parse)(with).map_err(|error| Failure::new(FailureKind::Parameters, if error.path.is_empty() { error.message } else { format!("{}: {}", error.path, error.message) }))
+    }
+
+    fn answer(&self, input: Input) {
+        // Through the queue like any other answer, so that the machine is never entered twice.
+        let _ = self.messages.send(Message::Input(input));
+    }
+
+    fn spawn<F>(&mut self, key: String, kind: Kind, timeout: Duration, work: F)
+    where
+        F: FnOnce(Arc<Task<W>>) -> std::pin::Pin<Box<dyn Future<Output = Input> + Send>> + Send + 'static,
+    {
+        let task = Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
+        let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone() });
+        let messages = self.messages.clone();
+        let handle = self.tasks.spawn(async move {
+            let input = calls::observed(sink, work(task)).await;
+            let _ = messages.send(Message::Input(input));
+        });
+        self.running.insert(handle.id(), (key.clone(), kind));
+        self.handles.insert(key, handle);
+    }
+}
+
+fn failed(kind: Kind, key: String, failure: Failure) -> Input {
+    match kind {
+        Kind::Plan => Input::Planned(key, Err(failure)),
+        Kind::Apply => Input::Applied(key, Err(failure), None),
+        Kind::Undo => Input::Undone(key, Err(failure)),
+    }
+}
+
+/// What one attempt owns while it runs.
+struct Task<W> {
+    key: String,
+    run: String,
+    world: Arc<W>,
+    board: Board,
+    timeout: Duration,
+    accepted_ms: Arc<AtomicU64>,
+    accept: Box<dyn Fn() + Send + Sync>,
+    progress: Box<dyn Fn(String) + Send + Sync>,
+}
+
+impl<W> Task<W> {
+    fn new(key: String, run: String, world: Arc<W>, board: Board, timeout: Duration, messages: mpsc::UnboundedSender<Message>) -> Self {
+        let started = Instant::now();
+        let accepted_ms = Arc::new(AtomicU64::new(0));
+        let accept = Box::new({
+            let accepted_ms = accepted_ms.clone();
+            // At least 1, so that 0 can mean never.
+            move || accepted_ms.store(calls::millis(started.elapsed()).max(1), Ordering::Relaxed)
+        });
+        let progress = Box::new({
+            let key = key.clone();
+            move |text| {
+                let _ = messages.send(Message::Progress(key.clone(), text));
+            }
+        });
+        Self { key, run, world, board, timeout, accepted_ms, accept, progress }
+    }
+
+    fn cx(&self) -> Cx<'_, W> {
+        Cx { world: &self.world, run: &self.run, step: &self.key, board: &self.board, progress: &*self.progress, accepted: &*self.accept }
+    }
+
+    async fn limited<T>(&self, work: impl Future<Output = Result<T, super::action::ActionError>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(result) => result.map_err(|error| error.failure()),
+            Err(_) => Err(Failure {
+                retry: true,
+                ambiguous: true,
+                ..Failure::new(FailureKind::Timeout, format!("not done within {}", crate::model::time::Span::from(self.timeout)))
+            }),
+        }
+    }
+}
+
+impl<W> std::fmt::Debug for Setup<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("plan", &self.plan.name).finish_non_exhaustive()
+    }
+}

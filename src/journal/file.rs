@@ -1,0 +1,269 @@
+//! [`RunStore`] on files: `FOLDER/RUN/journal.jsonl`, one line an event, owned through an exclusive lock on the file.
+//!
+//! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+
+/// Name of the journal in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// Runs under one folder.
+#[derive(Debug)]
+pub struct FileStore {
+    folder: PathBuf,
+    /// `false` leaves out fsync: for measurements only.
+    durable: bool,
+    open: Mutex<BTreeMap<String, OpenRun>>,
+}
+
+#[derive(Debug)]
+struct OpenRun {
+    file: File,
+    token: String,
+    last: u64,
+}
+
+impl FileStore {
+    /// A store in `folder`, which is made when the first run needs it.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, durable: bool) -> Self {
+        Self { folder: folder.into(), durable, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The folder of `run`.
+    #[must_use]
+    pub fn path(&self, run: &str) -> PathBuf {
+        self.folder.join(run)
+    }
+
+    /// The journal file of `run`.
+    #[must_use]
+    pub fn journal(&self, run: &str) -> PathBuf {
+        self.path(run).join(JOURNAL)
+    }
+
+    /// Makes the folder (0700) and the empty journal (0600) of a new run and becomes its owner.
+    ///
+    /// # Errors
+    /// When the run exists already or the folder cannot be written.
+    pub fn create(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
+        let path = self.path(run);
+        let failed = |source| StoreError { action: "make", subject: path.display().to_string(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
+        DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.journal(run)).map_err(failed)?;
+        self.own(run, owner)?;
+        // The names themselves must survive a power loss before anything is changed in a cloud.
+        if self.durable {
+            for folder in [path.as_path(), self.folder.as_path()] {
+                File::open(folder).and_then(|handle| handle.sync_all()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Becomes the owner of an existing run: takes the lock and cuts off a last line that was not written whole.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process owns it; else when it cannot be read or written.
+    pub fn own(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
+        let path = self.journal(run);
+        let failed = |action: &'static str| { let subject = path.display().to_string(); move |source| StoreError { action, subject, source } };
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed("open"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed("lock")(error.into()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed("read"))?;
+        let whole = whole_lines(&bytes);
+        if whole < bytes.len() {
+            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(failed("repair"))?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
+        let last = bytes[..whole].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.lock().insert(run.to_owned(), OpenRun { file, token: owner.token.clone(), last });
+        Ok(())
+    }
+
+    /// Whether some process owns `run` now.
+    #[must_use]
+    pub fn is_owned(&self, run: &str) -> bool {
+        self.lock().contains_key(run)
+            || File::open(self.journal(run)).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK))
+    }
+
+    /// Ids of all runs, oldest first (ids begin with their time).
+    ///
+    /// # Errors
+    /// When the folder cannot be read; an absent one is empty.
+    pub fn runs(&self) -> Result<Vec<String>, StoreError> {
+        let failed = |source| StoreError { action: "read", subject: self.folder.display().to_string(), source };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.path().join(JOURNAL).is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                runs.push(name);
+            }
+        }
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// Writes a file beside the journal, readable by its owner only.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_beside(&self, run: &str, name: &str, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let path = self.path(run).join(name);
+        write_private(&path, bytes).map_err(|source| StoreError { action: "write", subject: path.display().to_string(), source })?;
+        Ok(path)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, OpenRun>> {
+        // Each entry is changed by one assignment; a panic elsewhere leaves it whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+/// Length of `bytes` up to and including the last newline.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
+impl RunStore for FileStore {
+    fn append(&self, run: &str, owner: &Owner, expected: u64, bytes: &[u8], durable: bool) -> Result<Appended, StoreError> {
+        let mut open = self.lock();
+        let Some(entry) = open.get_mut(run).filter(|entry| entry.token == owner.token) else {
+            return Ok(Appended::Conflict(0));
+        };
+        if entry.last != expected {
+            return Ok(Appended::Conflict(entry.last));
+        }
+        let failed = |source| StoreError { action: "append to", subject: self.journal(run).display().to_string(), source };
+        let mut line = Vec::with_capacity(bytes.len() + 1);
+        line.extend_from_slice(bytes);
+        line.push(b'\n');
+        // One write: what a crash leaves is a prefix of the line, which `own` cuts off.
+        entry.file.write_all(&line).map_err(failed)?;
+        if durable && self.durable {
+            entry.file.sync_data().map_err(failed)?;
+        }
+        entry.last += 1;
+        Ok(Appended::Ok(entry.last))
+    }
+
+    fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let path = self.journal(run);
+        let bytes = fs::read(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
+        let whole = &bytes[..whole_lines(&bytes)];
+        Ok(whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).skip(usize::try_from(after).unwrap_or(usize::MAX)).map(<[u8]>::to_vec).collect())
+    }
+
+    fn last(&self, run: &str) -> Result<u64, StoreError> {
+        if let Some(entry) = self.lock().get(run) {
+            return Ok(entry.last);
+        }
+        match self.read(run, 0) {
+            Ok(lines) => Ok(lines.len() as u64),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+        let path = self.folder.join("leases").join(key);
+        let failed = |source| StoreError { action: "read", subject: path.display().to_string(), source };
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+            Ok(bytes) => {
+                let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+                let revision = std::str::from_utf8(&bytes[..at]).ok().and_then(|text| text.parse().ok()).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
+                Ok(Some(Lease { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
+            }
+        }
+    }
+
+    fn lease_cas(&self, key: &str, expected: u64, bytes: &[u8], _lifetime: Duration) -> Result<Option<u64>, StoreError> {
+        let path = self.folder.join("leases").join(key);
+        let failed = |source| StoreError { action: "write", subject: path.display().to_string(), source };
+        write_private(&path.with_extension("lock"), b"").map_err(failed)?;
+        let guard = File::open(path.with_extension("lock")).map_err(failed)?;
+        flock(&guard, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        if self.lease_get(key)?.map_or(0, |lease| lease.revision) != expected {
+            return Ok(None);
+        }
+        let revision = expected + 1;
+        let mut content = format!("{revision}\n").into_bytes();
+        content.extend_from_slice(bytes);
+        let next = path.with_extension("next");
+        write_private(&next, &content).and_then(|()| File::open(&next)?.sync_all()).and_then(|()| fs::rename(&next, &path)).map_err(failed)?;
+        Ok(Some(revision))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(token: &str) -> Owner {
+        Owner { token: token.into(), epoch: 1 }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_and_appending_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("r", &owner("a")).unwrap();
+        assert_eq!(store.append("r", &owner("a"), 0, b"{}", true).unwrap(), Appended::Ok(1));
+        OpenOptions::new().append(true).open(store.journal("r")).unwrap().write_all(b"{\"torn").unwrap();
+        drop(store);
+        let store = FileStore::new(folder.path(), true);
+        store.own("r", &owner("b")).unwrap();
+        assert_eq!(store.append("r", &owner("b"), 1, b"[]", true).unwrap(), Appended::Ok(2));
+        assert_eq!(store.read("r", 0).unwrap(), vec![b"{}".to_vec(), b"[]".to_vec()]);
+    }
+
+    #[test]
+    fn only_the_owner_at_the_right_position_may_append() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("r", &owner("a")).unwrap();
+        assert_eq!(store.append("r", &owner("b"), 0, b"{}", true).unwrap(), Appended::Conflict(0));
+        assert_eq!(store.append("r", &owner("a"), 3, b"{}", true).unwrap(), Appended::Conflict(0));
+        let other = FileStore::new(folder.path(), true);
+        assert!(other.is_owned("r"));
+        assert_eq!(other.own("r", &owner("c")).unwrap_err().source.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_lease_changes_only_from_the_revision_that_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(store.lease_cas("k", 0, b"one", hour).unwrap(), Some(1));
+        assert_eq!(store.lease_cas("k", 0, b"two", hour).unwrap(), None);
+        assert_eq!(store.lease_get("k").unwrap(), Some(Lease { revision: 1, bytes: b"one".to_vec() }));
+    }
+}

@@ -1,0 +1,117 @@
+//! Between DTS calls and the world's synchronisation jobs. Failures of this product come with HTTP 200 and `Success: false`.
+
+use serde_json::{Value, json};
+
+use super::{Action, changes, reads};
+use crate::lab::wire::aliyun_rpc::{Call, Fault, invalid};
+use crate::lab::world::state::{State, SyncJob};
+
+pub(super) const ACTIONS: &[Action] = &[
+    reads("DescribeDtsJobs", describe_jobs).anywhere(),
+    reads("DescribeDtsJobDetail", describe_job_detail).anywhere(),
+    changes("SuspendDtsJob", suspend).anywhere(),
+    changes("StartDtsJob", start).anywhere(),
+];
+
+/// The outer fields of every answer, `fields` among them.
+fn outcome(code: &str, message: &str, fields: Value) -> Value {
+    let mut outcome = json!({
+        "Success": code.is_empty(),
+        "HttpStatusCode": "200",
+        "ErrCode": code,
+        "ErrMessage": message,
+        "DynamicCode": "",
+        "DynamicMessage": "",
+    });
+    if let (Some(outcome), Value::Object(fields)) = (outcome.as_object_mut(), fields) {
+        outcome.extend(fields);
+    }
+    outcome
+}
+
+fn refused(code: &str, message: &str) -> Value {
+    outcome(code, message, json!({}))
+}
+
+fn find<'a>(state: &'a State, call: &Call) -> Result<&'a SyncJob, Value> {
+    let job = match (call.text("DtsJobId"), call.text("DtsInstanceId").or_else(|| call.text("DtsInstanceID"))) {
+        (Some(id), _) => state.jobs.get(id),
+        (None, Some(instance)) => state.jobs.values().find(|job| job.instance == instance),
+        (None, None) => return Err(refused("DTS.Msg.MissingParameter", "DtsJobId or DtsInstanceId is required")),
+    };
+    if call.text("SynchronizationDirection").is_some_and(|direction| direction != "Forward") {
+        return Err(refused("DTS.Msg.InvalidParameter", "the job has no such direction"));
+    }
+    job.ok_or_else(|| refused("DTS.Msg.JobNotExist", "job not exist"))
+}
+
+fn shown(state: &State, job: &SyncJob) -> Value {
+    let endpoint = |name: &str, bucket: &str| json!({ "EngineName": name, "DatabaseName": bucket, "Region": state.accounts.aliyun_region });
+    json!({
+        "DtsJobId": job.id,
+        "DtsInstanceID": job.instance,
+        "DtsJobName": job.name,
+        "DtsJobClass": "medium",
+        "DtsJobDirection": "Forward",
+        "JobType": "SYNC",
+        "PayType": "PostPaid",
+        "Status": job.status,
+        // Milliseconds behind the source; seconds since the epoch.
+        "Delay": u64::try_from(state.now.since(job.checkpoint).as_millis()).unwrap_or(u64::MAX),
+        "Checkpoint": job.checkpoint.to_utc().timestamp(),
+        "SourceEndpoint": endpoint("OSS", &job.source_bucket),
+        "DestinationEndpoint": endpoint("S3", &job.target_bucket),
+        "DataSynchronizationStatus": { "Status": job.status, "Percent": "100" },
+        "ErrorMessage": "",
+    })
+}
+
+fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
+    let size = call.number("PageSize", 10..=30)?.unwrap_or(20);
+    if size % 10 != 0 {
+        return Err(invalid("PageSize"));
+    }
+    let page = call.page(20, 30)?;
+    // The type that is meant when none is given is not synchronisation.
+    let is_sync = call.text("JobType").unwrap_or("MIGRATION").eq_ignore_ascii_case("SYNC");
+    let names = |name: &str, value: &str| call.text(name).is_none_or(|list| list.split(',').any(|one| one == value));
+    let all: Vec<Value> = state
+        .jobs
+        .values()
+        .filter(|job| is_sync && names("DtsJobId", &job.id) && names("DtsInstanceId", &job.instance))
+        .filter(|job| call.text("Status").is_none_or(|status| status.eq_ignore_ascii_case(&job.status)))
+        .map(|job| shown(state, job))
+        .collect();
+    let total = all.len();
+    let jobs = page.cut(all);
+    let fields = json!({ "TotalRecordCount": total, "PageNumber": page.number, "PageRecordCount": jobs.len(), "DtsJobList": jobs, "EtlDemoList": [] });
+    Ok(outcome("", "", fields))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
+fn describe_job_detail(state: &mut State, call: &Call) -> Result<Value, Fault> {
+    Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(state, job))))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
+fn suspend(state: &mut State, call: &Call) -> Result<Value, Fault> {
+    Ok(step(state, call, "Synchronizing", "Suspended"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
+fn start(state: &mut State, call: &Call) -> Result<Value, Fault> {
+    Ok(step(state, call, "Suspended", "Synchronizing"))
+}
+
+fn step(state: &mut State, call: &Call, from: &str, to: &str) -> Value {
+    let id = match find(state, call) {
+        Ok(job) if job.status == from => job.id.clone(),
+        Ok(job) => {
+            let message = format!("the operation is not allowed while the job is {}", job.status);
+            return refused("DTS.Msg.OperationDenied.JobStatusNotSupport", &message);
+        }
+        Err(refusal) => return refusal,
+    };
+    state.job_status(&id, to);
+    outcome("", "", json!({}))
+}

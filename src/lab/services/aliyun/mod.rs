@@ -1,0 +1,206 @@
+//! Between Alibaba Cloud RPC requests and the world: one endpoint for all products, told apart by version and action.
+//!
+//! A product is a row of [`PRODUCTS`], an action a row of its product's table; what all actions share is done here: signature, nonce,
+//! rate limit, region, client token, request id, counting. [`ecs`] machines and images, [`vpc`] networks with [`acl`] and [`route`],
+//! [`alidns`] names, [`dts`] synchronisation jobs, [`sts`] who am I.
+
+mod acl;
+mod alidns;
+mod dts;
+mod ecs;
+mod image;
+mod route;
+mod sts;
+mod tags;
+mod vpc;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::lab::services::throttle;
+use crate::lab::wire::acs3::{self, Key};
+use crate::lab::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
+use crate::lab::world::state::State;
+use crate::lab::world::World;
+
+/// The largest request body; the vendors' own limit is of this order.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// How many nonces and client tokens are remembered before the oldest are dropped.
+const REMEMBERED: usize = 20_000;
+
+/// A product that this endpoint serves.
+struct Product {
+    /// Name as in hosts and policies.
+    name: &'static str,
+    version: &'static str,
+    actions: &'static [Action],
+}
+
+/// One action. Its handler checks everything, then calls [`Call::dry_run`] where the vendor offers that, then changes the world.
+struct Action {
+    name: &'static str,
+    effect: Effect,
+    /// Whether `RegionId` must be given.
+    regional: bool,
+    run: fn(&mut State, &Call) -> Result<Value, Fault>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    /// Changes something; a `ClientToken` that comes again gets the same answer without a second effect.
+    Changes,
+}
+
+const fn reads(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, Fault>) -> Action {
+    Action { name, effect: Effect::Reads, regional: true, run }
+}
+
+const fn changes(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, Fault>) -> Action {
+    Action { name, effect: Effect::Changes, regional: true, run }
+}
+
+impl Action {
+    /// `RegionId` may be left out.
+    const fn anywhere(self) -> Self {
+        Self { regional: false, ..self }
+    }
+}
+
+const PRODUCTS: &[Product] = &[
+    Product { name: "ecs", version: "2014-05-26", actions: ecs::ACTIONS },
+    Product { name: "vpc", version: "2016-04-28", actions: vpc::ACTIONS },
+    Product { name: "alidns", version: "2015-01-09", actions: alidns::ACTIONS },
+    Product { name: "dts", version: "2020-01-01", actions: dts::ACTIONS },
+    Product { name: "sts", version: "2015-04-01", actions: sts::ACTIONS },
+];
+
+/// Answers one request.
+pub async fn handle<B>(world: Arc<World>, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: hyper::body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        let fault = Fault::new(413, "RequestBodyTooLarge", "The request body could not be read or is too large.");
+        return failed(&request_id(), "", &fault);
+    };
+    let body = body.to_bytes();
+    let mut state = world.lock();
+    answer(&mut state, &parts, &body)
+}
+
+/// One request at one moment of the world.
+fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
+    let request_id = request_id();
+    let call = Call::read(parts, body);
+    let product = PRODUCTS.iter().find(|product| product.version == call.version);
+    let action = product.and_then(|product| product.actions.iter().find(|action| action.name == call.action));
+    let result = authenticate(state, parts, body, &call).and_then(|()| perform(state, product, action, &call));
+
+    // Names that do not exist are counted together: anybody can invent them.
+    let counted = (product.map_or("(unknown)", |product| product.name), action.map_or("(unknown)", |action| action.name));
+    let code = result.as_ref().map_or_else(|fault| fault.code.clone(), |fields| business_code(fields));
+    let key = ("aliyun".to_owned(), counted.0.to_owned(), counted.1.to_owned(), code.clone());
+    *state.counters.api_calls.entry(key).or_default() += 1;
+    if action.is_some_and(|action| action.effect == Effect::Changes) && code == "OK" {
+        let call = format!("{}:{}", counted.0, counted.1);
+        state.truth.record(state.now, "api", json!({ "cloud": "aliyun", "call": call, "request_id": request_id }));
+    }
+    match result {
+        Ok(fields) => done(&request_id, fields),
+        Err(fault) => failed(&request_id, &call.host, &fault),
+    }
+}
+
+fn authenticate(state: &mut State, parts: &Parts, body: &[u8], call: &Call) -> Result<(), Fault> {
+    let key = Key { id: &state.accounts.access_key_id, secret: &state.accounts.secret_access_key };
+    let nonce = if call.params().contains_key("Signature") {
+        acs3::verify_v1(parts.method.as_str(), call.params(), key, state.now)?
+    } else {
+        acs3::verify(parts, body, key, state.now)?
+    };
+    let nonce = format!("aliyun/nonce/{nonce}");
+    if state.tokens.contains_key(&nonce) {
+        return Err(Fault::new(400, "SignatureNonceUsed", "Specified signature nonce was used already."));
+    }
+    remember(state, nonce, String::new());
+    Ok(())
+}
+
+fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>, call: &Call) -> Result<Value, Fault> {
+    let product = product.ok_or_else(|| Fault::new(400, "InvalidVersion", "Specified parameter Version is not valid."))?;
+    let unknown = || Fault::new(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.");
+    let action = action.ok_or_else(unknown)?;
+    throttle::take(state, product.name, action.name).map_err(|throttled| {
+        let fault = Fault::new(400, "Throttling.User", "Request was denied due to user flow control.");
+        Fault { retry_after_ms: Some(throttled.retry_after_ms), ..fault }
+    })?;
+    match call.text("RegionId") {
+        None if action.regional => return Err(missing("RegionId")),
+        Some(region) if region != state.accounts.aliyun_region => {
+            return Err(Fault::new(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."));
+        }
+        _ => {}
+    }
+    let Some(token) = call.text("ClientToken").filter(|_| action.effect == Effect::Changes) else {
+        return (action.run)(state, call);
+    };
+    if token.len() > 64 || !token.is_ascii() {
+        return Err(invalid("ClientToken"));
+    }
+    let key = format!("aliyun/token/{}/{}/{token}", product.name, action.name);
+    let asked = fingerprint(call);
+    if let Some((before, answer)) = state.tokens.get(&key).and_then(|known| known.split_once('\n')) {
+        if before != asked {
+            let message = "The request uses the same client token as a previous, but non-identical request.";
+            return Err(Fault::new(400, "IdempotentParameterMismatch", message));
+        }
+        return serde_json::from_str(answer).map_err(|_| Fault::new(500, "InternalError", "The remembered answer is unreadable."));
+    }
+    let answer = (action.run)(state, call)?;
+    remember(state, key, format!("{asked}\n{answer}"));
+    Ok(answer)
+}
+
+/// The code under which an answer is counted: `OK`, or the one inside a failure that comes with HTTP 200.
+fn business_code(fields: &Value) -> String {
+    match fields.get("Success").and_then(Value::as_bool) {
+        Some(false) => fields.get("ErrCode").and_then(Value::as_str).unwrap_or("Failed").to_owned(),
+        _ => "OK".to_owned(),
+    }
+}
+
+/// Which parameters a client token stands for; the V1 signature's own parameters differ at every attempt.
+fn fingerprint(call: &Call) -> String {
+    const OF_ONE_ATTEMPT: [&str; 3] = ["Signature", "SignatureNonce", "Timestamp"];
+    let mut hash = Sha256::new();
+    for (name, value) in call.params().iter().filter(|(name, _)| !OF_ONE_ATTEMPT.contains(&name.as_str())) {
+        hash.update(format!("{}:{name}={}:{value};", name.len(), value.len()));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Keeps a nonce or a token. When there are too many, all nonces are forgotten: older ones are refused by their date soon enough.
+fn remember(state: &mut State, key: String, value: String) {
+    if state.tokens.len() >= REMEMBERED {
+        state.tokens.retain(|key, _| !key.starts_with("aliyun/nonce/"));
+    }
+    state.tokens.insert(key, value);
+}
+
+/// A request id as the vendor writes it. Not from the world's seeded generator: how often somebody asks must not change what happens.
+fn request_id() -> String {
+    let id = format!("{:032X}", rand::random::<u128>());
+    format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+}
+
+#[cfg(test)]
+mod tests;

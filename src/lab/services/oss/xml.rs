@@ -1,0 +1,27 @@
+//! The XML that OSS answers with.
+
+use quick_xml::escape::escape;
+
+use super::Fault;
+
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+/// `<name>text</name>`, escaped.
+pub(super) fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>", escape(text))
+}
+
+/// A document around elements that are XML already.
+pub(super) fn document(name: &str, elements: &str) -> String {
+    format!("{HEAD}<{name}>{elements}</{name}>")
+}
+
+/// The document of an error.
+pub(super) fn error(fault: &Fault, request_id: &str, host: &str) -> String {
+    let mut text = element("Code", fault.code) + &element("Message", &fault.message);
+    text += &(element("RequestId", request_id) + &element("HostId", host));
+    for (name, value) in &fault.more {
+        text += &element(name, value);
+    }
+    document("Error", &(text + &element("EC", fault.detail)))
+}

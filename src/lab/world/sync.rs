@@ -1,0 +1,231 @@
+//! Objects, the shop's orders in them, and the jobs that copy orders from one cloud to the other.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use rand::RngExt as _;
+use serde_json::json;
+
+use super::reach::Reach;
+use super::state::{Cloud, Object, State};
+use super::transition::Transition;
+use crate::model::time::Timestamp;
+
+/// The object metadata that tells when an order was committed.
+pub const COMMITTED: &str = "committed";
+
+impl Object {
+    /// An object as it is after an upload at `now`, with its ETag.
+    #[must_use]
+    pub fn new(body: Bytes, content_type: &str, metadata: BTreeMap<String, String>, now: Timestamp) -> Self {
+        let etag = hex::encode(Md5::digest(&body));
+        Self { body, modified_at: now, etag, content_type: content_type.to_owned(), metadata }
+    }
+}
+
+impl State {
+    /// Asks a synchronisation job for a status: `Suspended` (through `Suspending`) or `Synchronizing` (through `Starting`).
+    /// Gives the status before; `None` when there is no such job or no such status. A job that is there already stays there.
+    pub fn job_status(&mut self, id: &str, wanted: &str) -> Option<String> {
+        let before = self.jobs.get(id)?.status.clone();
+        let (on_the_way, delay) = match wanted {
+            "Suspended" => ("Suspending", self.timing.dts_suspend),
+            "Synchronizing" => ("Starting", self.timing.dts_start),
+            _ => return None,
+        };
+        if before != wanted && before != on_the_way {
+            self.cancel(|transition| matches!(transition, Transition::Job { id: other, .. } if other == id));
+            self.job_reached(id, on_the_way.to_owned());
+            self.after(delay.duration(), Transition::Job { id: id.to_owned(), status: wanted.to_owned() });
+        }
+        Some(before)
+    }
+
+    pub(super) fn job_reached(&mut self, id: &str, status: String) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.status = status;
+            let fields = json!({ "job": id, "status": job.status });
+            self.truth.record(self.now, "job", fields);
+        }
+    }
+
+    /// One customer orders: the order is written where the storefront serves them, and not at all when it does not.
+    /// Gives the order's number.
+    pub fn take_order(&mut self) -> Option<u64> {
+        let host = self.services.get(&self.orders.service)?.host.clone();
+        let answer = self.answer_dns(&host, "A")?;
+        let address = answer.values.first()?.parse().ok()?;
+        let cloud = self.instance_at(address).filter(|instance| self.reach(instance) == Reach::Served)?.cloud;
+        let cents: u32 = self.dns_rng.random_range(500..20_000);
+        self.write_order(cloud, cents)
+    }
+
+    /// Writes the next order on one side. Numbers are global and without gaps over both sides.
+    pub(super) fn write_order(&mut self, cloud: Cloud, cents: u32) -> Option<u64> {
+        let bucket = match cloud {
+            Cloud::Aliyun => &self.orders.source,
+            Cloud::Aws => &self.orders.mirror,
+        };
+        let bucket = self.buckets.get_mut(bucket)?;
+        let number = self.counters.orders_written + 1;
+        let committed = self.now.to_string();
+        let body = json!({ "order": number, "committed": committed, "amount": format!("{}.{:02}", cents / 100, cents % 100) }).to_string();
+        let metadata = BTreeMap::from([(COMMITTED.to_owned(), committed)]);
+        bucket.objects.insert(format!("{}{number:012}", self.orders.prefix), Object::new(body.into(), "application/json", metadata, self.now));
+        self.counters.orders_written = number;
+        Some(number)
+    }
+
+    /// One round of the copying worker: while a job synchronises and the worker's vSwitch has a network, orders that are on one side only
+    /// are copied to the other; what is on both sides is never written again. Gives how many were copied.
+    pub fn copy_orders(&mut self) -> u64 {
+        let missing_in_mirror = self.missing(&self.orders.source, &self.orders.mirror);
+        let missing_in_source = self.missing(&self.orders.mirror, &self.orders.source);
+        let is_working = self.jobs.values().any(|job| job.status == "Synchronizing") && !self.is_cut_off(&self.orders.worker_subnet);
+        if !is_working {
+            let waiting = missing_in_mirror.iter().chain(&missing_in_source);
+            self.counters.oldest_uncopied = waiting.map(|(_, object)| committed_at(object)).min();
+            return 0;
+        }
+        let copied = missing_in_mirror.len() + missing_in_source.len();
+        for (target, objects) in [(self.orders.mirror.clone(), missing_in_mirror), (self.orders.source.clone(), missing_in_source)] {
+            if let Some(bucket) = self.buckets.get_mut(&target) {
+                bucket.objects.extend(objects.into_iter().map(|(key, object)| (key, Object { modified_at: self.now, ..object })));
+            }
+        }
+        for job in self.jobs.values_mut().filter(|job| job.status == "Synchronizing") {
+            job.checkpoint = self.now;
+        }
+        let copied = u64::try_from(copied).unwrap_or(u64::MAX);
+        self.counters.oldest_uncopied = None;
+        self.counters.orders_copied += copied;
+        copied
+    }
+
+    /// Orders that are in bucket `here` and not in `there`.
+    fn missing(&self, here: &str, there: &str) -> Vec<(String, Object)> {
+        let (Some(here), Some(there)) = (self.buckets.get(here), self.buckets.get(there)) else { return Vec::new() };
+        let prefix = &self.orders.prefix;
+        let orders = here.objects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(prefix));
+        orders.filter(|(key, _)| !there.objects.contains_key(*key)).map(|(key, object)| (key.clone(), object.clone())).collect()
+    }
+}
+
+/// When an order was committed: as its metadata says, or else when its object was written.
+fn committed_at(object: &Object) -> Timestamp {
+    object.metadata.get(COMMITTED).and_then(|committed| committed.parse().ok()).unwrap_or(object.modified_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::file::build;
+    use super::super::transition::settle;
+    use super::*;
+
+    fn world() -> State {
+        build(42, 1.0, 10, Timestamp::from_nanos(1_000_000_000_000)).unwrap()
+    }
+
+    fn pass(state: &mut State, millis: u64) {
+        state.now = state.now.plus(Duration::from_millis(millis));
+        settle(state);
+    }
+
+    fn numbers(state: &State, bucket: &str) -> Vec<u64> {
+        state.buckets[bucket].objects.values().map(|object| serde_json::from_slice::<serde_json::Value>(&object.body).unwrap()["order"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn orders_go_where_the_storefront_is_served_and_end_equal_on_both_sides() {
+        let mut state = world();
+        let already = state.counters.orders_written;
+        for _ in 0..5 {
+            assert!(state.take_order().is_some());
+            pass(&mut state, 100);
+        }
+        assert_eq!(state.buckets["shop-orders"].objects.len() - state.buckets["shop-orders-mirror"].objects.len(), 5);
+        assert_eq!(state.copy_orders(), 5);
+        assert_eq!(state.copy_orders(), 0, "nothing is copied twice");
+
+        // The storefront moves to AWS: orders go to the mirror and are copied back.
+        for id in ["i-0a11febe0a7500001", "i-0a11febe0a7500002"] {
+            state.instance_start(id);
+        }
+        for record in state.zones[0].records.iter_mut().filter(|record| record.name == "shop.example.com.") {
+            record.weight = Some(if record.set_identifier.as_deref() == Some("aws") { 100 } else { 0 });
+        }
+        state.serve_dns(0, "shop.example.com.", "A");
+        pass(&mut state, 10_000);
+        for _ in 0..3 {
+            assert!(state.take_order().is_some());
+        }
+        let (source, mirror) = (numbers(&state, "shop-orders"), numbers(&state, "shop-orders-mirror"));
+        assert_eq!(mirror, (1..=already + 8).collect::<Vec<_>>());
+        assert_eq!(source, (1..=already + 5).collect::<Vec<_>>());
+        assert_eq!(state.copy_orders(), 3);
+        assert_eq!(numbers(&state, "shop-orders"), numbers(&state, "shop-orders-mirror"), "gap-free and equal");
+        assert_eq!(state.counters.orders_copied, 8);
+        let etags = |bucket: &str| state.buckets[bucket].objects.values().map(|object| object.etag.clone()).collect::<Vec<_>>();
+        assert_eq!(etags("shop-orders"), etags("shop-orders-mirror"));
+    }
+
+    #[test]
+    fn no_order_is_taken_while_the_storefront_is_down() {
+        let mut state = world();
+        for id in ["i-bp1lifeboat0store0001", "i-bp1lifeboat0store0002"] {
+            state.instance_stop(id);
+        }
+        let before = state.counters.orders_written;
+        assert_eq!(state.take_order(), None);
+        assert_eq!(state.counters.orders_written, before);
+    }
+
+    #[test]
+    fn a_suspended_job_stops_copying_and_the_standby_catches_up() {
+        let mut state = world();
+        assert_eq!(state.job_status("dtsorders-primary", "Suspended").as_deref(), Some("Synchronizing"));
+        assert_eq!(state.jobs["dtsorders-primary"].status, "Suspending");
+        pass(&mut state, 500);
+        assert_eq!(state.jobs["dtsorders-primary"].status, "Suspended");
+        let first = state.now;
+        for _ in 0..4 {
+            state.take_order();
+            pass(&mut state, 250);
+        }
+        assert_eq!(state.copy_orders(), 0);
+        assert_eq!(state.counters.oldest_uncopied, Some(first));
+        state.job_status("dtsorders-standby", "Synchronizing");
+        pass(&mut state, 800);
+        assert_eq!(state.copy_orders(), 4);
+        assert_eq!(state.counters.oldest_uncopied, None);
+        assert_eq!(state.jobs["dtsorders-standby"].checkpoint, state.now);
+    }
+
+    #[test]
+    fn the_worker_is_cut_off_with_its_vswitch() {
+        let mut state = world();
+        let mut acl = state.acls["nacl-bp1lifeboat0data0001"].clone();
+        acl.ingress[0].allow = false;
+        acl.id = "nacl-bp1deny".into();
+        state.acls.insert(acl.id.clone(), acl);
+        state.take_order();
+        state.apply_acl("vsw-bp1lifeboat0app000001", Some("nacl-bp1deny"));
+        pass(&mut state, 300);
+        assert_eq!(state.copy_orders(), 0);
+    }
+
+    #[test]
+    fn asking_a_job_for_the_opposite_takes_the_first_wish_back() {
+        let mut state = world();
+        state.job_status("dtsorders-primary", "Suspended");
+        pass(&mut state, 100);
+        state.job_status("dtsorders-primary", "Synchronizing");
+        pass(&mut state, 5_000);
+        assert_eq!(state.jobs["dtsorders-primary"].status, "Synchronizing");
+        assert_eq!(state.job_status("dtsorders-primary", "Stopped"), None);
+        assert_eq!(state.job_status("nobody", "Suspended"), None);
+    }
+}

@@ -1,0 +1,383 @@
+//! Streams of events as an engine would write them, for tests: one that goes well, one that fails, one that is aborted, one emergency.
+
+use serde_json::{Value, json};
+
+use super::probe::{ProbeEvent, ProbeKind};
+use super::run::RunEvent;
+use super::step::{StepEvent, StepKind, Target};
+use super::{Body, Event};
+use crate::model::call::{Call, Cloud};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
+use crate::model::time::{Span, Timestamp};
+
+/// Writes events one after the other; times are milliseconds since the start of the run.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) events: Vec<Event>,
+    epoch: u64,
+    now: u64,
+    calls: u64,
+}
+
+/// The moment `ms` milliseconds after the start of every sample run: 2026-11-22 23:27:11 UTC.
+pub(crate) fn t(ms: u64) -> Timestamp {
+    "2026-11-22T23:27:11Z".parse::<Timestamp>().unwrap().plus(Span::from_millis(ms).duration())
+}
+
+impl Script {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut script = Self { epoch: 1, ..Self::default() };
+        script.run(RunEvent::Started {
+            plan: Box::new(plan),
+            plan_sha256: "4be1".repeat(16),
+            tool: "0.1.0".to_owned(),
+            operator: "mei".to_owned(),
+            host: "drill-host".to_owned(),
+            clock_error_ms: Some(4.2),
+        });
+        script
+    }
+
+    /// From here on events happen at `ms`.
+    pub(crate) fn at(&mut self, ms: u64) -> &mut Self {
+        self.now = ms;
+        self
+    }
+
+    pub(crate) fn push(&mut self, body: Body) -> &mut Self {
+        let seq = self.events.len() as u64 + 1;
+        self.events.push(Event {
+            v: 1,
+            seq,
+            run: "20261122-232711-aliyun-region-outage".to_owned(),
+            id: format!("00000000-0000-4000-8000-{seq:012}"),
+            owner: "drill-host:4711".to_owned(),
+            epoch: self.epoch,
+            at: t(self.now),
+            body,
+        });
+        self
+    }
+
+    pub(crate) fn run(&mut self, event: RunEvent) -> &mut Self {
+        if matches!(event, RunEvent::Resumed { .. }) {
+            self.epoch += 1;
+        }
+        self.push(Body::Run(event))
+    }
+
+    pub(crate) fn stage(&mut self, stage: Stage) -> &mut Self {
+        self.run(RunEvent::Stage { stage })
+    }
+
+    pub(crate) fn step(&mut self, step: &str, kind: StepKind) -> &mut Self {
+        self.push(Body::Step(StepEvent { step: step.to_owned(), kind }))
+    }
+
+    pub(crate) fn started(&mut self, step: &str, attempt: u32) -> &mut Self {
+        self.step(step, StepKind::Started { attempt })
+    }
+
+    pub(crate) fn intended(&mut self, step: &str, uses: &str, with: Value, before: Value, targets: Vec<Target>) -> &mut Self {
+        self.step(step, StepKind::Intended { attempt: 1, uses: uses.to_owned(), with, before, targets })
+    }
+
+    pub(crate) fn call(&mut self, step: &str, cloud: Cloud, operation: &str, mutating: bool) -> &mut Self {
+        self.calls += 1;
+        let region = match cloud {
+            Cloud::Aws if operation.starts_with("route53") => "global",
+            Cloud::Aws => "us-east-1",
+            Cloud::Aliyun if operation.starts_with("alidns") => "global",
+            Cloud::Aliyun => "cn-hangzhou",
+        };
+        let call = Call {
+            cloud,
+            operation: operation.to_owned(),
+            region: region.to_owned(),
+            mutating,
+            attempt: 1,
+            request_id: Some(format!("7a1c6f20-0000-4000-8000-{:012}", self.calls)),
+            outcome: "ok".to_owned(),
+            elapsed_ms: 31,
+        };
+        self.step(step, StepKind::Call { call })
+    }
+
+    pub(crate) fn applied(&mut self, step: &str, attempt: u32, accepted_ms: Option<u64>, already: bool) -> &mut Self {
+        self.step(step, StepKind::Applied { attempt, output: json!({}), already, accepted_ms })
+    }
+
+    pub(crate) fn undone(&mut self, step: &str, operation: (Cloud, &str), already: bool) -> &mut Self {
+        self.step(step, StepKind::Undoing { attempt: 1 });
+        self.now += 300;
+        self.call(step, operation.0, operation.1, true);
+        self.now += 500;
+        self.step(step, StepKind::Undone { already })
+    }
+
+    pub(crate) fn probe(&mut self, probe: &str, kind: ProbeKind) -> &mut Self {
+        self.push(Body::Probe(ProbeEvent { probe: probe.to_owned(), kind }))
+    }
+
+    pub(crate) fn edge(&mut self, probe: &str, to: ProbeState, lo: u64, hi: u64, detail: &str) -> &mut Self {
+        self.at(hi).probe(probe, ProbeKind::Edge { to, lo: t(lo), hi: t(hi), detail: detail.to_owned() })
+    }
+
+    pub(crate) fn changed(&mut self, probe: &str, state: ProbeState, detail: &str) -> &mut Self {
+        self.probe(probe, ProbeKind::Changed { state, detail: detail.to_owned() })
+    }
+
+    pub(crate) fn reading(&mut self, probe: &str, state: ProbeState, value: Value) -> &mut Self {
+        let sent = t(self.now.saturating_sub(8));
+        let done = t(self.now);
+        self.probe(probe, ProbeKind::Reading { sent, done, state: Some(state), value })
+    }
+
+    pub(crate) fn tally(&mut self, probe: &str, from: u64, to: u64, [good, bad, unknown, late]: [u64; 4]) -> &mut Self {
+        self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late })
+    }
+
+    pub(crate) fn end(&mut self, verdict: Verdict, reasons: &[&str]) -> Vec<Event> {
+        self.run(RunEvent::Ended { verdict, reasons: reasons.iter().map(|&reason| reason.to_owned()).collect() });
+        std::mem::take(&mut self.events)
+    }
+}
+
+/// The plan of the sample runs: the shop's storefront on Alibaba, its standby on AWS.
+pub(crate) fn plan(mode: Mode) -> Plan {
+    let mut plan = json!({
+        "version": 1,
+        "name": "aliyun-region-outage",
+        "title": {"en": "Alibaba Cloud region outage", "zh": "阿里云区域中断"},
+        "description": {"en": "The whole region cn-hangzhou stops answering.", "zh": "杭州区域整体不可达。"},
+        "mode": mode,
+        "environment": "lab",
+        "zone": "Asia/Shanghai",
+        "scope": {},
+        "objectives": {"orders": {"rpo": "5s"}, "storefront": {"rto": "60s"}},
+        "controls": ["iso-22301:8.5", "soc2:A1.3", "mlps-2.0:8.1.10.13"],
+        "probes": [
+            {"id": "checkout", "title": {"en": "Checkout", "zh": "结算"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true},
+            {"id": "orders", "title": {"en": "Orders in sync", "zh": "订单同步"}, "uses": "sync.lag", "with": {}, "every": "500ms", "timeout": "2s", "bad_after": 2, "good_after": 2, "service": false},
+            {"id": "storefront", "title": {"en": "Storefront", "zh": "商城首页"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true}
+        ],
+        "steady_state": {"probes": ["storefront", "orders"], "hold": "3s", "timeout": "30s"},
+        "fault": {"uses": "aliyun.region-outage", "with": {"region": "cn-hangzhou", "vpc": "vpc-bp1"}, "lease": "2m", "timeout": "1m"},
+        "detect": {"probe": "storefront", "timeout": "60s"},
+        "failover": {
+            "file": "../runbooks/fail-over-to-aws.yaml",
+            "title": {"en": "Fail over to AWS", "zh": "切换到 AWS"},
+            "parameters": {"service": "storefront"},
+            "steps": [
+                step("share-image", json!({"en": "Share the machine image", "zh": "共享镜像"}), "aws.ec2.share-image", &[], false),
+                step("start-standby", json!({"en": "Start the standby hosts", "zh": "启动备用主机"}), "aws.ec2.start-instances", &[], true),
+                step("shift-dns", json!({"en": "Shift DNS weights", "zh": "调整 DNS 权重"}), "dns.shift-weight", &["start-standby"], true),
+                step("watch-recovery", json!({}), "wait-for", &["shift-dns"], true)
+            ]
+        },
+        "recovered": {"probes": ["storefront"], "stable_for": "10s", "timeout": "1m"},
+        "failback": {
+            "file": "../runbooks/fail-back-to-aliyun.yaml",
+            "title": {"en": "Fail back to Alibaba Cloud", "zh": "回切到阿里云"},
+            "parameters": {},
+            "steps": [
+                step("shift-back", json!({"en": "Shift DNS weights back", "zh": "恢复 DNS 权重"}), "dns.shift-weight", &[], true),
+                step("stop-standby", json!({"en": "Stop the standby hosts", "zh": "停止备用主机"}), "aws.ec2.stop-instances", &["shift-back"], false)
+            ]
+        },
+        "stop_conditions": [{"probe": "checkout", "is": "bad", "lasts": "30s"}],
+        "definitions": [
+            {"path": "scenarios/aliyun-region-outage.yaml", "sha256": "1f".repeat(32)},
+            {"path": "runbooks/fail-over-to-aws.yaml", "sha256": "2e".repeat(32)},
+            {"path": "runbooks/fail-back-to-aliyun.yaml", "sha256": "3d".repeat(32)}
+        ]
+    });
+    if mode == Mode::Emergency {
+        for key in ["fault", "detect", "steady_state", "failback"] {
+            plan[key] = Value::Null;
+        }
+        plan["environment"] = json!("production");
+        plan["since"] = json!("2026-11-22T23:20:00Z");
+    }
+    serde_json::from_value(plan).unwrap()
+}
+
+fn step(id: &str, title: Value, uses: &str, needs: &[&str], critical: bool) -> Value {
+    json!({"id": id, "title": title, "uses": uses, "with": {}, "needs": needs, "timeout": "5m",
+        "retry": {"attempts": 3, "backoff": "2s"}, "on_failure": "stop", "critical": critical})
+}
+
+/// Up to the end of the stage `inject`: the region is dead at 5.3 s, the storefront since 4.6–5.0 s.
+fn injected() -> Script {
+    let mut script = Script::new(plan(Mode::Rehearse));
+    script.at(10).stage(Stage::SteadyState);
+    for probe in ["checkout", "storefront"] {
+        script.at(1000).changed(probe, ProbeState::Good, "200 in 3 ms");
+    }
+    script.at(1100).changed("orders", ProbeState::Good, "lag 0.4 s");
+    script.at(4000).reading("orders", ProbeState::Good, json!({"lag_ms": 400, "missing": 0}));
+    for (probe, good) in [("checkout", 20), ("orders", 8), ("storefront", 20)] {
+        script.at(4100).tally(probe, 10, 4100, [good, 0, 0, 0]);
+    }
+    script.stage(Stage::Inject).started("fault", 1).at(4120).call("fault", Cloud::Aliyun, "vpc:DescribeNetworkAcls", false);
+    script.at(4150).intended(
+        "fault",
+        "aliyun.region-outage",
+        json!({"region": "cn-hangzhou", "vpc": "vpc-bp1"}),
+        json!({"acls": {"vsw-1": "nacl-default"}}),
+        vec![Target::new("region", "cn-hangzhou", "answering → cut off"), Target::new("vswitch", "vsw-1", "nacl-default → nacl-deny")],
+    );
+    script.at(4400).call("fault", Cloud::Aliyun, "vpc:CreateNetworkAcl", true).at(4600).call("fault", Cloud::Aliyun, "vpc:AssociateNetworkAcl", true);
+    script.edge("storefront", ProbeState::Bad, 4605, 5010, "connection refused");
+    script.at(5300).applied("fault", 1, Some(500), false);
+    script
+}
+
+/// Detection by the storefront's own probe and the automatic decision.
+fn decided() -> Script {
+    let mut script = injected();
+    script.at(5310).stage(Stage::Detect).at(5410).changed("storefront", ProbeState::Bad, "connection refused");
+    script.at(5420).stage(Stage::Decide).at(5430).run(RunEvent::Decided { by: "automation".to_owned(), basis: "probe storefront is bad".to_owned() });
+    script.at(5440).stage(Stage::Failover);
+    script
+}
+
+/// The failover's first two steps.
+fn standby_started(script: &mut Script) {
+    script.at(5450).started("failover/share-image", 1).started("failover/start-standby", 1);
+    script.at(5480).intended("failover/share-image", "aws.ec2.share-image", json!({"image": "ami-1"}), json!({"shared": []}), vec![Target::new("image", "ami-1", "shared with 444455556666")]);
+    script.at(5500).intended(
+        "failover/start-standby",
+        "aws.ec2.start-instances",
+        json!({"instances": ["i-1", "i-2"]}),
+        json!({"running": []}),
+        vec![Target::new("instance", "i-1", "stopped → running"), Target::new("instance", "i-2", "stopped → running")],
+    );
+    script.at(5520).call("failover/share-image", Cloud::Aws, "ec2:ModifyImageAttribute", true).at(5600).applied("failover/share-image", 1, Some(80), false);
+    script.at(5620).call("failover/start-standby", Cloud::Aws, "ec2:StartInstances", true);
+}
+
+/// A rehearsal that goes well: storefront down for 13 s, three orders behind at the worst, everything put back.
+pub(crate) fn success() -> Vec<Event> {
+    let mut script = decided();
+    standby_started(&mut script);
+    script.at(5630).step(
+        "failover/start-standby",
+        StepKind::AttemptFailed { attempt: 1, failure: Failure { retry: true, ..Failure::new(FailureKind::Cloud, "ec2:StartInstances: RequestLimitExceeded") }, retry_in_ms: Some(2000) },
+    );
+    script.at(7000).reading("orders", ProbeState::Bad, json!({"lag_ms": 2400, "missing": 3}));
+    script.at(7640).started("failover/start-standby", 2).at(7700).call("failover/start-standby", Cloud::Aws, "ec2:StartInstances", true);
+    script.at(13_700).applied("failover/start-standby", 2, Some(70), false);
+    script.at(13_710).started("failover/shift-dns", 1).at(13_730).intended(
+        "failover/shift-dns",
+        "dns.shift-weight",
+        json!({"zone": "shop.example.com.", "record": "shop", "to": {"aws": 100, "aliyun": 0}}),
+        json!({"aws": 0, "aliyun": 100}),
+        vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100"), Target::new("record", "shop.example.com. aliyun", "weight 100 → 0")],
+    );
+    script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(16_100).applied("failover/shift-dns", 1, Some(90), false);
+    script.at(16_110).started("failover/watch-recovery", 1);
+    script.edge("storefront", ProbeState::Good, 17_605, 18_010, "200 in 3 ms").at(18_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
+    script.at(18_820).applied("failover/watch-recovery", 1, None, false).at(18_830).stage(Stage::Verify);
+    script.at(20_000).reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
+    tallies(&mut script, 28_020, [120, 0, 0, 0], [40, 4, 1, 0], [55, 65, 0, 1]);
+    script.stage(Stage::Failback).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), false);
+    script.at(29_000).started("failback/shift-back", 1).at(29_010).intended(
+        "failback/shift-back",
+        "dns.shift-weight",
+        json!({"zone": "shop.example.com.", "record": "shop", "to": {"aws": 0, "aliyun": 100}}),
+        json!({"aws": 100, "aliyun": 0}),
+        vec![Target::new("record", "shop.example.com. aws", "weight 100 → 0")],
+    );
+    script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied("failback/shift-back", 1, Some(90), false);
+    script.at(31_010).started("failback/stop-standby", 1).at(31_020).applied("failback/stop-standby", 1, None, true);
+    script.at(31_100).stage(Stage::Cleanup).undone("failback/shift-back", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
+    script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
+    script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
+    script.at(34_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
+    script.at(35_000).end(Verdict::Pass, &[])
+}
+
+/// A rehearsal in which the standby cannot be started and one thing cannot be put back.
+pub(crate) fn failure() -> Vec<Event> {
+    let mut script = decided();
+    standby_started(&mut script);
+    let denied = Failure { causes: vec!["UnauthorizedOperation | no\npermission".to_owned()], ..Failure::new(FailureKind::Cloud, "ec2:StartInstances was refused") };
+    script.at(5700).step("failover/start-standby", StepKind::AttemptFailed { attempt: 1, failure: denied.clone(), retry_in_ms: None });
+    script.at(5710).step("failover/start-standby", StepKind::Failed { failure: denied });
+    for step in ["failover/shift-dns", "failover/watch-recovery"] {
+        script.step(step, StepKind::Skipped { why: "start-standby failed".to_owned() });
+    }
+    script.at(66_000).reading("orders", ProbeState::Bad, json!({"lag_ms": 61_000, "missing": 40}));
+    tallies(&mut script, 66_100, [300, 0, 0, 0], [80, 40, 0, 0], [0, 305, 2, 0]);
+    script.stage(Stage::Cleanup).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), false);
+    script.edge("storefront", ProbeState::Good, 67_600, 68_010, "200 in 5 ms").at(68_810).changed("storefront", ProbeState::Good, "200 in 5 ms");
+    for step in ["failback/shift-back", "failback/stop-standby"] {
+        script.step(step, StepKind::Skipped { why: "the failover failed".to_owned() });
+    }
+    script.at(69_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), true);
+    script.at(70_000).step("failover/share-image", StepKind::Undoing { attempt: 1 });
+    let conflict = Failure::new(FailureKind::Conflict, "image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is");
+    script.at(70_500).step("failover/share-image", StepKind::UndoFailed { failure: conflict });
+    script.at(71_000).end(Verdict::Fail, &["the critical step failover/start-standby failed", "failover/share-image could not be put back"])
+}
+
+/// A rehearsal that somebody interrupts while the standby starts; the run is taken over by `abort`.
+pub(crate) fn aborted() -> Vec<Event> {
+    let mut script = decided();
+    standby_started(&mut script);
+    script.at(8000).run(RunEvent::StopRequested { abort: true, why: "interrupted from the keyboard".to_owned(), by: "signal".to_owned() });
+    script.at(8010).step("failover/start-standby", StepKind::Failed { failure: Failure::new(FailureKind::Cancelled, "cut off by the abort") });
+    for step in ["failover/shift-dns", "failover/watch-recovery", "failback/shift-back", "failback/stop-standby"] {
+        script.step(step, StepKind::Skipped { why: "the run was aborted".to_owned() });
+    }
+    tallies(&mut script, 8020, [20, 0, 0, 0], [6, 2, 0, 0], [5, 15, 0, 0]);
+    script.stage(Stage::Cleanup).step("fault", StepKind::Undoing { attempt: 1 });
+    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned() }).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), true);
+    script.edge("storefront", ProbeState::Good, 20_500, 20_900, "200 in 5 ms");
+    script.at(21_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
+    script.at(22_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
+    script.at(23_000).end(Verdict::Aborted, &["interrupted from the keyboard"])
+}
+
+/// An emergency: no fault, the storefront is down when it begins, nothing is undone.
+pub(crate) fn emergency() -> Vec<Event> {
+    let mut script = Script::new(plan(Mode::Emergency));
+    script.at(10).stage(Stage::Decide).run(RunEvent::Decided { by: "mei".to_owned(), basis: "execute".to_owned() });
+    script.at(20).stage(Stage::Failover);
+    script.edge("storefront", ProbeState::Bad, 100, 180, "connection refused").at(600).changed("storefront", ProbeState::Bad, "connection refused");
+    script.at(640).changed("checkout", ProbeState::Good, "200 in 3 ms");
+    script.at(5450);
+    standby_started(&mut script);
+    script.at(12_000).applied("failover/start-standby", 1, Some(170), false);
+    script.at(12_010).started("failover/shift-dns", 1).at(12_030).intended(
+        "failover/shift-dns",
+        "dns.shift-weight",
+        json!({"zone": "shop.example.com."}),
+        json!({"aws": 0, "aliyun": 100}),
+        vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100")],
+    );
+    script.at(12_100).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(14_000).applied("failover/shift-dns", 1, Some(90), false);
+    script.at(14_010).started("failover/watch-recovery", 1);
+    script.edge("storefront", ProbeState::Good, 15_605, 16_010, "200 in 3 ms").at(16_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
+    script.at(16_820).applied("failover/watch-recovery", 1, None, false).stage(Stage::Verify);
+    tallies(&mut script, 26_100, [130, 0, 0, 0], [52, 0, 0, 0], [51, 79, 0, 0]);
+    script.end(Verdict::Pass, &[])
+}
+
+/// One tally for each probe from the last one to `to`.
+fn tallies(script: &mut Script, to: u64, checkout: [u64; 4], orders: [u64; 4], storefront: [u64; 4]) {
+    let from = script
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| match &event.body {
+            Body::Probe(ProbeEvent { kind: ProbeKind::Tally { to, .. }, .. }) => Some(u64::try_from(to.nanos_since(t(0)) / 1_000_000).unwrap()),
+            _ => None,
+        })
+        .unwrap_or(0);
+    for (probe, counts) in [("checkout", checkout), ("orders", orders), ("storefront", storefront)] {
+        script.at(to).tally(probe, from, to, counts);
+    }
+}

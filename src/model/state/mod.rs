@@ -1,0 +1,360 @@
+//! The state of a run, folded from its events: what the engine continues from, what bars and reports show. Nobody computes it in another way.
+//!
+//! [`RunState::apply`] accepts only legal events; the table for steps is in [`step`]. Events and groups of a newer Lifeboat are counted and otherwise ignored.
+
+pub mod probe;
+pub mod step;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::event::{Body, Event, RunEvent, StepEvent};
+use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
+use super::time::Timestamp;
+pub use probe::ProbeStanding;
+pub use step::{Intent, Status, StepState};
+
+/// The key of the fault among the steps.
+pub const FAULT: &str = "fault";
+
+/// Everything known of a run after some of its events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunState {
+    /// Its id; empty before the first event.
+    pub run: String,
+    /// Number of the last event, 0 before the first.
+    pub seq: u64,
+    /// Epoch of the last event.
+    pub epoch: u64,
+    /// When the last event happened.
+    pub at: Option<Timestamp>,
+    /// What the first event said.
+    pub start: Option<Start>,
+    /// Who took the run over, in order.
+    pub resumed: Vec<Takeover>,
+    /// The stages so far, with the time each began.
+    pub stages: Vec<(Stage, Timestamp)>,
+    /// The decision to fail over.
+    pub decided: Option<Decision>,
+    /// The requests to stop, in order.
+    pub stops: Vec<StopRequest>,
+    /// Every step of the plan and every item that was begun, by key.
+    pub steps: BTreeMap<String, StepState>,
+    /// Every probe of the plan, by id.
+    pub probes: BTreeMap<String, ProbeStanding>,
+    /// Notes for the report.
+    pub notes: Vec<(Timestamp, String)>,
+    /// How it ended.
+    pub ended: Option<End>,
+}
+
+/// What the first event said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// When.
+    pub at: Timestamp,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Digest of the plan's canonical JSON.
+    pub plan_sha256: String,
+    /// Version of Lifeboat.
+    pub tool: String,
+    /// Login name of whoever started it.
+    pub operator: String,
+    /// The machine.
+    pub host: String,
+    /// Bound of the wall clock's error.
+    pub clock_error_ms: Option<f64>,
+}
+
+/// Another process took the run over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Takeover {
+    /// When.
+    pub at: Timestamp,
+    /// The epoch that began.
+    pub epoch: u64,
+    /// `resume` or `abort`.
+    pub to: String,
+}
+
+/// The failover was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// `automation`, or who.
+    pub by: String,
+    /// On what ground.
+    pub basis: String,
+}
+
+/// Somebody or something wants the run to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopRequest {
+    /// When.
+    pub at: Timestamp,
+    /// Whether to undo everything.
+    pub abort: bool,
+    /// Why.
+    pub why: String,
+    /// `signal`, `stop-condition`, `lease` or `engine`.
+    pub by: String,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Why, most important first.
+    pub reasons: Vec<String>,
+}
+
+/// An event that cannot follow what came before it: the journal is not one that an engine wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} cannot follow: {why}")]
+pub struct IllegalEvent {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong about it.
+    pub why: String,
+}
+
+impl RunState {
+    /// The state after `events`.
+    ///
+    /// # Errors
+    /// The first event that is not legal.
+    pub fn from_events(events: &[Event]) -> Result<Self, IllegalEvent> {
+        let mut state = Self::default();
+        events.iter().try_for_each(|event| state.apply(event))?;
+        Ok(state)
+    }
+
+    /// Takes the next event in. An illegal one leaves the state as it was.
+    ///
+    /// # Errors
+    /// When the event's number is not the next, when it precedes the first or follows the last event, or when it is about a step that cannot make that transition.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        let illegal = |why: String| IllegalEvent { seq: event.seq, why };
+        if event.seq != self.seq + 1 {
+            return Err(illegal(format!("the one before it was {}", self.seq)));
+        }
+        // What an ended run left in place, an emergency's steps above all, may be taken back later by a new owner.
+        if self.ended.is_some() && !matches!(event.body, Body::Run(RunEvent::Resumed { .. })) {
+            return Err(illegal("the run has ended".to_owned()));
+        }
+        let first = matches!(event.body, Body::Run(RunEvent::Started { .. }));
+        if first != self.start.is_none() {
+            return Err(illegal(if first { "the run has already started" } else { "the run has not started" }.to_owned()));
+        }
+        if !first && event.run != self.run {
+            return Err(illegal(format!("it belongs to run {}", event.run)));
+        }
+        let takeover = matches!(event.body, Body::Run(RunEvent::Resumed { .. }));
+        if !first && (event.epoch < self.epoch || (event.epoch > self.epoch) != takeover) {
+            return Err(illegal(format!("its epoch is {}, the one before it had {}", event.epoch, self.epoch)));
+        }
+        match &event.body {
+            Body::Run(body) => self.apply_run(event, body).map_err(illegal)?,
+            Body::Step(body) => self.apply_step(event, body).map_err(illegal)?,
+            Body::Probe(body) => match self.probes.get_mut(&body.probe) {
+                Some(standing) => standing.apply(event.at, &body.kind),
+                None => return Err(illegal(format!("the plan has no probe `{}`", body.probe))),
+            },
+            Body::Unknown => {}
+        }
+        self.seq = event.seq;
+        self.epoch = event.epoch;
+        self.at = Some(event.at);
+        Ok(())
+    }
+
+    fn apply_run(&mut self, event: &Event, body: &RunEvent) -> Result<(), String> {
+        let at = event.at;
+        match body {
+            RunEvent::Started { plan, plan_sha256, tool, operator, host, clock_error_ms } => {
+                self.run.clone_from(&event.run);
+                self.probes = plan.probes.iter().map(|probe| (probe.id.clone(), ProbeStanding::default())).collect();
+                self.steps = step_keys(plan).map(|key| (key, StepState::default())).collect();
+                self.start = Some(Start {
+                    at,
+                    plan: Arc::new((**plan).clone()),
+                    plan_sha256: plan_sha256.clone(),
+                    tool: tool.clone(),
+                    operator: operator.clone(),
+                    host: host.clone(),
+                    clock_error_ms: *clock_error_ms,
+                });
+            }
+            RunEvent::Resumed { to } => {
+                self.ended = None;
+                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone() });
+            }
+            RunEvent::Stage { stage } => {
+                // A new owner may say again in which stage it goes on.
+                let again = self.stage() == Some(*stage) && self.resumed.last().is_some_and(|takeover| self.stages.last().is_some_and(|(_, begun)| *begun <= takeover.at));
+                if again {
+                    return Ok(());
+                }
+                if let Some(current) = self.stage().filter(|current| current >= stage) {
+                    return Err(format!("stage {stage:?} after {current:?}"));
+                }
+                self.stages.push((*stage, at));
+            }
+            RunEvent::Decided { by, basis } => {
+                if self.decided.is_some() {
+                    return Err("the failover was already decided".to_owned());
+                }
+                self.decided = Some(Decision { at, by: by.clone(), basis: basis.clone() });
+            }
+            RunEvent::StopRequested { abort, why, by } => self.stops.push(StopRequest { at, abort: *abort, why: why.clone(), by: by.clone() }),
+            RunEvent::Note { text } => self.notes.push((at, text.clone())),
+            RunEvent::Ended { verdict, reasons } => self.ended = Some(End { at, verdict: *verdict, reasons: reasons.clone() }),
+            RunEvent::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn apply_step(&mut self, event: &Event, body: &StepEvent) -> Result<(), String> {
+        let ready = self.ready_at(&body.step);
+        if !self.steps.contains_key(&body.step) {
+            let parent = parent_of(&body.step).filter(|parent| self.steps.contains_key(*parent));
+            if parent.is_none() {
+                return Err(format!("the plan has no step `{}`", body.step));
+            }
+        }
+        let mut step = self.steps.get(&body.step).cloned().unwrap_or_default();
+        step.apply(event, ready, &body.kind).map_err(|why| format!("step `{}` {why}", body.step))?;
+        self.steps.insert(body.step.clone(), step);
+        Ok(())
+    }
+
+    /// When a step had everything it waits for: the start of its stage, or the end of the last step it needs.
+    fn ready_at(&self, key: &str) -> Option<Timestamp> {
+        let plan = self.plan()?;
+        if key == FAULT {
+            return self.stage_began(Stage::Inject);
+        }
+        let own = parent_of(key).unwrap_or(key);
+        let (book, id) = own.split_once('/')?;
+        let (runbook, stage) = match book {
+            "failover" => (&plan.failover, Stage::Failover),
+            _ => (plan.failback.as_ref()?, Stage::Failback),
+        };
+        let needs = runbook.steps.iter().find(|step| step.id == id).map_or(&[][..], |step| &step.needs);
+        let ended = needs.iter().filter_map(|need| self.ended_at(&format!("{book}/{need}")));
+        self.stage_began(stage).into_iter().chain(ended).max()
+    }
+
+    /// When a step ended, with all its items.
+    fn ended_at(&self, key: &str) -> Option<Timestamp> {
+        self.items(key).map(|(_, item)| item).chain(self.steps.get(key)).filter_map(|step| step.ended).max()
+    }
+
+    /// The plan, once known.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.start.as_ref().map(|start| &*start.plan)
+    }
+
+    /// Why it runs, once known.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        self.plan().map(|plan| plan.mode)
+    }
+
+    /// The current stage.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.stages.last().map(|(stage, _)| *stage)
+    }
+
+    /// When a stage began.
+    #[must_use]
+    pub fn stage_began(&self, stage: Stage) -> Option<Timestamp> {
+        self.stages.iter().find(|(name, _)| *name == stage).map(|(_, at)| *at)
+    }
+
+    /// When a stage ended: the next one began, or the run ended.
+    #[must_use]
+    pub fn stage_ended(&self, stage: Stage) -> Option<Timestamp> {
+        let index = self.stages.iter().position(|(name, _)| *name == stage)?;
+        self.stages.get(index + 1).map(|(_, at)| *at).or_else(|| self.ended.as_ref().map(|end| end.at))
+    }
+
+    /// The request to stop that counts: the first that aborts, else the first.
+    #[must_use]
+    pub fn stop(&self) -> Option<&StopRequest> {
+        self.stops.iter().find(|stop| stop.abort).or_else(|| self.stops.first())
+    }
+
+    /// The step with this key.
+    #[must_use]
+    pub fn step(&self, key: &str) -> Option<&StepState> {
+        self.steps.get(key)
+    }
+
+    /// The fault, when the plan has one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&StepState> {
+        self.steps.get(FAULT)
+    }
+
+    /// The items `key[0]`, `key[1]`, … that were begun, in the order of their numbers.
+    pub fn items<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, &'a StepState)> {
+        let mut items: Vec<_> = self
+            .steps
+            .range(format!("{key}[")..)
+            .take_while(move |(item, _)| item.starts_with(key) && item[key.len()..].starts_with('['))
+            .map(|(item, step)| (item.as_str(), step))
+            .collect();
+        items.sort_by_key(|(item, _)| item_number(item));
+        items.into_iter()
+    }
+
+    /// Keys of everything that changed something and was not undone, in the order in which the intents were journalled.
+    #[must_use]
+    pub fn held(&self) -> Vec<&str> {
+        let mut held: Vec<_> = self.steps.iter().filter(|(_, step)| step.is_held()).map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str())).collect();
+        held.sort();
+        held.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// All steps in the order of the plan: the fault, the failover, the failback, each followed by its items.
+    #[must_use]
+    pub fn ordered(&self) -> Vec<(&str, &StepState)> {
+        let Some(plan) = self.plan() else { return Vec::new() };
+        let mut ordered = Vec::with_capacity(self.steps.len());
+        for key in step_keys(plan) {
+            if let Some((own, step)) = self.steps.get_key_value(&key) {
+                ordered.push((own.as_str(), step));
+                ordered.extend(self.items(own));
+            }
+        }
+        ordered
+    }
+}
+
+/// Keys of all steps of a plan, in order.
+fn step_keys(plan: &Plan) -> impl Iterator<Item = String> {
+    let of = |book: &'static str, runbook: &RunbookPlan| runbook.steps.iter().map(|step| format!("{book}/{}", step.id)).collect::<Vec<_>>();
+    let fault = plan.fault.iter().map(|_| FAULT.to_owned());
+    fault.chain(of("failover", &plan.failover)).chain(plan.failback.iter().flat_map(move |runbook| of("failback", runbook))).collect::<Vec<_>>().into_iter()
+}
+
+/// `failover/start` for `failover/start[3]`; `None` for a key that is not an item's.
+#[must_use]
+pub fn parent_of(key: &str) -> Option<&str> {
+    key.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')).filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(parent, _)| parent)
+}
+
+fn item_number(key: &str) -> u64 {
+    key.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')).and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

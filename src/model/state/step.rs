@@ -1,0 +1,230 @@
+//! The state of one step, or of the fault, with the table of its legal transitions.
+
+use serde_json::Value;
+
+use crate::model::call::Call;
+use crate::model::event::Event;
+use crate::model::event::step::{StepKind, Target};
+use crate::model::failure::Failure;
+use crate::model::time::Timestamp;
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// An attempt runs.
+    Running,
+    /// An attempt failed; another may follow.
+    Retrying,
+    /// Done.
+    Applied,
+    /// All attempts failed.
+    Failed,
+    /// Not run, and it will not be.
+    Skipped,
+    /// Being put back.
+    Undoing,
+    /// Put back.
+    Undone,
+    /// Could not be put back.
+    UndoFailed,
+}
+
+/// Everything known of one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepState {
+    /// Where it stands.
+    pub status: Status,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Since when nothing but its turn was in its way.
+    pub ready: Option<Timestamp>,
+    /// When its first attempt began.
+    pub started: Option<Timestamp>,
+    /// When its latest attempt began.
+    pub attempt_started: Option<Timestamp>,
+    /// What it was about to change; absent when it never got that far or changes nothing.
+    pub intent: Option<Intent>,
+    /// When its last change was accepted; what followed was verification.
+    pub accepted: Option<Timestamp>,
+    /// When it was applied, failed or skipped.
+    pub ended: Option<Timestamp>,
+    /// Whether it was applied at some time, even when undone later.
+    pub applied: bool,
+    /// Whether everything already was as asked.
+    pub already: bool,
+    /// What later steps may use.
+    pub output: Option<Value>,
+    /// Failures of single attempts, with their numbers.
+    pub attempt_failures: Vec<(u32, Failure)>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Why it was skipped.
+    pub skipped: Option<String>,
+    /// Attempts to undo it.
+    pub undo_attempts: u32,
+    /// When the first attempt to undo it began.
+    pub undoing: Option<Timestamp>,
+    /// When it was put back, or could not be.
+    pub undo_ended: Option<Timestamp>,
+    /// Whether it already was as before when it was to be put back.
+    pub undone_already: bool,
+    /// Why it could not be put back.
+    pub undo_failure: Option<Failure>,
+    /// Its calls with the time each ended.
+    pub calls: Vec<StepCall>,
+    /// The latest line of progress.
+    pub progress: Option<String>,
+    /// Epoch of its last transition: a new owner may begin an attempt anew.
+    epoch: u64,
+}
+
+/// What a step was about to change, as journalled before the first change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// Number of the event: intents are undone in the reverse order of these.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The action.
+    pub uses: String,
+    /// Its resolved parameters.
+    pub with: Value,
+    /// What was there.
+    pub before: Value,
+    /// What it acts on.
+    pub targets: Vec<Target>,
+}
+
+/// A call of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepCall {
+    /// Number of its event.
+    pub seq: u64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether it was made while putting the step back.
+    pub undo: bool,
+    /// The call.
+    pub call: Call,
+}
+
+impl StepState {
+    /// Whether it may have changed something that is not put back.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.intent.is_some() && self.status != Status::Undone
+    }
+
+    /// Whether nothing more happens to it by itself: applied, failed or skipped.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.status, Status::Pending | Status::Running | Status::Retrying)
+    }
+
+    /// Takes one event in; on an error nothing was changed.
+    pub(super) fn apply(&mut self, event: &Event, ready: Option<Timestamp>, kind: &StepKind) -> Result<(), String> {
+        let at = event.at;
+        let status = self.next(kind, event.epoch > self.epoch)?;
+        match kind {
+            StepKind::Started { attempt } => {
+                self.attempts = (*attempt).max(self.attempts);
+                self.ready = self.ready.or(ready);
+                self.started = self.started.or(Some(at));
+                self.attempt_started = Some(at);
+            }
+            StepKind::Intended { uses, with, before, targets, .. } => {
+                self.intent = Some(Intent { seq: event.seq, at, uses: uses.clone(), with: with.clone(), before: before.clone(), targets: targets.clone() });
+            }
+            StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
+            StepKind::Progress { text } => self.progress = Some(text.clone()),
+            StepKind::AttemptFailed { attempt, failure, .. } => self.attempt_failures.push((*attempt, failure.clone())),
+            StepKind::Applied { output, already, accepted_ms, .. } => {
+                self.ended = Some(at);
+                self.applied = true;
+                self.already = *already;
+                self.output = Some(output.clone());
+                let accepted = |begun: Timestamp, ms: u64| begun.plus(std::time::Duration::from_millis(ms)).min(at);
+                self.accepted = self.attempt_started.zip(*accepted_ms).map(|(begun, ms)| accepted(begun, ms));
+            }
+            StepKind::Failed { failure } => {
+                self.ended = Some(at);
+                self.failure = Some(failure.clone());
+            }
+            StepKind::Skipped { why } => {
+                self.ended = Some(at);
+                self.skipped = Some(why.clone());
+            }
+            StepKind::Undoing { attempt } => {
+                self.undo_attempts = (*attempt).max(self.undo_attempts);
+                self.undoing = self.undoing.or(Some(at));
+                self.undo_failure = None;
+            }
+            StepKind::Undone { already } => {
+                self.undo_ended = Some(at);
+                self.undone_already = *already;
+            }
+            StepKind::UndoFailed { failure } => {
+                self.undo_ended = Some(at);
+                self.undo_failure = Some(failure.clone());
+            }
+            StepKind::Unknown => {}
+        }
+        if status != self.status || !matches!(kind, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Unknown) {
+            self.epoch = event.epoch;
+        }
+        self.status = status;
+        Ok(())
+    }
+
+    /// The table of legal transitions. `new_owner`: another process took the run over since the step's last transition, so that what ran then runs no more.
+    fn next(&self, kind: &StepKind, new_owner: bool) -> Result<Status, String> {
+        use Status::{Applied, Failed, Pending, Retrying, Running, Skipped, UndoFailed, Undoing, Undone};
+        let intended = self.intent.is_some();
+        let next = match (self.status, kind) {
+            (status, StepKind::Unknown) => Some(status),
+            (Pending | Retrying, StepKind::Started { .. }) => Some(Running),
+            (Running, StepKind::Started { .. }) if new_owner => Some(Running),
+            (Running, StepKind::Intended { .. }) if !intended => Some(Running),
+            (Running, StepKind::AttemptFailed { .. }) => Some(Retrying),
+            // While it is put back, an attempt to do so may fail and be repeated.
+            (Undoing, StepKind::AttemptFailed { .. }) => Some(Undoing),
+            (Running, StepKind::Applied { .. }) => Some(Applied),
+            (Running | Retrying, StepKind::Failed { .. }) => Some(Failed),
+            // A step may fail before its first attempt: its parameters could not be resolved.
+            (Pending, StepKind::Failed { .. }) => Some(Failed),
+            (Pending, StepKind::Skipped { .. }) => Some(Skipped),
+            (Running | Retrying | Applied | Failed | Undoing | UndoFailed, StepKind::Undoing { .. }) if intended => Some(Undoing),
+            (Undoing, StepKind::Undone { .. }) => Some(Undone),
+            (Undoing, StepKind::UndoFailed { .. }) => Some(UndoFailed),
+            // Answers may come in late, after the step was given up.
+            (Pending | Skipped, StepKind::Call { .. } | StepKind::Progress { .. }) => None,
+            (status, StepKind::Call { .. } | StepKind::Progress { .. }) => Some(status),
+            _ => None,
+        };
+        next.ok_or_else(|| {
+            let intent = if intended { " with an intent" } else { " without an intent" };
+            format!("is {:?}{intent} and cannot be {}", self.status, name(kind))
+        })
+    }
+}
+
+/// What an event says of a step, in one word.
+fn name(kind: &StepKind) -> &'static str {
+    match kind {
+        StepKind::Started { .. } => "started",
+        StepKind::Intended { .. } => "intended",
+        StepKind::Call { .. } => "calling",
+        StepKind::Progress { .. } => "making progress",
+        StepKind::AttemptFailed { .. } => "failing an attempt",
+        StepKind::Applied { .. } => "applied",
+        StepKind::Failed { .. } => "failed",
+        StepKind::Skipped { .. } => "skipped",
+        StepKind::Undoing { .. } => "undoing",
+        StepKind::Undone { .. } => "undone",
+        StepKind::UndoFailed { .. } => "failing to be undone",
+        StepKind::Unknown => "anything",
+    }
+}

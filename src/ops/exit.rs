@@ -1,0 +1,95 @@
+//! How a command ends: documented exit codes, and one place that prints an error with its causes.
+
+use std::fmt;
+
+use crate::model::plan::Verdict;
+
+/// Exit code of a verdict.
+#[must_use]
+pub const fn of_verdict(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Pass => 0,
+        Verdict::Fail => 2,
+        Verdict::Inconclusive => 3,
+        Verdict::Aborted => 4,
+    }
+}
+
+/// Which kind of error ends a command, with its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 64: the command line itself.
+    Usage,
+    /// 65: a scenario, runbook, project file or journal.
+    Definitions,
+    /// 69: an environment, a cloud, a lab or the disk.
+    Environment,
+    /// 70: a bug of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The exit code (sysexits.h).
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Usage => 64,
+            Self::Definitions => 65,
+            Self::Environment => 69,
+            Self::Internal => 70,
+        }
+    }
+}
+
+/// An error that ends a command.
+#[derive(Debug)]
+pub struct Exit {
+    /// Which kind.
+    pub kind: Kind,
+    /// What failed, in one line.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Exit {
+    /// An error with a message only.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// An error with its chain of causes.
+    pub fn from_error(kind: Kind, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+        Self { kind, message: error.to_string(), causes, hint: None }
+    }
+
+    /// With one more cause.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// With advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        for cause in &self.causes {
+            write!(f, "\n  because {cause}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The runs on disk: naming, finding, listing, reading with the chain checked.
+
+use serde::Serialize;
+
+use super::exit::{Exit, Kind};
+use crate::journal::FileStore;
+use crate::model::chain::{self, Chain};
+use crate::model::plan::Verdict;
+use crate::model::state::RunState;
+use crate::model::time::Timestamp;
+use crate::ports::store::{RunStore as _, StoreError};
+
+/// A new run's id: when, what, and something random, so that names sort by time.
+#[must_use]
+pub fn fresh_id(now: Timestamp, name: &str) -> String {
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).take(48).collect();
+    format!("{}-{name}-{:04x}", now.to_utc().format("%Y%m%dT%H%M%SZ"), rand::random::<u16>())
+}
+
+/// The run that `wanted` names: an id, a beginning that fits one run only, or `latest`.
+///
+/// # Errors
+/// When there is no such run, or more than one.
+pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
+    let runs = store.runs().map_err(|error| unreadable(&error))?;
+    let hint = "`lifeboat runs` lists them; --reports DIR says where they are";
+    if wanted == "latest" {
+        return runs.into_iter().next_back().ok_or_else(|| Exit::new(Kind::Usage, "there is no run yet").hint(hint));
+    }
+    if runs.iter().any(|run| run == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let fitting: Vec<&String> = runs.iter().filter(|run| !wanted.is_empty() && run.starts_with(wanted)).collect();
+    match fitting.as_slice() {
+        [run] => Ok((*run).clone()),
+        [] => Err(Exit::new(Kind::Usage, format!("there is no run `{wanted}`")).hint(hint)),
+        several => Err(Exit::new(Kind::Usage, format!("`{wanted}` fits {} runs", several.len())).hint(hint)),
+    }
+}
+
+/// Reads a run's journal and checks every link of its chain.
+///
+/// # Errors
+/// When it cannot be read, or was altered (naming the event).
+pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
+    let lines = store.read(run, 0).map_err(|error| unreadable(&error))?;
+    chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(|error| {
+        Exit::new(Kind::Definitions, format!("the journal of run {run} was altered")).cause(error.to_string()).hint("its report cannot be trusted; restore the file from a copy")
+    })
+}
+
+/// A run's state from its journal.
+///
+/// # Errors
+/// As [`read`]; also when its events make no legal run.
+pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
+    RunState::from_events(&chain.events).map_err(|error| Exit::new(Kind::Definitions, format!("the journal of run {run} makes no sense")).cause(error.to_string()))
+}
+
+/// One line of `lifeboat runs`.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// Its id.
+    pub run: String,
+    /// `running`, `interrupted` or `ended`.
+    pub state: &'static str,
+    /// What it came to, once ended.
+    pub verdict: Option<Verdict>,
+    /// The scenario's or runbook's name.
+    #[serde(skip)]
+    pub name: String,
+    /// The environment.
+    #[serde(skip)]
+    pub environment: String,
+    /// What a reader must know, such as a broken journal.
+    #[serde(skip)]
+    pub remark: String,
+}
+
+/// All runs, oldest first. A journal that cannot be read is listed with the reason, never left out.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
+    let runs = store.runs().map_err(|error| unreadable(&error))?;
+    Ok(runs
+        .into_iter()
+        .map(|run| {
+            let owned = store.is_owned(&run);
+            let read = read(store, &run).and_then(|chain| state(&run, &chain));
+            let mut listed = Listed { run, state: "interrupted", verdict: None, name: String::new(), environment: String::new(), remark: String::new() };
+            match read {
+                Ok(state) => {
+                    listed.verdict = state.ended.as_ref().map(|end| end.verdict);
+                    if let Some(plan) = state.plan() {
+                        listed.name.clone_from(&plan.name);
+                        listed.environment.clone_from(&plan.environment);
+                    }
+                    listed.state = if state.ended.is_some() { "ended" } else { "interrupted" };
+                    let held = state.held().len();
+                    if held > 0 && !owned {
+                        listed.remark = format!("{held} applied, not undone");
+                    }
+                }
+                Err(error) => listed.remark = [error.message].into_iter().chain(error.causes).collect::<Vec<_>>().join(": "),
+            }
+            if owned {
+                listed.state = "running";
+                listed.verdict = None;
+            }
+            listed
+        })
+        .collect())
+}
+
+fn unreadable(error: &StoreError) -> Exit {
+    Exit::from_error(Kind::Environment, error)
+}

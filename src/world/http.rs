@@ -1,0 +1,313 @@
+//! One HTTP request over a connection of its own: resolved anew, connected anew, closed afterwards, nothing kept and no redirect followed.
+//!
+//! A pooled client would go on talking to an address that DNS has left, and would hide the moment a host went away.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, join_all, select};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::resolve::{ResolveError, Resolver};
+
+/// More than this of an answer is not read.
+const LARGEST: usize = 4 << 20;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// `http` or `https`.
+    pub url: Url,
+    /// GET, POST, …
+    pub method: Method,
+    /// Beside Host and Connection, which are set from the URL.
+    pub headers: HeaderMap,
+    /// May be empty.
+    pub body: Bytes,
+}
+
+impl HttpRequest {
+    /// A plain GET.
+    ///
+    /// # Errors
+    /// When `url` is not an `http` or `https` URL with a host.
+    pub fn get(url: &str) -> Result<Self, HttpError> {
+        let url: Url = url.parse().map_err(|error| HttpError::Url(format!("`{url}` is not a URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(HttpError::Url(format!("`{url}` is not an http or https URL")));
+        }
+        Ok(Self { url, method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() })
+    }
+}
+
+/// What came back, whatever its status.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// 200, 503, …
+    pub status: u16,
+    /// All of it, at most 4 MiB.
+    pub body: Bytes,
+    /// From the start of the connection to the last byte.
+    pub elapsed: Duration,
+    /// Who answered.
+    pub address: SocketAddr,
+}
+
+/// No answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The URL is not usable.
+    #[error("{0}")]
+    Url(String),
+    /// The host has no address.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Nobody listens, or nobody can be reached.
+    #[error("{address}: {}", reason(source))]
+    Connect {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No trust, or no TLS there.
+    #[error("{address}: no TLS: {message}")]
+    Tls {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        message: String,
+    },
+    /// The connection broke or spoke no HTTP.
+    #[error("{address}: {message}")]
+    Exchange {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        message: String,
+    },
+}
+
+impl HttpError {
+    /// Whether the fault lies with the request as written: asking again cannot help.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Url(_) | Self::Resolve(ResolveError::Name(_)))
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => "unreachable".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Sends requests, each over a new connection.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    resolver: Resolver,
+}
+
+impl Http {
+    /// One that finds hosts through `resolver`.
+    #[must_use]
+    pub const fn new(resolver: Resolver) -> Self {
+        Self { resolver }
+    }
+
+    /// Asks *every* address of the host, all at once: a service that answers at one of its two addresses is only half there, and a client that
+    /// tries them in turn would not notice. At least one element.
+    ///
+    /// # Errors
+    /// When the URL cannot be used or the host has no address.
+    pub async fn ask_all(&self, request: &HttpRequest) -> Result<Vec<Result<HttpAnswer, HttpError>>, HttpError> {
+        let addresses = self.addresses(request).await?;
+        Ok(join_all(addresses.into_iter().map(|address| exchange(request, address))).await)
+    }
+
+    /// Asks the host's addresses in turn until one can be connected to, as browsers do. Once connected, a failure is final: the request may have been read.
+    ///
+    /// # Errors
+    /// When no address could be connected to, or the exchange failed.
+    pub async fn ask(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        let mut last = None;
+        for address in self.addresses(request).await? {
+            match exchange(request, address).await {
+                Err(error @ HttpError::Connect { .. }) => last = Some(error),
+                other => return other,
+            }
+        }
+        Err(last.unwrap_or_else(|| ResolveError::Empty(request.url.to_string()).into()))
+    }
+
+    async fn addresses(&self, request: &HttpRequest) -> Result<Vec<SocketAddr>, HttpError> {
+        let no_host = || HttpError::Url(format!("`{}` has no host", request.url));
+        let host = request.url.host_str().ok_or_else(no_host)?;
+        let port = request.url.port_or_known_default().ok_or_else(no_host)?;
+        Ok(self.resolver.addresses(host).await?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+    }
+}
+
+async fn exchange(request: &HttpRequest, address: SocketAddr) -> Result<HttpAnswer, HttpError> {
+    let start = Instant::now();
+    let stream = TcpStream::connect(address).await.map_err(|source| HttpError::Connect { address, source })?;
+    // A small request must not wait for the acknowledgement of its own head.
+    let _ = stream.set_nodelay(true);
+    if request.url.scheme() == "https" {
+        let host = request.url.host_str().unwrap_or_default();
+        let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+            .map_err(|error| HttpError::Tls { address, message: error.to_string() })?;
+        let connector = tls().map_err(|message| HttpError::Tls { address, message })?;
+        let stream = connector.connect(name, stream).await.map_err(|error| HttpError::Tls { address, message: error.to_string() })?;
+        speak(request, address, stream, start).await
+    } else {
+        speak(request, address, stream, start).await
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    request: &HttpRequest,
+    address: SocketAddr,
+    stream: S,
+    start: Instant,
+) -> Result<HttpAnswer, HttpError> {
+    let broken = |error: &(dyn std::error::Error + 'static)| HttpError::Exchange { address, message: chain(error) };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let request = prepare(request)?;
+    let exchange = async move {
+        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| broken(error.as_ref()))?.to_bytes();
+        Ok(HttpAnswer { status, body, elapsed: start.elapsed(), address })
+    };
+    // The connection is driven here, not in a task of its own: when the caller gives up, both ends close at that instant.
+    match select(Box::pin(exchange), Box::pin(connection)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((_, exchange)) => exchange.await,
+    }
+}
+
+fn prepare(request: &HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
+    let url = &request.url;
+    let wrong = |error: http::Error| HttpError::Url(error.to_string());
+    let mut target = url.path().to_owned();
+    if let Some(query) = url.query() {
+        let _ = write!(target, "?{query}");
+    }
+    let mut host = url.host_str().unwrap_or_default().to_owned();
+    if let Some(port) = url.port() {
+        let _ = write!(host, ":{port}");
+    }
+    let mut prepared = Request::builder()
+        .method(&request.method)
+        .uri(target)
+        .header(header::HOST, host)
+        .body(Full::new(request.body.clone()))
+        .map_err(wrong)?;
+    let headers = prepared.headers_mut();
+    headers.extend(request.headers.clone());
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(concat!("lifeboat/", env!("CARGO_PKG_VERSION"))));
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    Ok(prepared)
+}
+
+/// The system's trust, read once.
+fn tls() -> Result<TlsConnector, String> {
+    static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
+    let make = || {
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map(|builder| Arc::new(builder.with_no_client_auth()))
+            .map_err(|error| error.to_string())
+    };
+    CONFIG.get_or_init(make).clone().map(TlsConnector::from)
+}
+
+/// An error with its causes in one line, without saying anything twice.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.downcast_ref::<std::io::Error>().map_or_else(|| cause.to_string(), reason);
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers each connection with `bytes` after the request's head; gives back what it read.
+    async fn serve(bytes: &'static str) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/health?x=1", listener.local_addr().unwrap());
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut buffer = vec![0; 4096];
+                let length = stream.read(&mut buffer).await.unwrap();
+                let _ = sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
+                let _ = stream.write_all(bytes.as_bytes()).await;
+            }
+        });
+        (url, receiver)
+    }
+
+    #[tokio::test]
+    async fn a_request_asks_for_the_connection_to_be_closed() {
+        let (url, mut seen) = serve("HTTP/1.1 503 Down\r\ncontent-length: 2\r\n\r\nno").await;
+        let answer = Http::default().ask(&HttpRequest::get(&url).unwrap()).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_ref()), (503, b"no".as_slice()));
+        let head = seen.recv().await.unwrap().to_lowercase();
+        assert!(head.starts_with("get /health?x=1 http/1.1\r\nhost: 127.0.0.1:"), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_with_the_connection_is_read_whole() {
+        let (url, _seen) = serve("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it").await;
+        assert_eq!(Http::default().ask(&HttpRequest::get(&url).unwrap()).await.unwrap().body, "all of it");
+    }
+
+    #[tokio::test]
+    async fn refusal_and_breaking_off_are_told_apart() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let error = Http::default().ask(&HttpRequest::get(&format!("http://{free}/")).unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{free}: connection refused"));
+        let (url, _seen) = serve("").await;
+        let error = Http::default().ask(&HttpRequest::get(&url).unwrap()).await.unwrap_err();
+        assert!(matches!(error, HttpError::Exchange { .. }), "{error}");
+    }
+
+    #[test]
+    fn only_http_urls_are_taken() {
+        for url in ["ftp://x/", "shop.example.com", "http://", "file:///etc/passwd"] {
+            assert!(HttpRequest::get(url).is_err(), "{url}");
+        }
+    }
+}

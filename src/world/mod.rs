@@ -1,0 +1,167 @@
+//! What actions and probes reach into: the two clouds, HTTP, DNS.
+//!
+//! A run has two: one for its actions, one for its probes. They share the [`Gate`] and nothing else, so that a hung call of an action never
+//! delays a measurement.
+
+pub mod http;
+pub mod resolve;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+#[cfg(feature = "aws")]
+use crate::clouds::aws::Aws;
+use crate::ports::compute::Compute;
+use crate::ports::dns::Dns;
+use crate::ports::gate::Gate;
+use crate::ports::objects::ObjectStore;
+use crate::ports::{Cloud, CloudError, Kind, sync};
+
+use self::http::Http;
+use self::resolve::Resolver;
+use self::settings::Settings;
+
+/// The one struct that holds what is outside.
+pub struct World {
+    environment: String,
+    #[cfg(feature = "aws")]
+    aws: Option<Aws>,
+    gate: Gate,
+    resolver: Resolver,
+    http: Http,
+    /// Which provider serves a zone, once it is known.
+    zones: Mutex<BTreeMap<String, Cloud>>,
+}
+
+impl World {
+    /// Clients of their own for everything that `settings` names. Sends nothing yet.
+    pub async fn connect(settings: &Settings, gate: &Gate) -> Self {
+        let resolver = Resolver::new(settings.name_server.clone());
+        Self {
+            environment: settings.environment.clone(),
+            #[cfg(feature = "aws")]
+            aws: match settings.aws(gate) {
+                Some(aws) => Some(Aws::connect(aws).await),
+                None => None,
+            },
+            gate: gate.clone(),
+            http: Http::new(resolver.clone()),
+            resolver,
+            zones: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// AWS and what only it has.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`] when the environment has no `aws`.
+    #[cfg(feature = "aws")]
+    pub fn aws(&self) -> Result<&Aws, CloudError> {
+        self.aws.as_ref().ok_or_else(|| self.unconfigured(Cloud::Aws))
+    }
+
+    /// Virtual machines of one cloud.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`].
+    pub fn compute(&self, cloud: Cloud) -> Result<&dyn Compute, CloudError> {
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => Ok(self.aws()?),
+            #[allow(unreachable_patterns)]
+            _ => Err(self.unconfigured(cloud)),
+        }
+    }
+
+    /// Buckets of one cloud.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`].
+    pub fn objects(&self, cloud: Cloud) -> Result<&dyn ObjectStore, CloudError> {
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => Ok(self.aws()?),
+            #[allow(unreachable_patterns)]
+            _ => Err(self.unconfigured(cloud)),
+        }
+    }
+
+    /// Synchronisation jobs of one cloud.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`], also for AWS, whose jobs Lifeboat does not know yet.
+    pub fn sync(&self, cloud: Cloud) -> Result<&dyn sync::Sync, CloudError> {
+        Err(self.unconfigured(cloud))
+    }
+
+    /// The provider that serves `zone`. A zone with a final dot is Route 53's, as Route 53 writes it; another one is Route 53's when it exists
+    /// there, else Alidns's. Decided once.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`] when the environment has no such provider; whatever asking Route 53 ends in.
+    pub async fn dns(&self, zone: &str) -> Result<&dyn Dns, CloudError> {
+        let known = self.zones.lock().unwrap_or_else(PoisonError::into_inner).get(zone).copied();
+        let cloud = match known {
+            Some(cloud) => cloud,
+            None => {
+                let cloud = self.provider(zone).await?;
+                self.zones.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.to_owned(), cloud);
+                cloud
+            }
+        };
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => Ok(self.aws()?),
+            #[allow(unreachable_patterns)]
+            _ => Err(self.unconfigured(cloud)),
+        }
+    }
+
+    async fn provider(&self, zone: &str) -> Result<Cloud, CloudError> {
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            if zone.ends_with('.') {
+                return Ok(Cloud::Aws);
+            }
+            // Any name of the zone will do: what matters is whether the zone is there.
+            return match Dns::weights(aws, zone, "@").await {
+                Ok(_) => Ok(Cloud::Aws),
+                Err(error) if error.kind == Kind::NotFound => Ok(Cloud::Aliyun),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(if zone.ends_with('.') { Cloud::Aws } else { Cloud::Aliyun })
+    }
+
+    /// Closes and opens regions for everything that holds this run's clients.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Requests to services, each over a connection of its own.
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Names, asked anew every time.
+    #[must_use]
+    pub const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    fn unconfigured(&self, cloud: Cloud) -> CloudError {
+        let message = format!("environment `{}` has no {cloud}; give it `{cloud}: {{ region: … }}` in lifeboat.yaml", self.environment);
+        CloudError::new(cloud, "connect", Kind::Unconfigured, message)
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Clients hold credentials.
+        f.debug_struct("World").field("environment", &self.environment).finish_non_exhaustive()
+    }
+}

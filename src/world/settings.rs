@@ -1,0 +1,88 @@
+//! What it takes to reach an environment: made from the project file, or from what a lab says about itself.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An environment, ready to be connected to.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Its name, for messages.
+    pub environment: String,
+    /// The AWS account, if it has one.
+    pub aws: Option<CloudSettings>,
+    /// The Alibaba Cloud account, if it has one.
+    pub aliyun: Option<CloudSettings>,
+    /// `host:port` of the name server that probes and checks ask; `None` = the system's resolver.
+    pub name_server: Option<String>,
+}
+
+/// One account of one cloud.
+#[derive(Clone, Debug, Default)]
+pub struct CloudSettings {
+    /// Where regional calls go.
+    pub region: String,
+    /// The account this is meant to be; preflight refuses another one.
+    pub account: Option<String>,
+    /// A profile of the cloud's own configuration file.
+    pub profile: Option<String>,
+    /// One address for all services but `objects_endpoint`'s.
+    pub endpoint: Option<String>,
+    /// Address of the object store, where it is apart (OSS).
+    pub objects_endpoint: Option<String>,
+    /// Keys given by the environment instead of any chain.
+    pub keys: Option<Keys>,
+    /// The longest that one call may take, with its retries; `None` = the client's default.
+    pub timeout: Option<Duration>,
+}
+
+/// A key pair. `Debug` shows the id only.
+#[derive(Clone)]
+pub struct Keys {
+    /// Access key id; not a secret.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+    /// Token of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "aws")]
+impl Settings {
+    pub(super) fn aws(&self, gate: &crate::ports::gate::Gate) -> Option<crate::clouds::aws::Settings> {
+        use crate::clouds::aws;
+
+        let given = self.aws.as_ref()?;
+        let mut settings = aws::Settings::new(&given.region, gate.clone());
+        settings.profile.clone_from(&given.profile);
+        settings.account.clone_from(&given.account);
+        settings.endpoint.clone_from(&given.endpoint);
+        settings.credentials = given.keys.clone().map(|keys| aws::StaticKeys {
+            access_key_id: keys.access_key_id,
+            secret_access_key: keys.secret_access_key,
+            session_token: keys.session_token,
+        });
+        if let Some(timeout) = given.timeout {
+            settings.timeout = timeout;
+        }
+        Some(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_secret() {
+        let keys = Keys { access_key_id: "AKIDSHOWN".into(), secret_access_key: "s3cr3t".into(), session_token: Some("t0ken".into()) };
+        let settings = Settings { aws: Some(CloudSettings { keys: Some(keys), ..CloudSettings::default() }), ..Settings::default() };
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("AKIDSHOWN") && !shown.contains("s3cr3t") && !shown.contains("t0ken"), "{shown}");
+    }
+}
