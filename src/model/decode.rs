@@ -1,10 +1,11 @@
 //! Located tree to typed structs: every error of serde is told at the key or value it is about, and all of a file's errors are told at once.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor, value::StringDeserializer};
 
-use super::diagnostic::{Diagnostic, suggest};
+use super::diagnostic::{Diagnostic, nearest, suggest};
 use super::yaml::{Document, Key, Kind, Node, Seg};
 
 /// More than this many problems of one file help nobody.
@@ -24,44 +25,50 @@ pub fn decode<T: DeserializeOwned>(doc: &Document) -> Result<T, Vec<Diagnostic>>
 fn all_problems<T: DeserializeOwned>(doc: &Document, first: Problem) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut rest = doc.root.clone();
-    let mut removed: Vec<Vec<Seg>> = Vec::new();
+    // Keys that are accounted for: taken out for their own problem, or meant by a misspelt one.
+    let mut settled: Vec<Vec<Seg>> = Vec::new();
     let mut next = Some(first);
-    while let Some(mut problem) = next.take() {
+    for _ in 0..10 * MAX_PROBLEMS {
+        let Some(mut problem) = next.take() else { break };
         problem.path.reverse();
         let mut out = problem.path.clone();
-        if let Reason::Missing(key) = problem.reason {
-            let mut missing = problem.path.clone();
-            missing.push(Seg::from(key));
-            // A key that was taken out for its own problem is not missing; what holds it can no longer be judged.
-            if !removed.contains(&missing) {
-                problems.push(problem.tell(doc));
+        match problem.reason {
+            Reason::Missing(key) => {
+                let missing = [problem.path.as_slice(), &[Seg::from(key)]].concat();
+                if !settled.contains(&missing) {
+                    problems.push(problem.tell(doc));
+                }
             }
-        } else {
-            problems.push(problem.tell(doc));
+            Reason::UnknownKey(ref key, known) => {
+                problems.push(problem.tell(doc));
+                if let (Some(meant), Some((_, parents))) = (nearest(key, known.iter().copied()), out.split_last()) {
+                    settled.push([parents, &[Seg::from(meant)]].concat());
+                }
+            }
+            _ => problems.push(problem.tell(doc)),
         }
-        if problems.len() >= MAX_PROBLEMS || out.is_empty() {
+        if problems.len() >= MAX_PROBLEMS {
             break;
         }
-        // The original path of an item of a list is needed for its place, so items are emptied in place of being removed.
         while !out.is_empty() && !remove(&mut rest, &out) {
             out.pop();
         }
         if out.is_empty() {
             break;
         }
-        removed.push(out);
+        settled.push(out);
         next = T::deserialize(At(&rest)).err();
-        if removed.len() > 2 * MAX_PROBLEMS {
-            break;
-        }
     }
     problems.sort_by_key(|problem| problem.at.start);
     problems
 }
 
-/// Takes the entry at `path` out of a map; `false` where that is not an entry of a map.
+/// What stands in a list for an item that was taken out, so that the others keep their numbers.
+const HOLE: Range<usize> = usize::MAX..usize::MAX;
+
+/// Takes the value at `path` out; `false` where there is none.
 fn remove(root: &mut Node, path: &[Seg]) -> bool {
-    let Some((Seg::Key(last), parents)) = path.split_last() else { return false };
+    let Some((last, parents)) = path.split_last() else { return false };
     let mut node = root;
     for seg in parents {
         let next = match (&mut node.kind, seg) {
@@ -74,10 +81,21 @@ fn remove(root: &mut Node, path: &[Seg]) -> bool {
             None => return false,
         }
     }
-    let Kind::Map(entries) = &mut node.kind else { return false };
-    let before = entries.len();
-    entries.retain(|(key, _)| key.text != *last);
-    entries.len() < before
+    match (&mut node.kind, last) {
+        (Kind::Map(entries), Seg::Key(last)) => {
+            let before = entries.len();
+            entries.retain(|(key, _)| key.text != *last);
+            entries.len() < before
+        }
+        (Kind::List(items), Seg::Index(index)) => match items.get_mut(*index) {
+            Some(item) if item.at != HOLE => {
+                *item = Node { at: HOLE, kind: Kind::Null };
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// An error of serde with the way to what it is about, innermost step first.
@@ -246,6 +264,9 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     type Error = Problem;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
+        while self.items.get(self.next).is_some_and(|item| item.at == HOLE) {
+            self.next += 1;
+        }
         let Some(item) = self.items.get(self.next) else { return Ok(None) };
         let index = self.next;
         self.next += 1;
@@ -324,16 +345,16 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_its_place() {
-        let problems = read("nme: 5\nevery: 90\nlist:\n  - {id: one}\n  - {id: 1, word: god}\nmap:\n  x: {idd: 1}\n").unwrap_err();
+        let problems = read("nme: 5\nevery: 90\nlist:\n  - {id: one}\n  - {id: 1, word: god}\nmap:\n  x: {idd: 1}\n  y: {}\n").unwrap_err();
         assert_eq!(
             problems,
             [
                 "t:1:1: unknown key `nme` (did you mean `name`?)",
-                "t:1:1: the key `name` is missing (add `name:` at the top of the file)",
                 "t:2:8: expected a text, found the number 90 (write \"90\" in quotes, or with its unit if it is a time, like 90s)",
                 "t:4:10: expected a whole number of 0 or more, found the text `one` (write the number without quotes)",
-                "t:5:18: unknown word `god` (did you mean `good`?)",
+                "t:5:19: unknown word `god` (did you mean `good`?)",
                 "t:7:7: unknown key `idd` (did you mean `id`?)",
+                "t:8:3: the key `id` is missing (add `id:` under `y`)",
             ]
         );
     }

@@ -46,6 +46,8 @@ pub struct ScenarioFile {
     pub recovered: Option<RecoveredFile>,
     /// The way back.
     pub failback: Option<RunbookRef>,
+    /// The probes of the source side itself: after the fault was taken out, going back waits until they are good.
+    pub source: Option<SourceFile>,
     /// What makes the run abort by itself.
     #[serde(default)]
     pub stop_conditions: Vec<StopConditionFile>,
@@ -121,6 +123,17 @@ pub struct RecoveredFile {
     pub stable_for: Span,
     /// How long to wait for that after the last step.
     #[serde(default = "ten_minutes")]
+    pub timeout: Span,
+}
+
+/// Which probes tell that the source side is back.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Ids of probes that must all be good.
+    pub probes: Vec<String>,
+    /// After this, going back goes on all the same.
+    #[serde(default = "two_minutes")]
     pub timeout: Span,
 }
 
