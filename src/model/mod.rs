@@ -7,6 +7,8 @@ pub mod diagnostic;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod interval;
+pub mod measure;
 pub mod plan;
 pub mod project;
 pub mod runbook;

@@ -69,7 +69,7 @@ pub(super) fn modify_share_permission(state: &mut State, call: &Call) -> Result<
     let accounts = |name: &str| -> Vec<String> { call.list(name).into_iter().take(ACCOUNTS_HEEDED).map(str::to_owned).collect() };
     let (added, removed) = (accounts("AddAccount"), accounts("RemoveAccount"));
     let is_account = |account: &String| account.len() <= 20 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if !added.iter().all(|account| is_account(account)) {
+    if !added.iter().all(is_account) {
         return Err(Fault::new(404, "InvalidAccount.NotFound", "The specified account does not exist."));
     }
     call.dry_run()?;

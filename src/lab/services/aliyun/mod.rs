@@ -32,7 +32,7 @@ use crate::lab::world::World;
 /// The largest request body; the vendors' own limit is of this order.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// How many nonces and client tokens are remembered before the oldest are dropped.
+/// How many nonces and client tokens are remembered before all are forgotten.
 const REMEMBERED: usize = 20_000;
 
 /// A product that this endpoint serves.
@@ -107,7 +107,7 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
 
     // Names that do not exist are counted together: anybody can invent them.
     let counted = (product.map_or("(unknown)", |product| product.name), action.map_or("(unknown)", |action| action.name));
-    let code = result.as_ref().map_or_else(|fault| fault.code.clone(), |fields| business_code(fields));
+    let code = result.as_ref().map_or_else(|fault| fault.code.clone(), business_code);
     let key = ("aliyun".to_owned(), counted.0.to_owned(), counted.1.to_owned(), code.clone());
     *state.counters.api_calls.entry(key).or_default() += 1;
     if action.is_some_and(|action| action.effect == Effect::Changes) && code == "OK" {
@@ -188,10 +188,10 @@ fn fingerprint(call: &Call) -> String {
     hex::encode(hash.finalize())
 }
 
-/// Keeps a nonce or a token. When there are too many, all nonces are forgotten: older ones are refused by their date soon enough.
+/// Keeps a nonce or a token. When there are too many, all are forgotten: memory matters more here than a replay after so many calls.
 fn remember(state: &mut State, key: String, value: String) {
     if state.tokens.len() >= REMEMBERED {
-        state.tokens.retain(|key, _| !key.starts_with("aliyun/nonce/"));
+        state.tokens.retain(|key, _| !key.starts_with("aliyun/"));
     }
     state.tokens.insert(key, value);
 }
