@@ -326,7 +326,7 @@ mod tests {
         Ok((before, already))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn starting_asks_only_for_stopped_machines_and_undo_stops_only_those() {
         let fake = Fake::new(&[("a", MachineState::Stopped), ("b", MachineState::Running), ("c", MachineState::Stopping)]);
         let (before, already) = start(&fake).await.unwrap();
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(undo(&fake, &before, Wanted::Running, &|_| {}).await.unwrap(), Undone::Already);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn already_running_is_success_without_a_call() {
         let fake = Fake::new(&[("a", MachineState::Running), ("b", MachineState::Running)]);
         let (before, already) = start(&fake).await.unwrap();
@@ -347,7 +347,7 @@ mod tests {
         assert!(lock(&fake.calls).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_machine_that_falls_back_or_is_terminated_is_a_failure() {
         let mut fake = Fake::new(&[("a", MachineState::Stopped)]);
         fake.no_capacity = true;
@@ -359,7 +359,7 @@ mod tests {
         assert!(matches!(undo(&fake, &before, Wanted::Running, &|_| {}).await.unwrap_err(), ActionError::Conflict { .. }));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn nothing_that_matches_and_no_selector_are_refused() {
         let fake = Fake::new(&[]);
         assert!(matches!(plan(&fake, &by_tag(), Wanted::Running).await.unwrap_err(), ActionError::NoTargets(_)));

@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_running_job_is_suspended_and_undo_starts_it() {
         let fake = Fake::new(JobState::Starting);
         let before = plan(&fake, "j", Wanted::Suspended).await.unwrap().before;
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(*fake.calls.lock().unwrap(), ["suspend", "start"]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn already_as_asked_asks_nothing() {
         let fake = Fake::new(JobState::Suspended);
         let planned = plan(&fake, "j", Wanted::Suspended).await.unwrap();
@@ -208,7 +208,7 @@ mod tests {
         assert!(fake.calls.lock().unwrap().is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_job_that_falls_back_or_is_in_no_known_state_is_a_failure() {
         let mut fake = Fake::new(JobState::Suspended);
         fake.fails = true;
