@@ -1,1 +1,239 @@
-//! The lab on sockets: one loopback prefix, its endpoints, its driver.
+//! The lab on sockets: one loopback prefix, its endpoints, its tasks.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::service::TowerToHyperService;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::data::http::Servers;
+use super::data::metrics::{History, SAMPLE_EVERY};
+use super::data::{dns, load, prometheus};
+use super::world::file::{self, WorldFileError};
+use super::world::reach::SERVICE_PORT;
+use super::world::{LabClock, World};
+use super::{control, driver, listen, services};
+
+/// What a lab is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Equal seeds give equal ids, boot times and DNS answers.
+    pub seed: u64,
+    /// How many times as fast as its world file the world runs; 0.01 to 1000.
+    pub scale: f64,
+    /// N of the loopback prefix 127.N.0.0/16, 10 to 250; the first free one when none.
+    pub prefix: Option<u8>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, scale: 1.0, prefix: None }
+    }
+}
+
+/// Why a lab does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    #[error("the lab's world file is broken")]
+    WorldFile(#[from] WorldFileError),
+    #[error("the time scale {0} is outside 0.01 to 1000")]
+    Scale(f64),
+    #[error("the loopback prefix 127.{0}.0.0/16 is outside 10 to 250")]
+    Prefix(u8),
+    #[error("the loopback prefix 127.{prefix}.0.0/16 is in use")]
+    Taken { prefix: u8, #[source] source: io::Error },
+    #[error("no loopback prefix is free: port {SERVICE_PORT} is in use on 127.10.0.1 to 127.250.0.1")]
+    NoPrefix,
+    #[error("cannot listen on {address}")]
+    Listen { address: String, #[source] source: io::Error },
+}
+
+/// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// `GET /world`, `/truth`, `/environment`, `/health`.
+    pub control: String,
+    /// All AWS services.
+    pub aws: String,
+    /// All RPC-style services of Alibaba Cloud.
+    pub aliyun: String,
+    pub oss: String,
+    /// UDP and TCP.
+    pub dns: String,
+    pub prometheus: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+}
+
+/// A running lab. Dropping it ends it as well, but only [`stop`](Self::stop) waits for the end.
+#[derive(Debug)]
+pub struct Lab {
+    world: Arc<World>,
+    endpoints: Arc<Endpoints>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    /// Holds the prefix against other labs.
+    _claim: StdListener,
+}
+
+impl Lab {
+    /// Starts a lab; must be called inside a tokio runtime. When it returns, everything answers.
+    pub fn start(options: Options) -> Result<Self, LabError> {
+        if !(0.01..=1000.0).contains(&options.scale) {
+            return Err(LabError::Scale(options.scale));
+        }
+        let (prefix, claim) = claim(options.prefix)?;
+        let clock = LabClock::start(options.scale);
+        let state = file::build(options.seed, options.scale, prefix, clock.now())?;
+        let (accounts, timing) = (state.accounts.clone(), state.timing.clone());
+        let customers_of: Vec<_> = state.services.values().cloned().collect();
+        let world = Arc::new(World::new(clock, state));
+
+        let host = Ipv4Addr::new(127, prefix, 0, 1);
+        let [control, aws, aliyun, oss, prometheus] = [bind(host)?, bind(host)?, bind(host)?, bind(host)?, bind(host)?];
+        let (dns_udp, dns_tcp) = bind_dns(host)?;
+        let endpoints = Arc::new(Endpoints {
+            control: url(&control)?,
+            aws: url(&aws)?,
+            aliyun: url(&aliyun)?,
+            oss: url(&oss)?,
+            dns: local_address(&dns_tcp)?,
+            prometheus: url(&prometheus)?,
+            access_key_id: accounts.access_key_id,
+            secret_access_key: accounts.secret_access_key,
+        });
+
+        let mut servers = Servers::default();
+        let taken = |source| LabError::Listen { address: format!("the instances' addresses in 127.{prefix}.0.0/16, port {SERVICE_PORT}"), source };
+        servers.follow(&world).map_err(taken)?;
+        let history = Arc::new(History::default());
+        history.sample(&world);
+
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let control_routes = control::router(Arc::clone(&world), Arc::clone(&endpoints));
+        tasks.spawn(listen::serve_http(control, TowerToHyperService::new(control_routes), stop.clone()));
+        let prometheus_routes = prometheus::router(Arc::clone(&world), Arc::clone(&history));
+        tasks.spawn(listen::serve_http(prometheus, TowerToHyperService::new(prometheus_routes), stop.clone()));
+        tasks.spawn(serve_vendor(aws, Arc::clone(&world), services::aws::handle, stop.clone()));
+        tasks.spawn(serve_vendor(aliyun, Arc::clone(&world), services::aliyun::handle, stop.clone()));
+        tasks.spawn(serve_vendor(oss, Arc::clone(&world), services::oss::handle, stop.clone()));
+        tasks.spawn(dns::serve_udp(dns_udp, Arc::clone(&world), stop.clone()));
+        tasks.spawn(dns::serve_tcp(dns_tcp, Arc::clone(&world), stop.clone()));
+        tasks.spawn(driver::drive(Arc::clone(&world), servers, stop.clone()));
+        tasks.spawn(driver::every(Arc::clone(&world), timing.order_every.duration(), stop.clone(), |world| {
+            world.lock().take_order();
+        }));
+        tasks.spawn(driver::every(Arc::clone(&world), timing.replication_every.duration(), stop.clone(), |world| {
+            world.lock().copy_orders();
+        }));
+        // Monitoring looks in real time, whatever the world's own speed.
+        let sampling = SAMPLE_EVERY.mul_f64(world.lock().scale);
+        tasks.spawn(driver::every(Arc::clone(&world), sampling, stop.clone(), move |world| history.sample(world)));
+        for service in customers_of {
+            tasks.spawn(load::customers(Arc::clone(&world), service, stop.clone()));
+        }
+        Ok(Self { world, endpoints, stop, tasks, _claim: claim })
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The world inside, for tests of the lab itself.
+    #[must_use]
+    pub fn world(&self) -> Arc<World> {
+        Arc::clone(&self.world)
+    }
+
+    /// Ends every task and closes every socket.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The variables that the environment `lab` gives to scenarios; without a running lab, with placeholders for its addresses.
+#[must_use]
+pub fn vars(endpoints: Option<&Endpoints>) -> Map<String, Value> {
+    // Without a lab the addresses are in 127.0.0.0/16, where no lab ever is.
+    let prefix = endpoints.and_then(|endpoints| endpoints.dns.split('.').nth(1)?.parse().ok()).unwrap_or(0);
+    let placed = file::vars(prefix).expect("the world file inside the program is tested");
+    let mut vars: Map<String, Value> = placed.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let (prometheus, name_server) = endpoints.map_or(("http://127.0.0.1:9090", "127.0.0.1:53"), |endpoints| (&endpoints.prometheus, &endpoints.dns));
+    vars.insert("prometheus".to_owned(), Value::from(prometheus));
+    vars.insert("name_server".to_owned(), Value::from(name_server));
+    vars
+}
+
+/// Takes a prefix for this lab by binding the port of its instances where none ever is.
+fn claim(wanted: Option<u8>) -> Result<(u8, StdListener), LabError> {
+    let take = |prefix: u8| StdListener::bind((Ipv4Addr::new(127, prefix, 0, 1), SERVICE_PORT));
+    match wanted {
+        Some(prefix @ 10..=250) => take(prefix).map(|claim| (prefix, claim)).map_err(|source| LabError::Taken { prefix, source }),
+        Some(prefix) => Err(LabError::Prefix(prefix)),
+        None => (10..=250).find_map(|prefix| take(prefix).ok().map(|claim| (prefix, claim))).ok_or(LabError::NoPrefix),
+    }
+}
+
+fn bind(host: Ipv4Addr) -> Result<TcpListener, LabError> {
+    let listen = || {
+        let listener = StdListener::bind((host, 0))?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    listen().map_err(|source| LabError::Listen { address: host.to_string(), source })
+}
+
+/// UDP and TCP on the same port.
+fn bind_dns(host: Ipv4Addr) -> Result<(UdpSocket, TcpListener), LabError> {
+    let both = || {
+        let tcp = StdListener::bind((host, 0))?;
+        let udp = StdUdpSocket::bind(tcp.local_addr()?)?;
+        tcp.set_nonblocking(true)?;
+        udp.set_nonblocking(true)?;
+        Ok((UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?))
+    };
+    // The port that TCP got may be taken on UDP: then another one.
+    (0..10).find_map(|_| both().ok()).map_or_else(both, Ok).map_err(|source: io::Error| LabError::Listen { address: format!("{host} (DNS)"), source })
+}
+
+fn url(listener: &TcpListener) -> Result<String, LabError> {
+    Ok(format!("http://{}", local_address(listener)?))
+}
+
+fn local_address(listener: &TcpListener) -> Result<String, LabError> {
+    listener.local_addr().map(|address| address.to_string()).map_err(|source| LabError::Listen { address: "a port of its own".to_owned(), source })
+}
+
+/// One vendor's endpoint.
+async fn serve_vendor<F, A>(listener: TcpListener, world: Arc<World>, handle: F, stop: CancellationToken)
+where
+    F: Fn(Arc<World>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = handle(Arc::clone(&world), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    listen::serve_http(listener, service, stop).await;
+}

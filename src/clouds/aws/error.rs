@@ -158,9 +158,7 @@ where
                 .request_id(request_id(answer.raw()))
                 .ambiguous(operation.mutating)
         }
-        SdkError::TimeoutError(_) => {
-            error(Kind::Timeout, format!("no answer within {}", seconds(operation.timeout()))).ambiguous(operation.mutating)
-        }
+        SdkError::TimeoutError(_) => error(Kind::Timeout, format!("no answer within {}", seconds(operation.timeout()))).ambiguous(operation.mutating),
         SdkError::DispatchFailure(cause) => {
             if let Some(credentials) = find::<CredentialsError>(&failure) {
                 return no_credentials(operation, credentials);

@@ -9,7 +9,7 @@ mod steps;
 mod tests;
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,6 +187,12 @@ struct Step {
     items: Vec<String>,
     /// Cut off by us: its failure is no failure of its own.
     cancelled: bool,
+    /// How many of its needs are not satisfied yet.
+    open_needs: usize,
+    /// Keys of the steps that need this one.
+    dependents: Vec<String>,
+    /// Whether its parameters hold expressions, so that a scope must be made for it.
+    has_expressions: bool,
 }
 
 /// What the run is doing.
@@ -221,8 +227,14 @@ pub struct Machine {
     phase: Phase,
     stage: Option<Stage>,
     steps: BTreeMap<String, Step>,
-    /// Keys in the order of the runbook files, for starting steps in a stable order.
+    /// Keys in the order of the runbook files: what is skipped is recorded in this order.
     order: Vec<String>,
+    /// Steps whose needs are satisfied, in the order in which that happened.
+    ready: VecDeque<String>,
+    /// Steps between two attempts, by the moment of the next.
+    backoffs: BTreeSet<(Moment, String)>,
+    /// Steps of the loaded runbook that are not settled.
+    unsettled: usize,
     /// Keys in the order in which their intents were recorded.
     intents: Vec<String>,
     probes: BTreeMap<String, Standing>,
@@ -255,6 +267,9 @@ impl Machine {
             stage: None,
             steps: BTreeMap::new(),
             order: Vec::new(),
+            ready: VecDeque::new(),
+            backoffs: BTreeSet::new(),
+            unsettled: 0,
             intents: Vec::new(),
             probes: BTreeMap::new(),
             alarms: BTreeMap::new(),

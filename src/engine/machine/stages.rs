@@ -280,5 +280,8 @@ fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         item: None,
         items: Vec::new(),
         cancelled: false,
+        open_needs: 0,
+        dependents: Vec::new(),
+        has_expressions: true,
     }
 }

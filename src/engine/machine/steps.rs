@@ -1,5 +1,6 @@
 //! The steps of a runbook: which may start, what their results mean.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -15,56 +16,72 @@ use crate::model::plan::{OnFailure, RunbookPlan, StepPlan};
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 impl Machine {
+    /// Makes the steps of a runbook the ones that run. One runbook runs at a time.
     pub(super) fn load_book(&mut self, book: &'static str, runbook: RunbookPlan) {
         self.halted = false;
+        self.ready.clear();
+        self.unsettled = runbook.steps.len();
         for plan in runbook.steps {
             let key = format!("{book}/{}", plan.id);
             let mutates = (self.mutates)(&plan.uses);
             self.order.push(key.clone());
+            if plan.needs.is_empty() {
+                self.ready.push_back(key.clone());
+            }
             self.steps.insert(key, new_step(plan, book, mutates, None));
+        }
+        let needs: Vec<(String, String)> = self
+            .steps
+            .iter()
+            .filter(|(_, step)| step.book == book)
+            .flat_map(|(key, step)| step.plan.needs.iter().map(move |need| (format!("{book}/{need}"), key.clone())))
+            .collect();
+        for (need, key) in needs {
+            if let Some(step) = self.steps.get_mut(&need) {
+                step.dependents.push(key);
+            }
         }
     }
 
     /// Starts what may start. True when nothing of the runbook runs or can still run.
     pub(super) fn run_book(&mut self, book: &'static str) -> bool {
-        // Skipping or expanding one step can free others in the same pass.
-        loop {
-            let ready: Vec<String> = self.order.iter().filter(|key| self.is_ready(key, book)).cloned().collect();
-            if ready.is_empty() {
-                break;
-            }
-            for key in ready {
-                // Starting one can use up the room that another needs.
-                if self.is_ready(&key, book) {
+        while let Some((at, key)) = self.backoffs.first().cloned()
+            && self.now >= at
+        {
+            self.backoffs.pop_first();
+            self.ready.push_back(key);
+        }
+        if !self.halted {
+            // Those for which there is no room yet in their `for_each` stay in the queue.
+            let mut full = VecDeque::new();
+            while let Some(key) = self.ready.pop_front() {
+                if self.may_start(&key) {
                     self.start_step(&key);
+                } else if self.steps.get(&key).is_some_and(|step| step.status == Status::Waiting) {
+                    full.push_back(key);
+                }
+                if self.halted {
+                    break;
                 }
             }
+            self.ready.append(&mut full);
         }
         if self.halted {
             self.skip_waiting(book, "an earlier step failed");
         }
-        !self.steps.values().any(|step| step.book == book && !step.status.is_settled())
+        self.unsettled == 0
     }
 
-    fn is_ready(&self, key: &str, book: &str) -> bool {
-        let Some(step) = self.steps.get(key).filter(|step| step.book == book) else { return false };
+    fn may_start(&self, key: &str) -> bool {
+        let Some(step) = self.steps.get(key) else { return false };
         match step.status {
-            Status::Backoff(at) => self.now >= at && !self.halted,
-            Status::Waiting if self.halted => false,
+            Status::Backoff(at) => self.now >= at,
             Status::Waiting => match key.rfind('[').filter(|_| step.item.is_some()) {
                 Some(at) => self.has_room(&key[..at]),
-                None => step.plan.needs.iter().all(|need| self.is_satisfied(book, need)),
+                None => true,
             },
             _ => false,
         }
-    }
-
-    fn is_satisfied(&self, book: &str, need: &str) -> bool {
-        self.steps.get(&format!("{book}/{need}")).is_none_or(|step| match step.status {
-            Status::Done | Status::Skipped => true,
-            Status::Failed => step.plan.on_failure == OnFailure::Continue,
-            _ => false,
-        })
     }
 
     /// Whether one more item of the `for_each` of `parent` may run.
@@ -77,7 +94,7 @@ impl Machine {
 
     fn start_step(&mut self, key: &str) {
         let Some(step) = self.steps.get(key) else { return };
-        if step.attempt > 0 || step.item.is_some() {
+        if step.attempt > 0 || step.item.is_some() || (step.plan.when.is_none() && step.plan.for_each.is_none()) {
             return self.start_attempt(key);
         }
         let scope = self.scope(key);
@@ -109,8 +126,10 @@ impl Machine {
         let keys: Vec<String> = (0..items.len()).map(|index| format!("{key}[{index}]")).collect();
         parent.items.clone_from(&keys);
         self.record_step(key, StepKind::Started { attempt: 1 });
+        self.unsettled += keys.len();
         for (item_key, item) in keys.into_iter().zip(items) {
             self.order.push(item_key.clone());
+            self.ready.push_back(item_key.clone());
             self.steps.insert(item_key, new_step(plan.clone(), book, mutates, Some(item)));
         }
         self.settle_parent(key);
@@ -137,7 +156,7 @@ impl Machine {
     }
 
     pub(super) fn start_attempt(&mut self, key: &str) {
-        let scope = self.scope(key);
+        let scope = if self.steps.get(key).is_some_and(|step| step.has_expressions) { self.scope(key) } else { Value::Null };
         let Some(step) = self.steps.get_mut(key) else { return };
         step.attempt += 1;
         let attempt = step.attempt;
@@ -212,6 +231,9 @@ impl Machine {
         let wait = step.plan.retry.backoff.duration().saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
         if again {
             step.status = Status::Backoff(now + wait);
+            if key != FAULT {
+                self.backoffs.insert((now + wait, key.to_owned()));
+            }
         }
         let retry_in_ms = again.then(|| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms });
@@ -261,8 +283,24 @@ impl Machine {
     }
 
     pub(super) fn settle_step(&mut self, key: &str, status: Status) {
-        if let Some(step) = self.steps.get_mut(key) {
-            step.status = status;
+        let Some(step) = self.steps.get_mut(key) else { return };
+        let settles = status.is_settled() && !step.status.is_settled();
+        let satisfies = matches!(status, Status::Done | Status::Skipped) || (status == Status::Failed && step.plan.on_failure == OnFailure::Continue);
+        step.status = status;
+        if !settles || step.book == FAULT {
+            return;
+        }
+        self.unsettled = self.unsettled.saturating_sub(1);
+        if !satisfies {
+            return;
+        }
+        for dependent in step.dependents.clone() {
+            if let Some(step) = self.steps.get_mut(&dependent) {
+                step.open_needs = step.open_needs.saturating_sub(1);
+                if step.open_needs == 0 {
+                    self.ready.push_back(dependent);
+                }
+            }
         }
     }
 
@@ -305,5 +343,30 @@ impl Machine {
 }
 
 fn new_step(plan: StepPlan, book: &'static str, mutates: bool, item: Option<Value>) -> Step {
-    Step { plan, book, status: Status::Waiting, attempt: 0, undo_attempt: 0, mutates, with: Value::Null, before: None, output: Value::Null, item, items: Vec::new(), cancelled: false }
+    Step {
+        open_needs: plan.needs.len(),
+        has_expressions: has_expressions(&plan.with),
+        plan,
+        book,
+        status: Status::Waiting,
+        attempt: 0,
+        undo_attempt: 0,
+        mutates,
+        with: Value::Null,
+        before: None,
+        output: Value::Null,
+        item,
+        items: Vec::new(),
+        cancelled: false,
+        dependents: Vec::new(),
+    }
+}
+
+fn has_expressions(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${{"),
+        Value::Array(items) => items.iter().any(has_expressions),
+        Value::Object(map) => map.values().any(has_expressions),
+        _ => false,
+    }
 }

@@ -19,6 +19,8 @@ impl Machine {
     /// Ends whatever runs, then goes on to take things back.
     pub(super) fn quiesce(&mut self) {
         self.phase = Phase::Quiesce;
+        self.ready.clear();
+        self.backoffs.clear();
         for book in ["failover", "failback"] {
             self.skip_waiting(book, "the run is ending");
         }
@@ -244,6 +246,9 @@ impl Machine {
                 item: None,
                 items: Vec::new(),
                 cancelled: false,
+                open_needs: 0,
+                dependents: Vec::new(),
+                has_expressions: false,
             };
             self.intents.push(one.key.clone());
             self.steps.insert(one.key, step);

@@ -5,3 +5,7 @@ pub mod aliyun_rpc;
 pub mod oss_v4;
 #[cfg(test)]
 pub(crate) mod vectors;
+pub mod aws_answer;
+pub mod aws_query;
+pub mod sigv4;
+pub mod xml;

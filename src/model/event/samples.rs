@@ -292,7 +292,7 @@ pub(crate) fn success() -> Vec<Event> {
     );
     script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied("failback/shift-back", 1, Some(90), false);
     script.at(31_010).started("failback/stop-standby", 1).at(31_020).applied("failback/stop-standby", 1, None, true);
-    script.at(31_100).stage(Stage::Cleanup).undone("failback/shift-back", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
+    script.at(31_100).stage(Stage::Cleanup);
     script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
     script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
     script.at(34_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
@@ -346,6 +346,7 @@ pub(crate) fn emergency() -> Vec<Event> {
     let mut script = Script::new(plan(Mode::Emergency));
     script.at(10).stage(Stage::Decide).run(RunEvent::Decided { by: "mei".to_owned(), basis: "execute".to_owned() });
     script.at(20).stage(Stage::Failover);
+    // The first sample was bad: its own times are all that is known.
     script.edge("storefront", ProbeState::Bad, 100, 180, "connection refused").at(600).changed("storefront", ProbeState::Bad, "connection refused");
     script.at(640).changed("checkout", ProbeState::Good, "200 in 3 ms");
     script.at(5450);

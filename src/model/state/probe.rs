@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::model::event::probe::ProbeKind;
+use crate::model::interval::Moment;
 use crate::model::plan::ProbeState;
 use crate::model::time::Timestamp;
 
@@ -15,14 +16,22 @@ pub struct ProbeStanding {
     pub changed: Option<Timestamp>,
     /// What the samples say now, confirmed or not; absent until known.
     pub raw: Option<ProbeState>,
-    /// The latest raw edge.
-    pub edge: Option<Edge>,
+    /// What the first samples were confirmed to be before there was any edge, and when.
+    pub initial: Option<(ProbeState, Timestamp)>,
+    /// The raw edges, in order; good and bad alternate.
+    pub edges: Vec<Edge>,
+    /// The confirmed changes, in order.
+    pub changes: Vec<(ProbeState, Timestamp)>,
+    /// The readings with a value, in order.
+    pub readings: Vec<Reading>,
     /// What the sample of the latest edge or change said.
     pub detail: String,
-    /// The latest value read.
-    pub value: Option<Value>,
     /// Counts of its samples so far, as tallied.
     pub tally: Tally,
+    /// The single tallies with the time each begins, in order.
+    pub tallies: Vec<(Timestamp, Tally)>,
+    /// Whether another process took over since the latest edge or change: its first sample cannot know what the one before it was.
+    anew: bool,
 }
 
 /// A raw change of what the samples say: it happened between `lo` and `hi`.
@@ -36,6 +45,27 @@ pub struct Edge {
     pub hi: Timestamp,
     /// What that sample said.
     pub detail: String,
+}
+
+impl Edge {
+    /// When it happened, as far as it is known.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment::between(self.lo, self.hi)
+    }
+}
+
+/// A value that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// When the question was sent.
+    pub sent: Timestamp,
+    /// When the answer was there.
+    pub done: Timestamp,
+    /// Good, bad, or absent when it could not be told.
+    pub state: Option<ProbeState>,
+    /// The probe kind's own value.
+    pub value: Value,
 }
 
 /// Counts of samples.
@@ -71,30 +101,81 @@ impl Tally {
 }
 
 impl ProbeStanding {
+    /// The latest raw edge.
+    #[must_use]
+    pub fn edge(&self) -> Option<&Edge> {
+        self.edges.last()
+    }
+
+    /// Since when the confirmed state holds.
+    #[must_use]
+    pub fn changed(&self) -> Option<Timestamp> {
+        self.changes.last().map(|(_, at)| *at)
+    }
+
     /// Since when the samples are bad, by the latest edge; absent while they are not.
     #[must_use]
     pub fn down_since(&self) -> Option<Timestamp> {
-        (self.raw == Some(ProbeState::Bad)).then(|| self.edge.as_ref().filter(|edge| edge.to == ProbeState::Bad).map(|edge| edge.hi).or(self.changed)).flatten()
+        (self.raw == Some(ProbeState::Bad)).then(|| self.edge().map(|edge| edge.hi).or_else(|| self.initial.map(|(_, at)| at))).flatten()
+    }
+
+    /// Counts of the samples in the tallies that begin before `until`.
+    #[must_use]
+    pub fn tally_before(&self, until: Timestamp) -> Tally {
+        self.tallies.iter().filter(|(from, _)| *from < until).fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally))
+    }
+
+    /// Another process samples from here on.
+    pub(super) fn taken_over(&mut self) {
+        self.anew = true;
     }
 
     pub(super) fn apply(&mut self, at: Timestamp, kind: &ProbeKind) {
         match kind {
             ProbeKind::Edge { to, lo, hi, detail } => {
-                self.raw = Some(*to);
-                self.detail.clone_from(detail);
-                self.edge = Some(Edge { to: *to, lo: *lo, hi: *hi, detail: detail.clone() });
+                let unseen = self.known_until().filter(|_| self.anew);
+                self.edge_to(*to, Moment::between(unseen.unwrap_or(*lo), *hi), detail);
+                self.anew = false;
             }
             ProbeKind::Changed { state, detail } => {
+                match self.raw {
+                    None => {
+                        self.raw = Some(*state);
+                        self.initial = Some((*state, at));
+                    }
+                    // The first good sample of a new process makes no edge: what changed in between was seen by nobody, at some time since the last edge.
+                    Some(raw) if raw != *state => self.edge_to(*state, Moment::between(self.known_until().unwrap_or(at), at), detail),
+                    Some(_) => {}
+                }
+                self.anew = false;
                 self.confirmed = Some(*state);
-                self.raw = self.raw.or(Some(*state));
-                self.changed = Some(at);
+                self.changes.push((*state, at));
                 self.detail.clone_from(detail);
             }
-            ProbeKind::Reading { value, .. } => self.value = Some(value.clone()),
-            ProbeKind::Tally { good, bad, unknown, late, .. } => {
-                self.tally = self.tally.plus(Tally { good: *good, bad: *bad, unknown: *unknown, late: *late });
+            ProbeKind::Reading { sent, done, state, value } => self.readings.push(Reading { sent: *sent, done: *done, state: *state, value: value.clone() }),
+            ProbeKind::Tally { from, good, bad, unknown, late, .. } => {
+                let tally = Tally { good: *good, bad: *bad, unknown: *unknown, late: *late };
+                self.tally = self.tally.plus(tally);
+                self.tallies.push((*from, tally));
             }
             ProbeKind::Unknown => {}
         }
+    }
+
+    fn edge_to(&mut self, to: ProbeState, when: Moment, detail: &str) {
+        detail.clone_into(&mut self.detail);
+        match self.raw {
+            // The very first sample was bad, or the second after an unconfirmed first: since when is not known.
+            None if to == ProbeState::Bad => self.initial = Some((to, when.hi)),
+            // Two edges the same way, with a takeover between them, are one: the earlier.
+            Some(raw) if raw == to => {}
+            _ => self.edges.push(Edge { to, lo: when.lo, hi: when.hi, detail: detail.to_owned() }),
+        }
+        self.raw = Some(to);
+    }
+
+    /// The latest moment at which the raw state is known for certain.
+    fn known_until(&self) -> Option<Timestamp> {
+        self.edge().map(|edge| edge.hi).into_iter().chain(self.changed()).max()
     }
 }

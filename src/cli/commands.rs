@@ -1,0 +1,64 @@
+//! The commands that touch no cloud: they read files and print.
+
+use clap::CommandFactory as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::args::{Actions, Cli, Completions, Global, Report, Validate};
+use super::output::Output;
+use super::{errors, start};
+use crate::model::plan::Verdict;
+use crate::ops::exit::{Exit, Kind};
+use crate::ops::{self, runs};
+
+pub(super) fn runs(global: &Global, output: &Output) -> Result<u8, Exit> {
+    let listed = runs::list(&start::store(global)?)?;
+    if output.json {
+        output.json_line(&listed);
+        return Ok(0);
+    }
+    if listed.is_empty() {
+        output.say("no runs yet");
+    }
+    let width = |text: fn(&runs::Listed) -> &str| listed.iter().map(|run| text(run).width()).max().unwrap_or(0);
+    let (run_width, place_width) = (width(|run| &run.run), width(|run| &run.environment));
+    for run in &listed {
+        let verdict = run.verdict.map_or("-", verdict_word);
+        let line = format!("{:run_width$}  {:place_width$}  {:11}  {verdict:12}  {}", run.run, run.environment, run.state, run.remark);
+        output.say(line.trim_end());
+    }
+    Ok(0)
+}
+
+pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Aborted => "aborted",
+    }
+}
+
+pub(super) fn report(args: &Report, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let store = start::store(global)?;
+    let run = runs::find(&store, &args.run)?;
+    match args.lang {
+        Some(lang) => output.print(&ops::report::text(&store, &run, lang.into())?),
+        None => {
+            let path = ops::report::write(&store, &run)?;
+            if output.json {
+                output.json_line(&serde_json::json!({ "run": run, "report": path }));
+            } else {
+                output.say(&path.display().to_string());
+            }
+        }
+    }
+    Ok(0)
+}
+
+pub(super) fn completions(args: &Completions, output: &Output) -> Result<u8, Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "lifeboat", &mut script);
+    let script = String::from_utf8(script).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+    output.print(&script);
+    Ok(0)
+}

@@ -1,0 +1,53 @@
+//! Where a command writes: the one place that touches standard output and standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::args::{Global, Output as Format};
+use crate::ops::exit::Exit;
+
+/// How a command writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    /// JSON on standard output, everything else on standard error.
+    pub(super) json: bool,
+    /// Whether colour is wanted and the progress goes to a terminal.
+    pub(super) color: bool,
+    /// Whether the progress goes to a terminal.
+    pub(super) terminal: bool,
+}
+
+impl Output {
+    pub(super) fn new(global: &Global) -> Self {
+        let json = global.output == Format::Json;
+        let terminal = if json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+        let plain = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, color: terminal && !plain, terminal }
+    }
+
+    /// Prints to standard output. A closed pipe is the reader's choice, not an error.
+    pub(super) fn print(self, text: &str) {
+        let _ = io::stdout().write_all(text.as_bytes());
+        let _ = io::stdout().flush();
+    }
+
+    /// Prints one JSON line to standard output.
+    pub(super) fn json_line(self, value: &impl serde::Serialize) {
+        if let Ok(line) = serde_json::to_string(value) {
+            self.print(&format!("{line}\n"));
+        }
+    }
+
+    /// Prints a line for a person who watches: standard output, or standard error beside JSON.
+    pub(super) fn say(self, line: &str) {
+        if self.json {
+            let _ = writeln!(io::stderr(), "{line}");
+        } else {
+            self.print(&format!("{line}\n"));
+        }
+    }
+
+    /// Prints an error with its causes and its hint.
+    pub(super) fn error(self, exit: &Exit) {
+        let _ = writeln!(io::stderr(), "{exit}");
+    }
+}

@@ -1,0 +1,167 @@
+//! What a run came to, in numbers: recovery times, phases, exposure, availability, objectives, verdict. Pure functions of [`RunState`].
+//!
+//! Every time is an interval. All events of one process carry one monotonic clock, so no clock error enters a difference between two of them; where another process took
+//! the run over in between, twice the bound of the wall clock's error is added.
+
+mod criteria;
+mod exposure;
+mod outage;
+mod phases;
+mod steps;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::interval::{Length, Moment};
+use super::plan::{Mode, Stage};
+use super::state::probe::Tally;
+use super::state::{RunState, Status, StepState};
+use super::time::Timestamp;
+pub use criteria::{Criterion, Judgement, Measured, Measure};
+pub use exposure::{Counts, Exposure, Integrity, integrity};
+pub use outage::{Basis, Outage, outages};
+pub use phases::{PHASES, Phase, Split};
+pub use steps::{StepOutcome, StepTimes, step_times};
+pub use verdict::{Reason, judge, leftovers, verdict};
+
+/// Everything that is measured in a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measures {
+    /// The outage of every probe that went down because of the disruption, by probe id; services and others.
+    pub outages: BTreeMap<String, Outage>,
+    /// The probe whose outage is split into phases: of those with an RTO the one worst against it, else the service longest down, else the probe that detects.
+    pub primary: Option<String>,
+    /// The instants of the run.
+    pub instants: Instants,
+    /// The phases of the primary outage.
+    pub split: Option<Split>,
+    /// How far each replica fell behind, by probe id.
+    pub exposures: BTreeMap<String, Exposure>,
+    /// Share of good samples from the first sample to the end of the recovery, by probe id.
+    pub availability: BTreeMap<String, Availability>,
+    /// Every objective with what was measured.
+    pub criteria: Vec<Criterion>,
+    /// Wait, run and verification of every step, in the order of the plan.
+    pub steps: Vec<StepTimes>,
+}
+
+/// The instants that matter, each as an interval; absent = it did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Instants {
+    /// t_F, the fault is active: intent … its effect was seen.
+    pub fault: Option<Moment>,
+    /// t_I, impact starts: last good sample sent … first bad sample done.
+    pub impact: Option<Moment>,
+    /// t_D, detected by the product's own probe.
+    pub detected: Option<Moment>,
+    /// t_A, the failover was decided.
+    pub decided: Option<Moment>,
+    /// t_E, the last change of the critical steps was accepted.
+    pub acted: Option<Moment>,
+    /// That change was seen to be in effect by its own step.
+    pub effective: Option<Moment>,
+    /// t_R, restored: last bad sample sent … first good sample done.
+    pub restored: Option<Moment>,
+    /// t_V, the recovery was stable for as long as the scenario asks.
+    pub verified: Option<Moment>,
+    /// t_B, the way back began.
+    pub failback: Option<Moment>,
+    /// t_N, the last change was taken back.
+    pub normal: Option<Moment>,
+}
+
+/// A share between two bounds, in parts of a million, with the counts it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Availability {
+    /// If every sample that could not tell was bad.
+    pub lo_ppm: u64,
+    /// If it says nothing.
+    pub hi_ppm: u64,
+    /// The samples.
+    pub tally: Tally,
+}
+
+impl Measures {
+    /// Measures a run, ended or not.
+    #[must_use]
+    pub fn of(state: &RunState) -> Self {
+        let Some(start) = &state.start else { return Self::default() };
+        let plan = &*start.plan;
+        let from = disrupted_from(state);
+        let until = failover_until(state);
+        let outages: BTreeMap<String, Outage> =
+            plan.probes.iter().filter_map(|probe| Some((probe.id.clone(), outage::of_disruption(state, probe, from?, until)?))).collect();
+        let mut measures = Self { outages, steps: step_times(state), ..Self::default() };
+        measures.primary = phases::primary(plan, &measures.outages);
+        measures.instants = phases::instants(state, measures.primary.as_ref().and_then(|id| measures.outages.get(id)), until);
+        measures.split = phases::split(&measures, until);
+        measures.exposures = exposure::exposures(state, from, until);
+        measures.availability = state
+            .probes
+            .iter()
+            .map(|(id, standing)| (id.clone(), standing.tally_before(until)))
+            .filter(|(_, tally)| tally.all() > 0)
+            .map(|(id, tally)| (id, availability(tally)))
+            .collect();
+        measures.criteria = criteria::criteria(state, &measures);
+        measures
+    }
+
+    /// Recovery time of one probe's outage.
+    #[must_use]
+    pub fn rta(&self, probe: &str) -> Option<Measured> {
+        self.outages.get(probe).map(Outage::rta)
+    }
+}
+
+/// What the last line of `drill --output json` says of each service that went down: the raw edges and the time between them.
+/// `up` and the upper bound are null for a service that did not come back.
+#[must_use]
+pub fn services_json(state: &RunState, measures: &Measures) -> Value {
+    let mut services = Map::new();
+    for probe in state.plan().iter().flat_map(|plan| &plan.probes).filter(|probe| probe.service) {
+        let Some(outage) = measures.outages.get(&probe.id) else { continue };
+        let pair = |moment: Moment| json!([moment.lo, moment.hi]);
+        let rta = match outage.duration() {
+            Measured::Known(length) => json!(length.millis()),
+            Measured::AtLeast(lo) => json!([Length::new(lo, lo).millis()[0], null]),
+        };
+        services.insert(probe.id.clone(), json!({"down": pair(outage.down), "up": outage.up.map(pair), "rta_ms": rta}));
+    }
+    Value::Object(services)
+}
+
+/// From when on a bad sample counts as an effect of the disruption: the fault's intent; in an emergency the start of the run. Absent before the fault.
+fn disrupted_from(state: &RunState) -> Option<Timestamp> {
+    match state.mode()? {
+        Mode::Emergency => state.start.as_ref().map(|start| start.at),
+        Mode::Rehearse | Mode::Drill => state.fault()?.intent.as_ref().map(|intent| intent.at),
+    }
+}
+
+/// Until when the recovery is measured: the way back or the cleaning up begins, or the run ends, or this is all there is.
+fn failover_until(state: &RunState) -> Timestamp {
+    let begun = [Stage::Failback, Stage::Cleanup].into_iter().filter_map(|stage| state.stage_began(stage)).min();
+    begun.or(state.ended.as_ref().map(|end| end.at)).or(state.at).unwrap_or(Timestamp::from_nanos(0))
+}
+
+fn availability(tally: Tally) -> Availability {
+    let share = |of: u64| u64::try_from(u128::from(tally.good) * 1_000_000 / u128::from(of.max(1))).unwrap_or(0);
+    Availability { lo_ppm: share(tally.all()), hi_ppm: share(tally.good.saturating_add(tally.bad)), tally }
+}
+
+/// What a step came to, without regard to what was undone later.
+fn outcome(step: &StepState) -> StepOutcome {
+    match step.status {
+        _ if step.applied => if step.already { StepOutcome::Already } else { StepOutcome::Done },
+        _ if step.failure.is_some() => StepOutcome::Failed,
+        _ if step.skipped.is_some() => StepOutcome::Skipped,
+        Status::Pending => StepOutcome::NotRun,
+        _ => StepOutcome::Unfinished,
+    }
+}
+
+#[cfg(test)]
+mod tests;

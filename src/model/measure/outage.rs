@@ -1,0 +1,122 @@
+//! Outages: from the edge that began the bad samples to the edge that began the good ones.
+
+use crate::model::interval::{Length, MILLISECOND, Moment};
+use crate::model::plan::{Mode, ProbePlan, ProbeState};
+use crate::model::state::{ProbeStanding, RunState};
+use crate::model::time::Timestamp;
+
+use super::criteria::Measured;
+
+/// One outage as a probe saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When it began: last good sample sent … first bad sample done.
+    pub down: Moment,
+    /// What `down` comes from.
+    pub basis: Basis,
+    /// When it was confirmed by the probe's `bad_after`-th bad sample.
+    pub confirmed: Timestamp,
+    /// When it ended: last bad sample sent … first of the good samples done; absent when it did not.
+    pub up: Option<Moment>,
+    /// How long it lasted at least, when it did not end, or not before the recovery was over.
+    pub censored: Option<i64>,
+    /// Nanoseconds of clock error in a difference, because another process took over in between.
+    pub clock: i64,
+}
+
+/// What the beginning of an outage comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Two samples, one good, one bad.
+    Edge,
+    /// Somebody said so (`--since`).
+    Declared,
+    /// It was down when the probe began: the true outage is longer.
+    AlreadyDown,
+}
+
+impl Outage {
+    /// Recovery time: restored by the failover. A service that came back only because the fault was taken out was not recovered; for it this is a lower bound.
+    #[must_use]
+    pub fn rta(&self) -> Measured {
+        self.censored.map_or_else(|| self.duration(), Measured::AtLeast)
+    }
+
+    /// How long it lasted, by whatever means it ended.
+    #[must_use]
+    pub fn duration(&self) -> Measured {
+        match self.up {
+            Some(up) if self.basis == Basis::AlreadyDown => Measured::AtLeast(up.since(self.down).widened(self.clock).lo),
+            Some(up) => Measured::Known(up.since(self.down).widened(self.clock)),
+            None => Measured::AtLeast(self.censored.unwrap_or(0)),
+        }
+    }
+}
+
+/// All outages a probe saw, in order. An outage is `bad_after` bad samples; it lasts until `good_after` good ones, so that neither a single bad sample nor a single good one counts.
+/// Bad samples before it without `good_after` good ones between belong to it, as far back as `from`.
+#[must_use]
+pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> Vec<Outage> {
+    let edges = &standing.edges;
+    let latest = |to: ProbeState, by: Timestamp| edges.iter().rposition(|edge| edge.to == to && edge.hi <= by);
+    let mut found = Vec::new();
+    let mut changes = standing.changes.iter().peekable();
+    while let Some((state, confirmed)) = changes.next() {
+        if *state == ProbeState::Good {
+            continue;
+        }
+        let (down, basis) = match latest(ProbeState::Bad, *confirmed) {
+            Some(mut index) => {
+                while index >= 2 && edges[index - 2].hi >= from && !recovered_between(&edges[index - 1].moment(), &edges[index].moment(), probe) {
+                    index -= 2;
+                }
+                (edges[index].moment(), Basis::Edge)
+            }
+            None => (Moment::exact(standing.initial.map_or(*confirmed, |(_, at)| at)), Basis::AlreadyDown),
+        };
+        let up = match changes.peek() {
+            Some((_, good)) => latest(ProbeState::Good, *good),
+            // Good again but not yet confirmed when everything ended.
+            None => edges.len().checked_sub(1).filter(|last| edges[*last].to == ProbeState::Good),
+        };
+        let up = up.map(|index| edges[index].moment()).filter(|up| up.lo >= down.lo);
+        found.push(Outage { down, basis, confirmed: *confirmed, up, censored: None, clock: 0 });
+    }
+    found
+}
+
+/// Whether the good samples between two edges were as many as `good_after`.
+fn recovered_between(good: &Moment, bad: &Moment, probe: &ProbePlan) -> bool {
+    let every = i64::try_from(probe.every.as_millis()).unwrap_or(i64::MAX).saturating_mul(MILLISECOND).max(1);
+    let samples = (bad.lo.nanos_since(good.hi) + every / 2).div_euclid(every) + 1;
+    samples >= i64::from(probe.good_after)
+}
+
+/// The outage of one probe that belongs to the disruption: from the first that began in `[from, until]` to the end of the last.
+pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp, until: Timestamp) -> Option<Outage> {
+    let plan = state.plan()?;
+    let standing = state.probes.get(&probe.id)?;
+    let mut all = outages(standing, probe, from).into_iter().filter(|outage| outage.confirmed >= from && outage.down.hi >= from && outage.down.hi <= until);
+    let mut outage = all.next()?;
+    if let Some(last) = all.next_back() {
+        outage.up = last.up;
+    }
+    if plan.mode == Mode::Emergency && outage.basis == Basis::AlreadyDown {
+        let start = state.start.as_ref().map_or(from, |start| start.at);
+        (outage.down, outage.basis) = match plan.since {
+            Some(since) => (Moment::exact(since), Basis::Declared),
+            None => (Moment::between(start.min(outage.down.hi), outage.down.hi), Basis::AlreadyDown),
+        };
+    }
+    let end = outage.up.map_or(until, |up| up.hi);
+    let takeovers = state.resumed.iter().filter(|takeover| takeover.at > outage.down.hi && takeover.at <= end.max(until)).count();
+    if takeovers > 0 {
+        let error_ms = state.start.as_ref().and_then(|start| start.clock_error_ms).filter(|error| error.is_finite() && *error > 0.0).unwrap_or(0.0);
+        // At most an hour: what is beyond is not a clock.
+        outage.clock = std::time::Duration::from_secs_f64((2.0 * error_ms / 1000.0).min(3600.0)).as_nanos().try_into().unwrap_or(0);
+    }
+    if outage.up.is_none_or(|up| up.hi > until) {
+        outage.censored = Some(Length::new(until.nanos_since(outage.down.hi), i64::MAX).widened(outage.clock).lo);
+    }
+    Some(outage)
+}

@@ -1,0 +1,154 @@
+//! The instants of a run and the phases between them.
+
+use std::collections::BTreeMap;
+
+use super::{Instants, Measured, Measures, Outage};
+use crate::model::interval::Moment;
+use crate::model::plan::{Mode, Plan, RunbookPlan, Stage, StepPlan};
+use crate::model::state::{RunState, Status, StepState, parent_of};
+use crate::model::time::Timestamp;
+
+/// Part of an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// From impact to detection.
+    Detect,
+    /// From detection to the decision.
+    Decide,
+    /// From the decision until the last change of the critical steps was accepted.
+    Act,
+    /// Until that step saw its change in effect, such as DNS in sync.
+    Spread,
+    /// Until the service was good for good.
+    Settle,
+}
+
+/// All phases in order.
+pub const PHASES: [Phase; 5] = [Phase::Detect, Phase::Decide, Phase::Act, Phase::Spread, Phase::Settle];
+
+/// The phases of one outage. They are counted between the midpoints of the instants and therefore sum exactly to the midpoint of the recovery time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Whose outage.
+    pub probe: String,
+    /// Nanoseconds of each of [`PHASES`].
+    pub parts: [i64; 5],
+    /// Where the first begins.
+    pub begin: Timestamp,
+    /// Whether the service was not restored: the phases end where the recovery was given up.
+    pub open: bool,
+}
+
+impl Split {
+    /// The sum, nanoseconds.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.parts.iter().sum()
+    }
+}
+
+/// The probe whose outage is the run's: worst against its RTO, else the service longest down, else the one that detects, else the longest of all.
+pub(super) fn primary(plan: &Plan, outages: &BTreeMap<String, Outage>) -> Option<String> {
+    let length = |outage: &Outage| match outage.rta() {
+        Measured::Known(length) => length.mid(),
+        Measured::AtLeast(lo) => lo,
+    };
+    let against = outages.iter().filter_map(|(id, outage)| {
+        let rto = plan.objectives.get(id)?.rto?.as_millis().max(1);
+        Some((i128::from(length(outage)) * 1000 / i128::from(rto), id))
+    });
+    // Of equal ones the first by name: `max_by_key` takes the last, so the order is turned round.
+    let longest = |only_services: bool| {
+        let chosen = outages.iter().filter(|(id, _)| !only_services || plan.probes.iter().any(|probe| probe.service && probe.id == **id));
+        chosen.map(|(id, outage)| (i128::from(length(outage)), id)).rev().max_by_key(|(worst, _)| *worst)
+    };
+    let detecting = || plan.detect.as_ref().and_then(|detect| outages.get_key_value(&detect.probe)).map(|(id, _)| (0, id));
+    against.rev().max_by_key(|(worst, _)| *worst).or_else(|| longest(true)).or_else(detecting).or_else(|| longest(false)).map(|(_, id)| id.clone())
+}
+
+/// The instants, of the primary outage where they are a probe's.
+pub(super) fn instants(state: &RunState, outage: Option<&Outage>, until: Timestamp) -> Instants {
+    let Some(start) = &state.start else { return Instants::default() };
+    let plan = &*start.plan;
+    let fault = state.fault().and_then(|fault| Some(Moment::between(fault.intent.as_ref()?.at, fault.ended.filter(|_| fault.applied)?)));
+    let from = super::disrupted_from(state);
+    let detected = match plan.mode {
+        // Whoever started it had noticed.
+        Mode::Emergency => Some(start.at),
+        Mode::Rehearse | Mode::Drill => {
+            let probe = plan.detect.as_ref().and_then(|detect| state.probes.get(&detect.probe));
+            let first = probe.and_then(|standing| standing.changes.iter().find(|(changed, at)| *changed == crate::model::plan::ProbeState::Bad && Some(*at) >= from));
+            first.map(|(_, at)| *at).filter(|_| from.is_some())
+        }
+    };
+    let restored = outage.filter(|outage| outage.censored.is_none()).and_then(|outage| outage.up);
+    let changes = critical_changes(state, &plan.failover);
+    let last = changes.iter().filter(|(accepted, _)| restored.is_none_or(|up| *accepted <= up.hi)).max();
+    let normal = state.steps.values().filter_map(|step| step.undo_ended.filter(|_| step.status == Status::Undone)).max();
+    Instants {
+        fault,
+        impact: outage.map(|outage| outage.down),
+        detected: detected.map(Moment::exact),
+        decided: state.decided.as_ref().map(|decision| Moment::exact(decision.at)),
+        acted: last.map(|(accepted, _)| Moment::exact(*accepted)),
+        effective: last.map(|(_, ended)| Moment::exact(*ended)),
+        restored,
+        verified: state.stage_began(Stage::Verify).filter(|_| is_verified(state, until)).map(|_| Moment::exact(until)),
+        failback: state.stage_began(Stage::Failback).map(Moment::exact),
+        normal: normal.map(Moment::exact),
+    }
+}
+
+/// When the last change of each critical step that changed something was accepted, and when it was seen in effect. Of a runbook without critical steps all count.
+fn critical_changes(state: &RunState, runbook: &RunbookPlan) -> Vec<(Timestamp, Timestamp)> {
+    let any = runbook.steps.iter().any(|step| step.critical);
+    let counts = |key: &str| step_plan(runbook, key).is_some_and(|step| step.critical || !any);
+    let changed = |step: &StepState| step.applied && step.intent.is_some();
+    state
+        .steps
+        .iter()
+        .filter(|(key, step)| key.starts_with("failover/") && changed(step) && counts(key))
+        .filter_map(|(_, step)| step.ended.map(|ended| (step.accepted.unwrap_or(ended), ended)))
+        .collect()
+}
+
+/// The plan of the step `book/id` or `book/id[n]`.
+pub(super) fn step_plan<'a>(runbook: &'a RunbookPlan, key: &str) -> Option<&'a StepPlan> {
+    let own = parent_of(key).unwrap_or(key);
+    let (_, id) = own.split_once('/')?;
+    runbook.steps.iter().find(|step| step.id == id)
+}
+
+/// Whether at `until` every probe that defines recovery had been good for as long as asked; one probe interval is allowed for the edge's own width.
+pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
+    let Some(recovered) = state.plan().and_then(|plan| plan.recovered.as_ref().map(|recovered| (plan, recovered))) else { return state.stage_began(Stage::Verify).is_some() };
+    let (plan, recovered) = recovered;
+    recovered.probes.iter().all(|id| {
+        let (Some(standing), Some(probe)) = (state.probes.get(id), plan.probes.iter().find(|probe| probe.id == *id)) else { return false };
+        let edge = standing.edges.iter().rev().find(|edge| edge.hi <= until);
+        let good_since = match edge {
+            Some(edge) => (edge.to == crate::model::plan::ProbeState::Good).then_some(edge.lo),
+            None => standing.initial.filter(|(initial, _)| *initial == crate::model::plan::ProbeState::Good).map(|(_, at)| at),
+        };
+        good_since.is_some_and(|since| until.since(since) + probe.every.duration() >= recovered.stable_for.duration())
+    })
+}
+
+/// Splits the primary outage. Instants out of order (a decision before the impact was confirmed) make a phase of length zero, never a negative one.
+pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
+    let probe = measures.primary.clone()?;
+    let instants = &measures.instants;
+    let begin = instants.impact?.mid();
+    let open = instants.restored.is_none();
+    let end = instants.restored.map_or(until, Moment::mid).max(begin);
+    let mut parts = [0; 5];
+    let mut from = begin;
+    let bounds = [instants.detected, instants.decided, instants.acted, instants.effective, None];
+    for (part, bound) in parts.iter_mut().zip(bounds) {
+        // What never happened lasted until the end.
+        let to = bound.map_or(end, Moment::mid).clamp(from, end);
+        *part = to.nanos_since(from);
+        from = to;
+    }
+    Some(Split { probe, parts, begin, open })
+}

@@ -1,0 +1,356 @@
+//! The sample runs measured by hand, and the rules at their edges.
+
+use serde_json::json;
+
+use super::*;
+use crate::model::event::samples::{self, Script, t};
+use crate::model::event::{Event, RunEvent};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::interval::MILLISECOND;
+use crate::model::plan::{ProbeState, Verdict};
+
+fn measured(events: &[Event]) -> (RunState, Measures) {
+    let state = RunState::from_events(events).unwrap();
+    let measures = Measures::of(&state);
+    (state, measures)
+}
+
+/// The verdict of a run without its last event.
+fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
+    let cut = if matches!(events.last().unwrap().body, crate::model::event::Body::Run(RunEvent::Ended { .. })) { events.len() - 1 } else { events.len() };
+    verdict(&events[..cut])
+}
+
+const fn ms(millis: i64) -> i64 {
+    millis * MILLISECOND
+}
+
+#[test]
+fn recovery_time_runs_from_raw_edge_to_raw_edge() {
+    let (state, measures) = measured(&samples::success());
+    let outage = measures.outages["storefront"];
+    assert_eq!(outage.down, Moment::between(t(4605), t(5010)));
+    assert_eq!(outage.up, Some(Moment::between(t(17_605), t(18_010))));
+    assert_eq!(outage.rta(), Measured::Known(Length { lo: ms(12_595), hi: ms(13_405) }));
+    assert_eq!(measures.outages.len(), 1, "checkout stayed good");
+    assert_eq!(
+        services_json(&state, &measures),
+        json!({"storefront": {
+            "down": ["2026-11-22T23:27:15.605000000Z", "2026-11-22T23:27:16.010000000Z"],
+            "up": ["2026-11-22T23:27:28.605000000Z", "2026-11-22T23:27:29.010000000Z"],
+            "rta_ms": [12595, 13405]
+        }})
+    );
+}
+
+#[test]
+fn phases_sum_to_the_midpoint_of_the_recovery_time() {
+    let (_, measures) = measured(&samples::success());
+    let split = measures.split.unwrap();
+    assert_eq!(split.parts, [602_500_000, ms(20), ms(8370), ms(2300), 1_707_500_000]);
+    assert_eq!(split.total(), ms(13_000));
+    assert!(!split.open);
+    assert_eq!(measures.primary.as_deref(), Some("storefront"));
+}
+
+#[test]
+fn exposure_is_the_largest_lag_after_the_fault_plus_what_could_go_unseen() {
+    let (_, measures) = measured(&samples::success());
+    let exposure = measures.exposures["orders"];
+    assert_eq!(exposure.peak, Length { lo: ms(2400), hi: ms(2900) });
+    assert_eq!((exposure.last_ms, exposure.counts.missing, exposure.before_fault), (300, Some(0), false));
+}
+
+#[test]
+fn availability_counts_until_the_recovery_was_over() {
+    let (_, measures) = measured(&samples::success());
+    let storefront = measures.availability["storefront"];
+    assert_eq!((storefront.tally.good, storefront.tally.bad, storefront.tally.late), (75, 65, 1));
+    assert_eq!((storefront.lo_ppm, storefront.hi_ppm), (535_714, 535_714));
+    assert!(measures.availability["orders"].lo_ppm < measures.availability["orders"].hi_ppm, "one sample could not tell");
+}
+
+#[test]
+fn instants_of_a_run_that_went_well() {
+    let (_, measures) = measured(&samples::success());
+    let instants = measures.instants;
+    assert_eq!(instants.fault, Some(Moment::between(t(4150), t(5300))));
+    assert_eq!(instants.detected, Some(Moment::exact(t(5410))));
+    assert_eq!(instants.acted, Some(Moment::exact(t(13_800))));
+    assert_eq!(instants.verified, Some(Moment::exact(t(28_020))));
+    assert_eq!(instants.normal, Some(Moment::exact(t(34_800))));
+}
+
+#[test]
+fn a_run_that_went_well_passes() {
+    assert_eq!(verdict_of(&samples::success()), (Verdict::Pass, Vec::new()));
+}
+
+#[test]
+fn a_service_that_came_back_with_the_healed_fault_was_not_recovered() {
+    let (state, measures) = measured(&samples::failure());
+    let outage = measures.outages["storefront"];
+    assert_eq!(outage.rta(), Measured::AtLeast(ms(66_100 - 5010)));
+    assert!(measures.split.as_ref().unwrap().open);
+    assert_eq!(services_json(&state, &measures)["storefront"]["rta_ms"], json!([62_590, 63_405]), "the outage itself is known");
+    let (verdict, reasons) = verdict_of(&samples::failure());
+    assert_eq!(verdict, Verdict::Fail);
+    assert_eq!(
+        reasons,
+        [
+            "objective missed: RPO of orders",
+            "objective missed: RTO of storefront",
+            "step failover/start-standby failed: ec2:StartInstances was refused: UnauthorizedOperation | no\npermission",
+            "failover/share-image is not put back: image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is",
+        ]
+    );
+}
+
+#[test]
+fn an_abort_is_no_failure_while_nothing_was_missed() {
+    assert_eq!(verdict_of(&samples::aborted()), (Verdict::Aborted, vec!["stopped by signal: interrupted from the keyboard".to_owned()]));
+    let (_, measures) = measured(&samples::aborted());
+    assert_eq!(measures.outages["storefront"].clock, 8_400_000, "another process took over: twice 4.2 ms");
+}
+
+#[test]
+fn an_abort_does_not_hide_a_missed_objective() {
+    let mut events = samples::failure();
+    let stop = RunEvent::StopRequested { abort: true, why: "enough".to_owned(), by: "signal".to_owned() };
+    let at = events.iter().position(|event| matches!(event.body, crate::model::event::Body::Run(RunEvent::Stage { stage: Stage::Cleanup }))).unwrap();
+    let mut inserted = events[at].clone();
+    inserted.body = crate::model::event::Body::Run(stop);
+    events.insert(at, inserted);
+    for (index, event) in events.iter_mut().enumerate() {
+        event.seq = index as u64 + 1;
+    }
+    assert_eq!(verdict_of(&events).0, Verdict::Fail);
+}
+
+#[test]
+fn an_emergency_counts_from_the_declared_beginning() {
+    let (_, measures) = measured(&samples::emergency());
+    let outage = measures.outages["storefront"];
+    assert_eq!(outage.basis, Basis::Declared);
+    // Declared at 23:20:00, seven minutes and eleven seconds before the start.
+    assert_eq!(outage.rta(), Measured::Known(Length { lo: ms(431_000 + 15_605), hi: ms(431_000 + 16_010) }));
+    assert_eq!(verdict_of(&samples::emergency()).0, Verdict::Fail, "the RTO is 60 s");
+}
+
+/// A drill up to the end of the stage `verify` in which the storefront's samples are what `edges` says.
+fn drill(plan: serde_json::Value, script: impl FnOnce(&mut Script)) -> Vec<Event> {
+    let mut run = Script::new(serde_json::from_value(plan).unwrap());
+    run.at(10).stage(Stage::SteadyState).at(1000).changed("storefront", ProbeState::Good, "200").changed("checkout", ProbeState::Good, "200");
+    run.at(2000).stage(Stage::Inject).started("fault", 1).at(2010).intended("fault", "x", json!({}), json!({}), Vec::new());
+    run.at(2100).applied("fault", 1, None, false).stage(Stage::Detect);
+    script(&mut run);
+    run.events
+}
+
+fn plain_plan() -> serde_json::Value {
+    let mut plan = serde_json::to_value(samples::plan(Mode::Rehearse)).unwrap();
+    plan["objectives"] = json!({"storefront": {"rto": "60s"}});
+    plan
+}
+
+fn recover(run: &mut Script, up: u64) {
+    run.stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: String::new() }).stage(Stage::Failover);
+    run.edge("storefront", ProbeState::Good, up - 200, up, "200").at(up + 800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+    run.at(up + 10_100).tally("storefront", 10, up + 10_100, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+}
+
+fn down(run: &mut Script, at: u64) {
+    run.edge("storefront", ProbeState::Bad, at - 200, at, "refused").at(at + 400).changed("storefront", ProbeState::Bad, "refused");
+}
+
+#[test]
+fn a_bound_that_crosses_the_objective_is_inconclusive() {
+    let mut plan = plain_plan();
+    plan["objectives"]["storefront"]["rto"] = json!("10s");
+    let run = |up| {
+        drill(plan.clone(), |run| {
+            down(run, 2500);
+            recover(run, up);
+        })
+    };
+    // RTA is up - 2500 ± 200 ms.
+    assert_eq!(verdict_of(&run(12_300)).0, Verdict::Pass);
+    assert_eq!(verdict_of(&run(12_301)).0, Verdict::Inconclusive, "its upper bound is 10.001 s");
+    assert_eq!(verdict_of(&run(12_700)).0, Verdict::Inconclusive);
+    assert_eq!(verdict_of(&run(12_701)), (Verdict::Fail, vec!["objective missed: RTO of storefront".to_owned()]));
+}
+
+#[test]
+fn a_fault_that_nobody_saw_is_inconclusive() {
+    let events = drill(plain_plan(), |run| {
+        run.at(62_100).run(RunEvent::StopRequested { abort: true, why: "storefront did not go bad within 60s".to_owned(), by: "engine".to_owned() });
+        run.stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+    });
+    assert_eq!(verdict_of(&events), (Verdict::Inconclusive, vec!["the fault was injected but storefront never went bad".to_owned()]));
+}
+
+#[test]
+fn a_single_bad_sample_is_no_outage_and_flapping_is_one() {
+    let events = drill(plain_plan(), |run| {
+        // One bad sample, then enough good ones; then two bad, one good, and down.
+        run.edge("storefront", ProbeState::Bad, 2200, 2400, "slow").edge("storefront", ProbeState::Good, 2400, 2600, "200");
+        run.edge("storefront", ProbeState::Bad, 4000, 4200, "refused").edge("storefront", ProbeState::Good, 4400, 4600, "200");
+        down(run, 4800);
+        recover(run, 9000);
+    });
+    let (_, measures) = measured(&events);
+    assert_eq!(measures.outages["storefront"].down, Moment::between(t(4000), t(4200)));
+    assert_eq!(verdict_of(&events).0, Verdict::Pass);
+}
+
+#[test]
+fn a_second_outage_before_the_end_belongs_to_the_first() {
+    let events = drill(plain_plan(), |run| {
+        down(run, 2500);
+        run.stage(Stage::Decide).stage(Stage::Failover);
+        run.edge("storefront", ProbeState::Good, 4000, 4200, "200").at(5000).changed("storefront", ProbeState::Good, "200");
+        down(run, 6000);
+        run.edge("storefront", ProbeState::Good, 8800, 9000, "200").at(9800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+        run.at(19_200).stage(Stage::Cleanup);
+    });
+    let (_, measures) = measured(&events);
+    assert_eq!(measures.outages["storefront"].rta(), Measured::Known(Length { lo: ms(6300), hi: ms(6700) }));
+}
+
+#[test]
+fn a_recovery_that_was_not_stable_fails() {
+    let events = drill(plain_plan(), |run| {
+        down(run, 2500);
+        recover(run, 5000);
+        let verify = run.events.iter_mut().filter(|event| matches!(event.body, crate::model::event::Body::Run(RunEvent::Stage { stage: Stage::Cleanup })));
+        // The stage ends three seconds after the edge instead of ten.
+        verify.for_each(|event| event.at = t(8000));
+    });
+    assert_eq!(verdict_of(&events), (Verdict::Fail, vec!["the service was not stable again within the time allowed".to_owned()]));
+}
+
+#[test]
+fn too_many_samples_that_cannot_tell_are_inconclusive() {
+    let events = drill(plain_plan(), |run| {
+        down(run, 2500);
+        run.tally("storefront", 10, 2900, [10, 1, 6, 0]);
+        recover(run, 5000);
+    });
+    let (verdict, reasons) = verdict_of(&events);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(reasons.contains(&"more than 5 % of the samples of storefront could not tell".to_owned()), "{reasons:?}");
+}
+
+#[test]
+fn an_objective_of_a_service_that_stayed_up_is_met() {
+    let mut plan = plain_plan();
+    plan["objectives"]["checkout"] = json!({"rto": "60s"});
+    let events = drill(plan, |run| {
+        down(run, 2500);
+        run.tally("checkout", 10, 2900, [14, 0, 0, 0]);
+        recover(run, 5000);
+    });
+    let (_, measures) = measured(&events);
+    let checkout = measures.criteria.iter().find(|criterion| criterion.subject == "checkout").unwrap();
+    assert_eq!((checkout.judgement, checkout.no_impact), (Judgement::Met, true));
+}
+
+#[test]
+fn an_unreached_steady_state_aborts_and_a_refused_fault_is_inconclusive() {
+    let mut run = Script::new(samples::plan(Mode::Rehearse));
+    run.at(10).stage(Stage::SteadyState).at(30_000).run(RunEvent::StopRequested { abort: true, why: "no steady state".to_owned(), by: "engine".to_owned() });
+    run.stage(Stage::Cleanup);
+    assert_eq!(verdict_of(&run.events), (Verdict::Aborted, vec!["the steady state was not reached, nothing was injected".to_owned()]));
+    let mut run = Script::new(samples::plan(Mode::Rehearse));
+    run.at(10).stage(Stage::SteadyState).stage(Stage::Inject).started("fault", 1);
+    let failure = Failure::new(FailureKind::NoTargets, "no vSwitch in vpc-bp1");
+    run.step("fault", crate::model::event::step::StepKind::Failed { failure }).stage(Stage::Cleanup);
+    assert_eq!(verdict_of(&run.events), (Verdict::Inconclusive, vec!["the fault was not injected: no vSwitch in vpc-bp1".to_owned()]));
+}
+
+#[test]
+fn what_is_missing_after_the_recovery_fails_unless_it_is_in_flight() {
+    let run = |state, output: serde_json::Value| {
+        let mut plan = plain_plan();
+        plan["failover"]["steps"] = json!([plan["failover"]["steps"][0]]);
+        let events = drill(plan, |run| {
+            down(run, 2500);
+            run.stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
+            run.step("failover/share-image", crate::model::event::step::StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
+            run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+            run.at(15_000).reading("orders", state, json!({"lag_ms": 700, "missing": 2}));
+            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+        });
+        verdict_of(&events)
+    };
+    assert_eq!(run(ProbeState::Good, json!({})).0, Verdict::Pass, "two are on their way");
+    assert_eq!(run(ProbeState::Bad, json!({})).1, ["objective missed: nothing missing of orders"]);
+    assert_eq!(run(ProbeState::Good, json!({"missing": 0, "doubled": 1})).1, ["objective missed: nothing doubled of failover/share-image"]);
+}
+
+#[test]
+fn a_service_down_from_the_first_sample_has_only_a_lower_bound() {
+    let mut plan = samples::plan(Mode::Emergency);
+    plan.since = None;
+    let mut events = samples::emergency();
+    let Event { body: crate::model::event::Body::Run(RunEvent::Started { plan: started, .. }), .. } = &mut events[0] else { panic!("starts") };
+    **started = plan;
+    let (_, measures) = measured(&events);
+    assert_eq!(measures.outages["storefront"].rta(), Measured::AtLeast(ms(15_605 - 180)));
+    assert_eq!(verdict_of(&events).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_failover_left_on_purpose_is_no_leftover_but_a_fault_always_is() {
+    let mut plan = plain_plan();
+    plan["leave"] = json!(true);
+    let run = |heal: bool| {
+        drill(plan.clone(), |run| {
+            down(run, 2500);
+            run.stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
+            run.intended("failover/share-image", "x", json!({}), json!({}), Vec::new()).applied("failover/share-image", 1, None, false);
+            run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup);
+            if heal {
+                run.undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+            }
+        })
+    };
+    assert_eq!(verdict_of(&run(true)), (Verdict::Pass, Vec::new()));
+    assert_eq!(verdict_of(&run(false)), (Verdict::Fail, vec!["fault is not put back: nothing put it back".to_owned()]));
+}
+
+#[test]
+fn a_steady_state_that_did_not_return_fails() {
+    let events = drill(plain_plan(), |run| {
+        down(run, 2500);
+        recover(run, 5000);
+        down(run, 20_000);
+    });
+    assert_eq!(verdict_of(&events), (Verdict::Fail, vec!["the steady state did not return: storefront is bad at the end".to_owned()]));
+}
+
+#[test]
+fn a_verdict_stands_when_the_run_is_taken_up_again() {
+    for (mut events, expected) in [(samples::success(), Verdict::Pass), (samples::failure(), Verdict::Fail)] {
+        let mut again = events.last().unwrap().clone();
+        again.seq += 1;
+        again.epoch += 1;
+        again.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned() });
+        events.push(again);
+        assert_eq!(verdict_of(&events).0, expected);
+    }
+}
+
+#[test]
+fn every_prefix_can_be_measured_and_judged() {
+    for events in [samples::success(), samples::failure(), samples::aborted(), samples::emergency()] {
+        for end in 0..=events.len() {
+            let (state, measures) = measured(&events[..end]);
+            let _ = judge(&state, &measures);
+            if let (Some(split), Some(Measured::Known(rta))) = (&measures.split, measures.primary.as_ref().and_then(|id| measures.rta(id))) {
+                assert_eq!(split.total(), rta.mid(), "the phases sum to the recovery time");
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The verdict. The first rule that applies wins: fail, aborted, inconclusive, pass.
+
+use std::fmt;
+
+use super::criteria::has_too_many_unknown;
+use super::phases::{is_verified, step_plan};
+use super::{Judgement, Measure, Measures, failover_until};
+use crate::model::event::Event;
+use crate::model::failure::FailureKind;
+use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
+use crate::model::state::{FAULT, RunState, Status, StepState};
+
+/// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// An objective was missed, or data is missing or doubled.
+    Missed {
+        /// What.
+        measure: Measure,
+        /// Of which probe or step.
+        subject: String,
+    },
+    /// A step that the run cannot do without failed.
+    StepFailed {
+        /// Its key.
+        step: String,
+        /// Why, in one line.
+        why: String,
+    },
+    /// All was done but the service was not good for as long as asked.
+    NotRecovered,
+    /// What was changed is not put back.
+    Leftover {
+        /// The step's key.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// What the steady state asks for is not there at the end.
+    NotNormal {
+        /// The probe that is bad.
+        probe: String,
+    },
+    /// What was found when the run ended first, before it was taken up again.
+    Earlier {
+        /// As journalled then.
+        text: String,
+    },
+    /// Somebody or something stopped the run.
+    Stopped {
+        /// Who or what.
+        by: String,
+        /// Why.
+        why: String,
+    },
+    /// The probes were not good before the injection.
+    NoSteadyState,
+    /// The run ended before its recovery was over.
+    Unfinished,
+    /// The fault could not be injected.
+    NoFault {
+        /// Why.
+        why: String,
+    },
+    /// The fault was injected but no probe noticed.
+    NoImpact {
+        /// The probe that should have.
+        probe: String,
+    },
+    /// A bound crosses the objective.
+    Indeterminate {
+        /// What.
+        measure: Measure,
+        /// Of which probe.
+        subject: String,
+    },
+    /// Nothing was measured for an objective.
+    NotTested {
+        /// What.
+        measure: Measure,
+        /// Of which probe.
+        subject: String,
+    },
+    /// More than 5 % of a probe's samples could not tell.
+    TooManyUnknown {
+        /// Which.
+        probe: String,
+    },
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rto => "RTO",
+            Self::Rpo => "RPO",
+            Self::Missing => "nothing missing",
+            Self::Doubled => "nothing doubled",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missed { measure, subject } => write!(f, "objective missed: {measure} of {subject}"),
+            Self::StepFailed { step, why } => write!(f, "step {step} failed: {why}"),
+            Self::NotRecovered => f.write_str("the service was not stable again within the time allowed"),
+            Self::Leftover { step, why } => write!(f, "{step} is not put back: {why}"),
+            Self::NotNormal { probe } => write!(f, "the steady state did not return: {probe} is bad at the end"),
+            Self::Earlier { text } => f.write_str(text),
+            Self::Stopped { by, why } => write!(f, "stopped by {by}: {why}"),
+            Self::NoSteadyState => f.write_str("the steady state was not reached, nothing was injected"),
+            Self::Unfinished => f.write_str("the run ended before its recovery was over"),
+            Self::NoFault { why } => write!(f, "the fault was not injected: {why}"),
+            Self::NoImpact { probe } => write!(f, "the fault was injected but {probe} never went bad"),
+            Self::Indeterminate { measure, subject } => write!(f, "cannot be told: {measure} of {subject} lies inside the bounds of the measurement"),
+            Self::NotTested { measure, subject } => write!(f, "not tested: {measure} of {subject}"),
+            Self::TooManyUnknown { probe } => write!(f, "more than 5 % of the samples of {probe} could not tell"),
+        }
+    }
+}
+
+/// Judges a run that is over but for its last event. Of a run that had ended before and was taken up again to be undone, the earlier verdict stands, unless something is left over now.
+#[must_use]
+pub fn judge(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
+    let (verdict, reasons) = judge_anew(state, measures);
+    match &state.earlier_end {
+        Some(earlier) if verdict != Verdict::Fail => (earlier.verdict, earlier.reasons.iter().map(|text| Reason::Earlier { text: text.clone() }).collect()),
+        _ => (verdict, reasons),
+    }
+}
+
+fn judge_anew(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
+    let Some(plan) = state.plan() else { return (Verdict::Inconclusive, vec![Reason::Unfinished]) };
+    // What the engine itself stopped has its reason elsewhere: what failed, or what was never seen.
+    let stopped = stopped_by_someone(state);
+    for (verdict, reasons) in [
+        (Verdict::Fail, failures(state, plan, measures, stopped.is_some())),
+        (Verdict::Aborted, stopped.into_iter().collect()),
+        (Verdict::Inconclusive, doubts(state, plan, measures)),
+        (Verdict::Aborted, unfinished(state, plan)),
+    ] {
+        if !reasons.is_empty() {
+            return (verdict, reasons);
+        }
+    }
+    (Verdict::Pass, Vec::new())
+}
+
+/// The verdict over a run's events and the reasons as the journal keeps them.
+#[must_use]
+pub fn verdict(events: &[Event]) -> (Verdict, Vec<String>) {
+    match RunState::from_events(events) {
+        Ok(state) => {
+            let (verdict, reasons) = judge(&state, &Measures::of(&state));
+            (verdict, reasons.iter().map(ToString::to_string).collect())
+        }
+        Err(error) => (Verdict::Inconclusive, vec![format!("the events are not those of a run: {error}")]),
+    }
+}
+
+/// Keys of what a drill changed and did not put back, with the reason. Steps of a failback are the way back themselves; a failover whose whole failback was done counts as taken back by it.
+/// In an emergency, and where the plan says to leave the failover, nothing is put back unasked, so only what was tried and failed counts; a fault always does.
+#[must_use]
+pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
+    let taken_back = failback_done(state);
+    let left = |key: &str, step: &StepState| -> Option<String> {
+        if let Some(failure) = step.undo_failure.as_ref().filter(|_| step.status == Status::UndoFailed) {
+            return Some(failure.to_string());
+        }
+        let leaves = state.plan().is_some_and(|plan| plan.leave || plan.mode == Mode::Emergency);
+        let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
+        (step.is_held() && !by_choice).then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
+    };
+    state.ordered().into_iter().filter_map(|(key, step)| left(key, step).map(|why| (key.to_owned(), why))).collect()
+}
+
+/// Whether every step of the failback was done, or skipped by its own condition.
+fn failback_done(state: &RunState) -> bool {
+    let steps = || state.steps.iter().filter(|(key, _)| key.starts_with("failback/")).map(|(_, step)| step);
+    steps().any(|step| step.applied) && steps().all(|step| step.applied || step.skipped.is_some())
+}
+
+fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -> Vec<Reason> {
+    let missed = measures.criteria.iter().filter(|criterion| criterion.judgement == Judgement::NotMet);
+    let mut reasons: Vec<Reason> = missed.map(|criterion| Reason::Missed { measure: criterion.measure, subject: criterion.subject.clone() }).collect();
+    for (key, step) in state.ordered() {
+        let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(plan, key)) else { continue };
+        reasons.push(Reason::StepFailed { step: key.to_owned(), why: failure.to_string() });
+    }
+    let until = failover_until(state);
+    if reasons.is_empty() && !stopped && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until) && !is_verified(state, until) {
+        reasons.push(Reason::NotRecovered);
+    }
+    reasons.extend(leftovers(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    // A fault that was taken out and everything put back, and yet something the drill began with is bad.
+    if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
+        let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
+        let bad = steady.filter(|probe| state.probes.get(*probe).is_some_and(|standing| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad)));
+        reasons.extend(bad.map(|probe| Reason::NotNormal { probe: probe.clone() }));
+    }
+    reasons
+}
+
+/// Whether the run cannot do without a step: critical, or its failure stops the runbook. The fault is judged elsewhere.
+fn is_required(plan: &Plan, key: &str) -> bool {
+    let runbook = if key.starts_with("failback/") { plan.failback.as_ref() } else { Some(&plan.failover) };
+    runbook.and_then(|runbook| step_plan(runbook, key)).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
+}
+
+/// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover to abort.
+fn stopped_by_someone(state: &RunState) -> Option<Reason> {
+    let cleaned = state.stage_began(Stage::Cleanup);
+    let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && cleaned.is_none_or(|cleaned| stop.at <= cleaned));
+    let stop = stops.clone().find(|stop| stop.abort).or_else(|| stops.next());
+    let taken = || state.resumed.iter().find(|takeover| takeover.to == "abort" && !takeover.reopened);
+    stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() })
+        .or_else(|| taken().map(|_| Reason::Stopped { by: "abort".to_owned(), why: "the interrupted run was taken over to be aborted".to_owned() }))
+}
+
+fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if plan.fault.is_some() {
+        let fault = state.fault();
+        if let Some(failure) = fault.and_then(|fault| fault.failure.as_ref()) {
+            return vec![Reason::NoFault { why: failure.to_string() }];
+        }
+        let active = fault.filter(|fault| fault.applied).and_then(|fault| fault.intent.as_ref()).map(|intent| intent.at);
+        let waited = state.stage_began(Stage::Detect).is_some();
+        if let Some((detect, active)) = plan.detect.as_ref().zip(active).filter(|_| waited) {
+            let went_bad = |(changed, at): &(ProbeState, _)| *changed == ProbeState::Bad && *at >= active;
+            if !state.probes.get(&detect.probe).is_some_and(|standing| standing.changes.iter().any(went_bad)) {
+                return vec![Reason::NoImpact { probe: detect.probe.clone() }];
+            }
+        }
+    }
+    if !unfinished(state, plan).is_empty() {
+        return reasons;
+    }
+    for criterion in &measures.criteria {
+        let (measure, subject) = (criterion.measure, criterion.subject.clone());
+        match criterion.judgement {
+            Judgement::Indeterminate => reasons.push(Reason::Indeterminate { measure, subject }),
+            Judgement::NotTested => reasons.push(Reason::NotTested { measure, subject }),
+            Judgement::Met | Judgement::NotMet => {}
+        }
+    }
+    let counted = plan.objectives.keys().chain(plan.recovered.iter().flat_map(|recovered| &recovered.probes)).chain(plan.detect.iter().map(|detect| &detect.probe));
+    let mut unknown: Vec<&String> = counted.filter(|probe| has_too_many_unknown(measures, probe)).collect();
+    unknown.sort();
+    unknown.dedup();
+    reasons.extend(unknown.into_iter().map(|probe| Reason::TooManyUnknown { probe: probe.clone() }));
+    reasons
+}
+
+/// Runs that the engine ended before there was anything to judge.
+fn unfinished(state: &RunState, plan: &Plan) -> Vec<Reason> {
+    if plan.steady_state.is_some() && state.stage_began(Stage::SteadyState).is_some() && state.stage_began(Stage::Inject).is_none() && plan.fault.is_some() {
+        return vec![Reason::NoSteadyState];
+    }
+    if let Some(stop) = state.stop().filter(|_| state.stage_began(Stage::Verify).is_none()) {
+        return vec![Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() }];
+    }
+    if state.stage_began(Stage::Failover).is_none() { vec![Reason::Unfinished] } else { Vec::new() }
+}

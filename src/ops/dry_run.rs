@@ -1,0 +1,182 @@
+//! What a plan would do, told by the same code that would do it: every step with its targets and calls, nothing changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::catalogue;
+use crate::engine::action::{Cx, PlannedCall};
+use crate::engine::board::Board;
+use crate::model::event::step::Target;
+use crate::model::expression;
+use crate::model::plan::{Plan, RunbookPlan, StepPlan};
+use crate::world::World;
+
+/// A step as it would run.
+#[derive(Debug, Serialize)]
+pub struct StepView {
+    /// `fault`, `failover/ID`, `failback/ID`.
+    pub step: String,
+    /// Steps with the same number may run at the same time; a greater number waits for a smaller.
+    pub wave: usize,
+    /// The action.
+    pub uses: String,
+    /// What it waits for.
+    pub needs: Vec<String>,
+    /// Only when this is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What it acts on.
+    pub targets: Vec<Target>,
+    /// The API calls it would make, in order.
+    pub calls: Vec<PlannedCall>,
+    /// What undo could not restore.
+    pub not_undone: Vec<String>,
+    /// Why targets and calls are not known, when they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// The whole dry run.
+#[derive(Debug, Serialize)]
+pub struct DryRun {
+    /// The plan's name.
+    pub name: String,
+    /// Where.
+    pub environment: String,
+    /// In order.
+    pub steps: Vec<StepView>,
+    /// How many distinct things of each kind would be changed.
+    pub blast_radius: BTreeMap<String, usize>,
+    /// How many calls would change something.
+    pub mutating_calls: usize,
+}
+
+/// Asks every action of the plan what it would do in the environment as it is now.
+pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
+    let mut steps = Vec::new();
+    if let Some(fault) = &plan.fault {
+        let mut view = StepView::empty("fault".into(), 0, &fault.uses);
+        ask(&mut view, &fault.with, &plan.scope, world).await;
+        steps.push(view);
+    }
+    for (book, runbook) in [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())] {
+        let Some(runbook) = runbook else { continue };
+        let scope = scope_of(plan, runbook);
+        let base = steps.iter().map(|step: &StepView| step.wave + 1).max().unwrap_or(0);
+        for (step, wave) in waves(&runbook.steps) {
+            let mut view = StepView::empty(format!("{book}/{}", step.id), base + wave, &step.uses);
+            view.needs.clone_from(&step.needs);
+            view.when.clone_from(&step.when);
+            if step.for_each.is_some() {
+                view.unknown = Some("runs once for each item".into());
+            } else {
+                ask(&mut view, &step.with, &scope, world).await;
+            }
+            steps.push(view);
+        }
+    }
+    let changed: BTreeSet<(&str, &str)> =
+        steps.iter().filter(|step| step.calls.iter().any(|call| call.mutating)).flat_map(|step| &step.targets).filter(|target| !target.change.is_empty()).map(|target| (target.kind.as_str(), target.id.as_str())).collect();
+    let mut blast_radius = BTreeMap::new();
+    for (kind, _) in changed {
+        *blast_radius.entry(kind.to_owned()).or_default() += 1;
+    }
+    let mutating_calls = steps.iter().flat_map(|step| &step.calls).filter(|call| call.mutating).count();
+    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls }
+}
+
+impl StepView {
+    fn empty(step: String, wave: usize, uses: &str) -> Self {
+        Self { step, wave, uses: uses.to_owned(), needs: Vec::new(), when: None, targets: Vec::new(), calls: Vec::new(), not_undone: Vec::new(), unknown: None }
+    }
+}
+
+async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
+    let (_, board) = Board::new();
+    let cx = Cx { world, run: "plan", step: &view.step, board: &board, progress: &|_| {}, accepted: &|| {} };
+    let parsed = expression::resolve(with, scope).map_err(|_| "depends on what earlier steps give".to_owned()).and_then(|with| {
+        let row = catalogue::action(&view.uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
+        (row.parse)(&with).map_err(|error| error.to_string())
+    });
+    match parsed {
+        Err(why) => view.unknown = Some(why),
+        Ok(action) => match action.plan(&cx).await {
+            Ok(planned) => {
+                view.targets = planned.targets;
+                view.calls = planned.calls;
+                view.not_undone = planned.not_undone;
+            }
+            Err(error) => view.unknown = Some(error.to_string()),
+        },
+    }
+}
+
+fn scope_of(plan: &Plan, runbook: &RunbookPlan) -> Value {
+    let mut scope = plan.scope.clone();
+    if let Value::Object(map) = &mut scope {
+        map.insert("parameters".into(), runbook.parameters.clone());
+    }
+    scope
+}
+
+/// Each step with how many steps in a row it waits for; in that order, equal ones in the order of the file.
+fn waves(steps: &[StepPlan]) -> Vec<(&StepPlan, usize)> {
+    let mut wave: BTreeMap<&str, usize> = BTreeMap::new();
+    // A checked plan has no cycle, so each pass settles at least one more step.
+    for _ in steps {
+        for step in steps {
+            let depth = step.needs.iter().map(|need| wave.get(need.as_str()).copied().unwrap_or(0) + 1).max().unwrap_or(0);
+            wave.insert(&step.id, depth);
+        }
+    }
+    let mut ordered: Vec<(&StepPlan, usize)> = steps.iter().map(|step| (step, wave.get(step.id.as_str()).copied().unwrap_or(0))).collect();
+    ordered.sort_by_key(|(_, wave)| *wave);
+    ordered
+}
+
+impl DryRun {
+    /// As text for people, in 80 columns where ids allow.
+    #[must_use]
+    pub fn text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{} in {}", self.name, self.environment);
+        let mut wave = None;
+        for step in &self.steps {
+            if wave != Some(step.wave) {
+                wave = Some(step.wave);
+                let together = self.steps.iter().filter(|other| other.wave == step.wave).count();
+                let how = if together > 1 { format!(", {together} steps in parallel") } else { String::new() };
+                let _ = writeln!(out, "\n{}{how}", step.wave + 1);
+            }
+            let _ = writeln!(out, "  {}  {}", step.step, step.uses);
+            if !step.needs.is_empty() {
+                let _ = writeln!(out, "      after   {}", step.needs.join(", "));
+            }
+            if let Some(when) = &step.when {
+                let _ = writeln!(out, "      when    {when}");
+            }
+            for target in &step.targets {
+                let change = if target.change.is_empty() { "as it is" } else { &target.change };
+                let _ = writeln!(out, "      target  {} {}: {change}", target.kind, target.id);
+            }
+            for call in &step.calls {
+                let kind = if call.mutating { "change" } else { "read  " };
+                let _ = writeln!(out, "      {kind}  {}", format!("{} {}", call.operation, call.subject).trim_end());
+            }
+            for what in &step.not_undone {
+                let _ = writeln!(out, "      cannot be undone: {what}");
+            }
+            if let Some(why) = &step.unknown {
+                let _ = writeln!(out, "      not known before the run: {why}");
+            }
+        }
+        let radius: Vec<String> = self.blast_radius.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
+        let radius = if radius.is_empty() { "nothing".to_owned() } else { radius.join(", ") };
+        let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
+        out
+    }
+}

@@ -1,0 +1,198 @@
+//! From a name to something that can be connected to: the embedded lab, a running lab, or the accounts of the project file.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::exit::{Exit, Kind};
+use crate::lab::serve::{Endpoints, Lab, Options};
+use crate::model::project::{EnvironmentFile, EnvironmentKind};
+use crate::world::settings::{CloudSettings, Keys, Settings};
+
+/// An environment that is there.
+#[derive(Debug)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// How to reach it.
+    pub settings: Settings,
+    /// What expressions see as `env`.
+    pub env: Value,
+    /// What expressions see as `vars`.
+    pub vars: Map<String, Value>,
+    /// Whether it is a lab.
+    pub is_lab: bool,
+    /// The lab that ends with this process.
+    pub embedded: Option<EmbeddedLab>,
+}
+
+/// Which lab an environment of kind `lab` uses.
+#[derive(Debug, Clone)]
+pub enum LabChoice {
+    /// One of its own, in this process.
+    Embedded(Options),
+    /// One that runs already, by its control address.
+    Running(String),
+}
+
+/// What a lab says about itself at `GET /environment`.
+#[derive(Debug, Deserialize)]
+struct About {
+    #[serde(flatten)]
+    endpoints: Endpoints,
+    accounts: Pair,
+    regions: Pair,
+    vars: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pair {
+    aws: String,
+    aliyun: String,
+}
+
+impl Environment {
+    /// Opens the environment `name`: starts or asks the lab, or takes the accounts as written. Sends nothing to a cloud.
+    ///
+    /// # Errors
+    /// When a lab cannot be started or reached.
+    pub async fn open(name: &str, file: &EnvironmentFile, choice: LabChoice, set: &Map<String, Value>) -> Result<Self, Exit> {
+        let mut environment = match file.kind {
+            EnvironmentKind::Lab => Self::lab(name, choice).await?,
+            EnvironmentKind::Cloud => Self::cloud(name, file),
+        };
+        environment.vars.extend(file.vars.clone());
+        environment.vars.extend(set.clone());
+        Ok(environment)
+    }
+
+    async fn lab(name: &str, choice: LabChoice) -> Result<Self, Exit> {
+        let (embedded, control) = match choice {
+            LabChoice::Embedded(options) => {
+                let lab = EmbeddedLab::start(options)?;
+                let control = lab.endpoints.control.clone();
+                (Some(lab), control)
+            }
+            LabChoice::Running(control) => (None, control.trim_end_matches('/').to_owned()),
+        };
+        let about = ask(&control).await?;
+        let keys = Keys { access_key_id: about.endpoints.access_key_id, secret_access_key: about.endpoints.secret_access_key, session_token: None };
+        let side = |region: &str, account: &str, endpoint: &str| CloudSettings {
+            region: region.to_owned(),
+            account: Some(account.to_owned()),
+            endpoint: Some(endpoint.to_owned()),
+            keys: Some(keys.clone()),
+            ..CloudSettings::default()
+        };
+        let aws = side(&about.regions.aws, &about.accounts.aws, &about.endpoints.aws);
+        let mut aliyun = side(&about.regions.aliyun, &about.accounts.aliyun, &about.endpoints.aliyun);
+        aliyun.objects_endpoint = Some(about.endpoints.oss);
+        let env = json!({
+            "name": name,
+            "aws": { "region": aws.region, "account": aws.account },
+            "aliyun": { "region": aliyun.region, "account": aliyun.account },
+            "lab": { "control": control, "embedded": embedded.is_some() },
+        });
+        let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns) };
+        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, embedded })
+    }
+
+    fn cloud(name: &str, file: &EnvironmentFile) -> Self {
+        let aws = file.aws.as_ref().map(|aws| CloudSettings {
+            region: aws.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
+            account: aws.account.clone(),
+            profile: aws.profile.clone(),
+            endpoint: aws.endpoint.clone(),
+            ..CloudSettings::default()
+        });
+        let aliyun = file.aliyun.as_ref().map(|aliyun| CloudSettings {
+            region: aliyun.region.clone().unwrap_or_else(|| "cn-hangzhou".to_owned()),
+            account: aliyun.account.clone(),
+            profile: aliyun.profile.clone(),
+            endpoint: aliyun.endpoint.clone(),
+            objects_endpoint: aliyun.oss_endpoint.clone(),
+            ..CloudSettings::default()
+        });
+        let side = |cloud: &Option<CloudSettings>| cloud.as_ref().map(|cloud| json!({ "region": cloud.region, "account": cloud.account }));
+        let env = json!({ "name": name, "aws": side(&aws), "aliyun": side(&aliyun) });
+        let name_server = file.dns.as_ref().and_then(|dns| dns.server.clone());
+        Self { name: name.to_owned(), settings: Settings { environment: name.to_owned(), aws, aliyun, name_server }, env, vars: Map::new(), is_lab: false, embedded: None }
+    }
+
+    /// Whether every cloud it has is at a custom endpoint: then it is nobody's production.
+    #[must_use]
+    pub fn is_on_custom_endpoints(&self) -> bool {
+        let clouds: Vec<&CloudSettings> = self.settings.aws.iter().chain(&self.settings.aliyun).collect();
+        let oss_is_custom = self.settings.aliyun.as_ref().is_none_or(|aliyun| aliyun.objects_endpoint.is_some());
+        !clouds.is_empty() && oss_is_custom && clouds.iter().all(|cloud| cloud.endpoint.is_some())
+    }
+}
+
+async fn ask(control: &str) -> Result<About, Exit> {
+    let unreachable = |cause: String| {
+        Exit::new(Kind::Environment, format!("no lab answers at {control}")).cause(cause).hint("`lifeboat lab` starts one and prints its control address")
+    };
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| unreachable(error.to_string()))?;
+    let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;
+    let body = answer.error_for_status().map_err(|error| unreachable(error.to_string()))?.bytes().await.map_err(|error| unreachable(root_cause(&error)))?;
+    serde_json::from_slice(&body).map_err(|error| unreachable(format!("its answer is not a lab's: {error}")))
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A lab on a thread and a runtime of its own, so that simulated clouds never take time from the run that measures them.
+#[derive(Debug)]
+pub struct EmbeddedLab {
+    /// Where it is reached.
+    pub endpoints: Endpoints,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedLab {
+    /// Starts it; everything answers when this returns.
+    ///
+    /// # Errors
+    /// When no loopback address or thread can be had.
+    pub fn start(options: Options) -> Result<Self, Exit> {
+        let (ready, started) = mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("lab".into())
+            .spawn(move || {
+                let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("lab").enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(ready.send(Err(Exit::new(Kind::Environment, "the lab cannot be started").cause(error.to_string())))),
+                };
+                runtime.block_on(async move {
+                    match Lab::start(options) {
+                        Ok(lab) => {
+                            // The receiver waits for exactly this.
+                            let _ = ready.send(Ok(lab.endpoints().clone()));
+                            let _ = stopped.await;
+                            lab.stop().await;
+                        }
+                        Err(error) => drop(ready.send(Err(Exit::from_error(Kind::Environment, &error)))),
+                    }
+                });
+            })
+            .map_err(|error| Exit::new(Kind::Environment, "the lab cannot be started").cause(error.to_string()))?;
+        let endpoints = started.recv().map_err(|_| Exit::new(Kind::Internal, "the lab ended while it started"))??;
+        Ok(Self { endpoints, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for EmbeddedLab {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A lab that panicked has already said so.
+            let _ = thread.join();
+        }
+    }
+}

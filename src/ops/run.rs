@@ -1,0 +1,257 @@
+//! One run from plan to report: journal, observers, signals, verdict.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc as channel;
+
+use super::environment::Environment;
+use super::exit::{Exit, Kind};
+use super::{report, runs};
+use crate::catalogue;
+use crate::engine::clock::RunClock;
+use crate::engine::machine::Held;
+use crate::engine::record::Recorder;
+use crate::engine::shell::{self, EngineError, Setup, StopRequest};
+use crate::journal::FileStore;
+use crate::model::event::{Event, RunEvent};
+use crate::model::plan::{Mode, Plan, Verdict};
+use crate::model::state::RunState;
+use crate::model::measure::Measures;
+use crate::model::{chain, measure};
+use crate::observe::Observer;
+use crate::ports::gate::Gate;
+use crate::ports::store::{Owner, RunStore as _};
+use crate::world::World;
+
+/// A file of the definitions, as it was when the plan was made.
+#[derive(Debug, Clone)]
+pub struct DefinitionFile {
+    /// As the plan names it.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The bytes of every file that `plan` was made from.
+///
+/// # Errors
+/// When one cannot be read or has changed since.
+pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit> {
+    plan.definitions
+        .iter()
+        .map(|definition| {
+            let bytes = std::fs::read(root.join(&definition.path))
+                .map_err(|error| Exit::new(Kind::Definitions, format!("{} cannot be read", definition.path)).cause(error.to_string()))?;
+            if chain::sha256(&bytes) != definition.sha256 {
+                return Err(Exit::new(Kind::Definitions, format!("{} changed while the plan was made", definition.path)).hint("run the command again"));
+            }
+            Ok(DefinitionFile { path: definition.path.clone(), bytes })
+        })
+        .collect()
+}
+
+/// What a run came to and where it is kept.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The run's id.
+    pub run: String,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Its events.
+    pub events: Vec<Event>,
+    /// The English report.
+    pub report: PathBuf,
+    /// The journal.
+    pub journal: PathBuf,
+}
+
+/// Starts a new run of `plan` and sees it through.
+///
+/// # Errors
+/// When the journal cannot be begun or kept, or the plan does not fit this Lifeboat.
+pub async fn start(store: Arc<FileStore>, environment: &Environment, plan: Plan, definitions: &[DefinitionFile], observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+    let clock = RunClock::start();
+    let run = runs::fresh_id(clock.now(), &plan.name);
+    let owner = Owner { token: token(), epoch: 1 };
+    store.create(&run, &owner).map_err(|error| Exit::from_error(Kind::Environment, &error))?;
+    let plan_json = serde_json_canonicalizer::to_vec(&plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
+    let beside = |name: &str, bytes: &[u8]| store.write_beside(&run, name, bytes).map(|_| ()).map_err(|error| Exit::from_error(Kind::Environment, &error));
+    beside("plan.json", &plan_json)?;
+    for definition in definitions {
+        beside(&format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+    }
+    let opening = RunEvent::Started {
+        plan_sha256: chain::sha256(&plan_json),
+        plan: Box::new(plan.clone()),
+        tool: env!("CARGO_PKG_VERSION").into(),
+        operator: operator(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        clock_error_ms: None,
+    };
+    let head = chain::genesis(&run);
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }.see_through(environment, observer).await
+}
+
+/// Takes over a run that another process left and takes back whatever it left applied.
+///
+/// # Errors
+/// When it is still running elsewhere, its journal cannot be trusted or kept.
+pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+    let mut owner = Owner { token: token(), epoch: 1 };
+    store.own(&run, &owner).map_err(|error| match error.source.kind() {
+        std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process")).hint("end that process first (Ctrl-C or SIGTERM makes it abort by itself)"),
+        _ => Exit::from_error(Kind::Environment, &error),
+    })?;
+    let read = runs::read(&store, &run)?;
+    let state = runs::state(&run, &read)?;
+    let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
+    owner.epoch = state.epoch + 1;
+    let held = state
+        .held()
+        .into_iter()
+        .filter_map(|key| {
+            let intent = state.step(key)?.intent.clone()?;
+            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before })
+        })
+        .collect();
+    let opening = RunEvent::Resumed { to: to.to_owned() };
+    let hold = Hold { store, run, owner, clock: RunClock::start(), plan: Arc::new(plan), earlier: read.events, head: read.head, opening, recover: Some(held) };
+    hold.see_through(environment, observer).await
+}
+
+/// One process's hold of a run.
+struct Hold {
+    store: Arc<FileStore>,
+    run: String,
+    owner: Owner,
+    clock: RunClock,
+    plan: Arc<Plan>,
+    earlier: Vec<Event>,
+    head: String,
+    opening: RunEvent,
+    recover: Option<Vec<Held>>,
+}
+
+impl Hold {
+    async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+        let Self { store, run, owner, clock, plan, earlier, head, opening, recover } = self;
+        let gate = Gate::default();
+        let world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let position = earlier.len() as u64;
+        let (told, watching) = watch(observer, &earlier)?;
+        let events = Arc::new(Mutex::new(earlier));
+        let on_event = {
+            let events = events.clone();
+            Box::new(move |event: &Event| {
+                lock(&events).push(event.clone());
+                // The observers' thread ends before the run only if it panicked; the run goes on.
+                let _ = told.send(event.clone());
+            })
+        };
+        let judge = {
+            let events = events.clone();
+            Box::new(move || match RunState::from_events(&lock(&events)) {
+                Ok(state) => {
+                    let (verdict, reasons) = measure::judge(&state, &Measures::of(&state));
+                    (verdict, reasons.iter().map(ToString::to_string).collect())
+                }
+                Err(error) => (Verdict::Inconclusive, vec![format!("the events make no legal run: {error}")]),
+            })
+        };
+        let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, position, head, on_event);
+        let (ask, stops) = channel::unbounded_channel();
+        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none()));
+        let setup = Setup {
+            plan,
+            actions: catalogue::actions(),
+            probes: catalogue::probes(),
+            mutates: |uses| catalogue::action(uses).is_none_or(|row| row.mutates),
+            world,
+            probe_world,
+            clock,
+            recorder,
+            opening,
+            recover,
+            stops,
+            judge,
+        };
+        let ended = shell::run(setup).await;
+        signals.abort();
+        watching.join().map_err(|_| Exit::new(Kind::Internal, "the display failed"))?;
+        let verdict = ended.map_err(|error| engine_error(&error))?;
+        let (report, journal) = (report::write(&store, &run)?, store.journal(&run));
+        let events = std::mem::take(&mut *lock(&events));
+        Ok(Outcome { run, verdict, events, report, journal })
+    }
+}
+
+fn engine_error(error: &EngineError) -> Exit {
+    let kind = match error {
+        EngineError::Journal { .. } | EngineError::Probes(_) => Kind::Environment,
+        EngineError::Plan(_) => Kind::Definitions,
+    };
+    Exit::from_error(kind, error)
+}
+
+fn lock(events: &Mutex<Vec<Event>>) -> std::sync::MutexGuard<'_, Vec<Event>> {
+    // A vector of events is whole after any panic.
+    events.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows events on a thread of its own: a slow terminal never slows a failover.
+fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(mpsc::Sender<Event>, JoinHandle<()>), Exit> {
+    let (told, events) = mpsc::channel::<Event>();
+    let mut state = RunState::from_events(earlier).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+    let thread = std::thread::Builder::new()
+        .name("display".into())
+        .spawn(move || {
+            loop {
+                match events.recv_timeout(Duration::from_millis(100)) {
+                    Ok(event) => {
+                        // The engine only makes legal events; showing one that is not does no harm.
+                        let _ = state.apply(&event);
+                        observer.event(&event, &state);
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => observer.tick(&state),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            observer.finish(&state);
+        })
+        .map_err(|error| Exit::new(Kind::Environment, "no thread for the display").cause(error.to_string()))?;
+    Ok((told, thread))
+}
+
+/// Signals: an abort, or in an emergency a stop that undoes nothing.
+async fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup())) else { return };
+    loop {
+        let name = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
+        };
+        if ask.send(StopRequest { abort: !emergency, why: format!("signal {name}"), by: "signal".into() }).is_err() {
+            return;
+        }
+    }
+}
+
+fn token() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+fn operator() -> String {
+    ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// A relative path that stays inside the run's folder, whatever the definition was called.
+fn safe_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
+    parts.join("/")
+}
