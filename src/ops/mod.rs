@@ -1,9 +1,11 @@
 //! What the commands do, without a word about arguments.
 
+pub mod catalogue_list;
 pub mod check;
 pub mod exit;
 pub mod files;
 pub mod project;
 pub mod resolve;
 pub mod runs;
+pub mod schema;
 pub mod words;
