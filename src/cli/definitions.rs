@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::args::{Actions, Validate};
-use super::errors;
 use super::output::Output;
+use super::{errors, start};
 use crate::lab;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::plan::Mode;
@@ -14,14 +14,12 @@ use crate::model::project::EnvironmentKind;
 use crate::ops::catalogue_list;
 use crate::ops::check::{Checked, validate as check};
 use crate::ops::exit::{Exit, Kind};
-use crate::ops::project::load_project;
 use crate::ops::resolve::Request;
 use crate::ops::schema::schema as whole_schema;
 use crate::ops::words::Words;
 
 pub(super) fn validate(args: &Validate, output: &Output) -> Result<u8, Exit> {
-    let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
-    let project = load_project(&here).map_err(|found| errors::definitions(&found))?;
+    let project = start::project()?;
     let environment = project.environment(&args.env).map_err(|problem| errors::definitions(&[problem]))?;
     let vars = if environment.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
     let request = Request { vars, ..Request::new(&args.env, Mode::Drill) };

@@ -76,8 +76,13 @@ pub fn table(entries: &[Entry]) -> String {
         }
         let _ = writeln!(text, "{title}");
         for entry in entries.iter().filter(|entry| entry.sort == sort) {
-            let line = format!("  {:width$}  {}", entry.word, summary(&entry.parameters));
-            let _ = writeln!(text, "{}", line.trim_end());
+            let _ = write!(text, "  {:width$}  ", entry.word);
+            let mut lines = String::new();
+            wrap(&mut lines, &summary(&entry.parameters), width + 4);
+            text.push_str(lines.trim_start());
+            if lines.trim().is_empty() {
+                text.push('\n');
+            }
         }
     }
     text.push_str("\n`lifeboat actions NAME` explains one.\n");
@@ -95,20 +100,23 @@ pub fn details(entry: &Entry) -> String {
         Sort::Probe => "a kind of probe",
     };
     let _ = writeln!(text, "{}: {sort}\n", entry.word);
-    for line in description(&entry.parameters).split('\n') {
-        wrap(&mut text, line, 0);
+    for (number, paragraph) in description(&entry.parameters).split("\n\n").enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        wrap(&mut text, paragraph, 0);
     }
     let _ = writeln!(text, "\nParameters (`with`)");
-    fields(&mut text, &entry.parameters, &entry.parameters, 2, 4);
+    fields(&mut text, &entry.parameters, &entry.parameters, 2, true);
     if let Some(output) = &entry.output {
         let _ = writeln!(text, "\nOutput (`steps.ID.output`)");
-        fields(&mut text, output, output, 2, 4);
+        fields(&mut text, output, output, 2, false);
     }
     text
 }
 
-/// The fields of an object, each with its type, default and purpose; nested ones below.
-fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, depth: usize) {
+/// The fields of an object, each with its type, default and purpose; nested ones below. With `wants` it is told which must be written.
+fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, wants: bool) {
     let schema = concrete(root, schema);
     let empty = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
@@ -120,7 +128,7 @@ fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, depth:
         let default = field.get("default").filter(|value| !value.is_null());
         let need = match default {
             Some(value) => format!(", default {}", plain(value)),
-            None if required.contains(&name.as_str()) => ", required".to_owned(),
+            None if required.contains(&name.as_str()) && wants => ", required".to_owned(),
             None => String::new(),
         };
         let _ = writeln!(text, "{:indent$}{name}: {}{need}", "", type_of(root, field));
@@ -129,8 +137,9 @@ fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, depth:
         }
         let inner = concrete(root, field);
         let inner = if inner.get("items").is_some() { concrete(root, &inner["items"]) } else { inner };
-        if inner.get("properties").is_some() && depth > 1 {
-            fields(text, root, inner, indent + 4, depth - 1);
+        // Schemas can refer to themselves.
+        if inner.get("properties").is_some() && indent < 16 {
+            fields(text, root, inner, indent + 4, wants);
         }
     }
 }
