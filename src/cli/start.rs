@@ -11,16 +11,19 @@ use super::errors;
 use super::output::Output;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
+use crate::model::diagnostic::Diagnostic;
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
 use crate::observe::{self, Observer};
-use crate::ops::check::{self, Project};
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
-use crate::ops::run::{self, DefinitionFile, Outcome};
+use crate::ops::project::{Project, load_project};
+use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
+use crate::ops::run::{self, Outcome};
 use crate::ops::runs;
+use crate::ops::words::Words;
 use crate::ports::gate::Gate;
 use crate::world::World;
 
@@ -38,7 +41,7 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
 
 fn project() -> Result<Project, Exit> {
     let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
-    check::load_project(&here).map_err(|found| errors::definitions(&found))
+    load_project(&here).map_err(|found| errors::definitions(&found))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -68,7 +71,7 @@ fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
 }
 
 async fn open(project: &Project, name: &str, place: &Where) -> Result<Environment, Exit> {
-    let file = project.environment(name).map_err(|found| errors::definitions(&found))?;
+    let file = project.environment(name).map_err(|found| errors::definitions(&[found]))?;
     Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
 }
 
@@ -85,9 +88,9 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
             return Err(Exit::new(Kind::Usage, format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env))
                 .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
         }
-        let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
-        let (plan, files) =
-            check::plan_scenario(&args.scenario, &project, &context(&environment), mode, args.no_failback).map_err(|found| errors::definitions(&found))?;
+        let request = Request { no_failback: args.no_failback, ..request(&environment) };
+        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let files = run::definitions(&project.root, &plan)?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
         Ok(conclude(&outcome, output))
@@ -99,9 +102,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let with = pairs(&args.with, "--with")?;
-        let (plan, files) =
-            check::plan_runbook(&args.runbook, &project, &context(&environment), &with, args.since).map_err(|found| errors::definitions(&found))?;
+        let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
+        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        let files = run::definitions(&project.root, &plan)?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
         Ok(conclude(&outcome, output))
@@ -112,13 +115,8 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     let project = project()?;
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
-        let planned = if check::is_runbook(&args.scenario) {
-            check::plan_runbook(&args.scenario, &project, &context(&environment), &Map::new(), None)
-        } else {
-            check::plan_scenario(&args.scenario, &project, &context(&environment), mode, false)
-        };
-        let (plan, _) = planned.map_err(|found| errors::definitions(&found))?;
+        let request = request(&environment);
+        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let view = dry_run(&plan, &world).await;
         if output.json {
@@ -164,13 +162,23 @@ async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
             if embedded { error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo") } else { error }
         });
     }
-    let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?;
+    let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
     Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await
 }
 
-/// Everything about an environment that resolving a definition needs.
-fn context(environment: &Environment) -> check::Context {
-    check::Context { environment: environment.name.clone(), env: environment.env.clone(), vars: environment.vars.clone() }
+/// What a definition is resolved for.
+fn request(environment: &Environment) -> Request<'_> {
+    let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
+    Request { vars: environment.vars.clone(), ..Request::new(&environment.name, mode) }
+}
+
+/// The plan with the place where it runs in it, so that `abort` finds the same lab again.
+fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
+    let mut plan = plan.map_err(|found| errors::definitions(&found))?;
+    if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
+        env.extend(environment.env.as_object().cloned().unwrap_or_default());
+    }
+    Ok(plan)
 }
 
 /// Prints what a run came to; returns its exit code.

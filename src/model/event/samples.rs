@@ -346,7 +346,8 @@ pub(crate) fn emergency() -> Vec<Event> {
     let mut script = Script::new(plan(Mode::Emergency));
     script.at(10).stage(Stage::Decide).run(RunEvent::Decided { by: "mei".to_owned(), basis: "execute".to_owned() });
     script.at(20).stage(Stage::Failover);
-    script.at(600).changed("storefront", ProbeState::Bad, "connection refused");
+    // The first sample was bad: its own times are all that is known.
+    script.edge("storefront", ProbeState::Bad, 100, 180, "connection refused").at(600).changed("storefront", ProbeState::Bad, "connection refused");
     script.at(640).changed("checkout", ProbeState::Good, "200 in 3 ms");
     script.at(5450);
     standby_started(&mut script);

@@ -24,7 +24,7 @@ pub use exposure::{Counts, Exposure, Integrity, integrity};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
 pub use steps::{StepOutcome, StepTimes, step_times};
-pub use verdict::{Reason, judge, leftovers};
+pub use verdict::{Reason, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
 #[derive(Clone, Debug, Default, PartialEq)]

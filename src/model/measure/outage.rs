@@ -72,7 +72,7 @@ pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> 
                 }
                 (edges[index].moment(), Basis::Edge)
             }
-            None => (Moment::exact(*confirmed), Basis::AlreadyDown),
+            None => (Moment::exact(standing.initial.map_or(*confirmed, |(_, at)| at)), Basis::AlreadyDown),
         };
         let up = match changes.peek() {
             Some((_, good)) => latest(ProbeState::Good, *good),
@@ -105,10 +105,10 @@ pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp
         let start = state.start.as_ref().map_or(from, |start| start.at);
         (outage.down, outage.basis) = match plan.since {
             Some(since) => (Moment::exact(since), Basis::Declared),
-            None => (Moment::between(start.min(outage.confirmed), outage.confirmed), Basis::AlreadyDown),
+            None => (Moment::between(start.min(outage.down.hi), outage.down.hi), Basis::AlreadyDown),
         };
     }
-    let end = outage.up.map_or(until, |up| up.lo);
+    let end = outage.up.map_or(until, |up| up.hi);
     let takeovers = state.resumed.iter().filter(|takeover| takeover.at > outage.down.hi && takeover.at <= end.max(until)).count();
     if takeovers > 0 {
         let error_ms = state.start.as_ref().and_then(|start| start.clock_error_ms).filter(|error| error.is_finite() && *error > 0.0).unwrap_or(0.0);

@@ -16,11 +16,9 @@ fn measured(events: &[Event]) -> (RunState, Measures) {
 }
 
 /// The verdict of a run without its last event.
-fn verdict(events: &[Event]) -> (Verdict, Vec<String>) {
+fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
     let cut = if matches!(events.last().unwrap().body, crate::model::event::Body::Run(RunEvent::Ended { .. })) { events.len() - 1 } else { events.len() };
-    let (state, measures) = measured(&events[..cut]);
-    let (verdict, reasons) = judge(&state, &measures);
-    (verdict, reasons.iter().map(ToString::to_string).collect())
+    verdict(&events[..cut])
 }
 
 const fn ms(millis: i64) -> i64 {
@@ -85,7 +83,7 @@ fn instants_of_a_run_that_went_well() {
 
 #[test]
 fn a_run_that_went_well_passes() {
-    assert_eq!(verdict(&samples::success()), (Verdict::Pass, Vec::new()));
+    assert_eq!(verdict_of(&samples::success()), (Verdict::Pass, Vec::new()));
 }
 
 #[test]
@@ -95,7 +93,7 @@ fn a_service_that_came_back_with_the_healed_fault_was_not_recovered() {
     assert_eq!(outage.rta(), Measured::AtLeast(ms(66_100 - 5010)));
     assert!(measures.split.as_ref().unwrap().open);
     assert_eq!(services_json(&state, &measures)["storefront"]["rta_ms"], json!([62_590, 63_405]), "the outage itself is known");
-    let (verdict, reasons) = verdict(&samples::failure());
+    let (verdict, reasons) = verdict_of(&samples::failure());
     assert_eq!(verdict, Verdict::Fail);
     assert_eq!(
         reasons,
@@ -110,7 +108,7 @@ fn a_service_that_came_back_with_the_healed_fault_was_not_recovered() {
 
 #[test]
 fn an_abort_is_no_failure_while_nothing_was_missed() {
-    assert_eq!(verdict(&samples::aborted()), (Verdict::Aborted, vec!["stopped by signal: interrupted from the keyboard".to_owned()]));
+    assert_eq!(verdict_of(&samples::aborted()), (Verdict::Aborted, vec!["stopped by signal: interrupted from the keyboard".to_owned()]));
     let (_, measures) = measured(&samples::aborted());
     assert_eq!(measures.outages["storefront"].clock, 8_400_000, "another process took over: twice 4.2 ms");
 }
@@ -126,7 +124,7 @@ fn an_abort_does_not_hide_a_missed_objective() {
     for (index, event) in events.iter_mut().enumerate() {
         event.seq = index as u64 + 1;
     }
-    assert_eq!(verdict(&events).0, Verdict::Fail);
+    assert_eq!(verdict_of(&events).0, Verdict::Fail);
 }
 
 #[test]
@@ -136,7 +134,7 @@ fn an_emergency_counts_from_the_declared_beginning() {
     assert_eq!(outage.basis, Basis::Declared);
     // Declared at 23:20:00, seven minutes and eleven seconds before the start.
     assert_eq!(outage.rta(), Measured::Known(Length { lo: ms(431_000 + 15_605), hi: ms(431_000 + 16_010) }));
-    assert_eq!(verdict(&samples::emergency()).0, Verdict::Fail, "the RTO is 60 s");
+    assert_eq!(verdict_of(&samples::emergency()).0, Verdict::Fail, "the RTO is 60 s");
 }
 
 /// A drill up to the end of the stage `verify` in which the storefront's samples are what `edges` says.
@@ -176,10 +174,10 @@ fn a_bound_that_crosses_the_objective_is_inconclusive() {
         })
     };
     // RTA is up - 2500 ± 200 ms.
-    assert_eq!(verdict(&run(12_300)).0, Verdict::Pass);
-    assert_eq!(verdict(&run(12_301)).0, Verdict::Inconclusive, "its upper bound is 10.001 s");
-    assert_eq!(verdict(&run(12_700)).0, Verdict::Inconclusive);
-    assert_eq!(verdict(&run(12_701)), (Verdict::Fail, vec!["objective missed: RTO of storefront".to_owned()]));
+    assert_eq!(verdict_of(&run(12_300)).0, Verdict::Pass);
+    assert_eq!(verdict_of(&run(12_301)).0, Verdict::Inconclusive, "its upper bound is 10.001 s");
+    assert_eq!(verdict_of(&run(12_700)).0, Verdict::Inconclusive);
+    assert_eq!(verdict_of(&run(12_701)), (Verdict::Fail, vec!["objective missed: RTO of storefront".to_owned()]));
 }
 
 #[test]
@@ -188,7 +186,7 @@ fn a_fault_that_nobody_saw_is_inconclusive() {
         run.at(62_100).run(RunEvent::StopRequested { abort: true, why: "storefront did not go bad within 60s".to_owned(), by: "engine".to_owned() });
         run.stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
     });
-    assert_eq!(verdict(&events), (Verdict::Inconclusive, vec!["the fault was injected but storefront never went bad".to_owned()]));
+    assert_eq!(verdict_of(&events), (Verdict::Inconclusive, vec!["the fault was injected but storefront never went bad".to_owned()]));
 }
 
 #[test]
@@ -202,7 +200,7 @@ fn a_single_bad_sample_is_no_outage_and_flapping_is_one() {
     });
     let (_, measures) = measured(&events);
     assert_eq!(measures.outages["storefront"].down, Moment::between(t(4000), t(4200)));
-    assert_eq!(verdict(&events).0, Verdict::Pass);
+    assert_eq!(verdict_of(&events).0, Verdict::Pass);
 }
 
 #[test]
@@ -228,7 +226,7 @@ fn a_recovery_that_was_not_stable_fails() {
         // The stage ends three seconds after the edge instead of ten.
         verify.for_each(|event| event.at = t(8000));
     });
-    assert_eq!(verdict(&events), (Verdict::Fail, vec!["the service was not stable again within the time allowed".to_owned()]));
+    assert_eq!(verdict_of(&events), (Verdict::Fail, vec!["the service was not stable again within the time allowed".to_owned()]));
 }
 
 #[test]
@@ -238,7 +236,7 @@ fn too_many_samples_that_cannot_tell_are_inconclusive() {
         run.tally("storefront", 10, 2900, [10, 1, 6, 0]);
         recover(run, 5000);
     });
-    let (verdict, reasons) = verdict(&events);
+    let (verdict, reasons) = verdict_of(&events);
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(reasons.contains(&"more than 5 % of the samples of storefront could not tell".to_owned()), "{reasons:?}");
 }
@@ -262,12 +260,12 @@ fn an_unreached_steady_state_aborts_and_a_refused_fault_is_inconclusive() {
     let mut run = Script::new(samples::plan(Mode::Rehearse));
     run.at(10).stage(Stage::SteadyState).at(30_000).run(RunEvent::StopRequested { abort: true, why: "no steady state".to_owned(), by: "engine".to_owned() });
     run.stage(Stage::Cleanup);
-    assert_eq!(verdict(&run.events), (Verdict::Aborted, vec!["the steady state was not reached, nothing was injected".to_owned()]));
+    assert_eq!(verdict_of(&run.events), (Verdict::Aborted, vec!["the steady state was not reached, nothing was injected".to_owned()]));
     let mut run = Script::new(samples::plan(Mode::Rehearse));
     run.at(10).stage(Stage::SteadyState).stage(Stage::Inject).started("fault", 1);
     let failure = Failure::new(FailureKind::NoTargets, "no vSwitch in vpc-bp1");
     run.step("fault", crate::model::event::step::StepKind::Failed { failure }).stage(Stage::Cleanup);
-    assert_eq!(verdict(&run.events), (Verdict::Inconclusive, vec!["the fault was not injected: no vSwitch in vpc-bp1".to_owned()]));
+    assert_eq!(verdict_of(&run.events), (Verdict::Inconclusive, vec!["the fault was not injected: no vSwitch in vpc-bp1".to_owned()]));
 }
 
 #[test]
@@ -283,11 +281,65 @@ fn what_is_missing_after_the_recovery_fails_unless_it_is_in_flight() {
             run.at(15_000).reading("orders", state, json!({"lag_ms": 700, "missing": 2}));
             run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
         });
-        verdict(&events)
+        verdict_of(&events)
     };
     assert_eq!(run(ProbeState::Good, json!({})).0, Verdict::Pass, "two are on their way");
     assert_eq!(run(ProbeState::Bad, json!({})).1, ["objective missed: nothing missing of orders"]);
     assert_eq!(run(ProbeState::Good, json!({"missing": 0, "doubled": 1})).1, ["objective missed: nothing doubled of failover/share-image"]);
+}
+
+#[test]
+fn a_service_down_from_the_first_sample_has_only_a_lower_bound() {
+    let mut plan = samples::plan(Mode::Emergency);
+    plan.since = None;
+    let mut events = samples::emergency();
+    let Event { body: crate::model::event::Body::Run(RunEvent::Started { plan: started, .. }), .. } = &mut events[0] else { panic!("starts") };
+    **started = plan;
+    let (_, measures) = measured(&events);
+    assert_eq!(measures.outages["storefront"].rta(), Measured::AtLeast(ms(15_605 - 180)));
+    assert_eq!(verdict_of(&events).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_failover_left_on_purpose_is_no_leftover_but_a_fault_always_is() {
+    let mut plan = plain_plan();
+    plan["leave"] = json!(true);
+    let run = |heal: bool| {
+        drill(plan.clone(), |run| {
+            down(run, 2500);
+            run.stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
+            run.intended("failover/share-image", "x", json!({}), json!({}), Vec::new()).applied("failover/share-image", 1, None, false);
+            run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup);
+            if heal {
+                run.undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+            }
+        })
+    };
+    assert_eq!(verdict_of(&run(true)), (Verdict::Pass, Vec::new()));
+    assert_eq!(verdict_of(&run(false)), (Verdict::Fail, vec!["fault is not put back: nothing put it back".to_owned()]));
+}
+
+#[test]
+fn a_steady_state_that_did_not_return_fails() {
+    let events = drill(plain_plan(), |run| {
+        down(run, 2500);
+        recover(run, 5000);
+        down(run, 20_000);
+    });
+    assert_eq!(verdict_of(&events), (Verdict::Fail, vec!["the steady state did not return: storefront is bad at the end".to_owned()]));
+}
+
+#[test]
+fn a_verdict_stands_when_the_run_is_taken_up_again() {
+    for (mut events, expected) in [(samples::success(), Verdict::Pass), (samples::failure(), Verdict::Fail)] {
+        let mut again = events.last().unwrap().clone();
+        again.seq += 1;
+        again.epoch += 1;
+        again.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned() });
+        events.push(again);
+        assert_eq!(verdict_of(&events).0, expected);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use super::criteria::has_too_many_unknown;
 use super::phases::{is_verified, step_plan};
 use super::{Judgement, Measure, Measures, failover_until};
+use crate::model::event::Event;
 use crate::model::failure::FailureKind;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, Status, StepState};
@@ -34,6 +35,16 @@ pub enum Reason {
         step: String,
         /// Why not.
         why: String,
+    },
+    /// What the steady state asks for is not there at the end.
+    NotNormal {
+        /// The probe that is bad.
+        probe: String,
+    },
+    /// What was found when the run ended first, before it was taken up again.
+    Earlier {
+        /// As journalled then.
+        text: String,
     },
     /// Somebody or something stopped the run.
     Stopped {
@@ -95,6 +106,8 @@ impl fmt::Display for Reason {
             Self::StepFailed { step, why } => write!(f, "step {step} failed: {why}"),
             Self::NotRecovered => f.write_str("the service was not stable again within the time allowed"),
             Self::Leftover { step, why } => write!(f, "{step} is not put back: {why}"),
+            Self::NotNormal { probe } => write!(f, "the steady state did not return: {probe} is bad at the end"),
+            Self::Earlier { text } => f.write_str(text),
             Self::Stopped { by, why } => write!(f, "stopped by {by}: {why}"),
             Self::NoSteadyState => f.write_str("the steady state was not reached, nothing was injected"),
             Self::Unfinished => f.write_str("the run ended before its recovery was over"),
@@ -107,9 +120,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Judges a run that is over but for its last event.
+/// Judges a run that is over but for its last event. Of a run that had ended before and was taken up again to be undone, the earlier verdict stands, unless something is left over now.
 #[must_use]
 pub fn judge(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
+    let (verdict, reasons) = judge_anew(state, measures);
+    match &state.earlier_end {
+        Some(earlier) if verdict != Verdict::Fail => (earlier.verdict, earlier.reasons.iter().map(|text| Reason::Earlier { text: text.clone() }).collect()),
+        _ => (verdict, reasons),
+    }
+}
+
+fn judge_anew(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
     let Some(plan) = state.plan() else { return (Verdict::Inconclusive, vec![Reason::Unfinished]) };
     // What the engine itself stopped has its reason elsewhere: what failed, or what was never seen.
     let stopped = stopped_by_someone(state);
@@ -126,8 +147,20 @@ pub fn judge(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
     (Verdict::Pass, Vec::new())
 }
 
+/// The verdict over a run's events and the reasons as the journal keeps them.
+#[must_use]
+pub fn verdict(events: &[Event]) -> (Verdict, Vec<String>) {
+    match RunState::from_events(events) {
+        Ok(state) => {
+            let (verdict, reasons) = judge(&state, &Measures::of(&state));
+            (verdict, reasons.iter().map(ToString::to_string).collect())
+        }
+        Err(error) => (Verdict::Inconclusive, vec![format!("the events are not those of a run: {error}")]),
+    }
+}
+
 /// Keys of what a drill changed and did not put back, with the reason. Steps of a failback are the way back themselves; a failover whose whole failback was done counts as taken back by it.
-/// In an emergency nothing is put back unasked, so only what was tried and failed counts.
+/// In an emergency, and where the plan says to leave the failover, nothing is put back unasked, so only what was tried and failed counts; a fault always does.
 #[must_use]
 pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
     let taken_back = failback_done(state);
@@ -135,7 +168,8 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
         if let Some(failure) = step.undo_failure.as_ref().filter(|_| step.status == Status::UndoFailed) {
             return Some(failure.to_string());
         }
-        let by_choice = state.mode() == Some(Mode::Emergency) || key.starts_with("failback/") || (taken_back && key != FAULT && step.status != Status::Undoing);
+        let leaves = state.plan().is_some_and(|plan| plan.leave || plan.mode == Mode::Emergency);
+        let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
         (step.is_held() && !by_choice).then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
     };
     state.ordered().into_iter().filter_map(|(key, step)| left(key, step).map(|why| (key.to_owned(), why))).collect()
@@ -159,6 +193,12 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
         reasons.push(Reason::NotRecovered);
     }
     reasons.extend(leftovers(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    // A fault that was taken out and everything put back, and yet something the drill began with is bad.
+    if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
+        let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
+        let bad = steady.filter(|probe| state.probes.get(*probe).is_some_and(|standing| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad)));
+        reasons.extend(bad.map(|probe| Reason::NotNormal { probe: probe.clone() }));
+    }
     reasons
 }
 
@@ -173,7 +213,7 @@ fn stopped_by_someone(state: &RunState) -> Option<Reason> {
     let cleaned = state.stage_began(Stage::Cleanup);
     let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && cleaned.is_none_or(|cleaned| stop.at <= cleaned));
     let stop = stops.clone().find(|stop| stop.abort).or_else(|| stops.next());
-    let taken = || state.resumed.iter().find(|takeover| takeover.to == "abort");
+    let taken = || state.resumed.iter().find(|takeover| takeover.to == "abort" && !takeover.reopened);
     stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() })
         .or_else(|| taken().map(|_| Reason::Stopped { by: "abort".to_owned(), why: "the interrupted run was taken over to be aborted".to_owned() }))
 }

@@ -46,6 +46,8 @@ pub struct RunState {
     pub notes: Vec<(Timestamp, String)>,
     /// How it ended.
     pub ended: Option<End>,
+    /// How it had ended before it was taken up again to take back what it left.
+    pub earlier_end: Option<End>,
 }
 
 /// What the first event said.
@@ -76,6 +78,8 @@ pub struct Takeover {
     pub epoch: u64,
     /// `resume` or `abort`.
     pub to: String,
+    /// Whether the run had ended before: what was judged then stands.
+    pub reopened: bool,
 }
 
 /// The failover was decided.
@@ -191,8 +195,10 @@ impl RunState {
                 });
             }
             RunEvent::Resumed { to } => {
-                self.ended = None;
-                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone() });
+                let reopened = self.ended.is_some();
+                self.earlier_end = self.ended.take().or(self.earlier_end.take());
+                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened });
+                self.probes.values_mut().for_each(ProbeStanding::taken_over);
             }
             RunEvent::Stage { stage } => {
                 // A new owner may say again in which stage it goes on.

@@ -30,6 +30,8 @@ pub struct ProbeStanding {
     pub tally: Tally,
     /// The single tallies with the time each begins, in order.
     pub tallies: Vec<(Timestamp, Tally)>,
+    /// Whether another process took over since the latest edge or change: its first sample cannot know what the one before it was.
+    anew: bool,
 }
 
 /// A raw change of what the samples say: it happened between `lo` and `hi`.
@@ -123,19 +125,29 @@ impl ProbeStanding {
         self.tallies.iter().filter(|(from, _)| *from < until).fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally))
     }
 
+    /// Another process samples from here on.
+    pub(super) fn taken_over(&mut self) {
+        self.anew = true;
+    }
+
     pub(super) fn apply(&mut self, at: Timestamp, kind: &ProbeKind) {
         match kind {
-            ProbeKind::Edge { to, lo, hi, detail } => self.edge_to(*to, Moment::between(*lo, *hi), detail),
+            ProbeKind::Edge { to, lo, hi, detail } => {
+                let unseen = self.known_until().filter(|_| self.anew);
+                self.edge_to(*to, Moment::between(unseen.unwrap_or(*lo), *hi), detail);
+                self.anew = false;
+            }
             ProbeKind::Changed { state, detail } => {
                 match self.raw {
                     None => {
                         self.raw = Some(*state);
                         self.initial = Some((*state, at));
                     }
-                    // After a takeover the samples begin anew and what changed in between was seen by nobody: it happened at some time since the last edge.
+                    // The first good sample of a new process makes no edge: what changed in between was seen by nobody, at some time since the last edge.
                     Some(raw) if raw != *state => self.edge_to(*state, Moment::between(self.known_until().unwrap_or(at), at), detail),
                     Some(_) => {}
                 }
+                self.anew = false;
                 self.confirmed = Some(*state);
                 self.changes.push((*state, at));
                 self.detail.clone_from(detail);
@@ -152,9 +164,12 @@ impl ProbeStanding {
 
     fn edge_to(&mut self, to: ProbeState, when: Moment, detail: &str) {
         detail.clone_into(&mut self.detail);
-        // Two edges the same way (a takeover between them) are one: the earlier.
-        if self.raw != Some(to) || self.edges.is_empty() {
-            self.edges.push(Edge { to, lo: when.lo, hi: when.hi, detail: detail.to_owned() });
+        match self.raw {
+            // The very first sample was bad, or the second after an unconfirmed first: since when is not known.
+            None if to == ProbeState::Bad => self.initial = Some((to, when.hi)),
+            // Two edges the same way, with a takeover between them, are one: the earlier.
+            Some(raw) if raw == to => {}
+            _ => self.edges.push(Edge { to, lo: when.lo, hi: when.hi, detail: detail.to_owned() }),
         }
         self.raw = Some(to);
     }
