@@ -1,9 +1,13 @@
 //! What the commands do, without a word about arguments.
 
 pub mod check;
+pub mod dry_run;
+pub mod environment;
 pub mod exit;
 pub mod files;
 pub mod project;
+pub mod report;
 pub mod resolve;
+pub mod run;
 pub mod runs;
 pub mod words;

@@ -23,7 +23,7 @@ use crate::model::measure::Measures;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
-use crate::ports::store::{Owner, RunStore as _};
+use crate::ports::store::Owner;
 use crate::world::World;
 
 /// A file of the definitions, as it was when the plan was made.
