@@ -65,11 +65,12 @@ threading.Thread(target=service.serve_forever, daemon=True).start()
 
 # A copy with its blanks filled in, so that runs leave nothing in the sources.
 project = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-moto-"))
-blanks = {**IDS, "url": URL, "service": f"http://127.0.0.1:{service.server_port}"}
-for source in pathlib.Path(__file__).with_name("project").iterdir():
+blanks = {f"@{name}@": str(value) for name, value in IDS.items()}
+blanks |= {"http://moto.invalid": URL, "http://service.invalid": f"http://127.0.0.1:{service.server_port}"}
+for source in pathlib.Path(__file__).parent.glob("*.yaml"):
     text = source.read_text(encoding="utf-8")
-    for name, value in blanks.items():
-        text = text.replace(f"@{name}@", str(value))
+    for blank, value in blanks.items():
+        text = text.replace(blank, value)
     (project / source.name).write_text(text, encoding="utf-8")
 
 ENVIRONMENT = {
