@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
+use crate::catalogue;
 use crate::engine::action::{ActionType, ParamError};
 use crate::engine::probe::ProbeType;
 use crate::model::diagnostic::suggest;
 use crate::model::expression::describe;
 use crate::model::yaml::Seg;
+use crate::world::World;
 
 /// The words a scenario may use.
 pub struct Words<W: 'static> {
@@ -14,6 +16,14 @@ pub struct Words<W: 'static> {
     pub actions: &'static [ActionType<W>],
     /// Kinds of probes.
     pub probes: &'static [ProbeType<W>],
+}
+
+impl Words<World> {
+    /// The words of the catalogue.
+    #[must_use]
+    pub fn of_catalogue() -> Self {
+        Self { actions: catalogue::actions(), probes: catalogue::probes() }
+    }
 }
 
 impl<W> Clone for Words<W> {

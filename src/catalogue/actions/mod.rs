@@ -6,9 +6,10 @@ mod dns;
 mod flow;
 #[cfg(feature = "aws")]
 mod image;
-#[cfg(feature = "aws")]
 mod network;
 mod objects;
+#[cfg(feature = "aws")]
+mod routes;
 mod sync;
 
 use crate::engine::action::ActionType;
@@ -20,9 +21,9 @@ pub(super) fn rows() -> Vec<ActionType<World>> {
     #[cfg(feature = "aws")]
     {
         rows.extend(image::rows());
-        rows.extend(network::rows());
+        rows.extend(routes::rows());
     }
-    for folder in [check::rows, compute::rows, dns::rows, flow::rows, objects::rows, sync::rows] {
+    for folder in [check::rows, compute::rows, dns::rows, flow::rows, network::rows, objects::rows, sync::rows] {
         rows.extend(folder());
     }
     rows

@@ -1,9 +1,7 @@
-//! Networks: routes of AWS, and cutting off a whole region of Alibaba Cloud.
+//! Networks of Alibaba Cloud: cutting off a whole region.
 
-
-mod route;
+mod outage;
 
 actions! {
-    blackhole_route::BlackholeRoute,
-    replace_route::ReplaceRoute,
+    region_outage::RegionOutage,
 }
