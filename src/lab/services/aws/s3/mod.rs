@@ -217,20 +217,13 @@ mod tests {
     }
 
     fn put(bucket: &str, key: &str, body: &'static [u8]) -> S3Request<PutObjectInput> {
-        let mut input = PutObjectInput::default();
-        input.bucket = bucket.into();
-        input.key = key.into();
-        input.body = Some(s3s::dto::StreamingBlob::from(Body::from(Bytes::from_static(body))));
-        input.metadata = Some([("committed".to_owned(), "now".to_owned())].into());
-        request(input)
+        let body = Some(s3s::dto::StreamingBlob::from(Body::from(Bytes::from_static(body))));
+        let metadata = Some([("committed".to_owned(), "now".to_owned())].into());
+        request(PutObjectInput { bucket: bucket.into(), key: key.into(), body, metadata, ..PutObjectInput::default() })
     }
 
     fn get(bucket: &str, key: &str, range: Option<Range>) -> S3Request<GetObjectInput> {
-        let mut input = GetObjectInput::default();
-        input.bucket = bucket.into();
-        input.key = key.into();
-        input.range = range;
-        request(input)
+        request(GetObjectInput { bucket: bucket.into(), key: key.into(), range, ..GetObjectInput::default() })
     }
 
     #[tokio::test]
