@@ -3,9 +3,9 @@
 use clap::CommandFactory as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::args::{Actions, Cli, Completions, Global, Report, Validate};
+use super::args::{Cli, Completions, Global, Report};
 use super::output::Output;
-use super::{errors, start};
+use super::start;
 use crate::model::plan::Verdict;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::{self, runs};
@@ -60,27 +60,5 @@ pub(super) fn completions(args: &Completions, output: &Output) -> Result<u8, Exi
     clap_complete::generate(args.shell, &mut Cli::command(), "lifeboat", &mut script);
     let script = String::from_utf8(script).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
     output.print(&script);
-    Ok(0)
-}
-
-pub(super) fn validate(args: &Validate, output: &Output) -> Result<u8, Exit> {
-    let project = start::project()?;
-    let request = crate::ops::resolve::Request { vars: crate::lab::serve::vars(None), ..crate::ops::resolve::Request::new(&args.env, crate::model::plan::Mode::Rehearse) };
-    let checked = ops::check::validate(&args.paths, &project, start::words(), &request);
-    let problems: Vec<_> = checked.iter().flat_map(|file| file.problems.clone()).collect();
-    if problems.is_empty() {
-        for file in &checked {
-            output.say(&format!("{}: {}", file.file, file.summary));
-        }
-        return Ok(0);
-    }
-    Err(errors::definitions(&problems))
-}
-
-pub(super) fn actions(_args: &Actions, _output: &Output) -> Result<u8, Exit> {
-    Ok(0)
-}
-
-pub(super) fn schema(_output: &Output) -> Result<u8, Exit> {
     Ok(0)
 }

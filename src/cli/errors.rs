@@ -104,8 +104,8 @@ struct Excerpt {
     text: String,
     /// Lines of the file before the excerpt.
     above: usize,
-    /// Columns of the file's line that were cut off before the excerpt's.
-    left: usize,
+    /// The column of the problem in the file, from 0, in characters.
+    column: usize,
     mark: SourceSpan,
 }
 
@@ -135,14 +135,14 @@ impl Excerpt {
         lines.push_str(&shown);
         // A mark at the end of a line needs something to stand under.
         lines.push(' ');
-        Some(Self { text: lines, above, left: cut.left, mark: (offset + lead, marked.max(1)).into() })
+        Some(Self { text: lines, above, column: problem.position().1 - 1, mark: (offset + lead, marked.max(1)).into() })
     }
 }
 
 impl SourceCode for Excerpt {
     fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, after: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let inner = self.text.read_span(span, before, after)?;
-        Ok(Box::new(MietteSpanContents::new(inner.data(), *inner.span(), inner.line() + self.above, inner.column() + self.left, inner.line_count())))
+        Ok(Box::new(MietteSpanContents::new(inner.data(), *inner.span(), inner.line() + self.above, self.column, inner.line_count())))
     }
 }
 
@@ -207,14 +207,29 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_words() {
-        insta::assert_snapshot!(drawn("lifeboat: 1\ntitle: 切换到 AWS, bbb: x\nc: 1\n", "bbb", "unknown key `bbb`"), @"");
+        insta::assert_snapshot!(drawn("lifeboat: 1\ntitle: 切换到 AWS, bbb: x\nc: 1\n", "bbb", "unknown key `bbb`"), @"
+          error: scenarios/a.yaml:2:17: unknown key `bbb`
+           ,-[2:17]
+         1 | lifeboat: 1
+         2 | title: 切换到 AWS, bbb: x
+           :                    ^^^
+           `----
+          help: did you mean `b`?
+        ");
     }
 
     #[test]
     fn long_lines_are_cut_around_the_mark() {
         let text = format!("a: {} here {}", "界".repeat(200), "y".repeat(300));
         let drawn = drawn(&text, "here", "unknown word `here`");
-        insta::assert_snapshot!(drawn, @"");
+        insta::assert_snapshot!(drawn, @"
+          error: scenarios/a.yaml:1:205: unknown word `here`
+           ,----
+         1 | 界界界界界界界界界界界 here yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
+           :                        ^^^^
+           `----
+          help: did you mean `b`?
+        ");
         assert!(drawn.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{drawn}");
     }
 

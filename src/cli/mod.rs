@@ -4,6 +4,7 @@
 
 pub mod args;
 mod commands;
+mod definitions;
 pub mod errors;
 mod output;
 mod start;
@@ -46,11 +47,11 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Resume(args) => start::recover(&args, "resume", global, output),
         Command::Abort(args) => start::recover(&args, "abort", global, output),
         Command::Lab(args) => start::lab(&args, output),
-        Command::Validate(args) => commands::validate(&args, output),
+        Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),
         Command::Runs => commands::runs(global, output),
-        Command::Actions(args) => commands::actions(&args, output),
-        Command::Schema => commands::schema(output),
+        Command::Actions(args) => definitions::actions(&args, output),
+        Command::Schema => definitions::schema(output),
         Command::Completions(args) => commands::completions(&args, output),
     }
 }

@@ -1,5 +1,6 @@
 //! What the commands do, without a word about arguments.
 
+pub mod catalogue_list;
 pub mod check;
 pub mod dry_run;
 pub mod environment;
@@ -10,4 +11,5 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod words;

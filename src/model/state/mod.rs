@@ -253,7 +253,9 @@ impl RunState {
         };
         let needs = runbook.steps.iter().find(|step| step.id == id).map_or(&[][..], |step| &step.needs);
         let ended = needs.iter().filter_map(|need| self.ended_at(&format!("{book}/{need}")));
-        self.stage_began(stage).into_iter().chain(ended).max()
+        // The way back waits for the fault to be gone.
+        let healed = self.fault().and_then(|fault| fault.undo_ended).filter(|_| stage == Stage::Failback);
+        self.stage_began(stage).into_iter().chain(ended).chain(healed).max()
     }
 
     /// When a step ended, with all its items.
