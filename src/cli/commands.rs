@@ -3,9 +3,9 @@
 use clap::CommandFactory as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::args::{Actions, Cli, Completions, Global, Report, Validate};
+use super::args::{Cli, Completions, Global, Report};
 use super::output::Output;
-use super::{errors, start};
+use super::start;
 use crate::model::plan::Verdict;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::{self, runs};

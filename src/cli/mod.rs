@@ -1,7 +1,57 @@
-//! The command line.
+//! The command line: parse, do, print, exit.
+//!
+//! [`args`] is what may be typed; each command's own part is in the module of its name.
 
 pub mod args;
+mod commands;
+mod definitions;
+pub mod errors;
+mod output;
+mod start;
 
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::args::{Cli, Command};
+use crate::ops::exit::{Exit, Kind};
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let code = if error.use_stderr() { Kind::Usage.code() } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let output = output::Output::new(&cli.global);
+    match run(cli, &output) {
+        Ok(code) => ExitCode::from(code),
+        Err(exit) => {
+            output.error(&exit);
+            ExitCode::from(exit.kind.code())
+        }
+    }
+}
+
+fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Drill(args) => start::drill(&args, global, output),
+        Command::Execute(args) => start::execute(&args, global, output),
+        Command::Plan(args) => start::plan(&args, global, output),
+        Command::Resume(args) => start::recover(&args, "resume", global, output),
+        Command::Abort(args) => start::recover(&args, "abort", global, output),
+        Command::Lab(args) => start::lab(&args, output),
+        Command::Validate(args) => definitions::validate(&args, output),
+        Command::Report(args) => commands::report(&args, global, output),
+        Command::Runs => commands::runs(global, output),
+        Command::Actions(args) => definitions::actions(&args, output),
+        Command::Schema => definitions::schema(output),
+        Command::Completions(args) => commands::completions(&args, output),
+    }
 }

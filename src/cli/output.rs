@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::args::{Global, Output as Format};
+use super::errors::{self, Style};
+use crate::model::diagnostic::Diagnostic;
 use crate::ops::exit::Exit;
 
 /// How a command writes.
@@ -46,8 +48,20 @@ impl Output {
         }
     }
 
-    /// Prints an error with its causes and its hint.
+    /// Prints an error with its causes and its hint; problems of files with the lines they are in.
     pub(super) fn error(self, exit: &Exit) {
-        let _ = writeln!(io::stderr(), "{exit}");
+        if self.json && !exit.diagnostics.is_empty() {
+            let records: Vec<_> = exit.diagnostics.iter().map(Diagnostic::record).collect();
+            self.json_line(&records);
+            return;
+        }
+        let style = Style { fancy: self.color && io::stderr().is_terminal(), width: width() };
+        let problems = if exit.diagnostics.is_empty() { String::new() } else { format!("{}\n", errors::render(&exit.diagnostics, style)) };
+        let _ = writeln!(io::stderr(), "{problems}{exit}");
     }
+}
+
+/// Columns of the terminal as it tells programs, else 80.
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).map_or(80, |columns: usize| columns.clamp(40, 120))
 }

@@ -2,12 +2,19 @@
 
 pub mod call;
 pub mod chain;
+pub mod decode;
+pub mod diagnostic;
 pub mod event;
 pub mod expression;
 pub mod failure;
 pub mod interval;
 pub mod measure;
 pub mod plan;
+pub mod project;
+pub mod runbook;
+pub mod scenario;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod written;
+pub mod yaml;

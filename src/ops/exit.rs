@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::model::diagnostic::Diagnostic;
 use crate::model::plan::Verdict;
 
 /// Exit code of a verdict.
@@ -52,18 +53,20 @@ pub struct Exit {
     pub causes: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Problems of files, each with its place; drawn before the message.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Exit {
     /// An error with a message only.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None, diagnostics: Vec::new() }
     }
 
     /// An error with its chain of causes.
     pub fn from_error(kind: Kind, error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
-        Self { kind, message: error.to_string(), causes, hint: None }
+        Self { kind, message: error.to_string(), causes, hint: None, diagnostics: Vec::new() }
     }
 
     /// With one more cause.

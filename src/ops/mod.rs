@@ -1,4 +1,15 @@
 //! What the commands do, without a word about arguments.
 
+pub mod catalogue_list;
+pub mod check;
+pub mod dry_run;
+pub mod environment;
 pub mod exit;
+pub mod files;
+pub mod project;
+pub mod report;
+pub mod resolve;
+pub mod run;
 pub mod runs;
+pub mod schema;
+pub mod words;

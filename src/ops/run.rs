@@ -1,6 +1,6 @@
 //! One run from plan to report: journal, observers, signals, verdict.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,10 +19,11 @@ use crate::journal::FileStore;
 use crate::model::event::{Event, RunEvent};
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::RunState;
+use crate::model::measure::Measures;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
-use crate::ports::store::{Owner, RunStore as _};
+use crate::ports::store::Owner;
 use crate::world::World;
 
 /// A file of the definitions, as it was when the plan was made.
@@ -32,6 +33,24 @@ pub struct DefinitionFile {
     pub path: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
+}
+
+/// The bytes of every file that `plan` was made from.
+///
+/// # Errors
+/// When one cannot be read or has changed since.
+pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit> {
+    plan.definitions
+        .iter()
+        .map(|definition| {
+            let bytes = std::fs::read(root.join(&definition.path))
+                .map_err(|error| Exit::new(Kind::Definitions, format!("{} cannot be read", definition.path)).cause(error.to_string()))?;
+            if chain::sha256(&bytes) != definition.sha256 {
+                return Err(Exit::new(Kind::Definitions, format!("{} changed while the plan was made", definition.path)).hint("run the command again"));
+            }
+            Ok(DefinitionFile { path: definition.path.clone(), bytes })
+        })
+        .collect()
 }
 
 /// What a run came to and where it is kept.
@@ -134,8 +153,14 @@ impl Hold {
             })
         };
         let judge = {
-            let (events, plan) = (events.clone(), plan.clone());
-            Box::new(move || measure::verdict(&plan, &lock(&events)))
+            let events = events.clone();
+            Box::new(move || match RunState::from_events(&lock(&events)) {
+                Ok(state) => {
+                    let (verdict, reasons) = measure::judge(&state, &Measures::of(&state));
+                    (verdict, reasons.iter().map(ToString::to_string).collect())
+                }
+                Err(error) => (Verdict::Inconclusive, vec![format!("the events make no legal run: {error}")]),
+            })
         };
         let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, position, head, on_event);
         let (ask, stops) = channel::unbounded_channel();

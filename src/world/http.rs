@@ -44,12 +44,20 @@ impl HttpRequest {
     /// # Errors
     /// When `url` is not an `http` or `https` URL with a host.
     pub fn get(url: &str) -> Result<Self, HttpError> {
-        let url: Url = url.parse().map_err(|error| HttpError::Url(format!("`{url}` is not a URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(HttpError::Url(format!("`{url}` is not an http or https URL")));
-        }
-        Ok(Self { url, method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() })
+        Ok(Self { url: parse_url(url)?, method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() })
     }
+}
+
+/// Reads an `http` or `https` URL with a host.
+///
+/// # Errors
+/// [`HttpError::Url`], which says what is wrong with it.
+pub fn parse_url(text: &str) -> Result<Url, HttpError> {
+    let url: Url = text.parse().map_err(|error| HttpError::Url(format!("`{text}` is not a URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(HttpError::Url(format!("`{text}` is not an http or https URL")));
+    }
+    Ok(url)
 }
 
 /// What came back, whatever its status.
@@ -101,11 +109,22 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the fault lies with the request as written: asking again cannot help.
+    /// Whether it says nothing about the other side: the request is unusable as written, or this machine has no socket left to send it from.
     #[must_use]
-    pub const fn is_ours(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Resolve(ResolveError::Name(_)))
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Url(_) | Self::Resolve(ResolveError::Name(_)) => true,
+            Self::Connect { source, .. } | Self::Resolve(ResolveError::Server { source, .. }) => source.raw_os_error().is_some_and(is_local),
+            _ => false,
+        }
     }
+}
+
+/// No descriptors, no ports, no network of our own.
+fn is_local(code: i32) -> bool {
+    use rustix::io::Errno;
+
+    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NETDOWN, Errno::NOBUFS, Errno::NOMEM].iter().any(|errno| errno.raw_os_error() == code)
 }
 
 fn reason(error: &std::io::Error) -> String {

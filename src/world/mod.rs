@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use crate::clouds::aliyun::Aliyun;
 #[cfg(feature = "aws")]
 use crate::clouds::aws::Aws;
 use crate::ports::compute::Compute;
@@ -28,6 +29,7 @@ pub struct World {
     environment: String,
     #[cfg(feature = "aws")]
     aws: Option<Aws>,
+    aliyun: Option<Aliyun>,
     gate: Gate,
     resolver: Resolver,
     http: Http,
@@ -46,6 +48,7 @@ impl World {
                 Some(aws) => Some(Aws::connect(aws).await),
                 None => None,
             },
+            aliyun: settings.aliyun(gate).map(Aliyun::connect),
             gate: gate.clone(),
             http: Http::new(resolver.clone()),
             resolver,
@@ -62,6 +65,14 @@ impl World {
         self.aws.as_ref().ok_or_else(|| self.unconfigured(Cloud::Aws))
     }
 
+    /// Alibaba Cloud and what only it has.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`] when the environment has no `aliyun`.
+    pub fn aliyun(&self) -> Result<&Aliyun, CloudError> {
+        self.aliyun.as_ref().ok_or_else(|| self.unconfigured(Cloud::Aliyun))
+    }
+
     /// Virtual machines of one cloud.
     ///
     /// # Errors
@@ -70,8 +81,9 @@ impl World {
         match cloud {
             #[cfg(feature = "aws")]
             Cloud::Aws => Ok(self.aws()?),
-            #[allow(unreachable_patterns)]
-            _ => Err(self.unconfigured(cloud)),
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => Ok(self.aliyun()?),
         }
     }
 
@@ -83,8 +95,9 @@ impl World {
         match cloud {
             #[cfg(feature = "aws")]
             Cloud::Aws => Ok(self.aws()?),
-            #[allow(unreachable_patterns)]
-            _ => Err(self.unconfigured(cloud)),
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => Ok(self.aliyun()?),
         }
     }
 
@@ -93,7 +106,10 @@ impl World {
     /// # Errors
     /// [`Kind::Unconfigured`], also for AWS, whose jobs Lifeboat does not know yet.
     pub fn sync(&self, cloud: Cloud) -> Result<&dyn sync::Sync, CloudError> {
-        Err(self.unconfigured(cloud))
+        match cloud {
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => Ok(self.aliyun()?),
+        }
     }
 
     /// The provider that serves `zone`. A zone with a final dot is Route 53's, as Route 53 writes it; another one is Route 53's when it exists
@@ -114,8 +130,9 @@ impl World {
         match cloud {
             #[cfg(feature = "aws")]
             Cloud::Aws => Ok(self.aws()?),
-            #[allow(unreachable_patterns)]
-            _ => Err(self.unconfigured(cloud)),
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => Ok(self.aliyun()?),
         }
     }
 

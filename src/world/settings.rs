@@ -3,6 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::clouds::aliyun;
+#[cfg(feature = "aws")]
+use crate::clouds::aws;
+use crate::ports::gate::Gate;
+
 /// An environment, ready to be connected to.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -54,15 +59,33 @@ impl fmt::Debug for Keys {
 
 #[cfg(feature = "aws")]
 impl Settings {
-    pub(super) fn aws(&self, gate: &crate::ports::gate::Gate) -> Option<crate::clouds::aws::Settings> {
-        use crate::clouds::aws;
-
+    pub(super) fn aws(&self, gate: &Gate) -> Option<aws::Settings> {
         let given = self.aws.as_ref()?;
         let mut settings = aws::Settings::new(&given.region, gate.clone());
         settings.profile.clone_from(&given.profile);
         settings.account.clone_from(&given.account);
         settings.endpoint.clone_from(&given.endpoint);
         settings.credentials = given.keys.clone().map(|keys| aws::StaticKeys {
+            access_key_id: keys.access_key_id,
+            secret_access_key: keys.secret_access_key,
+            session_token: keys.session_token,
+        });
+        if let Some(timeout) = given.timeout {
+            settings.timeout = timeout;
+        }
+        Some(settings)
+    }
+}
+
+impl Settings {
+    pub(super) fn aliyun(&self, gate: &Gate) -> Option<aliyun::Settings> {
+        let given = self.aliyun.as_ref()?;
+        let mut settings = aliyun::Settings::new(&given.region, gate.clone());
+        settings.profile.clone_from(&given.profile);
+        settings.account.clone_from(&given.account);
+        settings.endpoint.clone_from(&given.endpoint);
+        settings.oss_endpoint.clone_from(&given.objects_endpoint);
+        settings.credentials = given.keys.clone().map(|keys| aliyun::StaticKeys {
             access_key_id: keys.access_key_id,
             secret_access_key: keys.secret_access_key,
             session_token: keys.session_token,

@@ -44,8 +44,8 @@ def seed(url):
         )
         return answer["Instances"][0]
 
-    ids["storefront"] = [run(f"storefront-{n}", "subnet_storefront", "storefront", "standby")["InstanceId"] for n in (1, 2)]
-    ids["checkout"] = [run(f"checkout-{n}", "subnet_checkout", "checkout", "active")["InstanceId"] for n in (1, 2)]
+    ids["storefront"] = [run(f"storefront-aws-{n}", "subnet_storefront", "storefront", "standby")["InstanceId"] for n in (1, 2)]
+    ids["checkout"] = [run(f"checkout-aws-{n}", "subnet_checkout", "checkout", "active")["InstanceId"] for n in (1, 2)]
     database = run("orders-db", "subnet_data", "orders-db", "active")
     ids["database"] = database["InstanceId"]
     ids["interface"] = database["NetworkInterfaces"][0]["NetworkInterfaceId"]
@@ -56,17 +56,18 @@ def seed(url):
     ec2.associate_route_table(RouteTableId=ids["table"], SubnetId=ids["subnet_checkout"])
     ec2.create_route(RouteTableId=ids["table"], DestinationCidrBlock="10.20.0.0/16", NetworkInterfaceId=ids["interface"])
 
-    ids["image"] = ec2.create_image(InstanceId=ids["storefront"][0], Name="storefront-standby")["ImageId"]
+    ids["image"] = ec2.create_image(InstanceId=ids["storefront"][0], Name="shop-standby-2026-11")["ImageId"]
 
     route53 = client(url, "route53")
     for name in ("example.com.", "example.org."):
         zone = route53.create_hosted_zone(Name=name, CallerReference=name)["HostedZone"]["Id"]
         ids.setdefault("zone", zone.removeprefix("/hostedzone/"))
+    # In the order in which Route 53 lists them; moto keeps the order of creation.
     sets = [
-        ("shop", "aws", 0, ["127.0.1.11", "127.0.1.12"]),
-        ("shop", "aliyun", 100, ["127.0.3.11", "127.0.3.12"]),
-        ("pay", "aws", 100, ["127.0.2.11", "127.0.2.12"]),
-        ("pay", "aliyun", 0, ["127.0.4.11", "127.0.4.12"]),
+        ("pay", "aliyun", 0, ["127.1.2.21", "127.1.2.22"]),
+        ("pay", "aws", 100, ["127.1.1.21", "127.1.1.22"]),
+        ("shop", "aliyun", 100, ["127.1.2.11", "127.1.2.12"]),
+        ("shop", "aws", 0, ["127.1.1.11", "127.1.1.12"]),
     ]
     changes = [
         {

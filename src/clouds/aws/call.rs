@@ -217,22 +217,12 @@ where
         "lifeboat::Recorder"
     }
 
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
+    fn read_before_transmit(&self, _: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
         self.attempts.begin();
         Ok(())
     }
 
-    fn read_after_attempt(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
+    fn read_after_attempt(&self, context: &FinalizerInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
         let outcome = match context.output_or_error() {
             Some(Ok(_)) => "ok".to_owned(),
             Some(Err(failure)) => outcome::<E>(failure),
@@ -276,7 +266,8 @@ impl ClassifyRetry for NotAfterDoubt {
 
     fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
         let throttled = matches!(previous, RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }));
-        let unsent = matches!(context.output_or_error(), Some(Err(failure)) if failure.as_connector_error().is_some_and(|cause| error::never_sent(cause)));
+        let unsent =
+            matches!(context.output_or_error(), Some(Err(failure)) if failure.as_connector_error().is_some_and(|cause| error::never_sent(cause)));
         if throttled || unsent { RetryAction::NoActionIndicated } else { RetryAction::RetryForbidden }
     }
 

@@ -73,9 +73,7 @@ pub(super) async fn connect(settings: Settings) -> Aws {
     let partition = own_partition();
     let shared = Shared {
         ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&config).retry_partition(partition.clone()).build()),
-        route53: aws_sdk_route53::Client::from_conf(
-            aws_sdk_route53::config::Builder::from(&config).retry_partition(partition.clone()).build(),
-        ),
+        route53: aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(&config).retry_partition(partition.clone()).build()),
         s3: aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(&config)
                 .retry_partition(partition.clone())
@@ -107,7 +105,9 @@ async fn sdk_config(settings: &Settings) -> SdkConfig {
         .http_client(client.clone())
         .region(region.clone())
         // The SDK's first pause is a second; a failover is measured in seconds.
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)),
+        )
         // Every call has a deadline of ours; a second watch over slow bodies would only add another way to fail.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .app_name(AppName::new("lifeboat").expect("letters only"));

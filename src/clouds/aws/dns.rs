@@ -107,7 +107,11 @@ impl Aws {
                 .set_start_record_identifier(from.2);
             let page = send!(operation, aws_sdk_route53, request)?;
             let past = page.resource_record_sets.iter().any(|set| absolute(set.name()) != full);
-            sets.extend(page.resource_record_sets.into_iter().filter(|set| absolute(set.name()) == full && *set.r#type() == RrType::A && set.weight.is_some()));
+            sets.extend(
+                page.resource_record_sets
+                    .into_iter()
+                    .filter(|set| absolute(set.name()) == full && *set.r#type() == RrType::A && set.weight.is_some()),
+            );
             if past || !page.is_truncated {
                 return Ok(sets);
             }

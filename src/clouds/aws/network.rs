@@ -168,7 +168,7 @@ impl Aws {
     /// Makes a route that does not exist yet.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when the destination has a route (an identical one too); any failed call.
+    /// [`Kind::Conflict`] when the destination already has a route that leads elsewhere; any failed call.
     pub async fn create_route(&self, table: &str, destination: &str, target: &RouteTarget) -> Result<(), CloudError> {
         if *target == RouteTarget::Local {
             return Err(CloudError::new(Cloud::Aws, CREATE, Kind::Invalid, "a local route cannot be created"));

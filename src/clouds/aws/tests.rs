@@ -24,10 +24,8 @@ enum Act {
 
 const STARTED: &str = r#"<StartInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><instancesSet/></StartInstancesResponse>"#;
 const NOTHING_FOUND: &str = r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><reservationSet/></DescribeInstancesResponse>"#;
-const LIMITED: &str =
-    "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors><RequestID>req-lim</RequestID></Response>";
-const INTERNAL: &str =
-    "<Response><Errors><Error><Code>InternalError</Code><Message>An internal error</Message></Error></Errors><RequestID>req-int</RequestID></Response>";
+const LIMITED: &str = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors><RequestID>req-lim</RequestID></Response>";
+const INTERNAL: &str = "<Response><Errors><Error><Code>InternalError</Code><Message>An internal error</Message></Error></Errors><RequestID>req-int</RequestID></Response>";
 const WRONG_STATE: &str =
     "<Response><Errors><Error><Code>IncorrectInstanceState</Code><Message>not now</Message></Error></Errors><RequestID>req-st</RequestID></Response>";
 const DRY_RUN: &str =
@@ -47,7 +45,8 @@ async fn server(acts: Vec<Act>) -> (String, JoinHandle<usize>) {
             served += 1;
             match act {
                 Act::Answer(status, body) => {
-                    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                    let head =
+                        format!("HTTP/1.1 {status} X\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
                     stream.write_all(head.as_bytes()).await.unwrap();
                     stream.write_all(body.as_bytes()).await.unwrap();
                 }
@@ -71,7 +70,9 @@ async fn read_request(stream: &mut TcpStream) {
         bytes.extend_from_slice(&chunk[..read]);
         let text = String::from_utf8_lossy(&bytes);
         if let Some(end) = text.find("\r\n\r\n") {
-            let length = text[..end].lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap()));
+            let length = text[..end]
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap()));
             if bytes.len() >= end + 4 + length.unwrap_or(0) || read == 0 {
                 return;
             }
@@ -102,7 +103,13 @@ async fn run<T, F: AsyncFnOnce(Aws) -> Result<T, CloudError>>(acts: Vec<Act>, ti
     let aws = client(&url, timeout, Gate::default()).await;
     let journal = Arc::new(Journal::default());
     let result = observed(journal.clone(), call(aws)).await;
-    let calls = journal.0.lock().unwrap().iter().map(|call| format!("{} {} {}", call.attempt, call.outcome, call.request_id.as_deref().unwrap_or("-"))).collect();
+    let calls = journal
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|call| format!("{} {} {}", call.attempt, call.outcome, call.request_id.as_deref().unwrap_or("-")))
+        .collect();
     (result, calls)
 }
 

@@ -1,0 +1,46 @@
+//! `aws.ec2.stop-instances`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::power::{self, PowerBefore, Wanted};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::ports::Cloud;
+use crate::ports::compute::Selector;
+use crate::world::World;
+
+/// Stops EC2 instances and waits until they are stopped. Undo starts those that were running.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopInstances {
+    /// The machines: by `ids`, by `tags` that must all match, or both.
+    instances: Selector,
+}
+
+/// Which machines it was.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// All machines that matched.
+    ids: Vec<String>,
+    /// Those of them that were stopped by this step.
+    stopped: Vec<String>,
+}
+
+impl Action<World> for StopInstances {
+    const KIND: &'static str = "aws.ec2.stop-instances";
+    type Before = PowerBefore;
+    type Output = Output;
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
+        power::plan(cx.world.compute(Cloud::Aws)?, &self.instances, Wanted::Stopped).await
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
+        let already = power::apply(cx.world.compute(Cloud::Aws)?, before, Wanted::Stopped, cx.progress, cx.accepted).await?;
+        Ok(Applied { output: Output { ids: before.ids(), stopped: before.changed(Wanted::Stopped) }, already })
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {
+        power::undo(cx.world.compute(Cloud::Aws)?, before, Wanted::Stopped, cx.progress).await
+    }
+}

@@ -1,0 +1,10 @@
+//! Virtual machines: starting and stopping. What is done is written once, over the port; a word is a parameter struct.
+
+mod power;
+
+actions! {
+    aliyun_start_instances::StartInstances,
+    aliyun_stop_instances::StopInstances,
+    aws_start_instances::StartInstances,
+    aws_stop_instances::StopInstances,
+}

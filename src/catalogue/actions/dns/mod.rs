@@ -1,0 +1,7 @@
+//! DNS: where names lead.
+
+mod weights;
+
+actions! {
+    shift_weight::ShiftWeight,
+}

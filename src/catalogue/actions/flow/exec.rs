@@ -1,0 +1,183 @@
+//! `exec`.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::model::event::step::Target;
+use crate::world::World;
+
+/// Runs a command on this machine, without a shell, and fails unless it ends with status 0. It is killed, with everything it started, when the
+/// step's time is up.
+///
+/// The command finds the run's id in `LIFEBOAT_RUN` and the step's key in `LIFEBOAT_STEP`. A retried step runs it again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exec {
+    /// The program and its arguments.
+    #[schemars(length(min = 1))]
+    command: Vec<String>,
+    /// The program and its arguments that take back what `command` did; without it the step cannot be undone.
+    #[serde(default)]
+    undo: Vec<String>,
+    /// Environment variables, beside those of Lifeboat itself.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+}
+
+/// What it printed.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The first 64 KiB of what it printed on standard output, without a final line break.
+    stdout: String,
+    /// The same, when it is JSON.
+    stdout_json: Value,
+}
+
+/// What is kept of each stream.
+const LONGEST: u64 = 64 << 10;
+
+impl Action<World> for Exec {
+    const KIND: &'static str = "exec";
+    type Before = ();
+    type Output = Output;
+
+    async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
+        let program = self.command.first().ok_or_else(|| ActionError::Parameters("`command` is empty".to_owned()))?;
+        let call = PlannedCall::write("exec", self.command.join(" "));
+        let mut planned = Planned::new((), vec![Target::new("command", program, "")], vec![call]);
+        if self.undo.is_empty() {
+            planned.not_undone.push(format!("what `{program}` did"));
+        }
+        Ok(planned)
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
+        let stdout = self.run(&self.command, cx).await?;
+        (cx.accepted)();
+        let stdout = stdout.trim_end_matches(['\n', '\r']).to_owned();
+        Ok(Applied::changed(Output { stdout_json: serde_json::from_str(&stdout).unwrap_or(Value::Null), stdout }))
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
+        if self.undo.is_empty() {
+            return Ok(Undone::Already);
+        }
+        self.run(&self.undo, cx).await?;
+        Ok(Undone::Restored)
+    }
+}
+
+impl Exec {
+    async fn run(&self, command: &[String], cx: &Cx<'_, World>) -> Result<String, ActionError> {
+        run(command, &self.env, &[("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)]).await
+    }
+}
+
+async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)]) -> Result<String, ActionError> {
+    let (program, arguments) = command.split_first().ok_or_else(|| ActionError::Parameters("the command is empty".to_owned()))?;
+    let failed = |error: std::io::Error| ActionError::Other { message: format!("`{program}` cannot be run: {error}"), retry: false };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .envs(env)
+        .envs(ours.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own: what it starts ends with it, and a Ctrl-C at the terminal is ours to handle.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr, status) = tokio::join!(head(stdout), head(stderr), child.wait());
+    drop(group);
+    let status = status.map_err(failed)?;
+    if status.success() {
+        return Ok(stdout);
+    }
+    let last = stderr.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+    Err(ActionError::Check(format!("`{program}` ended with {status}{last}")))
+}
+
+/// Reads everything and keeps the first 64 KiB: a command that prints a lot must not be blocked by a full pipe.
+async fn head(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut stream) = stream else { return String::new() };
+    let mut kept = Vec::new();
+    // What cannot be read is not there; the command's status says how it went.
+    let _ = (&mut stream).take(LONGEST).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Kills the whole process group when dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Nothing left to kill is the usual case.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str) -> Result<String, ActionError> {
+        let command = ["/bin/sh", "-c", script].map(str::to_owned);
+        run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")]).await
+    }
+
+    #[tokio::test]
+    async fn output_and_environment_go_through() {
+        assert_eq!(sh("echo $WORD $LIFEBOAT_RUN").await.unwrap(), "boat r1\n");
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_says_its_last_line() {
+        let error = sh("echo one >&2; echo two >&2; exit 3").await.unwrap_err();
+        assert_eq!(error.to_string(), "`/bin/sh` ended with exit status: 3: two");
+        assert!(matches!(run(&["/nowhere/at/all".to_owned()], &BTreeMap::new(), &[]).await, Err(ActionError::Other { retry: false, .. })));
+    }
+
+    #[tokio::test]
+    async fn much_output_is_cut_and_blocks_nothing() {
+        let text = sh("head -c 1000000 /dev/zero | tr '\\0' x").await.unwrap();
+        assert_eq!(text.len(), 64 << 10);
+    }
+
+    #[tokio::test]
+    async fn what_the_command_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+        let wait = async {
+            while !file.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! { _ = sh(&script) => panic!("it ended by itself"), () = wait => {} }
+        let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
+        // A killed process stays visible until its new parent has noticed.
+        let is_alive = || std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|stat| !stat.contains(") Z "));
+        for _ in 0..1000 {
+            if !is_alive() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{pid:?} still runs");
+    }
+}

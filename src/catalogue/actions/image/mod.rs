@@ -1,0 +1,5 @@
+//! Machine images: who may launch them.
+
+actions! {
+    share_image::ShareImage,
+}

@@ -1,0 +1,102 @@
+//! `aws.ec2.share-image`.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::until::until;
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::model::event::step::Target;
+use crate::world::World;
+
+/// Lets other accounts launch a machine image. Undo takes it from those that could not before, and from no others.
+///
+/// Encrypted snapshots need their key shared as well.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShareImage {
+    /// The image, `ami-…`.
+    image: String,
+    /// Account numbers, twelve digits each.
+    accounts: BTreeSet<String>,
+}
+
+/// What was shared.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The image.
+    image: String,
+    /// The accounts that can launch it only since this step.
+    added: BTreeSet<String>,
+}
+
+/// Those of the accounts that could launch the image before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Before {
+    had: BTreeSet<String>,
+}
+
+const READ: &str = "ec2:DescribeImageAttribute";
+const WRITE: &str = "ec2:ModifyImageAttribute";
+
+impl Action<World> for ShareImage {
+    const KIND: &'static str = "aws.ec2.share-image";
+    type Before = Before;
+    type Output = Output;
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
+        if self.accounts.is_empty() {
+            return Err(ActionError::Parameters("`accounts` is empty".to_owned()));
+        }
+        let permitted = cx.world.aws()?.launch_permissions(&self.image).await?;
+        let had: BTreeSet<String> = self.accounts.intersection(&permitted).cloned().collect();
+        let added = list(&self.accounts - &had);
+        let change = if added.is_empty() { String::new() } else { format!("+ {added}") };
+        let mut calls = vec![PlannedCall::read(READ, &self.image)];
+        if !added.is_empty() {
+            calls.push(PlannedCall::write(WRITE, format!("{} + {added}", self.image)));
+        }
+        Ok(Planned::new(Before { had }, vec![Target::new("image", &self.image, change)], calls))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
+        let added = &self.accounts - &before.had;
+        let changed = self.bring(cx, &added, true).await?;
+        let already = !changed && added.is_empty();
+        Ok(Applied { output: Output { image: self.image.clone(), added }, already })
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
+        let changed = self.bring(cx, &(&self.accounts - &before.had), false).await?;
+        Ok(if changed { Undone::Restored } else { Undone::Already })
+    }
+}
+
+impl ShareImage {
+    /// Gives or takes the permission of `accounts` where it is not so yet, and waits until it reads so. Gives back whether anything was changed.
+    async fn bring(&self, cx: &Cx<'_, World>, accounts: &BTreeSet<String>, given: bool) -> Result<bool, ActionError> {
+        let aws = cx.world.aws()?;
+        let permitted = aws.launch_permissions(&self.image).await?;
+        let left: BTreeSet<String> = accounts.iter().filter(|account| permitted.contains(*account) != given).cloned().collect();
+        if left.is_empty() {
+            (cx.accepted)();
+            return Ok(false);
+        }
+        let none = BTreeSet::new();
+        let (add, remove) = if given { (&left, &none) } else { (&none, &left) };
+        aws.modify_launch_permissions(&self.image, add, remove).await?;
+        (cx.accepted)();
+        let left = &left;
+        until(|| async move {
+            let permitted = aws.launch_permissions(&self.image).await?;
+            Ok(left.iter().all(|account| permitted.contains(account) == given).then_some(()))
+        })
+        .await?;
+        Ok(true)
+    }
+}
+
+fn list(accounts: BTreeSet<String>) -> String {
+    accounts.into_iter().collect::<Vec<_>>().join(" ")
+}

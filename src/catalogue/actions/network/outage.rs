@@ -1,0 +1,440 @@
+//! Cutting every vSwitch of a VPC off by an ACL of our own, and giving each back what it had. Over a small trait of what is needed of the cloud,
+//! so that the order of the calls and every way back are tested without one.
+//!
+//! A vSwitch has one ACL or none, and changing it takes two calls with nothing between them in force. Calls about ACLs are limited to thirty a
+//! minute, so all vSwitches go into one call; waiting reads the attributes of one ACL, which is not so limited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::catalogue::until::until;
+use crate::clouds::aliyun::{AclEntry, Aliyun, NetworkAcl, Protocol, VSwitch};
+use crate::engine::action::{ActionError, Undone};
+use crate::ports::{CloudError, Kind};
+
+/// What of the cloud is needed.
+pub(super) trait Network: Send + Sync {
+    fn vswitches(&self, vpc: &str) -> impl Future<Output = Result<Vec<VSwitch>, CloudError>> + Send;
+    fn acls(&self, vpc: &str) -> impl Future<Output = Result<Vec<NetworkAcl>, CloudError>> + Send;
+    fn acl(&self, id: &str) -> impl Future<Output = Result<NetworkAcl, CloudError>> + Send;
+    fn create(&self, vpc: &str, name: &str, token: &str) -> impl Future<Output = Result<String, CloudError>> + Send;
+    fn set_entries(&self, acl: &str, entries: &[AclEntry], token: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn associate(&self, acl: &str, vswitches: &[String], token: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn unassociate(&self, acl: &str, vswitches: &[String], token: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn delete(&self, acl: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+}
+
+impl Network for Aliyun {
+    async fn vswitches(&self, vpc: &str) -> Result<Vec<VSwitch>, CloudError> {
+        self.vswitches(vpc).await
+    }
+
+    async fn acls(&self, vpc: &str) -> Result<Vec<NetworkAcl>, CloudError> {
+        self.network_acls(vpc).await
+    }
+
+    async fn acl(&self, id: &str) -> Result<NetworkAcl, CloudError> {
+        self.network_acl(id).await
+    }
+
+    async fn create(&self, vpc: &str, name: &str, token: &str) -> Result<String, CloudError> {
+        self.create_network_acl(vpc, name, token).await
+    }
+
+    async fn set_entries(&self, acl: &str, entries: &[AclEntry], token: &str) -> Result<(), CloudError> {
+        self.set_network_acl_entries(acl, entries, entries, token).await
+    }
+
+    async fn associate(&self, acl: &str, vswitches: &[String], token: &str) -> Result<(), CloudError> {
+        self.associate_network_acl(acl, vswitches, token).await
+    }
+
+    async fn unassociate(&self, acl: &str, vswitches: &[String], token: &str) -> Result<(), CloudError> {
+        self.unassociate_network_acl(acl, vswitches, token).await
+    }
+
+    async fn delete(&self, acl: &str) -> Result<(), CloudError> {
+        self.delete_network_acl(acl).await
+    }
+}
+
+/// Which ACL each vSwitch had. Intent, not the ids of associations: those change with every swap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// vSwitch to ACL; none = it had none and shall have none.
+    pub(super) vswitches: BTreeMap<String, Option<String>>,
+    /// The ACLs of the VPC, for whoever looks for leftovers.
+    pub(super) acls: BTreeSet<String>,
+}
+
+/// One run's hand on one VPC.
+pub(super) struct Outage<'a, N> {
+    pub(super) network: &'a N,
+    pub(super) vpc: &'a str,
+    pub(super) run: &'a str,
+    pub(super) progress: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// What an association reads as once it is in force.
+const BOUND: &str = "BINDED";
+const AVAILABLE: &str = "Available";
+
+impl<N: Network> Outage<'_, N> {
+    /// The name by which this run's ACL is found again, also by a person.
+    fn name(&self) -> String {
+        format!("lifeboat:{}", self.run)
+    }
+
+    /// The same act has the same token in every attempt; another act, another one.
+    fn token(&self, act: &str) -> String {
+        let digest = Sha256::digest(format!("{}\n{}\n{act}", self.run, self.vpc));
+        format!("lifeboat-{}", hex::encode(&digest[..16]))
+    }
+
+    pub(super) async fn read(&self) -> Result<Before, ActionError> {
+        let vswitches: BTreeMap<_, _> = self.network.vswitches(self.vpc).await?.into_iter().map(|vswitch| (vswitch.id, vswitch.acl)).collect();
+        if vswitches.is_empty() {
+            return Err(ActionError::NoTargets(format!("{} has no vSwitches", self.vpc)));
+        }
+        let acls = self.network.acls(self.vpc).await?.into_iter().map(|acl| acl.id).collect();
+        Ok(Before { vswitches, acls })
+    }
+
+    /// Cuts off every vSwitch of `before`. Gives back our ACL's id.
+    pub(super) async fn cut(&self, before: &Before) -> Result<String, ActionError> {
+        let network = self.network;
+        let ours = match self.ours().await? {
+            Some(acl) => acl.id,
+            None => network.create(self.vpc, &self.name(), &self.token("create")).await?,
+        };
+        if !drops_all(&self.settled(&ours).await?) {
+            // A new ACL lets everything through.
+            network.set_entries(&ours, &[AclEntry::everything(false, "lifeboat")], &self.token("entries")).await?;
+            self.settled(&ours).await?;
+        }
+        let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut free = Vec::new();
+        for (id, acl) in self.current(before).await? {
+            match acl {
+                Some(acl) if acl == ours => continue,
+                Some(acl) if before.vswitches.get(&id) != Some(&Some(acl.clone())) => {
+                    return Err(conflict(&id, before.vswitches.get(&id).cloned().flatten(), &ours, Some(acl)));
+                }
+                Some(acl) => others.entry(acl).or_default().push(id.clone()),
+                None => {}
+            }
+            free.push(id);
+        }
+        for (acl, ids) in &others {
+            self.release(acl, ids, "cut").await?;
+        }
+        if !free.is_empty() {
+            network.associate(&ours, &free, &self.token("cut")).await?;
+        }
+        self.bound(&ours, &before.vswitches.keys().cloned().collect::<Vec<_>>()).await?;
+        Ok(ours)
+    }
+
+    /// Gives every vSwitch of `before` the ACL it had and removes ours. A vSwitch that somebody else has meanwhile given a third one is left as it
+    /// is, and said once all others are back.
+    pub(super) async fn heal(&self, before: &Before) -> Result<Undone, ActionError> {
+        let ours = self.ours().await?;
+        let mut changed = false;
+        if let Some(ours) = &ours {
+            let ours = self.settled(&ours.id).await?;
+            let held: Vec<String> = ours.vswitches.into_iter().map(|(id, _)| id).collect();
+            if !held.is_empty() {
+                self.release(&ours.id, &held, "heal").await?;
+                changed = true;
+            }
+        }
+        let mut back: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut third = None;
+        let current = self.current(before).await?;
+        for (id, had) in &before.vswitches {
+            match (current.get(id), had) {
+                (Some(now), had) if now == had => {}
+                (Some(None), Some(had)) => back.entry(had.clone()).or_default().push(id.clone()),
+                (now, had) => {
+                    let ours = ours.as_ref().map_or_else(|| self.name(), |acl| acl.id.clone());
+                    third = Some(conflict(id, had.clone(), &ours, now.cloned().flatten()));
+                }
+            }
+        }
+        for (acl, ids) in &back {
+            self.network.associate(acl, ids, &self.token(&format!("heal {acl}"))).await?;
+            self.bound(acl, ids).await?;
+            changed = true;
+        }
+        if let Some(ours) = &ours {
+            self.remove(&ours.id).await?;
+            changed = true;
+        }
+        match third {
+            Some(conflict) => Err(conflict),
+            None if self.current(before).await? != before.vswitches => Err(ActionError::NoEffect(format!("the vSwitches of {} are not as before", self.vpc))),
+            None => Ok(if changed { Undone::Restored } else { Undone::Already }),
+        }
+    }
+
+    async fn ours(&self) -> Result<Option<NetworkAcl>, ActionError> {
+        let name = self.name();
+        Ok(self.network.acls(self.vpc).await?.into_iter().find(|acl| acl.name == name))
+    }
+
+    /// The vSwitches of `before` that there still are.
+    async fn current(&self, before: &Before) -> Result<BTreeMap<String, Option<String>>, ActionError> {
+        let vswitches = self.network.vswitches(self.vpc).await?.into_iter();
+        Ok(vswitches.filter(|vswitch| before.vswitches.contains_key(&vswitch.id)).map(|vswitch| (vswitch.id, vswitch.acl)).collect())
+    }
+
+    /// The ACL once no change of it is under way.
+    async fn settled(&self, acl: &str) -> Result<NetworkAcl, ActionError> {
+        until(|| async move {
+            let acl = self.network.acl(acl).await?;
+            Ok((acl.status == AVAILABLE).then_some(acl))
+        })
+        .await
+    }
+
+    async fn release(&self, acl: &str, ids: &[String], act: &str) -> Result<(), ActionError> {
+        self.settled(acl).await?;
+        self.network.unassociate(acl, ids, &self.token(&format!("{act} release {acl}"))).await?;
+        until(|| async move {
+            let acl = self.network.acl(acl).await?;
+            let is_free = acl.vswitches.iter().all(|(id, _)| !ids.contains(id));
+            Ok((is_free && acl.status == AVAILABLE).then_some(()))
+        })
+        .await
+    }
+
+    async fn bound(&self, acl: &str, ids: &[String]) -> Result<(), ActionError> {
+        until(|| async move {
+            let acl = self.network.acl(acl).await?;
+            let bound = |id: &String| acl.vswitches.iter().any(|(found, status)| found == id && status == BOUND);
+            let count = ids.iter().filter(|id| bound(id)).count();
+            (self.progress)(format!("{count} of {} vSwitches under {}", ids.len(), acl.id));
+            Ok((count == ids.len() && acl.status == AVAILABLE).then_some(()))
+        })
+        .await
+    }
+
+    async fn remove(&self, acl: &str) -> Result<(), ActionError> {
+        until(|| async move {
+            match self.network.delete(acl).await {
+                // Once accepted it is gone, or goes.
+                Ok(()) => Ok(Some(())),
+                Err(error) if error.kind == Kind::NotFound => Ok(Some(())),
+                // The last association is still on its way out.
+                Err(error) if error.kind == Kind::Conflict => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+}
+
+fn drops_all(acl: &NetworkAcl) -> bool {
+    let drops = |entries: &[AclEntry]| matches!(entries, [only] if !only.allow && only.protocol == Protocol::All && only.cidr == "0.0.0.0/0");
+    drops(&acl.ingress) && drops(&acl.egress)
+}
+
+fn conflict(vswitch: &str, had: Option<String>, ours: &str, found: Option<String>) -> ActionError {
+    let name = |acl: Option<String>| acl.unwrap_or_else(|| "no ACL".to_owned());
+    ActionError::Conflict { what: format!("the ACL of vSwitch {vswitch}"), expected: format!("{ours} or {}", name(had)), found: name(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ports::Cloud;
+
+    #[derive(Default)]
+    struct State {
+        vswitches: BTreeMap<String, Option<String>>,
+        acls: BTreeMap<String, (String, bool)>,
+        calls: Vec<String>,
+        /// The call that fails once, by its name.
+        fails: Option<&'static str>,
+    }
+
+    /// Behaves as the VPC service, at once: an ACL cannot replace another one, nor go while it is in use.
+    struct Fake(Mutex<State>);
+
+    impl Fake {
+        fn new(vswitches: &[(&str, Option<&str>)]) -> Self {
+            let mut state = State::default();
+            for (id, acl) in vswitches {
+                state.vswitches.insert((*id).to_owned(), acl.map(str::to_owned));
+                if let Some(acl) = acl {
+                    state.acls.insert((*acl).to_owned(), ((*acl).to_owned(), false));
+                }
+            }
+            Self(Mutex::new(state))
+        }
+
+        fn act<T>(&self, call: &'static str, act: impl FnOnce(&mut State) -> Result<T, Kind>) -> Result<T, CloudError> {
+            let mut state = self.0.lock().unwrap();
+            state.calls.push(call.to_owned());
+            if state.fails == Some(call) {
+                state.fails = None;
+                return Err(CloudError::new(Cloud::Aliyun, call, Kind::Denied, "not now"));
+            }
+            act(&mut state).map_err(|kind| CloudError::new(Cloud::Aliyun, call, kind, "no"))
+        }
+
+        fn state(&self) -> BTreeMap<String, Option<String>> {
+            self.0.lock().unwrap().vswitches.clone()
+        }
+
+        fn show(state: &State, id: &str) -> Option<NetworkAcl> {
+            let (name, drops) = state.acls.get(id)?;
+            let entries = vec![AclEntry::everything(!drops, "")];
+            let bound = state.vswitches.iter().filter(|(_, acl)| acl.as_deref() == Some(id)).map(|(vswitch, _)| (vswitch.clone(), BOUND.to_owned()));
+            Some(NetworkAcl {
+                id: id.to_owned(),
+                name: name.clone(),
+                vpc: "vpc".to_owned(),
+                status: AVAILABLE.to_owned(),
+                vswitches: bound.collect(),
+                ingress: entries.clone(),
+                egress: entries,
+            })
+        }
+    }
+
+    impl Network for Fake {
+        async fn vswitches(&self, vpc: &str) -> Result<Vec<VSwitch>, CloudError> {
+            let state = self.0.lock().unwrap();
+            let show = |(id, acl): (&String, &Option<String>)| VSwitch { id: id.clone(), name: String::new(), vpc: vpc.to_owned(), zone: "h".to_owned(), acl: acl.clone() };
+            Ok(state.vswitches.iter().map(show).collect())
+        }
+
+        async fn acls(&self, _: &str) -> Result<Vec<NetworkAcl>, CloudError> {
+            let state = self.0.lock().unwrap();
+            Ok(state.acls.keys().filter_map(|id| Self::show(&state, id)).collect())
+        }
+
+        async fn acl(&self, id: &str) -> Result<NetworkAcl, CloudError> {
+            Self::show(&self.0.lock().unwrap(), id).ok_or_else(|| CloudError::new(Cloud::Aliyun, "acl", Kind::NotFound, "no"))
+        }
+
+        async fn create(&self, _: &str, name: &str, token: &str) -> Result<String, CloudError> {
+            assert!(token.len() <= 64);
+            self.act("create", |state| {
+                state.acls.insert("nacl-ours".to_owned(), (name.to_owned(), false));
+                Ok("nacl-ours".to_owned())
+            })
+        }
+
+        async fn set_entries(&self, acl: &str, entries: &[AclEntry], _: &str) -> Result<(), CloudError> {
+            let drops = entries.iter().all(|entry| !entry.allow);
+            self.act("entries", |state| {
+                state.acls.get_mut(acl).ok_or(Kind::NotFound)?.1 = drops;
+                Ok(())
+            })
+        }
+
+        async fn associate(&self, acl: &str, vswitches: &[String], _: &str) -> Result<(), CloudError> {
+            self.act("associate", |state| {
+                for id in vswitches {
+                    if state.vswitches[id].is_some() || !state.acls.contains_key(acl) {
+                        return Err(Kind::Invalid);
+                    }
+                    state.vswitches.insert(id.clone(), Some(acl.to_owned()));
+                }
+                Ok(())
+            })
+        }
+
+        async fn unassociate(&self, acl: &str, vswitches: &[String], _: &str) -> Result<(), CloudError> {
+            self.act("unassociate", |state| {
+                for id in vswitches {
+                    if state.vswitches[id].as_deref() != Some(acl) {
+                        return Err(Kind::Invalid);
+                    }
+                    state.vswitches.insert(id.clone(), None);
+                }
+                Ok(())
+            })
+        }
+
+        async fn delete(&self, acl: &str) -> Result<(), CloudError> {
+            self.act("delete", |state| {
+                if state.vswitches.values().any(|found| found.as_deref() == Some(acl)) {
+                    return Err(Kind::Conflict);
+                }
+                state.acls.remove(acl).map(|_| ()).ok_or(Kind::NotFound)
+            })
+        }
+    }
+
+    fn outage(network: &Fake) -> Outage<'_, Fake> {
+        Outage { network, vpc: "vpc", run: "r1", progress: &|_| {} }
+    }
+
+    fn world() -> Fake {
+        Fake::new(&[("vsw-app", None), ("vsw-data", Some("nacl-data")), ("vsw-more", None)])
+    }
+
+    #[tokio::test]
+    async fn every_vswitch_is_cut_off_in_few_calls_and_gets_back_what_it_had() {
+        let fake = world();
+        let before = outage(&fake).read().await.unwrap();
+        assert_eq!(outage(&fake).cut(&before).await.unwrap(), "nacl-ours");
+        assert!(fake.state().values().all(|acl| acl.as_deref() == Some("nacl-ours")));
+        assert_eq!(fake.0.lock().unwrap().calls, ["create", "entries", "unassociate", "associate"]);
+        outage(&fake).cut(&before).await.unwrap();
+        assert_eq!(fake.0.lock().unwrap().calls.len(), 4, "a second attempt finds everything done");
+        assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Restored);
+        assert_eq!(outage(&fake).read().await.unwrap(), before);
+        assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Already);
+    }
+
+    #[tokio::test]
+    async fn whatever_call_fails_undo_restores_everything() {
+        for call in ["create", "entries", "unassociate", "associate"] {
+            let fake = world();
+            let before = outage(&fake).read().await.unwrap();
+            fake.0.lock().unwrap().fails = Some(call);
+            outage(&fake).cut(&before).await.unwrap_err();
+            outage(&fake).heal(&before).await.unwrap();
+            assert_eq!(outage(&fake).read().await.unwrap(), before, "{call}");
+        }
+        for call in ["unassociate", "associate", "delete"] {
+            let fake = world();
+            let before = outage(&fake).read().await.unwrap();
+            outage(&fake).cut(&before).await.unwrap();
+            fake.0.lock().unwrap().fails = Some(call);
+            outage(&fake).heal(&before).await.unwrap_err();
+            assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Restored, "{call}");
+            assert_eq!(outage(&fake).read().await.unwrap(), before, "{call}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_third_acl_is_left_alone_and_the_others_are_healed() {
+        let fake = world();
+        let before = outage(&fake).read().await.unwrap();
+        outage(&fake).cut(&before).await.unwrap();
+        {
+            let mut state = fake.0.lock().unwrap();
+            state.acls.insert("nacl-third".to_owned(), ("x".to_owned(), false));
+            state.vswitches.insert("vsw-app".to_owned(), Some("nacl-third".to_owned()));
+        }
+        let error = outage(&fake).heal(&before).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Conflict { found, .. } if found == "nacl-third"), "{error}");
+        let state = fake.state();
+        assert_eq!(state["vsw-app"].as_deref(), Some("nacl-third"));
+        assert_eq!((state["vsw-data"].as_deref(), state["vsw-more"].as_deref()), (Some("nacl-data"), None));
+    }
+
+    #[tokio::test]
+    async fn a_vpc_without_vswitches_is_no_target() {
+        assert!(matches!(outage(&Fake::new(&[])).read().await.unwrap_err(), ActionError::NoTargets(_)));
+    }
+}

@@ -1,0 +1,85 @@
+//! `aliyun.region-outage`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::outage::{Before, Outage};
+use crate::clouds::aliyun::Aliyun;
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::model::event::step::Target;
+use crate::ports::{Cloud, CloudError};
+use crate::world::World;
+
+/// Makes a region of Alibaba Cloud unreachable: an ACL that drops everything takes the place of each vSwitch's own, and Lifeboat itself refuses to
+/// call the region's control plane until the fault is taken out. Undo gives each vSwitch exactly what it had, which may be no ACL at all, and
+/// removes the ACL.
+///
+/// The ACL is called `lifeboat:RUN`. It drops IPv4; traffic inside a vSwitch goes on, as it does in a network failure.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegionOutage {
+    /// The region, such as `cn-hangzhou`.
+    region: String,
+    /// The VPC whose vSwitches are cut off, `vpc-…`.
+    vpc: String,
+}
+
+/// What holds the outage.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The ACL that drops everything.
+    acl: String,
+}
+
+impl Action<World> for RegionOutage {
+    const KIND: &'static str = "aliyun.region-outage";
+    const FAULT: bool = true;
+    type Before = Before;
+    type Output = Output;
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
+        let aliyun = self.aliyun(cx)?;
+        let before = self.outage(&aliyun, cx).read().await?;
+        let change = |acl: &Option<String>| format!("{} → drop all", acl.as_deref().unwrap_or("no ACL"));
+        let mut targets: Vec<Target> = before.vswitches.iter().map(|(id, acl)| Target::new("vswitch", id, change(acl))).collect();
+        targets.push(Target::new("region", &self.region, "calls of this run's own → refused"));
+        let all = before.vswitches.keys().cloned().collect::<Vec<_>>().join(" ");
+        let mut calls = vec![
+            PlannedCall::read("vpc:DescribeVSwitches", &self.vpc),
+            PlannedCall::read("vpc:DescribeNetworkAcls", &self.vpc),
+            PlannedCall::write("vpc:CreateNetworkAcl", &self.vpc),
+            PlannedCall::write("vpc:UpdateNetworkAclEntries", "drop all, both ways"),
+        ];
+        for acl in before.vswitches.values().flatten().collect::<std::collections::BTreeSet<_>>() {
+            let held: Vec<&str> = before.vswitches.iter().filter(|(_, found)| found.as_ref() == Some(acl)).map(|(id, _)| id.as_str()).collect();
+            calls.push(PlannedCall::write("vpc:UnassociateNetworkAcl", format!("{acl} from {}", held.join(" "))));
+        }
+        calls.push(PlannedCall::write("vpc:AssociateNetworkAcl", all));
+        calls.push(PlannedCall::read("vpc:DescribeNetworkAclAttributes", "until in force"));
+        Ok(Planned::new(before, targets, calls))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
+        let aliyun = self.aliyun(cx)?;
+        let acl = self.outage(&aliyun, cx).cut(before).await?;
+        (cx.accepted)();
+        cx.world.gate().close(Cloud::Aliyun, &self.region);
+        Ok(Applied::changed(Output { acl }))
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
+        cx.world.gate().open(Cloud::Aliyun, &self.region);
+        let aliyun = self.aliyun(cx)?;
+        self.outage(&aliyun, cx).heal(before).await
+    }
+}
+
+impl RegionOutage {
+    fn aliyun(&self, cx: &Cx<'_, World>) -> Result<Aliyun, CloudError> {
+        Ok(cx.world.aliyun()?.in_region(&self.region))
+    }
+
+    fn outage<'a>(&'a self, network: &'a Aliyun, cx: &Cx<'a, World>) -> Outage<'a, Aliyun> {
+        Outage { network, vpc: &self.vpc, run: cx.run, progress: cx.progress }
+    }
+}

@@ -1,0 +1,5 @@
+//! Objects in buckets of both clouds.
+
+actions! {
+    reconcile::Reconcile,
+}

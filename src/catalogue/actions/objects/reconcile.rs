@@ -1,0 +1,129 @@
+//! `objects.reconcile`.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::try_join;
+use md5::{Digest, Md5};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::orders::Place;
+use crate::catalogue::orders::compare::{Difference, compare};
+use crate::catalogue::until::until;
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::model::event::step::Target;
+use crate::ports::Kind;
+use crate::ports::objects::{ObjectInfo, ObjectStore};
+use crate::world::World;
+
+/// Compares the objects of two buckets, count, keys and checksums, until both hold the same: nothing missing, nothing too many, nothing different,
+/// nothing doubled.
+///
+/// Keys are expected to grow with time: what is newer than the source's newest object at the first look is left out, because objects may be
+/// written all the time. The step's timeout ends the wait; what then still differs is said.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reconcile {
+    /// What has to be there.
+    source: Place,
+    /// Where it has to be as well.
+    mirror: Place,
+}
+
+/// What was compared.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// Objects in the source.
+    source: u64,
+    /// Objects in the mirror.
+    mirror: u64,
+    /// In the source only.
+    missing: u64,
+    /// In the mirror only.
+    extra: u64,
+    /// With different contents.
+    different: u64,
+    /// In the mirror twice.
+    duplicated: u64,
+}
+
+impl Action<World> for Reconcile {
+    const KIND: &'static str = "objects.reconcile";
+    const MUTATES: bool = false;
+    type Before = ();
+    type Output = Output;
+
+    async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
+        let targets = [&self.source, &self.mirror].map(|place| Target::new("objects", place.to_string(), "")).to_vec();
+        Ok(Planned::new((), targets, Vec::new()))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
+        let (source, mirror) = (self.source.objects(cx.world)?, self.mirror.objects(cx.world)?);
+        let first = source.list(&self.source.bucket, &self.source.prefix, "").await?;
+        let newest = first.last().map(|object| name(object, &self.source).to_owned());
+        let (newest, shown) = (&newest, &Mutex::new(String::new()));
+        let output = until(|| async move {
+            let (mut here, mut there) = try_join(
+                source.list(&self.source.bucket, &self.source.prefix, ""),
+                mirror.list(&self.mirror.bucket, &self.mirror.prefix, ""),
+            )
+            .await?;
+            here.retain(|object| Some(name(object, &self.source)) <= newest.as_deref());
+            there.retain(|object| Some(name(object, &self.mirror)) <= newest.as_deref());
+            let mut found = compare(&here, &self.source.prefix, &there, &self.mirror.prefix);
+            for name in std::mem::take(&mut found.unsure) {
+                if self.checksum(source, &self.source, &name).await? != self.checksum(mirror, &self.mirror, &name).await? {
+                    found.different.push(name);
+                }
+            }
+            let line = describe(here.len(), there.len(), &found);
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if *shown != line {
+                (cx.progress)(line.clone());
+                *shown = line;
+            }
+            let count = |names: &[String]| names.len() as u64;
+            Ok(found.is_none().then_some(Output {
+                source: here.len() as u64,
+                mirror: there.len() as u64,
+                missing: count(&found.missing),
+                extra: count(&found.extra),
+                different: count(&found.different),
+                duplicated: count(&found.duplicated),
+            }))
+        })
+        .await?;
+        Ok(Applied::already(output))
+    }
+
+    async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
+        Ok(Undone::Already)
+    }
+}
+
+impl Reconcile {
+    /// `None` when it has gone since it was listed.
+    async fn checksum(&self, store: &dyn ObjectStore, place: &Place, name: &str) -> Result<Option<[u8; 16]>, ActionError> {
+        match store.get(&place.bucket, &format!("{}{name}", place.prefix)).await {
+            Ok(content) => Ok(Some(Md5::digest(&content).into())),
+            Err(error) if error.kind == Kind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn name<'a>(object: &'a ObjectInfo, place: &Place) -> &'a str {
+    object.key.strip_prefix(&place.prefix).unwrap_or(&object.key)
+}
+
+fn describe(source: usize, mirror: usize, found: &Difference) -> String {
+    let mut line = format!("{source} in the source, {mirror} in the mirror");
+    for (what, names) in [("missing", &found.missing), ("too many", &found.extra), ("different", &found.different), ("doubled", &found.duplicated)] {
+        if let Some(first) = names.first() {
+            let more = if names.len() > 1 { ", …" } else { "" };
+            line.push_str(&format!("; {} {what} ({first}{more})", names.len()));
+        }
+    }
+    line
+}

@@ -1,0 +1,65 @@
+//! `aws.ec2.blackhole-route`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::route::{Spot, lead, planned, restore, word};
+use crate::clouds::aws::{Route, RouteState, RouteTarget};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::model::event::step::Target;
+use crate::world::World;
+
+/// Leads a route of a VPC's route table to a network interface that is attached to nothing, so that its traffic is lost: the fault of a broken
+/// route. Undo leads it back, accepts that somebody has already done so, and touches no third value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BlackholeRoute {
+    /// The route table, `rtb-…`.
+    route_table: String,
+    /// The route's destination as the table has it, such as `10.20.0.0/16`.
+    destination: String,
+    /// A network interface that is attached to nothing, `eni-…`.
+    interface: String,
+}
+
+impl Action<World> for BlackholeRoute {
+    const KIND: &'static str = "aws.ec2.blackhole-route";
+    const FAULT: bool = true;
+    type Before = Route;
+    type Output = ();
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Route>, ActionError> {
+        let aws = cx.world.aws()?;
+        let spot = self.spot();
+        let before = aws.route(&self.route_table, &self.destination).await?.ok_or_else(|| ActionError::NoTargets(format!("there is no route {spot}")))?;
+        if before.origin != "CreateRoute" {
+            return Err(ActionError::Parameters(format!("route {spot} was not made by a person or program (origin {}); it could not be put back", before.origin)));
+        }
+        if aws.interface(&self.interface).await?.attached {
+            return Err(ActionError::Parameters(format!("interface {} is attached; a route to it would work", self.interface)));
+        }
+        let target = Target::new("route", spot.to_string(), format!("{} → {} (blackhole)", word(&before.target), self.interface));
+        let mut calls = planned(spot, Some(&before.target), &self.target());
+        calls.insert(1, PlannedCall::read("ec2:DescribeNetworkInterfaces", &self.interface));
+        Ok(Planned::new(before, vec![target], calls))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Route) -> Result<Applied<()>, ActionError> {
+        let changed = lead(cx.world.aws()?, self.spot(), &self.target(), RouteState::Blackhole, cx.accepted).await?;
+        Ok(Applied { output: (), already: !changed && before.target == self.target() })
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Route) -> Result<Undone, ActionError> {
+        restore(cx.world.aws()?, self.spot(), Some(before), &self.target()).await
+    }
+}
+
+impl BlackholeRoute {
+    fn spot(&self) -> Spot<'_> {
+        Spot { table: &self.route_table, destination: &self.destination }
+    }
+
+    fn target(&self) -> RouteTarget {
+        RouteTarget::NetworkInterface(self.interface.clone())
+    }
+}

@@ -1,0 +1,95 @@
+//! `aws.ec2.replace-route`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::route::{Spot, lead, planned, restore, word};
+use crate::clouds::aws::{Route, RouteState, RouteTarget};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::model::event::step::Target;
+use crate::world::World;
+
+/// Leads a route of a VPC's route table to a target, creating the route if there is none, and waits until it is active: the repair of a broken
+/// route. Undo puts back exactly what was there.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplaceRoute {
+    /// The route table, `rtb-…`.
+    route_table: String,
+    /// The route's destination as the table has it, such as `10.20.0.0/16`.
+    destination: String,
+    /// Where it leads: one of `interface`, `gateway`, `nat_gateway`, `instance`, `transit_gateway`, `peering`, with its id.
+    target: To,
+}
+
+/// Where a route can be led.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum To {
+    /// A network interface, `eni-…`.
+    Interface(String),
+    /// An internet or virtual private gateway, `igw-…`, `vgw-…`.
+    Gateway(String),
+    /// A NAT gateway, `nat-…`.
+    NatGateway(String),
+    /// An instance, `i-…`.
+    Instance(String),
+    /// A transit gateway, `tgw-…`.
+    TransitGateway(String),
+    /// A VPC peering connection, `pcx-…`.
+    Peering(String),
+}
+
+/// The route as it now is.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// What it leads to.
+    target: String,
+}
+
+impl Action<World> for ReplaceRoute {
+    const KIND: &'static str = "aws.ec2.replace-route";
+    type Before = Option<Route>;
+    type Output = Output;
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Option<Route>>, ActionError> {
+        let before = cx.world.aws()?.route(&self.route_table, &self.destination).await?;
+        let current = before.as_ref().map(|route| &route.target);
+        let wanted = self.target();
+        let change = if current == Some(&wanted) {
+            String::new()
+        } else {
+            format!("{} → {}", current.map_or_else(|| "no route".to_owned(), word), word(&wanted))
+        };
+        let calls = planned(self.spot(), current, &wanted);
+        Ok(Planned::new(before, vec![Target::new("route", self.spot().to_string(), change)], calls))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Option<Route>) -> Result<Applied<Output>, ActionError> {
+        let target = self.target();
+        let changed = lead(cx.world.aws()?, self.spot(), &target, RouteState::Active, cx.accepted).await?;
+        let already = !changed && before.as_ref().is_some_and(|route| route.target == target);
+        Ok(Applied { output: Output { target: word(&target) }, already })
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Option<Route>) -> Result<Undone, ActionError> {
+        restore(cx.world.aws()?, self.spot(), before.as_ref(), &self.target()).await
+    }
+}
+
+impl ReplaceRoute {
+    fn spot(&self) -> Spot<'_> {
+        Spot { table: &self.route_table, destination: &self.destination }
+    }
+
+    fn target(&self) -> RouteTarget {
+        match self.target.clone() {
+            To::Interface(id) => RouteTarget::NetworkInterface(id),
+            To::Gateway(id) => RouteTarget::Gateway(id),
+            To::NatGateway(id) => RouteTarget::NatGateway(id),
+            To::Instance(id) => RouteTarget::Instance(id),
+            To::TransitGateway(id) => RouteTarget::TransitGateway(id),
+            To::Peering(id) => RouteTarget::VpcPeeringConnection(id),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One route of an AWS route table: leading it elsewhere, and exactly back.
+
+use std::fmt;
+
+use crate::catalogue::until::until;
+use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
+use crate::engine::action::{ActionError, PlannedCall, Undone};
+
+pub(super) const READ: &str = "ec2:DescribeRouteTables";
+pub(super) const CREATE: &str = "ec2:CreateRoute";
+pub(super) const REPLACE: &str = "ec2:ReplaceRoute";
+
+/// Which route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot<'a> {
+    pub(super) table: &'a str,
+    pub(super) destination: &'a str,
+}
+
+impl fmt::Display for Spot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table, self.destination)
+    }
+}
+
+/// A target for people.
+pub(super) fn word(target: &RouteTarget) -> String {
+    match target {
+        RouteTarget::Local => "local".to_owned(),
+        RouteTarget::Gateway(id)
+        | RouteTarget::VpcEndpoint(id)
+        | RouteTarget::NatGateway(id)
+        | RouteTarget::NetworkInterface(id)
+        | RouteTarget::Instance(id)
+        | RouteTarget::TransitGateway(id)
+        | RouteTarget::VpcPeeringConnection(id)
+        | RouteTarget::EgressOnlyInternetGateway(id)
+        | RouteTarget::LocalGateway(id)
+        | RouteTarget::CarrierGateway(id)
+        | RouteTarget::CoreNetwork(id)
+        | RouteTarget::OdbNetwork(id) => id.clone(),
+    }
+}
+
+/// What leads from one state of a route to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Nothing,
+    Create,
+    Replace,
+    Delete,
+}
+
+impl Change {
+    fn between(current: Option<&RouteTarget>, wanted: Option<&RouteTarget>) -> Self {
+        match (current, wanted) {
+            (current, wanted) if current == wanted => Self::Nothing,
+            (None, _) => Self::Create,
+            (_, None) => Self::Delete,
+            _ => Self::Replace,
+        }
+    }
+}
+
+/// The way back from what is there to `before`, if what is there is ours, gone, or already as before; never over somebody else's value.
+fn way_back(current: Option<&RouteTarget>, before: Option<&RouteTarget>, ours: &RouteTarget) -> Result<Change, (String, String)> {
+    if current.is_some() && current != before && current != Some(ours) {
+        let name = |target: Option<&RouteTarget>| target.map_or_else(|| "no route".to_owned(), word);
+        return Err((format!("{} or {}", word(ours), name(before)), name(current)));
+    }
+    Ok(Change::between(current, before))
+}
+
+/// The call that leads the route from `current` to `wanted`, for the plan.
+pub(super) fn planned(spot: Spot<'_>, current: Option<&RouteTarget>, wanted: &RouteTarget) -> Vec<PlannedCall> {
+    let mut calls = vec![PlannedCall::read(READ, spot.to_string())];
+    match Change::between(current, Some(wanted)) {
+        Change::Create => calls.push(PlannedCall::write(CREATE, format!("{spot} → {}", word(wanted)))),
+        Change::Replace => calls.push(PlannedCall::write(REPLACE, format!("{spot} → {}", word(wanted)))),
+        Change::Nothing | Change::Delete => {}
+    }
+    calls
+}
+
+/// Leads the route to `target` and waits until it is there with `state`. Gives back whether anything was changed.
+pub(super) async fn lead(aws: &Aws, spot: Spot<'_>, target: &RouteTarget, state: RouteState, accepted: &(dyn Fn() + Send + Sync)) -> Result<bool, ActionError> {
+    let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
+    let change = Change::between(current.as_ref(), Some(target));
+    make(aws, spot, change, Some(target)).await?;
+    accepted();
+    see(aws, spot, Some(target), Some(state)).await?;
+    Ok(change != Change::Nothing)
+}
+
+/// Puts the route back as it was before it was led to `ours`.
+pub(super) async fn restore(aws: &Aws, spot: Spot<'_>, before: Option<&Route>, ours: &RouteTarget) -> Result<Undone, ActionError> {
+    let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
+    let target = before.map(|route| &route.target);
+    let change = way_back(current.as_ref(), target, ours)
+        .map_err(|(expected, found)| ActionError::Conflict { what: format!("route {spot}"), expected, found })?;
+    make(aws, spot, change, target).await?;
+    // Its state is its target's own affair: the instance behind it may have been stopped meanwhile.
+    see(aws, spot, target, None).await?;
+    Ok(if change == Change::Nothing { Undone::Already } else { Undone::Restored })
+}
+
+async fn make(aws: &Aws, spot: Spot<'_>, change: Change, target: Option<&RouteTarget>) -> Result<(), ActionError> {
+    match (change, target) {
+        (Change::Create, Some(target)) => aws.create_route(spot.table, spot.destination, target).await?,
+        (Change::Replace, Some(target)) => aws.replace_route(spot.table, spot.destination, target).await?,
+        (Change::Delete, _) => aws.delete_route(spot.table, spot.destination).await?,
+        _ => {}
+    }
+    Ok(())
+}
+
+async fn see(aws: &Aws, spot: Spot<'_>, target: Option<&RouteTarget>, state: Option<RouteState>) -> Result<(), ActionError> {
+    until(|| async move {
+        let route = aws.route(spot.table, spot.destination).await?;
+        let is_there = route.as_ref().map(|route| &route.target) == target;
+        let is_so = state.is_none_or(|state| route.is_some_and(|route| route.state == state));
+        Ok((is_there && is_so).then_some(()))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(current: Option<&str>, before: Option<&str>, expected: Result<Change, &str>) {
+        let target = |id: &str| RouteTarget::NetworkInterface(id.to_owned());
+        let way = way_back(current.map(target).as_ref(), before.map(target).as_ref(), &target("ours"));
+        assert_eq!(way.as_ref().copied().map_err(|(_, found)| found.as_str()), expected, "{current:?} {before:?}");
+    }
+
+    #[test]
+    fn the_way_back_never_overwrites_a_third_value() {
+        check(Some("ours"), Some("before"), Ok(Change::Replace));
+        check(Some("before"), Some("before"), Ok(Change::Nothing));
+        check(None, Some("before"), Ok(Change::Create));
+        check(Some("third"), Some("before"), Err("third"));
+        check(Some("ours"), None, Ok(Change::Delete));
+        check(None, None, Ok(Change::Nothing));
+        check(Some("third"), None, Err("third"));
+        check(Some("ours"), Some("ours"), Ok(Change::Nothing));
+    }
+}

@@ -1,0 +1,9 @@
+//! Data synchronisation jobs: suspending and starting.
+
+mod jobs;
+
+actions! {
+    pause_job::PauseJob,
+    start_job::StartJob,
+    suspend_job::SuspendJob,
+}

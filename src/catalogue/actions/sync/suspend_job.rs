@@ -1,0 +1,36 @@
+//! `aliyun.dts.suspend-job`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::jobs::{self, Output, Wanted};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::ports::Cloud;
+use crate::world::World;
+
+/// Suspends a synchronisation job of DTS and waits until it rests: the fault of a synchronisation that stops. Undo starts it where it stopped.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuspendJob {
+    /// The job's id.
+    job: String,
+}
+
+impl Action<World> for SuspendJob {
+    const KIND: &'static str = "aliyun.dts.suspend-job";
+    const FAULT: bool = true;
+    type Before = Wanted;
+    type Output = Output;
+
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended).await
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {
+        jobs::apply(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, *before, cx.progress, cx.accepted).await
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Undone, ActionError> {
+        jobs::undo(cx.world.sync(Cloud::Aliyun)?, &self.job, *before, cx.progress).await
+    }
+}

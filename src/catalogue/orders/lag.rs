@@ -1,0 +1,127 @@
+//! How far a mirror is behind its source, as objects with ordered keys show it: pure.
+//!
+//! A later order in the mirror does not help while an earlier one is missing there: what counts is the newest order below which nothing is missing.
+
+use std::collections::BTreeSet;
+
+/// What is known of both sides. Names are keys without prefix; their order is the order of the commits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sides {
+    /// Everything up to and including this is in the mirror; only later names are kept.
+    floor: Option<String>,
+    /// Known in the source after the floor, kept while the source cannot be read.
+    source: BTreeSet<String>,
+    /// The newest ever seen in the source.
+    newest: Option<String>,
+}
+
+/// What a look says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The newest known of the source.
+    pub(crate) newest: Option<String>,
+    /// The newest in the mirror with nothing missing below.
+    pub(crate) contiguous: Option<String>,
+    /// How many known orders are missing in the mirror.
+    pub(crate) missing: usize,
+}
+
+impl Sides {
+    /// After which name both sides have to be listed; empty = from the start.
+    pub(crate) fn after(&self) -> &str {
+        self.floor.as_deref().unwrap_or_default()
+    }
+
+    /// Takes new listings of what comes after [`Sides::after`]; `source` is `None` when it could not be read.
+    pub(crate) fn look(&mut self, source: Option<BTreeSet<String>>, mirror: &BTreeSet<String>) -> Gap {
+        let is_read = source.is_some();
+        if let Some(source) = source {
+            self.newest = self.newest.take().max(source.last().cloned());
+            self.source = source;
+        }
+        let all: Vec<String> = self.source.union(mirror).cloned().collect();
+        let mut missing = 0;
+        let mut is_whole = true;
+        for name in all {
+            if !mirror.contains(&name) {
+                is_whole = false;
+                missing += 1;
+            } else if is_whole {
+                // Orders are numbered without gaps. While the source cannot tell what it has, a gap in the mirror is an order that is missing.
+                if !is_read && let Some(skipped) = self.floor.as_deref().and_then(|floor| skipped(floor, &name)).filter(|skipped| *skipped > 0) {
+                    is_whole = false;
+                    missing += skipped;
+                } else {
+                    self.floor = Some(name);
+                }
+            }
+        }
+        let floor = self.floor.clone();
+        self.source.retain(|name| Some(name) > floor.as_ref());
+        Gap { newest: self.newest.clone(), contiguous: floor, missing }
+    }
+}
+
+/// How many numbers lie between two names that end in numbers and are alike otherwise.
+fn skipped(before: &str, after: &str) -> Option<usize> {
+    let (head, low) = number(before)?;
+    let (other, high) = number(after)?;
+    (head == other).then(|| usize::try_from(high.saturating_sub(low).saturating_sub(1)).unwrap_or(usize::MAX))
+}
+
+fn number(name: &str) -> Option<(&str, u64)> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let head = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some((head, stem[head.len()..].parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(numbers: &[u32]) -> BTreeSet<String> {
+        numbers.iter().map(|number| format!("{number:012}")).collect()
+    }
+
+    fn check(sides: &mut Sides, source: Option<&[u32]>, mirror: &[u32], newest: u32, contiguous: u32, missing: usize) {
+        let gap = sides.look(source.map(names), &names(mirror));
+        let name = |number: u32| (number > 0).then(|| format!("{number:012}"));
+        assert_eq!(gap, Gap { newest: name(newest), contiguous: name(contiguous), missing });
+    }
+
+    #[test]
+    fn a_hole_holds_the_floor_until_it_is_filled() {
+        let mut sides = Sides::default();
+        check(&mut sides, Some(&[1, 2, 3, 4]), &[1, 2, 4], 4, 2, 1);
+        assert_eq!(sides.after(), "000000000002");
+        check(&mut sides, Some(&[3, 4, 5]), &[4], 5, 2, 2);
+        check(&mut sides, Some(&[3, 4, 5]), &[3, 4, 5], 5, 5, 0);
+        // Nothing new after the floor.
+        check(&mut sides, Some(&[]), &[], 5, 5, 0);
+    }
+
+    #[test]
+    fn what_the_source_was_known_to_have_stays_missing_while_it_is_unreadable() {
+        let mut sides = Sides::default();
+        check(&mut sides, Some(&[1, 2, 3]), &[1, 2], 3, 2, 1);
+        check(&mut sides, None, &[], 3, 2, 1);
+        // Orders go to the mirror directly now; the third is still missing.
+        check(&mut sides, None, &[4, 5], 3, 2, 1);
+        // The source is back with one that had never been seen.
+        check(&mut sides, Some(&[3]), &[3, 4, 5], 3, 5, 0);
+    }
+
+    #[test]
+    fn a_gap_in_the_numbers_is_a_loss_only_while_the_source_cannot_tell() {
+        let mut sides = Sides::default();
+        check(&mut sides, Some(&[1, 2]), &[1, 2], 2, 2, 0);
+        check(&mut sides, None, &[4, 5], 2, 2, 1);
+        check(&mut sides, Some(&[]), &[4, 5], 2, 5, 0);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        check(&mut Sides::default(), Some(&[]), &[], 0, 0, 0);
+        check(&mut Sides::default(), Some(&[1]), &[], 1, 0, 1);
+    }
+}

@@ -1,0 +1,130 @@
+//! `http`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
+use crate::engine::probe::{Probe, Reading, Sample};
+use crate::model::time::Span;
+use crate::world::World;
+use crate::world::http::{HttpAnswer, HttpError};
+
+/// Asks an HTTP service, each time resolving its name anew and over new connections, at every address the name has at that moment. Good when each
+/// of them answers as expected.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpProbe {
+    /// What to ask.
+    url: HttpUrl,
+    /// How to ask; GET unless written.
+    #[serde(default)]
+    method: Verb,
+    /// Headers to send.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// What to send: a text, or anything else as JSON.
+    #[serde(default)]
+    body: Option<Value>,
+    /// How long an answer may take; 1s unless written.
+    #[serde(default = "one_second")]
+    timeout: Span,
+    /// What the answer must be.
+    #[serde(default)]
+    expect: HttpExpect,
+}
+
+const fn one_second() -> Span {
+    Span::from_secs(1)
+}
+
+impl Probe<World> for HttpProbe {
+    const KIND: &'static str = "http";
+    const SERVICE: bool = true;
+
+    fn timeout(&self) -> Duration {
+        self.timeout.duration()
+    }
+
+    async fn sample(&self, world: &World) -> Sample {
+        let request = match request(&self.url, self.method, &self.headers, self.body.as_ref()) {
+            Ok(request) => request,
+            Err(message) => return Sample::unknown(message),
+        };
+        match world.http().ask_all(&request).await {
+            Ok(answers) => self.judge(&answers),
+            Err(error) if error.is_ours() => Sample::unknown(error.to_string()),
+            Err(error) => Sample::bad(error.to_string()),
+        }
+    }
+}
+
+impl HttpProbe {
+    /// The worst of all answers; among good ones the slowest. The value is its time in milliseconds.
+    fn judge(&self, answers: &[Result<HttpAnswer, HttpError>]) -> Sample {
+        let mut worst: Option<Sample> = None;
+        let mut slowest = Duration::ZERO;
+        for answer in answers {
+            let sample = match answer {
+                Ok(answer) => {
+                    let is_slower = answer.elapsed >= slowest;
+                    slowest = slowest.max(answer.elapsed);
+                    match self.expect.judge(answer) {
+                        Ok(detail) if is_slower || worst.is_none() => Sample::good(detail),
+                        Ok(_) => continue,
+                        Err(detail) => Sample::bad(format!("{}: {detail}", answer.address)),
+                    }
+                }
+                Err(error) if error.is_ours() => Sample::unknown(error.to_string()),
+                Err(error) => Sample::bad(error.to_string()),
+            };
+            if worst.as_ref().is_none_or(|worst| rank(sample.reading) >= rank(worst.reading)) {
+                worst = Some(sample);
+            }
+        }
+        let millis = u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX);
+        match worst {
+            Some(sample) if sample.reading == Reading::Good => sample.with_value(json!(millis)),
+            Some(sample) => sample,
+            None => Sample::bad("no address"),
+        }
+    }
+}
+
+const fn rank(reading: Reading) -> u8 {
+    match reading {
+        Reading::Good => 0,
+        Reading::Unknown => 1,
+        Reading::Bad => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, millis: u64) -> Result<HttpAnswer, HttpError> {
+        Ok(HttpAnswer { status, body: bytes::Bytes::new(), elapsed: Duration::from_millis(millis), address: ([127, 0, 0, 1], 8080).into() })
+    }
+
+    fn refused() -> Result<HttpAnswer, HttpError> {
+        Err(HttpError::Connect { address: ([127, 0, 0, 2], 8080).into(), source: std::io::ErrorKind::ConnectionRefused.into() })
+    }
+
+    fn check(answers: &[Result<HttpAnswer, HttpError>], reading: Reading, detail: &str) {
+        let probe: HttpProbe = serde_json::from_str(r#"{"url": "http://shop.example.com:8080/health"}"#).unwrap();
+        let sample = probe.judge(answers);
+        assert_eq!((sample.reading, sample.detail.as_str()), (reading, detail));
+    }
+
+    #[test]
+    fn one_bad_address_makes_the_sample_bad() {
+        check(&[answer(200, 3), answer(200, 9), answer(200, 5)], Reading::Good, "200 in 9 ms");
+        check(&[answer(200, 3), refused()], Reading::Bad, "127.0.0.2:8080: connection refused");
+        check(&[refused(), answer(200, 3)], Reading::Bad, "127.0.0.2:8080: connection refused");
+        check(&[answer(503, 3), answer(200, 4)], Reading::Bad, "127.0.0.1:8080: 503, expected 200");
+    }
+}

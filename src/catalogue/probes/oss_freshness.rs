@@ -1,0 +1,47 @@
+//! `aliyun.oss.freshness`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::freshness::{self, FreshnessExpect, Seen};
+use crate::engine::probe::{Probe, Sample};
+use crate::model::time::Span;
+use crate::ports::Cloud;
+use crate::world::World;
+
+/// Looks how old the newest object under a prefix of an OSS bucket is. The value is its age in milliseconds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OssFreshness {
+    /// The bucket.
+    bucket: String,
+    /// What the keys begin with; everything in the bucket unless written.
+    #[serde(default)]
+    prefix: String,
+    /// How long a look may take; 5s unless written.
+    #[serde(default = "five_seconds")]
+    timeout: Span,
+    /// What is good.
+    expect: FreshnessExpect,
+    #[serde(skip)]
+    #[schemars(skip)]
+    seen: Seen,
+}
+
+const fn five_seconds() -> Span {
+    Span::from_secs(5)
+}
+
+impl Probe<World> for OssFreshness {
+    const KIND: &'static str = "aliyun.oss.freshness";
+
+    fn timeout(&self) -> Duration {
+        self.timeout.duration()
+    }
+
+    async fn sample(&self, world: &World) -> Sample {
+        freshness::sample(world.objects(Cloud::Aliyun), &self.bucket, &self.prefix, self.expect, &self.seen).await
+    }
+}

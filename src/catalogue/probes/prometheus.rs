@@ -1,0 +1,56 @@
+//! `prometheus`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::catalogue::expect::answer::HttpUrl;
+use crate::catalogue::expect::number::{NumberExpect, query};
+use crate::engine::probe::{Probe, Sample};
+use crate::model::time::Span;
+use crate::world::World;
+
+/// Asks Prometheus. Good when every number the query gives is as expected; unknown when Prometheus itself does not answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrometheusProbe {
+    /// The server, without `/api/v1`.
+    url: HttpUrl,
+    /// An instant query in PromQL.
+    query: String,
+    /// How long the answer may take; 5s unless written.
+    #[serde(default = "five_seconds")]
+    timeout: Span,
+    /// What the numbers must be.
+    #[serde(default)]
+    expect: NumberExpect,
+}
+
+const fn five_seconds() -> Span {
+    Span::from_secs(5)
+}
+
+impl Probe<World> for PrometheusProbe {
+    const KIND: &'static str = "prometheus";
+
+    fn timeout(&self) -> Duration {
+        self.timeout.duration()
+    }
+
+    async fn sample(&self, world: &World) -> Sample {
+        match query(world.http(), &self.url, &self.query).await {
+            Ok(numbers) => {
+                let sample = self.expect.judge(&numbers).map_or_else(Sample::bad, Sample::good);
+                match numbers.as_slice() {
+                    [] => sample,
+                    // JSON has no word for infinity and NaN.
+                    [one] => sample.with_value(json!(one)),
+                    many => sample.with_value(json!(many)),
+                }
+            }
+            Err(message) => Sample::unknown(message),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The commands that reach an environment: they start a runtime, open the environment and run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
+use super::commands::verdict_word;
+use super::errors;
+use super::output::Output;
+use crate::catalogue;
+use crate::journal::FileStore;
+use crate::lab::serve::Options;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::measure;
+use crate::model::plan::{Mode, Plan};
+use crate::model::state::RunState;
+use crate::observe::{self, Observer};
+use crate::ops::check::plan_either;
+use crate::ops::dry_run::dry_run;
+use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
+use crate::ops::exit::{Exit, Kind, of_verdict};
+use crate::ops::project::{Project, load_project};
+use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
+use crate::ops::run::{self, Outcome};
+use crate::ops::runs;
+use crate::ops::words::Words;
+use crate::ports::gate::Gate;
+use crate::world::World;
+
+/// The store of the runs: `--reports`, else what the project file says.
+pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
+    let folder = match &global.reports {
+        Some(folder) => folder.clone(),
+        None => project()?.reports(),
+    };
+    if folder.to_str().is_none_or(|path| path.contains(char::is_whitespace)) {
+        return Err(Exit::new(Kind::Usage, format!("the folder of the runs has a blank or unreadable character in its path: {}", folder.display())).hint("choose another with --reports DIR"));
+    }
+    Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
+}
+
+pub(super) fn project() -> Result<Project, Exit> {
+    let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
+    load_project(&here).map_err(|found| errors::definitions(&found))
+}
+
+/// The words of the catalogue.
+pub(super) fn words() -> Words<World> {
+    Words { actions: catalogue::actions(), probes: catalogue::probes() }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    // Both clouds' clients and the probes use the one provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
+}
+
+fn choice(place: &Where) -> LabChoice {
+    match &place.lab {
+        Some(control) => LabChoice::Running(control.clone()),
+        None => LabChoice::Embedded(Options { seed: place.seed, scale: place.time_scale, prefix: None }),
+    }
+}
+
+/// `NAME=VALUE` pairs with YAML values.
+fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
+    given
+        .iter()
+        .map(|pair| {
+            let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {pair}: {why}"));
+            let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE".into()))?;
+            let value = serde_yaml::from_str(value).map_err(|error| wrong(format!("the value is not YAML: {error}")))?;
+            Ok((name.to_owned(), value))
+        })
+        .collect()
+}
+
+async fn open(project: &Project, name: &str, place: &Where) -> Result<Environment, Exit> {
+    let file = project.environment(name).map_err(|found| errors::definitions(&[found]))?;
+    Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
+}
+
+fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
+    observe::for_output(plan, output.terminal, output.color, output.json)
+}
+
+pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let project = project()?;
+    let store = Arc::new(store(global)?);
+    runtime()?.block_on(async {
+        let environment = open(&project, &args.env, &args.place).await?;
+        if !environment.is_lab && !environment.is_on_custom_endpoints() {
+            return Err(Exit::new(Kind::Usage, format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env))
+                .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
+        }
+        let request = Request { no_failback: args.no_failback, ..request(&environment) };
+        let plan = placed(plan_scenario(&args.scenario, &project, words(), &request), &environment)?;
+        let files = run::definitions(&project.root, &plan)?;
+        let watch = observer(&plan, output);
+        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        Ok(conclude(&outcome, output))
+    })
+}
+
+pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let project = project()?;
+    let store = Arc::new(store(global)?);
+    runtime()?.block_on(async {
+        let environment = open(&project, &args.env, &args.place).await?;
+        let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
+        let plan = placed(plan_runbook(&args.runbook, &project, words(), &request), &environment)?;
+        let files = run::definitions(&project.root, &plan)?;
+        let watch = observer(&plan, output);
+        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        Ok(conclude(&outcome, output))
+    })
+}
+
+pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result<u8, Exit> {
+    let project = project()?;
+    runtime()?.block_on(async {
+        let environment = open(&project, &args.env, &args.place).await?;
+        let request = request(&environment);
+        let plan = placed(plan_either(&args.scenario, &project, words(), &request), &environment)?;
+        let world = World::connect(&environment.settings, &Gate::default()).await;
+        let view = dry_run(&plan, &world).await;
+        if output.json {
+            output.json_line(&view);
+        } else {
+            output.print(&view.text());
+        }
+        Ok(0)
+    })
+}
+
+pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let store = Arc::new(store(global)?);
+    let run = runs::find(&store, &args.run)?;
+    let chain = runs::read(&store, &run)?;
+    let state = runs::state(&run, &chain)?;
+    let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
+    if state.ended.is_some() && state.held().is_empty() {
+        output.say(&format!("run {run} has ended and left nothing to undo"));
+        return Ok(0);
+    }
+    runtime()?.block_on(async {
+        let environment = reopen(&plan, args.lab.as_deref()).await?;
+        let watch = observer(&plan, output);
+        let outcome = run::recover(store, run, to, &environment, watch).await?;
+        conclude(&outcome, output);
+        let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+        let left = state.held();
+        if left.is_empty() {
+            return Ok(0);
+        }
+        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", "))).hint("the report says for each what is there and what was there before"))
+    })
+}
+
+/// The environment of an earlier run, as its plan names it.
+async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
+    let recorded = plan.scope.pointer("/env/lab/control").and_then(Value::as_str);
+    if let Some(control) = lab.or(recorded) {
+        let embedded = lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true));
+        let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
+        return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await.map_err(|error| {
+            if embedded { error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo") } else { error }
+        });
+    }
+    let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
+    Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await
+}
+
+/// What a definition is resolved for.
+fn request(environment: &Environment) -> Request<'_> {
+    let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
+    Request { vars: environment.vars.clone(), ..Request::new(&environment.name, mode) }
+}
+
+/// The plan with the place where it runs in it, so that `abort` finds the same lab again.
+fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
+    let mut plan = plan.map_err(|found| errors::definitions(&found))?;
+    if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
+        env.extend(environment.env.as_object().cloned().unwrap_or_default());
+    }
+    Ok(plan)
+}
+
+/// Prints what a run came to; returns its exit code.
+fn conclude(outcome: &Outcome, output: &Output) -> u8 {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if output.json {
+        let services = RunState::from_events(&outcome.events).map(|state| measure::services_json(&state, &measure::Measures::of(&state))).unwrap_or_else(|_| json!({}));
+        output.json_line(&json!({
+            "run": outcome.run,
+            "verdict": outcome.verdict,
+            "report": absolute(&outcome.report),
+            "journal": absolute(&outcome.journal),
+            "services": services,
+        }));
+    } else {
+        output.say(&format!("\n{}  {}\nreport  {}", verdict_word(outcome.verdict), outcome.run, outcome.report.display()));
+    }
+    of_verdict(outcome.verdict)
+}
+
+pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
+    let lab = EmbeddedLab::start(Options { seed: args.seed, scale: args.time_scale, prefix: args.prefix })?;
+    let endpoints = &lab.endpoints;
+    if output.json {
+        output.json_line(endpoints);
+    } else {
+        output.print(&exports(endpoints));
+    }
+    // Without anything to run on, waiting for a signal needs no more than one thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    });
+    Ok(0)
+}
+
+/// What points the aws CLI and the SDKs at the lab, ready for a shell.
+fn exports(endpoints: &crate::lab::serve::Endpoints) -> String {
+    let crate::lab::serve::Endpoints { control, aws, aliyun, oss, dns, prometheus, access_key_id, secret_access_key } = endpoints;
+    let (dns_host, dns_port) = dns.rsplit_once(':').unwrap_or((dns, "53"));
+    format!(
+        "# The lab is ready. Ctrl-C ends it.
+# control     {control}   (GET /world, /truth, /environment)
+# aliyun      {aliyun}
+# oss         {oss}
+# dns         dig @{dns_host} -p {dns_port} shop.example.com
+# prometheus  {prometheus}
+export AWS_ENDPOINT_URL={aws}
+export AWS_ACCESS_KEY_ID={access_key_id}
+export AWS_SECRET_ACCESS_KEY={secret_access_key}
+export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+export ALIBABA_CLOUD_ACCESS_KEY_ID={access_key_id}
+export ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret_access_key}
+"
+    )
+}

@@ -1,0 +1,127 @@
+//! From settings to a client: credentials, addresses, TLS, deadlines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+use super::credentials::Chain;
+use super::endpoint::Endpoints;
+use super::{Aliyun, Shared};
+use crate::ports::gate::Gate;
+
+/// How to reach one Alibaba Cloud account.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A profile of `~/.aliyun/config.json`; it then wins over keys in the environment.
+    /// Without it: keys of the environment, then the profile the file calls current.
+    pub profile: Option<String>,
+    /// Where regional calls go.
+    pub region: String,
+    /// The account this is meant to be, sixteen digits; see [`Aliyun::check_account`].
+    pub account: Option<String>,
+    /// One address for all products but OSS, as the lab has.
+    pub endpoint: Option<String>,
+    /// Address of OSS; buckets are then named in the path.
+    pub oss_endpoint: Option<String>,
+    /// Addresses of single products (`ecs`, `alidns`, …), before `endpoint`.
+    pub product_endpoints: BTreeMap<String, String>,
+    /// Keys given by the environment file instead of any chain.
+    pub credentials: Option<StaticKeys>,
+    /// The regions that are closed for these clients.
+    pub gate: Gate,
+    /// The longest that one call may take, with its retries.
+    pub timeout: Duration,
+}
+
+impl Settings {
+    /// The deadline of a call where the environment says nothing else.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The usual credentials in `region`, with the usual addresses and deadline.
+    #[must_use]
+    pub fn new(region: impl Into<String>, gate: Gate) -> Self {
+        Self {
+            profile: None,
+            region: region.into(),
+            account: None,
+            endpoint: None,
+            oss_endpoint: None,
+            product_endpoints: BTreeMap::new(),
+            credentials: None,
+            gate,
+            timeout: Self::TIMEOUT,
+        }
+    }
+}
+
+/// A key pair. `Debug` shows the id only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaticKeys {
+    /// Access key id; not a secret.
+    pub access_key_id: String,
+    /// Access key secret.
+    pub secret_access_key: String,
+    /// Security token of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticKeys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn connect(settings: Settings) -> Aliyun {
+    let shared = Shared {
+        http: http_client(&settings),
+        endpoints: Endpoints { products: settings.product_endpoints, all: settings.endpoint, oss: settings.oss_endpoint },
+        credentials: Chain::new(settings.credentials, settings.profile),
+        account: settings.account,
+        gate: settings.gate,
+        timeout: settings.timeout,
+    };
+    Aliyun { shared: Arc::new(shared), region: settings.region }
+}
+
+fn http_client(settings: &Settings) -> Result<reqwest::Client, String> {
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let given = settings.product_endpoints.values().chain(&settings.endpoint).chain(&settings.oss_endpoint);
+    let is_plain = settings.endpoint.is_some() && settings.oss_endpoint.is_some() && given.clone().all(|url| url.starts_with("http://"));
+    let tls = if is_plain {
+        // Nothing will ever need TLS, and reading the system's certificates takes longer than many a lab call.
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    } else {
+        builder.with_platform_verifier().map_err(|error| error.to_string())?
+    };
+    let mut client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.with_no_client_auth())
+        .connect_timeout((settings.timeout / 3).min(Duration::from_secs(3)))
+        .redirect(reqwest::redirect::Policy::none())
+        // Every attempt is one of ours, with its own signature and its own record.
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")));
+    if given.count() > 0 {
+        client = client.no_proxy();
+    }
+    client.build().map_err(|error| format!("no HTTP client can be made: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_settings_and_client_hides_the_secret() {
+        let mut settings = Settings::new("cn-hangzhou", Gate::default());
+        settings.credentials =
+            Some(StaticKeys { access_key_id: "LTAISHOWN".into(), secret_access_key: "s3cr3t".into(), session_token: Some("t0ken".into()) });
+        let shown = format!("{settings:?} {:?}", Aliyun::connect(settings.clone()));
+        assert!(shown.contains("LTAISHOWN"));
+        assert!(!shown.contains("s3cr3t") && !shown.contains("t0ken"), "{shown}");
+    }
+}

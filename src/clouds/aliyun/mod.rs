@@ -1,0 +1,77 @@
+//! Alibaba Cloud through a thin client of our own, behind the ports and a few calls of its own.
+//!
+//! In reading order: [`config`](Settings) and `endpoint` (where an account is reached), `credentials` (with which key), `sign` (ACS3 and
+//! OSS V4), `call` (what every request has in common: the gate, deadlines, retries, the journal's record of each attempt), `error` (what an
+//! answer means), `rpc` (the products' common form), then one file for each product: `ecs`, `images`, `vpc`, `alidns`, `dts`, `sts`, `oss`.
+
+mod alidns;
+mod call;
+mod config;
+mod credentials;
+mod dts;
+mod ecs;
+mod endpoint;
+mod error;
+mod images;
+mod oss;
+mod rpc;
+mod sign;
+mod sts;
+mod vpc;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ports::gate::Gate;
+
+pub use config::{Settings, StaticKeys};
+pub use vpc::{AclEntry, NetworkAcl, Protocol, VSwitch};
+
+/// A client of one Alibaba Cloud account. Clones share connections; two [`Aliyun::connect`] share nothing, so probes take their own.
+#[derive(Clone)]
+pub struct Aliyun {
+    shared: Arc<Shared>,
+    region: String,
+}
+
+struct Shared {
+    http: Result<reqwest::Client, String>,
+    endpoints: endpoint::Endpoints,
+    credentials: credentials::Chain,
+    account: Option<String>,
+    gate: Gate,
+    timeout: Duration,
+}
+
+impl Aliyun {
+    /// A client with its own connections. Sends nothing yet: what is wrong with the settings (no such profile, an address that is not one)
+    /// is said by the first call.
+    #[must_use]
+    pub fn connect(settings: Settings) -> Self {
+        config::connect(settings)
+    }
+
+    /// The same client speaking to another region. Alidns has no regions and is unaffected.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), region: region.to_owned() }
+    }
+
+    /// The region that calls go to.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+impl fmt::Debug for Aliyun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Credentials are inside; nothing of them belongs in a log.
+        f.debug_struct("Aliyun").field("region", &self.region).field("account", &self.shared.account).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,282 @@
+//! S3 over the world's buckets, through the `s3s` crate: it knows the protocol and its signatures (header, query, streamed chunks
+//! with trailers); here are only the calls that the lab has. Path style only.
+//!
+//! [`objects`] reads and writes objects, [`listing`] lists keys, [`checksum`] checks what clients say about bodies.
+
+mod checksum;
+mod listing;
+mod objects;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{
+    Bucket as BucketDto, CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Owner,
+    PutObjectInput, PutObjectOutput, Timestamp as S3Time,
+};
+use s3s::service::S3ServiceBuilder;
+use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+
+use super::count;
+use crate::lab::wire::aws_answer::{self, Dialect, Fault};
+use crate::lab::world::World;
+use crate::lab::world::state::{Bucket, Cloud, State};
+use crate::model::time::Timestamp;
+
+/// Answers one request whose body is complete.
+pub(super) async fn respond(world: &Arc<World>, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    let mut builder = S3ServiceBuilder::new(Objects { world: Arc::clone(world) });
+    builder.set_auth(Keys { world: Arc::clone(world) });
+    builder.set_access(Signed);
+    let request_id = aws_answer::request_id();
+    let response = match builder.build().call(request.map(Body::from)).await {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            body.collect().await.map(|body| Response::from_parts(parts, Full::new(body.to_bytes()))).ok()
+        }
+        Err(_) => None,
+    };
+    let mut response = response.unwrap_or_else(|| {
+        let fault = Fault::new("InternalError", "We encountered an internal error. Please try again.").with_status(StatusCode::INTERNAL_SERVER_ERROR);
+        aws_answer::fault(Dialect::RestXml, &fault, &request_id)
+    });
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-amz-request-id", value.clone());
+        response.headers_mut().insert("x-amzn-requestid", value);
+    }
+    response
+}
+
+/// The one key pair there is.
+struct Keys {
+    world: Arc<World>,
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let state = self.world.lock();
+        if access_key != state.accounts.access_key_id {
+            return Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."));
+        }
+        Ok(SecretKey::from(state.accounts.secret_access_key.as_str()))
+    }
+}
+
+/// Lets everything through that is signed with a long-term key.
+struct Signed;
+
+#[async_trait::async_trait]
+impl S3Access for Signed {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        // Nobody can get a session token in the lab, so none is valid.
+        if context.headers().contains_key("x-amz-security-token") {
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
+        Ok(())
+    }
+}
+
+/// The world's AWS buckets.
+struct Objects {
+    world: Arc<World>,
+}
+
+impl Objects {
+    /// One call at one moment of the world, counted.
+    fn call<T>(&self, action: &str, act: impl FnOnce(&mut State) -> S3Result<T>) -> S3Result<S3Response<T>> {
+        let mut state = self.world.lock();
+        let outcome = act(&mut state);
+        let code = outcome.as_ref().map_or_else(|error| error.code().as_str(), |_| "OK").to_owned();
+        count(&mut state, "s3", action, &code);
+        outcome.map(S3Response::new)
+    }
+}
+
+fn bucket<'a>(state: &'a State, name: &str) -> S3Result<&'a Bucket> {
+    let bucket = state.buckets.get(name).filter(|bucket| bucket.cloud == Cloud::Aws);
+    bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+}
+
+fn bucket_mut<'a>(state: &'a mut State, name: &str) -> S3Result<&'a mut Bucket> {
+    let bucket = state.buckets.get_mut(name).filter(|bucket| bucket.cloud == Cloud::Aws);
+    bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+}
+
+/// A moment in the library's type.
+fn s3_time(at: Timestamp) -> S3Time {
+    let since = std::time::Duration::from_nanos(u64::try_from(at.as_nanos()).unwrap_or(0));
+    S3Time::from(std::time::UNIX_EPOCH + since)
+}
+
+fn owner(state: &State) -> Owner {
+    Owner { display_name: Some("lifeboat-lab".into()), id: Some(state.accounts.aws.clone()) }
+}
+
+#[async_trait::async_trait]
+impl S3 for Objects {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+        self.call("ListBuckets", |state| {
+            let buckets = state.buckets.values().filter(|bucket| bucket.cloud == Cloud::Aws);
+            let buckets = buckets.map(|bucket| BucketDto { name: Some(bucket.name.clone()), creation_date: Some(s3_time(bucket.created_at)), ..BucketDto::default() });
+            Ok(ListBucketsOutput { buckets: Some(buckets.collect()), owner: Some(owner(state)), ..ListBucketsOutput::default() })
+        })
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.call("HeadBucket", |state| {
+            bucket(state, &request.input.bucket)?;
+            Ok(HeadBucketOutput { bucket_region: Some(state.accounts.aws_region.clone()), ..HeadBucketOutput::default() })
+        })
+    }
+
+    async fn get_bucket_location(&self, request: S3Request<GetBucketLocationInput>) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        // The first region's constraint is empty.
+        self.call("GetBucketLocation", |state| bucket(state, &request.input.bucket).map(|_| GetBucketLocationOutput::default()))
+    }
+
+    async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.call("ListObjectsV2", |state| listing::list_v2(state, request.input))
+    }
+
+    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+        self.call("ListObjects", |state| listing::list_v1(state, request.input))
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.call("GetObject", |state| objects::get(state, request.input))
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.call("HeadObject", |state| objects::head(state, &request.input))
+    }
+
+    async fn put_object(&self, mut request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let body = match request.input.body.take() {
+            Some(body) => objects::collect(body).await?,
+            None => Bytes::new(),
+        };
+        // Trailers are there only when the body was read to its end.
+        let trailers = request.trailing_headers.as_ref().and_then(s3s::TrailingHeaders::take).unwrap_or_default();
+        self.call("PutObject", |state| objects::put(state, request.input, &trailers, body))
+    }
+
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        self.call("CopyObject", |state| objects::copy(state, &request.input))
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.call("DeleteObject", |state| objects::delete(state, &request.input))
+    }
+
+    async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        self.call("DeleteObjects", |state| objects::delete_many(state, request.input))
+    }
+}
+
+/// A request that contradicts itself.
+fn bad_digest(name: &str) -> S3Error {
+    s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum.")
+}
+
+#[cfg(test)]
+mod tests {
+    use s3s::dto::{CopySource, Delete, ObjectIdentifier, Range};
+
+    use super::*;
+    use crate::lab::world::LabClock;
+    use crate::lab::world::file::build;
+
+    pub(super) fn objects() -> Objects {
+        let clock = LabClock::start(1.0);
+        let state = build(42, 1.0, 10, clock.now()).unwrap();
+        Objects { world: Arc::new(World::new(clock, state)) }
+    }
+
+    pub(super) fn request<T>(input: T) -> S3Request<T> {
+        S3Request {
+            input,
+            method: http::Method::GET,
+            uri: http::Uri::from_static("/"),
+            headers: http::HeaderMap::new(),
+            extensions: http::Extensions::new(),
+            credentials: None,
+            region: None,
+            service: None,
+            trailing_headers: None,
+        }
+    }
+
+    fn put(bucket: &str, key: &str, body: &'static [u8]) -> S3Request<PutObjectInput> {
+        let body = Some(s3s::dto::StreamingBlob::from(Body::from(Bytes::from_static(body))));
+        let metadata = Some([("committed".to_owned(), "now".to_owned())].into());
+        request(PutObjectInput { bucket: bucket.into(), key: key.into(), body, metadata, ..PutObjectInput::default() })
+    }
+
+    fn get(bucket: &str, key: &str, range: Option<Range>) -> S3Request<GetObjectInput> {
+        request(GetObjectInput { bucket: bucket.into(), key: key.into(), range, ..GetObjectInput::default() })
+    }
+
+    #[tokio::test]
+    async fn what_is_put_can_be_got_in_whole_and_in_part() {
+        let objects = objects();
+        let etag = objects.put_object(put("shop-assets", "a/区 b", b"0123456789")).await.unwrap().output.e_tag.unwrap();
+        assert_eq!(etag.value(), "781e5e245d69b566979b86e28d23f2c7");
+        let whole = objects.get_object(get("shop-assets", "a/区 b", None)).await.unwrap().output;
+        assert_eq!(whole.metadata.unwrap()["committed"], "now");
+        assert_eq!(objects::collect(whole.body.unwrap()).await.unwrap(), "0123456789");
+        let part = objects.get_object(get("shop-assets", "a/区 b", Some(Range::Int { first: 2, last: Some(4) }))).await.unwrap().output;
+        assert_eq!((part.content_length, part.content_range.as_deref()), (Some(3), Some("bytes 2-4/10")));
+        assert_eq!(objects::collect(part.body.unwrap()).await.unwrap(), "234");
+        let beyond = objects.get_object(get("shop-assets", "a/区 b", Some(Range::Int { first: 10, last: None }))).await.unwrap_err();
+        assert_eq!(beyond.code().as_str(), "InvalidRange");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_so() {
+        let objects = objects();
+        let code = |error: S3Error| error.code().as_str().to_owned();
+        assert_eq!(code(objects.get_object(get("shop-assets", "nothing", None)).await.unwrap_err()), "NoSuchKey");
+        assert_eq!(code(objects.get_object(get("nowhere", "nothing", None)).await.unwrap_err()), "NoSuchBucket");
+        assert_eq!(code(objects.get_object(get("shop-orders", "orders/1", None)).await.unwrap_err()), "NoSuchBucket", "the other cloud's");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_checksum_is_refused_and_nothing_written() {
+        let objects = objects();
+        let mut wrong = put("shop-assets", "x", b"1");
+        wrong.input.checksum_crc32 = Some("AAAAAA==".into());
+        assert_eq!(objects.put_object(wrong).await.unwrap_err().code().as_str(), "BadDigest");
+        let mut right = put("shop-assets", "y", b"1");
+        right.input.checksum_crc32 = Some("g9zvtw==".into());
+        assert_eq!(objects.put_object(right).await.unwrap().output.checksum_crc32.as_deref(), Some("g9zvtw=="));
+        assert!(!objects.world.lock().buckets["shop-assets"].objects.contains_key("x"));
+    }
+
+    #[tokio::test]
+    async fn objects_are_copied_and_deleted() {
+        let objects = objects();
+        let mut copy = CopyObjectInput::builder();
+        copy.set_bucket("shop-assets".into());
+        copy.set_key("copy".into());
+        copy.set_copy_source(CopySource::parse("shop-assets/robots.txt").unwrap());
+        objects.copy_object(request(copy.build().unwrap())).await.unwrap();
+        let mut many = DeleteObjectsInput::builder();
+        many.set_bucket("shop-assets".into());
+        let key = |key: &str| ObjectIdentifier { key: key.into(), ..ObjectIdentifier::default() };
+        many.set_delete(Delete { objects: vec![key("copy"), key("never-there")], quiet: None });
+        let gone = objects.delete_objects(request(many.build().unwrap())).await.unwrap().output.deleted.unwrap();
+        assert_eq!(gone.len(), 2);
+        let keys: Vec<String> = objects.world.lock().buckets["shop-assets"].objects.keys().cloned().collect();
+        assert_eq!(keys, ["css/shop.css", "index.html", "robots.txt"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! A runbook as written: the steps of a failover or a failback, without any fault.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::plan::{OnFailure, Retry};
+use super::time::Span;
+use super::written::{ProbeFile, Version, Words};
+
+/// A runbook file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunbookFile {
+    /// Version of the language: 1.
+    #[expect(dead_code, reason = "reading it checks it")]
+    lifeboat: Version,
+    /// `runbook`.
+    #[expect(dead_code, reason = "reading it checks it")]
+    kind: RunbookKind,
+    /// What people call it.
+    pub title: Words,
+    /// More about it.
+    #[serde(default)]
+    pub description: Words,
+    /// What whoever uses it must or may say.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, ParameterFile>,
+    /// Probes of its own.
+    #[serde(default)]
+    pub probes: BTreeMap<String, ProbeFile>,
+    /// What is to be done.
+    pub steps: Vec<StepFile>,
+}
+
+/// The word that says what the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunbookKind {
+    /// A runbook.
+    Runbook,
+}
+
+/// A parameter of a runbook.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterFile {
+    /// What values it takes.
+    #[serde(rename = "type")]
+    pub of: ParameterType,
+    /// Its value when none is given; without it one must be given.
+    pub default: Option<Value>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Words,
+}
+
+/// What values a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterType {
+    /// A text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A length of time with its unit.
+    Duration,
+    /// A list.
+    List,
+}
+
+impl ParameterType {
+    /// Whether `value` is one.
+    ///
+    /// # Errors
+    /// What was expected, to go after `expected`.
+    pub fn accepts(self, value: &Value) -> Result<(), String> {
+        let (fits, what) = match self {
+            Self::String => (value.is_string(), "a text"),
+            Self::Integer => (value.is_i64() || value.is_u64(), "a whole number"),
+            Self::Number => (value.is_number(), "a number"),
+            Self::Boolean => (value.is_boolean(), "true or false"),
+            Self::Duration => (value.as_str().is_some_and(|text| text.parse::<Span>().is_ok()), "a length of time with its unit, like 90s"),
+            Self::List => (value.is_array(), "a list"),
+        };
+        if fits { Ok(()) } else { Err(what.to_owned()) }
+    }
+
+    /// A value of this type, for checking a runbook of which nobody has said the parameters yet.
+    #[must_use]
+    pub fn example(self) -> Value {
+        match self {
+            Self::String => Value::from("x"),
+            Self::Integer | Self::Number => Value::from(1),
+            Self::Boolean => Value::from(true),
+            Self::Duration => Value::from("1s"),
+            Self::List => Value::Array(Vec::new()),
+        }
+    }
+
+    /// `text` of a command line as a value of this type, where it is one.
+    #[must_use]
+    pub fn read(self, text: &str) -> Value {
+        match self {
+            Self::String | Self::Duration => Value::from(text),
+            Self::Integer | Self::Number | Self::Boolean | Self::List => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+        }
+    }
+}
+
+/// A step.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepFile {
+    /// Its name, unique in the runbook: small letters, digits, `-` and `_`.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_-]*$"))]
+    pub id: String,
+    /// What people call it.
+    #[serde(default)]
+    pub title: Words,
+    /// The action: `lifeboat actions` lists them.
+    pub uses: Option<String>,
+    /// Another runbook whose steps take this step's place, by its path relative to this file; in place of `uses`.
+    pub runbook: Option<String>,
+    /// The parameters of the action or of the runbook.
+    #[serde(default)]
+    pub with: Map<String, Value>,
+    /// Ids of steps that must be done before.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// An expression; the step is skipped when it is false.
+    pub when: Option<Value>,
+    /// For one attempt; 5m when not written.
+    pub timeout: Option<Span>,
+    /// How often to try.
+    pub retry: Option<Retry>,
+    /// What a failure of all attempts means.
+    pub on_failure: Option<OnFailure>,
+    /// Whether the recovery counts as failed without it; true when not written.
+    pub critical: Option<bool>,
+    /// A list, or an expression that gives one: the step runs once for each `item`.
+    pub for_each: Option<Value>,
+    /// How many items of `for_each` at once; 1 when not written.
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: Option<u32>,
+}

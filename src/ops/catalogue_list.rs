@@ -1,0 +1,233 @@
+//! `actions`: the words a scenario may use, as a list, and one of them in full; all from the tables' schemas.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::words::{Words, follow};
+use crate::model::diagnostic::suggest;
+
+/// What a word is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// What a step does.
+    Action,
+    /// What a scenario injects.
+    Fault,
+    /// What is read again and again.
+    Probe,
+}
+
+/// A word with everything there is to know about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// The word.
+    pub word: &'static str,
+    /// What it is.
+    pub sort: Sort,
+    /// Whether it changes anything.
+    pub mutates: bool,
+    /// JSON Schema of the parameters.
+    pub parameters: Value,
+    /// JSON Schema of the output; absent for probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+}
+
+/// Every word: actions, faults, probes, each in order.
+#[must_use]
+pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
+    let action = |fault: bool| {
+        words.actions.iter().filter(move |row| row.fault == fault).map(move |row| Entry {
+            word: row.kind,
+            sort: if fault { Sort::Fault } else { Sort::Action },
+            mutates: row.mutates,
+            parameters: (row.schema)().to_value(),
+            output: Some((row.output_schema)().to_value()),
+        })
+    };
+    let probes = words.probes.iter().map(|row| Entry { word: row.kind, sort: Sort::Probe, mutates: false, parameters: (row.schema)().to_value(), output: None });
+    action(false).chain(action(true)).chain(probes).collect()
+}
+
+/// The entry of `word`.
+///
+/// # Errors
+/// That there is none, and a hint. A word may be an action and a kind of probe: both are given.
+pub fn find<W: Send + Sync>(words: Words<W>, word: &str) -> Result<Vec<Entry>, (String, Option<String>)> {
+    let all = entries(words);
+    let known: Vec<&str> = all.iter().map(|entry| entry.word).collect();
+    let hint = suggest(word, known, "known").or_else(|| Some("`lifeboat actions` lists them".to_owned()));
+    let found: Vec<Entry> = all.into_iter().filter(|entry| entry.word == word).collect();
+    if found.is_empty() { Err((format!("there is no action, fault or probe `{word}`"), hint)) } else { Ok(found) }
+}
+
+/// The list, one line a word.
+#[must_use]
+pub fn table(entries: &[Entry]) -> String {
+    let width = entries.iter().map(|entry| entry.word.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (sort, title) in [(Sort::Action, "Actions, for the steps of a runbook"), (Sort::Fault, "Faults, for a scenario"), (Sort::Probe, "Probes")] {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{title}");
+        for entry in entries.iter().filter(|entry| entry.sort == sort) {
+            let _ = write!(text, "  {:width$}  ", entry.word);
+            let mut lines = String::new();
+            wrap(&mut lines, &summary(&entry.parameters), width + 4);
+            text.push_str(lines.trim_start());
+            if lines.trim().is_empty() {
+                text.push('\n');
+            }
+        }
+    }
+    text.push_str("\n`lifeboat actions NAME` explains one.\n");
+    text
+}
+
+/// Everything about one word.
+#[must_use]
+pub fn details(entry: &Entry) -> String {
+    let mut text = String::new();
+    let sort = match entry.sort {
+        Sort::Action if entry.mutates => "an action",
+        Sort::Action => "an action that changes nothing",
+        Sort::Fault => "a fault",
+        Sort::Probe => "a kind of probe",
+    };
+    let _ = writeln!(text, "{}: {sort}\n", entry.word);
+    for (number, paragraph) in description(&entry.parameters).split("\n\n").enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        wrap(&mut text, paragraph, 0);
+    }
+    let _ = writeln!(text, "\nParameters (`with`)");
+    fields(&mut text, &entry.parameters, &entry.parameters, 2, true);
+    if let Some(output) = &entry.output {
+        let _ = writeln!(text, "\nOutput (`steps.ID.output`)");
+        fields(&mut text, output, output, 2, false);
+    }
+    text
+}
+
+/// The fields of an object, each with its type, default and purpose; nested ones below. With `wants` it is told which must be written.
+fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, wants: bool) {
+    let schema = concrete(root, schema);
+    let empty = Map::new();
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    if properties.is_empty() && indent == 2 {
+        let _ = writeln!(text, "  none");
+    }
+    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, field) in properties {
+        let default = field.get("default").filter(|value| !value.is_null());
+        let need = match default {
+            Some(value) => format!(", default {}", plain(value)),
+            None if required.contains(&name.as_str()) && wants => ", required".to_owned(),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "{:indent$}{name}: {}{need}", "", type_of(root, field));
+        for line in description(field).split("\n\n").take(1) {
+            wrap(text, &line.replace('\n', " "), indent + 4);
+        }
+        let inner = concrete(root, field);
+        let inner = if inner.get("items").is_some() { concrete(root, &inner["items"]) } else { inner };
+        // Schemas can refer to themselves.
+        if inner.get("properties").is_some() && indent < 16 {
+            fields(text, root, inner, indent + 4, wants);
+        }
+    }
+}
+
+/// A schema with its reference followed and `or nothing` taken off.
+fn concrete<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    let schema = follow(root, schema);
+    match schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([one, nothing]) if nothing.get("type").is_some_and(|of| of == "null") => follow(root, one),
+        _ => schema,
+    }
+}
+
+fn type_of(root: &Value, schema: &Value) -> String {
+    let named = schema.get("$ref").or_else(|| schema.pointer("/anyOf/0/$ref")).and_then(Value::as_str).unwrap_or("");
+    if named.ends_with("/Span") {
+        return "time, like 30s".to_owned();
+    }
+    let schema = concrete(root, schema);
+    if let Some(words) = words_of(schema) {
+        return words.join(" | ");
+    }
+    let of = match schema.get("type") {
+        Some(Value::String(of)) => of.as_str(),
+        Some(Value::Array(of)) => of.first().and_then(Value::as_str).unwrap_or("any value"),
+        _ => match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+            Some(choices) => {
+                let mut all: Vec<String> = choices.iter().map(|choice| type_of(root, choice)).collect();
+                all.dedup();
+                return all.join(" or ");
+            }
+            None => "any value",
+        },
+    };
+    match of {
+        "string" => "text".to_owned(),
+        "integer" => "whole number".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "array" => schema.get("items").map_or_else(|| "list".to_owned(), |items| format!("list of {}", type_of(root, items))),
+        "object" => match schema.get("additionalProperties").filter(|values| values.is_object()) {
+            Some(values) => format!("map of {}", type_of(root, values)),
+            None => "map".to_owned(),
+        },
+        other => other.to_owned(),
+    }
+}
+
+/// The words of an enumeration, however the schema writes it.
+fn words_of(schema: &Value) -> Option<Vec<String>> {
+    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
+        return Some(words.iter().filter(|word| !word.is_null()).map(plain).collect());
+    }
+    let choices = schema.get("oneOf")?.as_array()?;
+    choices.iter().map(|choice| Some(plain(choice.get("const")?))).collect()
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn description(schema: &Value) -> &str {
+    schema.get("description").and_then(Value::as_str).unwrap_or("")
+}
+
+/// The first sentence of what the word is for.
+fn summary(schema: &Value) -> String {
+    let text = description(schema).split("\n\n").next().unwrap_or("").replace('\n', " ");
+    let end = text.find(". ").map_or(text.len(), |end| end + 1);
+    text[..end].trim_end_matches('.').to_owned()
+}
+
+/// Writes `line` in 80 columns.
+fn wrap(text: &mut String, line: &str, indent: usize) {
+    let mut column = 0;
+    for word in line.split_whitespace() {
+        if column > 0 && column + 1 + word.width() > 80 {
+            text.push('\n');
+            column = 0;
+        }
+        if column == 0 {
+            let _ = write!(text, "{:indent$}", "");
+            column = indent;
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.width();
+    }
+    text.push('\n');
+}

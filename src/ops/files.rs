@@ -1,0 +1,221 @@
+//! Reads files that people wrote: bounded, never from a pipe or a device, with a digest of what was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::diagnostic::{Diagnostic, Source};
+use crate::model::plan::Definition;
+use crate::model::yaml::{self, Document, MAX_BYTES};
+
+/// A file that was read and understood as YAML.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where it is, without `.` and `..`.
+    pub path: PathBuf,
+    /// The text and its tree.
+    pub doc: Document,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// A file that could not be opened or must not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Why, to go after the file's name.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Why a file gave no tree.
+#[derive(Clone, Debug)]
+pub enum LoadError {
+    /// It could not be read: told where the file is named.
+    Unreadable(Unreadable),
+    /// Its text is wrong: told where in the text.
+    Text(Diagnostic),
+}
+
+impl LoadError {
+    /// As a problem of the file itself, for a file named on the command line.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Diagnostic {
+        match self {
+            Self::Text(problem) => problem,
+            Self::Unreadable(why) => Diagnostic::new(&Source::new(shown(path), ""), 0..0, why.message).maybe_hint(why.hint),
+        }
+    }
+}
+
+/// The files of one command; each is read once.
+#[derive(Debug, Default)]
+pub struct Files {
+    loaded: BTreeMap<PathBuf, Result<Rc<Loaded>, LoadError>>,
+    used: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    /// The file at `path`, read now or before.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not YAML.
+    pub fn load(&mut self, path: &Path) -> Result<Rc<Loaded>, LoadError> {
+        let path = normal(path);
+        self.used.insert(path.clone());
+        if let Some(known) = self.loaded.get(&path) {
+            return known.clone();
+        }
+        let result = load(&path).map(Rc::new);
+        self.loaded.insert(path, result.clone());
+        result
+    }
+
+    /// Forgets which files were used, not what they hold.
+    pub fn begin(&mut self) {
+        self.used.clear();
+    }
+
+    /// The files used since [`Files::begin`], named relative to `root` where they are below it.
+    #[must_use]
+    pub fn definitions(&self, root: &Path) -> Vec<Definition> {
+        let root = absolute(root);
+        let found = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_ref().ok());
+        found
+            .map(|file| {
+                let full = absolute(&file.path);
+                let path = full.strip_prefix(&root).unwrap_or(&file.path).display().to_string();
+                Definition { path, sha256: file.sha256.clone() }
+            })
+            .collect()
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, LoadError> {
+    let bytes = read(path).map_err(LoadError::Unreadable)?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let source = text(&shown(path), bytes).map_err(LoadError::Text)?;
+    let doc = yaml::parse(&source).map_err(LoadError::Text)?;
+    Ok(Loaded { path: path.to_owned(), doc, sha256 })
+}
+
+/// The bytes of a regular file of at most [`MAX_BYTES`].
+///
+/// # Errors
+/// When it is missing, is not a regular file, is larger, or cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let refuse = |message: String, hint: Option<&str>| Unreadable { message, hint: hint.map(str::to_owned) };
+    let failed = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), None),
+        std::io::ErrorKind::PermissionDenied => refuse("the file may not be read".to_owned(), Some("check its permissions")),
+        _ => refuse(format!("the file cannot be read: {error}"), None),
+    };
+    let check = |meta: &std::fs::Metadata| {
+        if meta.is_dir() {
+            return Err(refuse("a folder, not a file".to_owned(), Some("name a file in it")));
+        }
+        if !meta.is_file() {
+            return Err(refuse("not a regular file".to_owned(), Some("pipes and devices are not read")));
+        }
+        let size = meta.len();
+        if size > MAX_BYTES as u64 { Err(refuse(format!("the file has {size} bytes; at most {MAX_BYTES} are read"), Some("is this the right file?"))) } else { Ok(()) }
+    };
+    // Before opening, as opening a device can do things; and after, as it may have been exchanged. Opening never waits for a pipe's other end.
+    check(&std::fs::metadata(path).map_err(|error| failed(&error))?)?;
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| failed(&error))?;
+    let meta = file.metadata().map_err(|error| failed(&error))?;
+    check(&meta)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(refuse(format!("the file has more than {MAX_BYTES} bytes"), Some("is this the right file?")));
+    }
+    Ok(bytes)
+}
+
+/// Bytes as text.
+///
+/// # Errors
+/// At the first byte that is not UTF-8.
+pub fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let utf16 = matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+            let byte = error.as_bytes().get(at).copied().unwrap_or(0);
+            let source = Source::new(name, String::from_utf8_lossy(error.as_bytes()));
+            let hint = if utf16 { "it looks like UTF-16; save it as UTF-8" } else { "save the file as UTF-8" };
+            Err(Diagnostic::new(&source, at..at + '\u{fffd}'.len_utf8(), format!("the byte 0x{byte:02x} is not UTF-8")).hint(hint))
+        }
+    }
+}
+
+/// A path without `.` and `..`, by its words alone.
+#[must_use]
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    if normal.as_os_str().is_empty() { PathBuf::from(".") } else { normal }
+}
+
+/// A path from the root of the file system, without `.` and `..`.
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
+    normal(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// A path as people should see it: relative to the working directory where it is below it.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = normal(path);
+    path.strip_prefix(&here).unwrap_or(&path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_their_dots() {
+        assert_eq!(normal(Path::new("scenarios/../runbooks/./a.yaml")), Path::new("runbooks/a.yaml"));
+        assert_eq!(normal(Path::new("../a/../../b")), Path::new("../../b"));
+        assert_eq!(normal(Path::new("/a/../b")), Path::new("/b"));
+        assert_eq!(normal(Path::new("a/..")), Path::new("."));
+    }
+
+    #[test]
+    fn only_regular_files_of_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(read(&at("absent")).unwrap_err().message, "no such file");
+        assert_eq!(read(folder.path()).unwrap_err().message, "a folder, not a file");
+        assert_eq!(read(Path::new("/dev/zero")).unwrap_err().message, "not a regular file");
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert_eq!(read(&at("pipe")).unwrap_err().message, "not a regular file");
+        // Sparse: nothing of it is read.
+        std::fs::File::create(at("large")).unwrap().set_len(100 << 20).unwrap();
+        assert_eq!(read(&at("large")).unwrap_err().message, "the file has 104857600 bytes; at most 1048576 are read");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_told_where() {
+        assert_eq!(text("t", b"a: 1\nb: \xff\n".to_vec()).unwrap_err().to_string(), "t:2:4: the byte 0xff is not UTF-8");
+        assert_eq!(text("t", b"\xff\xfea\0".to_vec()).unwrap_err().hint.unwrap(), "it looks like UTF-16; save it as UTF-8");
+    }
+}

@@ -1,0 +1,161 @@
+//! Finds and reads the project file, and makes of an environment what expressions see.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::{Map, Value, json};
+
+use super::files::{Files, Loaded, absolute, normal};
+use crate::model::decode::decode;
+use crate::model::diagnostic::{Diagnostic, Source, suggest};
+use crate::model::expression;
+use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
+use crate::model::yaml::way;
+
+/// The name of the project file.
+pub const FILE_NAME: &str = "lifeboat.yaml";
+/// The name of the environment that is there without being written.
+pub const LAB: &str = "lab";
+
+/// A project: where it is and what its file says.
+#[derive(Debug)]
+pub struct Project {
+    /// The folder of the project file, or where the search began when there is none.
+    pub root: PathBuf,
+    /// What the file says; the defaults when there is none.
+    pub settings: ProjectFile,
+    pub(crate) loaded: Option<Rc<Loaded>>,
+}
+
+/// Finds `lifeboat.yaml` in `start` or a folder above it and reads it.
+///
+/// # Errors
+/// Everything that is wrong with the file. That there is none is no error: the lab needs none.
+pub fn load_project(start: &Path) -> Result<Project, Vec<Diagnostic>> {
+    let start = absolute(start);
+    match start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file()) {
+        Some(file) => read_project(&file),
+        None => Ok(Project { root: start, settings: ProjectFile::default(), loaded: None }),
+    }
+}
+
+/// Reads this project file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
+    let loaded = Files::default().load(file).map_err(|error| vec![error.of(file)])?;
+    let settings: ProjectFile = decode(&loaded.doc)?;
+    let mut problems = Vec::new();
+    if settings.zone.parse::<chrono_tz::Tz>().is_err() {
+        let message = format!("`{}` is not a time zone", settings.zone);
+        problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));
+    }
+    for (name, environment) in &settings.environments {
+        if !is_id(name) {
+            problems.push(bad_id(loaded.doc.key_problem(&way!["environments", name], format!("`{name}` cannot be the name of an environment"))));
+        }
+        if environment.lab.is_some() && environment.kind != EnvironmentKind::Lab {
+            problems.push(loaded.doc.key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab"));
+        }
+    }
+    let root = normal(file.parent().unwrap_or(Path::new(".")));
+    if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded) }) } else { Err(problems) }
+}
+
+impl Project {
+    /// The environment called `name`.
+    ///
+    /// # Errors
+    /// With the environments that there are, at the place where it would be written.
+    pub fn environment(&self, name: &str) -> Result<EnvironmentFile, Diagnostic> {
+        if let Some(environment) = self.settings.environments.get(name) {
+            return Ok(environment.clone());
+        }
+        if name == LAB {
+            return Ok(EnvironmentFile { kind: EnvironmentKind::Lab, ..EnvironmentFile::default() });
+        }
+        let mut known: Vec<&str> = self.settings.environments.keys().map(String::as_str).collect();
+        if !known.contains(&LAB) {
+            known.insert(0, LAB);
+        }
+        let message = format!("there is no environment `{name}`");
+        let problem = match &self.loaded {
+            Some(loaded) => loaded.doc.key_problem(&way!["environments"], message),
+            None => Diagnostic::new(&Source::new(FILE_NAME, ""), 0..0, message + "; there is no project file"),
+        };
+        Err(problem.maybe_hint(suggest(name, known, "environments")))
+    }
+
+    /// The folder of the runs.
+    #[must_use]
+    pub fn reports(&self) -> PathBuf {
+        normal(&self.root.join(&self.settings.reports))
+    }
+
+    /// What expressions see as `env` and `vars`: the environment's own, with `vars` laid over them.
+    ///
+    /// # Errors
+    /// When the environment does not exist or an expression in its variables fails.
+    pub fn scope(&self, name: &str, vars: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+        let environment = self.environment(name).map_err(|problem| vec![problem])?;
+        let env = env_value(name, &environment);
+        let only_env = json!({ "env": env });
+        let mut problems = Vec::new();
+        let mut all = Map::new();
+        for (key, value) in &environment.vars {
+            match expression::resolve(value, &only_env) {
+                Ok(value) => {
+                    all.insert(key.clone(), value);
+                }
+                Err(error) => {
+                    if let Some(loaded) = &self.loaded {
+                        problems.push(loaded.doc.problem(&way!["environments", name, "vars", key], error.message).maybe_hint(error.hint));
+                    }
+                }
+            }
+        }
+        all.extend(vars.clone());
+        if problems.is_empty() { Ok(Map::from_iter([("env".to_owned(), env), ("vars".to_owned(), Value::Object(all))])) } else { Err(problems) }
+    }
+}
+
+/// The accounts and regions of the lab's world, for expressions.
+fn lab_defaults() -> Value {
+    json!({
+        "aws": { "region": "us-east-1", "account": "111122223333" },
+        "aliyun": { "region": "cn-hangzhou", "account": "1234567890123456" },
+    })
+}
+
+fn env_value(name: &str, environment: &EnvironmentFile) -> Value {
+    let mut env = match environment.kind {
+        EnvironmentKind::Lab => lab_defaults(),
+        EnvironmentKind::Cloud => json!({}),
+    };
+    env["name"] = Value::from(name);
+    env["kind"] = serde_json::to_value(environment.kind).unwrap_or_default();
+    let sides = [("aws", serde_json::to_value(&environment.aws)), ("aliyun", serde_json::to_value(&environment.aliyun)), ("dns", serde_json::to_value(&environment.dns))];
+    for (side, value) in sides {
+        let Ok(Value::Object(settings)) = value else { continue };
+        match &mut env[side] {
+            Value::Object(defaults) => defaults.extend(settings),
+            other => *other = Value::Object(settings),
+        }
+    }
+    env
+}
+
+/// Whether `text` can be the name of a step, a probe or an environment.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+        && !text.ends_with('-')
+}
+
+/// The hint of every name that [`is_id`] refuses.
+pub(crate) fn bad_id(problem: Diagnostic) -> Diagnostic {
+    problem.hint("small letters, digits, `-` and `_`, beginning with a letter, at most 64")
+}

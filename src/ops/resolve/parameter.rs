@@ -1,0 +1,24 @@
+//! Parameters, held against what an action or a probe makes of them.
+
+use serde_json::Value;
+
+use super::value::Evaluated;
+use super::{Resolver, Site};
+use crate::engine::action::ParamError;
+use crate::model::yaml::Seg;
+use crate::ops::words::explain;
+
+impl<W: Send + Sync> Resolver<'_, W> {
+    /// Says what is wrong with `with`, whose parameters stand at `site` under `with`. `None` when nothing is.
+    pub(super) fn say_parameter(&mut self, error: &ParamError, with: &Evaluated, schema: &Value, site: &Site) {
+        let bad = explain(error, &with.check, schema);
+        // An example has at most the right type: no other rule can be held against it.
+        match with.example(&bad.path) {
+            Some(typed) if !bad.path.is_empty() && !bad.on_key && !(bad.is_type && typed) => return,
+            _ => {}
+        }
+        let at = site.under(&[Seg::from("with")]).under(&bad.path);
+        let problem = if bad.on_key { at.key_problem(bad.message) } else { at.problem(bad.message) };
+        self.say(problem.maybe_hint(bad.hint));
+    }
+}

@@ -1,0 +1,400 @@
+//! Runbooks: parameters, steps, and the steps of included runbooks in their place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::graph::before;
+use super::output::Output;
+use super::value::{Evaluated, Item, Scope, Steps};
+use super::{Resolver, Site, Unsaid};
+use crate::model::decode::decode;
+use crate::model::diagnostic::{Diagnostic, suggest};
+use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan};
+use crate::model::runbook::{RunbookFile, StepFile};
+use crate::model::text::Text;
+use crate::model::time::Span;
+use crate::model::yaml::way;
+use crate::ops::files::Loaded;
+use crate::ops::words::Place;
+
+/// How many steps a plan may have, over all included runbooks.
+const MAX_STEPS: usize = 5000;
+/// How deep runbooks may include each other.
+const MAX_INCLUDES: usize = 16;
+
+/// A runbook as read, with the values of its parameters.
+pub(super) struct Book {
+    file: Rc<Loaded>,
+    written: RunbookFile,
+    parameters: Map<String, Value>,
+    open: BTreeSet<String>,
+}
+
+impl Book {
+    /// Ids of the probes of its own.
+    pub(super) fn probe_ids(&self) -> impl Iterator<Item = String> {
+        self.written.probes.keys().cloned()
+    }
+}
+
+/// The steps of a runbook as they come into the plan, and what they give to others.
+#[derive(Default)]
+struct Flat {
+    steps: Vec<StepPlan>,
+    /// By their ids inside the runbook.
+    outputs: BTreeMap<String, Output>,
+}
+
+impl<W: Send + Sync> Resolver<'_, W> {
+    /// The plan of a runbook alone.
+    pub(in crate::ops) fn runbook(mut self, path: &Path, unsaid: Unsaid) -> Result<Plan, Vec<Diagnostic>> {
+        let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        let mut failover = RunbookPlan::default();
+        let mut description = Text::default();
+        if let Some(book) = self.open_book(&file, None, unsaid) {
+            self.own_probes.extend(book.probe_ids());
+            description = book.written.description.0.clone();
+            failover = self.plan_of(book, &path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
+        }
+        let probes = self.probe_plans();
+        if !self.problems.is_empty() {
+            return Err(self.told());
+        }
+        let mut plan = self.empty_plan(path);
+        plan.title = failover.title.clone();
+        plan.description = description;
+        plan.probes = probes;
+        plan.failover = failover;
+        Ok(plan)
+    }
+
+    /// A plan with what comes from the project and the request.
+    pub(super) fn empty_plan(&mut self, path: &Path) -> Plan {
+        Plan {
+            version: 1,
+            name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+            title: Text::default(),
+            description: Text::default(),
+            mode: self.request.mode,
+            environment: self.request.environment.to_owned(),
+            zone: self.project.settings.zone.clone(),
+            scope: Value::Object(self.scope.clone()),
+            since: self.request.since,
+            objectives: BTreeMap::new(),
+            controls: Vec::new(),
+            probes: Vec::new(),
+            steady_state: None,
+            fault: None,
+            detect: None,
+            failover: RunbookPlan::default(),
+            recovered: None,
+            failback: None,
+            leave: false,
+            source: None,
+            stop_conditions: Vec::new(),
+            definitions: self.definitions(),
+        }
+    }
+
+    /// The runbook that the map at `site` refers to with `runbook` and `with`.
+    pub(super) fn referred_book(&mut self, name: &str, site: &Site, scope: &Scope) -> Option<Book> {
+        let at = site.under(&way!["runbook"]);
+        let file = self.load_named(name, &at)?;
+        if self.stack.iter().any(|open| open.path == file.path) {
+            let from = self.stack.iter().position(|open| open.path == file.path).unwrap_or(0);
+            let mut names: Vec<String> = self.stack[from..].iter().map(|open| file_name(open)).collect();
+            names.push(file_name(&file));
+            self.say(at.problem("a runbook that includes itself").hint(names.join(" -> ")));
+            return None;
+        }
+        if self.stack.len() > MAX_INCLUDES {
+            self.say(at.problem(format!("runbooks include each other deeper than {MAX_INCLUDES} levels")));
+            return None;
+        }
+        let with = self.evaluate(&site.under(&way!["with"]), scope);
+        self.open_book(&file, Some((site, with)), Unsaid::Refused)
+    }
+
+    /// Reads a runbook and gives its parameters values: those at a site, or those of the command line.
+    fn open_book(&mut self, file: &Rc<Loaded>, given: Option<(&Site, Evaluated)>, unsaid: Unsaid) -> Option<Book> {
+        if let Some(other) = file.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json).filter(|kind| kind != "runbook")
+            && let Some((site, _)) = &given
+        {
+            let at = site.under(&way!["runbook"]);
+            self.say(at.problem(format!("this is not a runbook; its kind is {}", crate::model::expression::describe(&other))));
+            return None;
+        }
+        let written: RunbookFile = match decode(&file.doc) {
+            Ok(written) => written,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        };
+        let root = Site::new(file, &[]);
+        let mut book = Book { file: Rc::clone(file), parameters: Map::new(), open: BTreeSet::new(), written };
+        let mut values = match &given {
+            Some((_, with)) => with.check.as_object().cloned().unwrap_or_default(),
+            None => self.request.parameters.clone(),
+        };
+        for (name, parameter) in &book.written.parameters {
+            if let Some(default) = &parameter.default
+                && let Err(expected) = parameter.of.accepts(default)
+            {
+                let at = root.under(&way!["parameters", name, "default"]);
+                self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(default))));
+            }
+            let value = match (values.remove(name), &given) {
+                (Some(value), Some((site, with))) => {
+                    let example = with.example(&way![name]);
+                    if example.is_some() {
+                        book.open.insert(name.clone());
+                    }
+                    if let (Err(expected), None) = (parameter.of.accepts(&value), example) {
+                        let at = site.under(&way!["with", name]);
+                        self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(&value))).hint(format!("the runbook declares `{name}` so")));
+                    }
+                    Some(value)
+                }
+                (Some(Value::String(text)), None) => Some(parameter.of.read(&text)),
+                (value, _) => value,
+            };
+            if let (Some(value), None) = (&value, &given)
+                && let Err(expected) = parameter.of.accepts(value)
+            {
+                let at = root.under(&way!["parameters", name]);
+                self.say(at.key_problem(format!("the parameter `{name}` takes {expected}; given was {}", crate::model::expression::describe(value))));
+            }
+            let value = match value.or_else(|| parameter.default.clone()) {
+                Some(value) => value,
+                None => {
+                    book.open.insert(name.clone());
+                    if unsaid == Unsaid::Refused {
+                        self.missing_parameter(name, &root, given.as_ref().map(|(site, _)| *site));
+                    }
+                    parameter.of.example()
+                }
+            };
+            book.parameters.insert(name.clone(), value);
+        }
+        for name in values.keys() {
+            let known = book.written.parameters.keys().map(String::as_str);
+            let problem = match &given {
+                Some((site, _)) => site.under(&way!["with", name]).key_problem(format!("the runbook has no parameter `{name}`")),
+                None => root.under(&way!["parameters"]).key_problem(format!("the runbook has no parameter `{name}`")),
+            };
+            self.say(problem.maybe_hint(suggest(name, known, "parameters")));
+        }
+        self.collect_probes(&book.written.probes, &root.under(&way!["probes"]), &book.parameters, &book.open);
+        Some(book)
+    }
+
+    fn missing_parameter(&mut self, name: &str, root: &Site, site: Option<&Site>) {
+        let message = format!("the parameter `{name}` is missing");
+        let problem = match site {
+            Some(site) => {
+                let with = site.under(&way!["with"]);
+                let at = if with.file.doc.root.get(&with.path).is_some() { with.key_problem(message) } else { site.under(&way!["runbook"]).problem(message) };
+                at.hint(format!("write `with: {{ {name}: … }}` beside `runbook`, or give it a default in the runbook"))
+            }
+            None => root.under(&way!["parameters", name]).key_problem(message).hint(format!("say it with `--with {name}=VALUE`, or give it a default")),
+        };
+        self.say(problem);
+    }
+
+    /// The plan of a runbook that stands by itself or that a scenario refers to as `name`.
+    pub(super) fn plan_of(&mut self, book: Book, name: &str) -> RunbookPlan {
+        let flat = self.flatten(&book, "");
+        RunbookPlan { file: name.to_owned(), title: book.written.title.0, parameters: Value::Object(book.parameters), steps: flat.steps }
+    }
+
+    fn flatten(&mut self, book: &Book, prefix: &str) -> Flat {
+        self.stack.push(Rc::clone(&book.file));
+        let flat = self.flatten_open(book, prefix);
+        self.stack.pop();
+        flat
+    }
+
+    fn flatten_open(&mut self, book: &Book, prefix: &str) -> Flat {
+        let site = Site::new(&book.file, &way!["steps"]);
+        let steps = &book.written.steps;
+        self.steps += steps.len();
+        if steps.is_empty() {
+            self.say(site.key_problem("a runbook needs at least one step"));
+        }
+        if self.steps > MAX_STEPS {
+            self.say(site.key_problem(format!("more than {MAX_STEPS} steps")).hint("included runbooks count as often as they are included"));
+            return Flat::default();
+        }
+        if !self.check_order(steps, &site) {
+            return Flat::default();
+        }
+        let scope = Scope { parameters: book.parameters.clone(), open: book.open.clone(), prefix: prefix.to_owned(), ..Scope::default() };
+
+        // Included runbooks first: what their steps give is what the others may use.
+        let mut included: BTreeMap<&str, Flat> = BTreeMap::new();
+        let mut outputs: BTreeMap<String, Output> = BTreeMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            let at = site.under(&way![index]);
+            match (&step.uses, &step.runbook) {
+                (Some(_), Some(_)) => self.say(at.under(&way!["runbook"]).key_problem("a step has `uses` or `runbook`, not both")),
+                (None, None) => self.say(at.under(&way!["id"]).problem(format!("the step `{}` does nothing", step.id)).hint("add `uses:` with an action, or `runbook:` with a file")),
+                (None, Some(name)) => {
+                    self.check_include(step, &at);
+                    if let Some(inner) = self.referred_book(name, &at, &scope) {
+                        let flat = self.flatten(&inner, &format!("{prefix}{}/", step.id));
+                        outputs.extend(flat.outputs.iter().map(|(id, output)| (format!("{}/{id}", step.id), output.clone())));
+                        included.insert(&step.id, flat);
+                    }
+                }
+                (Some(uses), None) => {
+                    let schema = self.words.action(uses, Place::Step).map_or(Value::Null, |row| Value::from((row.output_schema)()));
+                    outputs.insert(step.id.clone(), if step.for_each.is_some() { Output::each(schema) } else { Output::once(schema) });
+                }
+            }
+        }
+
+        let needs: BTreeMap<&str, &[String]> = steps.iter().map(|step| (step.id.as_str(), step.needs.as_slice())).collect();
+        let mut context = Steps { outputs: outputs.clone(), ..Steps::default() };
+        let mut flat = Flat { steps: Vec::new(), outputs };
+        for (index, step) in steps.iter().enumerate() {
+            let at = site.under(&way![index]);
+            if mentions_steps(step) {
+                context.before = before(&needs, step);
+                // A step that stands for a runbook is done when all of its steps are.
+                let inner: Vec<String> = context.outputs.keys().filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer))).cloned().collect();
+                context.before.extend(inner);
+            } else {
+                context.before.clear();
+            }
+            context.here.clone_from(&step.id);
+            let mut scope = Scope { steps: Some(std::mem::take(&mut context)), ..scope.clone() };
+            let waits = step.needs.iter().flat_map(|need| match included.get(need.as_str()) {
+                Some(inner) => inner.steps.iter().map(|step| step.id.clone()).collect(),
+                None => vec![format!("{prefix}{need}")],
+            });
+            let waits: Vec<String> = waits.collect();
+            if let Some(inner) = included.get(step.id.as_str()) {
+                let when = self.condition(&at.under(&way!["when"]), &scope);
+                flat.steps.extend(inner.steps.iter().map(|inner| placed(inner, &waits, when.as_deref(), step.critical.unwrap_or(true))));
+            } else if let Some(uses) = &step.uses {
+                flat.steps.extend(self.step(step, uses, &at, waits, &mut scope));
+            }
+            context = scope.steps.take().unwrap_or_default();
+        }
+        flat
+    }
+
+    /// One step. Its problems are said; a step with problems is still given, so that others that need it are judged rightly.
+    fn step(&mut self, step: &StepFile, uses: &str, at: &Site, needs: Vec<String>, scope: &mut Scope) -> Option<StepPlan> {
+        let for_each = self.for_each(step, at, scope);
+        let when = self.condition(&at.under(&way!["when"]), scope);
+        self.check_bounds(step, at);
+        let with = self.evaluate(&at.under(&way!["with"]), scope);
+        match self.words.action(uses, Place::Step) {
+            Ok(row) => match (row.parse)(&with.check) {
+                Ok(_) => self.mention_parameters(&with, at),
+                Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
+            },
+            Err((message, hint)) => self.say(at.under(&way!["uses"]).problem(message).maybe_hint(hint)),
+        }
+        Some(StepPlan {
+            id: format!("{}{}", scope.prefix, step.id),
+            title: step.title.0.clone(),
+            uses: uses.to_owned(),
+            with: if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan },
+            needs,
+            when,
+            timeout: step.timeout.unwrap_or(Span::from_secs(300)),
+            retry: step.retry.unwrap_or_default(),
+            on_failure: step.on_failure.unwrap_or_default(),
+            critical: step.critical.unwrap_or(true),
+            for_each,
+        })
+    }
+
+    fn for_each(&mut self, step: &StepFile, at: &Site, scope: &mut Scope) -> Option<ForEach> {
+        let concurrency = step.concurrency.unwrap_or(1);
+        let site = at.under(&way!["for_each"]);
+        if step.for_each.is_none() {
+            if step.concurrency.is_some() {
+                self.say(at.under(&way!["concurrency"]).key_problem("`concurrency` is for steps with `for_each`"));
+            }
+            return None;
+        }
+        if !(1..=64).contains(&concurrency) {
+            self.say(at.under(&way!["concurrency"]).problem(format!("{concurrency} is out of range")).hint("1 to 64"));
+        }
+        let items = self.evaluate(&site, scope);
+        scope.item = Some(match &items.check {
+            Value::Array(all) if items.examples.is_empty() => all.first().cloned().map_or(Item::Unknown, Item::Known),
+            _ => Item::Unknown,
+        });
+        let is_known = items.example(&[]).is_none_or(|typed| typed);
+        if is_known && !items.check.is_array() {
+            let found = crate::model::expression::describe(&items.check);
+            self.say(site.problem(format!("expected a list, found {found}")).hint("write it in brackets, or an expression that gives a list"));
+        }
+        Some(ForEach { items: items.plan, concurrency })
+    }
+
+    fn check_bounds(&mut self, step: &StepFile, at: &Site) {
+        if let Some(Retry { attempts, .. }) = step.retry
+            && !(1..=100).contains(&attempts)
+        {
+            self.say(at.under(&way!["retry", "attempts"]).problem(format!("{attempts} attempts are out of range")).hint("1 to 100"));
+        }
+        if step.timeout == Some(Span::default()) {
+            self.say(at.under(&way!["timeout"]).problem("no step is done in 0s"));
+        }
+    }
+
+    /// What a step that stands for a runbook cannot have.
+    fn check_include(&mut self, step: &StepFile, at: &Site) {
+        let wrong = [
+            ("timeout", step.timeout.is_some()),
+            ("retry", step.retry.is_some()),
+            ("on_failure", step.on_failure.is_some()),
+            ("for_each", step.for_each.is_some()),
+            ("concurrency", step.concurrency.is_some()),
+        ];
+        for (key, _) in wrong.into_iter().filter(|(_, is_there)| *is_there) {
+            self.say(at.under(&way![key]).key_problem(format!("a step that includes a runbook has no `{key}`")).hint("write it at the steps of that runbook"));
+        }
+    }
+}
+
+/// A step of an included runbook where the including step stands.
+fn placed(inner: &StepPlan, waits: &[String], when: Option<&str>, critical: bool) -> StepPlan {
+    let mut step = inner.clone();
+    if step.needs.is_empty() {
+        step.needs = waits.to_vec();
+    }
+    step.when = match (when, step.when.take()) {
+        (Some(outer), Some(inner)) => Some(format!("({outer}) and ({inner})")),
+        (Some(outer), None) => Some(outer.to_owned()),
+        (None, inner) => inner,
+    };
+    step.critical &= critical;
+    step
+}
+
+/// Whether anything in the step may refer to other steps.
+fn mentions_steps(step: &StepFile) -> bool {
+    fn any(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains("steps"),
+            Value::Array(items) => items.iter().any(any),
+            Value::Object(map) => map.values().any(any),
+            _ => false,
+        }
+    }
+    step.with.values().chain(&step.when).chain(&step.for_each).any(any)
+}
+
+fn file_name(file: &Loaded) -> String {
+    file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! Scenarios: the fault, what must notice it, the runbooks, and what recovery means.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::value::Scope;
+use super::{Resolver, Site};
+use crate::model::decode::decode;
+use crate::model::diagnostic::Diagnostic;
+use crate::model::plan::{Detect, FaultPlan, Plan, Recovered, RunbookPlan, Source, SteadyState, StopCondition};
+use crate::model::scenario::{FaultFile, RunbookRef, ScenarioFile};
+use crate::model::time::Span;
+use crate::model::yaml::way;
+use crate::ops::words::Place;
+
+impl<W: Send + Sync> Resolver<'_, W> {
+    /// The plan of a scenario.
+    pub(in crate::ops) fn scenario(mut self, path: &Path) -> Result<Plan, Vec<Diagnostic>> {
+        let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        let written: ScenarioFile = decode(&file.doc)?;
+        let root = Site::new(&file, &[]);
+        self.stack.push(Rc::clone(&file));
+        self.collect_probes(&written.probes, &root.under(&way!["probes"]), &Map::new(), &Default::default());
+        self.own_probes.extend(written.probes.keys().cloned());
+        self.mention_everything(&written, &root);
+
+        let fault = self.fault(&written.fault, &root.under(&way!["fault"]));
+        let failover = self.book(&written.failover, &root.under(&way!["failover"]));
+        let failback = written.failback.as_ref().map(|reference| self.book(reference, &root.under(&way!["failback"])));
+        let probes = self.probe_plans();
+        if !self.problems.is_empty() {
+            return Err(self.told());
+        }
+
+        let mut plan = self.empty_plan(path);
+        plan.title = written.title.0;
+        plan.description = written.description.0;
+        plan.objectives = written.objectives;
+        plan.controls = written.controls;
+        plan.probes = probes;
+        plan.steady_state = written.steady_state.map(|state| SteadyState { probes: state.probes, hold: state.hold, timeout: state.timeout });
+        plan.fault = fault;
+        plan.detect = written.detect.map(|detect| Detect { probe: detect.probe, timeout: detect.timeout });
+        plan.failover = failover;
+        plan.recovered = written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
+        plan.leave = self.request.no_failback;
+        plan.source = written.source.map(|source| Source { probes: source.probes, timeout: source.timeout });
+        plan.failback = failback.filter(|_| !self.request.no_failback);
+        plan.stop_conditions = written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
+        Ok(plan)
+    }
+
+    fn mention_everything(&mut self, written: &ScenarioFile, root: &Site) {
+        for (id, objective) in &written.objectives {
+            let at = root.under(&way!["objectives", id]);
+            if objective.rto.is_none() && objective.rpo.is_none() {
+                self.say(at.key_problem(format!("the objective of `{id}` is empty")).hint("say `rto`, `rpo` or both"));
+            }
+            self.mention_key(id, at);
+        }
+        if let Some(state) = &written.steady_state {
+            let at = root.under(&way!["steady_state"]);
+            self.mention_all(&state.probes, &at.under(&way!["probes"]));
+            self.check_longer(state.timeout, state.hold, "hold", &at);
+        }
+        if let Some(detect) = &written.detect {
+            self.mention(&detect.probe, root.under(&way!["detect", "probe"]));
+        }
+        if let Some(recovered) = &written.recovered {
+            let at = root.under(&way!["recovered"]);
+            self.mention_all(&recovered.probes, &at.under(&way!["probes"]));
+            self.check_longer(recovered.timeout, recovered.stable_for, "stable_for", &at);
+        }
+        if let Some(source) = &written.source {
+            self.mention_all(&source.probes, &root.under(&way!["source", "probes"]));
+        }
+        for (index, stop) in written.stop_conditions.iter().enumerate() {
+            self.mention(&stop.probe, root.under(&way!["stop_conditions", index, "probe"]));
+        }
+    }
+
+    /// A wait cannot end well when it is given up before what it waits for can have happened.
+    fn check_longer(&mut self, timeout: Span, wanted: Span, key: &str, at: &Site) {
+        if timeout < wanted {
+            self.say(at.under(&way![key]).problem(format!("`{key}` ({wanted}) is longer than `timeout` ({timeout})")).hint("give `timeout` more than that"));
+        }
+    }
+
+    fn fault(&mut self, fault: &FaultFile, at: &Site) -> Option<FaultPlan> {
+        if fault.lease == Span::default() {
+            self.say(at.under(&way!["lease"]).problem("a lease of 0s is no lease"));
+        }
+        let row = match self.words.action(&fault.uses, Place::Fault) {
+            Ok(row) => row,
+            Err((message, hint)) => {
+                self.say(at.under(&way!["uses"]).problem(message).maybe_hint(hint));
+                return None;
+            }
+        };
+        let with = self.evaluate(&at.under(&way!["with"]), &Scope::default());
+        match (row.parse)(&with.check) {
+            Ok(_) => self.mention_parameters(&with, at),
+            Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
+        }
+        let with = if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan };
+        Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, timeout: fault.timeout })
+    }
+
+    fn book(&mut self, reference: &RunbookRef, at: &Site) -> RunbookPlan {
+        match self.referred_book(&reference.runbook, at, &Scope::default()) {
+            Some(book) => {
+                self.own_probes.extend(book.probe_ids());
+                self.plan_of(book, &reference.runbook)
+            }
+            None => RunbookPlan::default(),
+        }
+    }
+}

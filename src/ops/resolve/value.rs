@@ -1,0 +1,322 @@
+//! Values with expressions in them: what is known now is evaluated; what only a run will know is checked for what it refers to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::output::Output;
+use super::{Resolver, Site};
+use crate::model::diagnostic::{Diagnostic, suggest};
+use crate::model::expression::{ExprError, Expression, Reference, Step, literal};
+use crate::model::yaml::{Kind, Node, Seg};
+
+/// What expressions may use at one place of a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    /// Values of `parameters`.
+    pub parameters: Map<String, Value>,
+    /// Parameters that nobody has said: their values are examples.
+    pub open: BTreeSet<String>,
+    /// The steps of this runbook; `None` where steps and items make no sense.
+    pub steps: Option<Steps>,
+    /// What goes before the ids of this runbook's steps in the plan; not empty in an included runbook.
+    pub prefix: String,
+    /// What `item` is: `None` outside a `for_each`.
+    pub item: Option<Item>,
+}
+
+/// The steps of a runbook as an expression in one of them sees them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Steps {
+    /// The id of the step the expression is in.
+    pub here: String,
+    /// What each step gives.
+    pub outputs: BTreeMap<String, Output>,
+    /// Steps that are done before, and so can be used.
+    pub before: BTreeSet<String>,
+}
+
+/// An item of a `for_each`.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    /// One of those written.
+    Known(Value),
+    /// Made of outputs.
+    Unknown,
+}
+
+/// A value, evaluated as far as it can be.
+#[derive(Clone, Debug)]
+pub(super) struct Evaluated {
+    /// For the plan: what only a run can know is still an expression.
+    pub plan: Value,
+    /// For checks: there, examples of the right types stand in.
+    pub check: Value,
+    /// Where examples stand in, relative to the value; with whether the example has the right type.
+    pub examples: Vec<(Vec<Seg>, bool)>,
+}
+
+impl Evaluated {
+    /// Whether what is at `path` is an example or holds or is in one; `Some(true)` when its type can be relied on.
+    pub(super) fn example(&self, path: &[Seg]) -> Option<bool> {
+        self.examples.iter().find(|(example, _)| example.starts_with(path) || path.starts_with(example)).map(|(_, typed)| *typed)
+    }
+}
+
+impl<W: Send + Sync> Resolver<'_, W> {
+    /// Evaluates the value at `site`; problems are said at their places and leave `null` behind.
+    pub(super) fn evaluate(&mut self, site: &Site, scope: &Scope) -> Evaluated {
+        let mut examples = Vec::new();
+        let known = self.known(scope);
+        let Some(node) = site.file.doc.root.get(&site.path).cloned() else {
+            return Evaluated { plan: Value::Null, check: Value::Null, examples };
+        };
+        let (plan, check) = self.walk(&node, site, &mut Vec::new(), scope, &known, &mut examples);
+        Evaluated { plan, check, examples }
+    }
+
+    /// The value of every name that is known now.
+    fn known(&self, scope: &Scope) -> Value {
+        let mut known = self.scope.clone();
+        known.insert("parameters".to_owned(), Value::Object(scope.parameters.clone()));
+        Value::Object(known)
+    }
+
+    fn walk(&mut self, node: &Node, site: &Site, way: &mut Vec<Seg>, scope: &Scope, known: &Value, examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+        match &node.kind {
+            Kind::Text(text) if text.contains("${{") => self.text(text, &site.under(way), way, scope, known, examples),
+            Kind::List(items) => {
+                let mut both = (Vec::new(), Vec::new());
+                for (index, item) in items.iter().enumerate() {
+                    way.push(Seg::Index(index));
+                    let (plan, check) = self.walk(item, site, way, scope, known, examples);
+                    way.pop();
+                    both.0.push(plan);
+                    both.1.push(check);
+                }
+                (Value::Array(both.0), Value::Array(both.1))
+            }
+            Kind::Map(entries) => {
+                self.check_secret(entries, &site.under(way));
+                let mut both = (Map::new(), Map::new());
+                for (key, value) in entries {
+                    way.push(Seg::Key(key.text.clone()));
+                    let (plan, check) = self.walk(value, site, way, scope, known, examples);
+                    way.pop();
+                    both.0.insert(key.text.clone(), plan);
+                    both.1.insert(key.text.clone(), check);
+                }
+                (Value::Object(both.0), Value::Object(both.1))
+            }
+            _ => (node.to_json(), node.to_json()),
+        }
+    }
+
+    fn text(&mut self, text: &str, site: &Site, way: &[Seg], scope: &Scope, known: &Value, examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+        let expression = match Expression::parse(text) {
+            Ok(expression) => expression,
+            Err(error) => return self.fails(site, error, way, examples),
+        };
+        if let Err(error) = check_references(&expression, scope) {
+            return self.fails(site, error, way, examples);
+        }
+        if !expression.is_dynamic() {
+            let is_open = is_open(&expression, scope);
+            return match expression.evaluate(known) {
+                Ok(value) => {
+                    if is_open {
+                        examples.push((way.to_vec(), true));
+                    }
+                    (value.clone(), value)
+                }
+                // An operation may not work on an example.
+                Err(_) if is_open => self.unknown(text, way, examples),
+                Err(error) => self.fails(site, error, way, examples),
+            };
+        }
+        let plan = Value::String(in_plan(&expression, scope));
+        match expression.evaluate(&with_examples(known, scope)) {
+            Ok(check) => {
+                examples.push((way.to_vec(), is_typed(&expression, scope)));
+                (plan, check)
+            }
+            Err(error) => {
+                // What does not depend on the run must be right now.
+                let now = expression.references().filter(|reference| !reference.is_dynamic() && error.at == reference.at).next().is_some();
+                if now {
+                    return self.fails(site, error, way, examples);
+                }
+                examples.push((way.to_vec(), false));
+                (plan, Value::Null)
+            }
+        }
+    }
+
+    fn unknown(&self, text: &str, way: &[Seg], examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+        examples.push((way.to_vec(), false));
+        (Value::from(text), Value::Null)
+    }
+
+    fn fails(&mut self, site: &Site, error: ExprError, way: &[Seg], examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+        self.say(located(site, error));
+        examples.push((way.to_vec(), false));
+        (Value::Null, Value::Null)
+    }
+
+    /// The condition at `site`, as the plan holds it.
+    pub(super) fn condition(&mut self, site: &Site, scope: &Scope) -> Option<String> {
+        let node = site.file.doc.root.get(&site.path)?.clone();
+        let text = match &node.kind {
+            Kind::Null => return None,
+            Kind::Bool(value) => return Some(value.to_string()),
+            Kind::Text(text) => text.clone(),
+            _ => {
+                self.say(site.problem(format!("expected a condition, found {}", node.describe())).hint("write something like `vars.name == 'value'`"));
+                return None;
+            }
+        };
+        let expression = match Expression::parse_condition(&text).and_then(|expression| check_references(&expression, scope).map(|()| expression)) {
+            Ok(expression) => expression,
+            Err(error) => {
+                self.say(located(site, error));
+                return None;
+            }
+        };
+        let known = self.known(scope);
+        if expression.is_dynamic() || is_open(&expression, scope) {
+            let bad_name = expression.evaluate(&with_examples(&known, scope)).err().filter(|error| {
+                expression.references().any(|reference| !reference.is_dynamic() && reference.at == error.at && !is_open_reference(reference, scope))
+            });
+            if let Some(error) = bad_name {
+                self.say(located(site, error));
+            }
+        } else {
+            match expression.evaluate(&known) {
+                Ok(Value::Bool(_)) => {}
+                Ok(other) => {
+                    let found = crate::model::expression::describe(&other);
+                    self.say(site.problem(format!("a condition is true or false; this is {found}")).hint("compare it with something: `… == …`"));
+                }
+                Err(error) => self.say(located(site, error)),
+            }
+        }
+        Some(expression.rewrite_condition(|reference| renamed(reference, scope)))
+    }
+
+    /// `{ secret: … }` is a reference, never a value.
+    fn check_secret(&mut self, entries: &[(crate::model::yaml::Key, Node)], site: &Site) {
+        let [(key, value)] = entries else { return };
+        if key.text != "secret" {
+            return;
+        }
+        let fits = matches!(&value.kind, Kind::Text(text) if ["env:", "file:"].iter().any(|from| text.strip_prefix(from).is_some_and(|name| !name.is_empty())));
+        if !fits {
+            // Not quoted in the message: it may be the secret itself.
+            self.say(site.under(&[Seg::from("secret")]).key_problem("a secret is said by reference only").hint("write `secret: env:NAME` or `secret: file:PATH`"));
+        }
+    }
+}
+
+/// An expression's error at its place in the scalar at `site`.
+pub(super) fn located(site: &Site, error: ExprError) -> Diagnostic {
+    site.inside(error.at, error.message).maybe_hint(error.hint)
+}
+
+/// Whether everything an expression refers to can be used where it stands. What is known now is left to the evaluation.
+fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprError> {
+    let refuse = |reference: &Reference, message: String, hint: Option<String>| Err(ExprError { message, at: reference.at.clone(), hint });
+    for reference in expression.references().filter(|reference| reference.is_dynamic()) {
+        let Some(steps) = &scope.steps else {
+            return refuse(reference, format!("`{}` cannot be used here", reference.root), Some("only steps of a runbook see outputs of steps".to_owned()));
+        };
+        if reference.root == "item" {
+            if scope.item.is_none() {
+                return refuse(reference, "`item` is only there in a step with `for_each`".to_owned(), None);
+            }
+            continue;
+        }
+        let Some(id) = reference.step() else {
+            return refuse(reference, "say which step: `steps.ID.output`".to_owned(), None);
+        };
+        let Some(output) = steps.outputs.get(id) else {
+            return refuse(reference, format!("there is no step `{id}`"), suggest(id, steps.outputs.keys().map(String::as_str), "steps here"));
+        };
+        if id == steps.here {
+            return refuse(reference, format!("the step `{id}` cannot use its own output"), None);
+        }
+        if !steps.before.contains(id) {
+            let outer = id.split('/').next().unwrap_or(id);
+            return refuse(reference, format!("the step `{id}` is not done before this one"), Some(format!("add `needs: [{outer}]`")));
+        }
+        match reference.path.get(1) {
+            Some(Step::Name(name)) if name == "output" => {
+                output.check(&reference.path[2..]).map_err(|(message, hint)| ExprError { message: format!("`steps.{id}.output` {message}"), at: reference.at.clone(), hint })?;
+            }
+            Some(Step::Name(name)) => return refuse(reference, format!("a step has no `{name}`"), Some(format!("write `steps.{id}.output.{name}`"))),
+            _ => return refuse(reference, "a step is not a value".to_owned(), Some(format!("write `steps.{id}.output` and a field of it"))),
+        }
+    }
+    Ok(())
+}
+
+fn is_open_reference(reference: &Reference, scope: &Scope) -> bool {
+    reference.root == "parameters" && reference.path.first().is_none_or(|step| matches!(step, Step::Name(name) if scope.open.contains(name)))
+}
+
+fn is_open(expression: &Expression, scope: &Scope) -> bool {
+    !scope.open.is_empty() && expression.references().any(|reference| is_open_reference(reference, scope))
+}
+
+/// Whether the type of what the expression comes to is known.
+fn is_typed(expression: &Expression, scope: &Scope) -> bool {
+    expression.references().all(|reference| match (reference.root.as_str(), reference.step()) {
+        ("item", _) => matches!(scope.item, Some(Item::Known(_))),
+        ("steps", Some(id)) => {
+            scope.steps.as_ref().and_then(|steps| steps.outputs.get(id)).is_some_and(|output| output.is_typed(reference.path.get(2..).unwrap_or_default()))
+        }
+        _ => true,
+    })
+}
+
+/// What is known, with examples for what is not.
+fn with_examples(known: &Value, scope: &Scope) -> Value {
+    let mut all = known.clone();
+    if let Some(steps) = &scope.steps {
+        let outputs: Map<String, Value> = steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
+        all["steps"] = Value::Object(outputs);
+    }
+    match &scope.item {
+        Some(Item::Known(item)) => all["item"] = item.clone(),
+        Some(Item::Unknown) => all["item"] = Value::Null,
+        None => {}
+    }
+    all
+}
+
+/// The expression as the plan holds it: in an included runbook steps have longer names, and parameters are not those of the run.
+fn in_plan(expression: &Expression, scope: &Scope) -> String {
+    expression.rewrite(|reference| renamed(reference, scope))
+}
+
+fn renamed(reference: &Reference, scope: &Scope) -> Option<String> {
+    if scope.prefix.is_empty() {
+        return None;
+    }
+    match (reference.root.as_str(), reference.step()) {
+        ("steps", Some(id)) => {
+            let rest: String = reference.path[1..].iter().map(Step::to_string).collect();
+            Some(format!("steps[{}]{rest}", Value::from(format!("{}{id}", scope.prefix))))
+        }
+        ("parameters", _) => {
+            let mut value = Value::Object(scope.parameters.clone());
+            for step in &reference.path {
+                value = match step {
+                    Step::Name(name) => value.get_mut(name)?.take(),
+                    Step::Index(index) => value.get_mut(index)?.take(),
+                };
+            }
+            Some(literal(&value))
+        }
+        _ => None,
+    }
+}
