@@ -24,6 +24,9 @@ use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 /// Time since the start of the run, monotonic.
 pub type Moment = Duration;
 
+/// How many steps run at once at most: more would only wait for sockets and rate limits.
+const MOST_AT_ONCE: usize = 64;
+
 /// The key of the fault.
 pub const FAULT: &str = "fault";
 
@@ -235,6 +238,8 @@ pub struct Machine {
     backoffs: BTreeSet<(Moment, String)>,
     /// Steps of the loaded runbook that are not settled.
     unsettled: usize,
+    /// Steps of runbooks that are being planned or applied.
+    busy: usize,
     /// Keys in the order in which their intents were recorded.
     intents: Vec<String>,
     probes: BTreeMap<String, Standing>,
@@ -270,6 +275,7 @@ impl Machine {
             ready: VecDeque::new(),
             backoffs: BTreeSet::new(),
             unsettled: 0,
+            busy: 0,
             intents: Vec::new(),
             probes: BTreeMap::new(),
             alarms: BTreeMap::new(),
