@@ -133,9 +133,10 @@ impl Page<'_> {
     }
 
     fn time_axis(&self, svg: &mut Svg, axis: &Axis) {
+        let mut free = f64::MIN;
         for tick in axis.ticks() {
             let x = axis.x(tick);
-            svg.rule(x, (50.0, 120.0), RULE, false);
+            svg.rule(x, (58.0, 120.0), RULE, false);
             // Labels at the edges stay inside the picture.
             let anchor = if x < LEFT + 34.0 { Anchor::Start } else if x > RIGHT - 34.0 { Anchor::End } else { Anchor::Middle };
             let at = Timestamp::from_nanos(tick);
@@ -144,8 +145,19 @@ impl Page<'_> {
                 let time = text.rsplit(' ').next().unwrap_or_default().to_owned();
                 if fine { time } else { time.split('.').next().unwrap_or_default().to_owned() }
             };
-            svg.text((x, 135.0), anchor, 11, FAINT, &cut(self.zones.utc(at)));
-            svg.text((x, 149.0), anchor, 11, FAINT, &cut(self.zones.zoned(at)));
+            let (utc, zoned) = (cut(self.zones.utc(at)), cut(self.zones.zoned(at)));
+            let width = width_of(&utc, 11);
+            let left = match anchor {
+                Anchor::Start => x,
+                Anchor::Middle => x - width / 2.0,
+                Anchor::End => x - width,
+            };
+            if left < free {
+                continue;
+            }
+            free = left + width + 8.0;
+            svg.text((x, 135.0), anchor, 11, FAINT, &utc);
+            svg.text((x, 149.0), anchor, 11, FAINT, &zoned);
         }
     }
 
@@ -173,22 +185,26 @@ impl Page<'_> {
             at += part;
         }
         let end = axis.x(at);
-        if !split.open && RIGHT - end > 1.0 {
-            svg.rect((end, TOP), (RIGHT - end, HEIGHT), "#e3f1e8");
+        // Restored as far as anybody looked.
+        let seen = axis.x(self.measures.instants.verified.map_or_else(|| self.end(), |verified| verified.hi).as_nanos());
+        if !split.open && seen - end > 1.0 {
+            svg.rect((end, TOP), (seen - end, HEIGHT), "#e3f1e8");
             let label = self.t(Label::StableMark);
-            if RIGHT - end > width_of(label, 11) + 8.0 {
-                svg.text((f64::midpoint(end, RIGHT), 83.0), Anchor::Middle, 11, FAINT, label);
+            if seen - end > width_of(label, 11) + 8.0 {
+                svg.text((f64::midpoint(end, seen), 83.0), Anchor::Middle, 11, FAINT, label);
             }
         }
         if split.open {
-            svg.text((end.min(RIGHT), 106.0), Anchor::End, 11, ALARM, self.t(Label::DownMark));
+            let label = self.t(Label::DownMark);
+            let limit = self.rto().map(|rto| axis.x(split.begin.as_nanos().saturating_add(rto))).filter(|limit| (end - width_of(label, 11)..=end).contains(limit));
+            svg.text((limit.map_or(end, |limit| limit - 4.0), 106.0), Anchor::End, 11, ALARM, label);
         }
         if let Some(rto) = self.rto() {
             let limit = split.begin.as_nanos().saturating_add(rto);
             let label = format!("{} {}", self.t(Label::RtoLine), self.target(rto));
             if limit <= axis.to {
                 let x = axis.x(limit);
-                svg.rule(x, (52.0, 120.0), ALARM, true);
+                svg.rule(x, (58.0, 120.0), ALARM, true);
                 let half = width_of(&label, 11) / 2.0;
                 svg.text((x.clamp(LEFT + half, RIGHT - half), 166.0), Anchor::Middle, 11, ALARM, &label);
             } else {
