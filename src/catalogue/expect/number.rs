@@ -33,7 +33,7 @@ const fn yes() -> bool {
 impl NumberExpect {
     /// What was good about the numbers, or what was not.
     pub(crate) fn judge(&self, numbers: &[f64]) -> Result<String, String> {
-        if numbers.is_empty() != !self.exists {
+        if numbers.is_empty() == self.exists {
             return Err(if self.exists { "the query gives nothing".to_owned() } else { format!("the query gives {} series, expected none", numbers.len()) });
         }
         for number in numbers {

@@ -113,7 +113,10 @@ async fn bring(
             progress(format!("{id}: {}", job.status));
             lock().2.clone_from(&job.status);
         }
-        let (asked, on_its_way, _) = *&*lock();
+        let (asked, on_its_way) = {
+            let seen = lock();
+            (seen.0, seen.1)
+        };
         if wanted.can_ask(job.state) {
             if on_its_way {
                 return Err(ActionError::NoEffect(format!("job {id} went back to {}", job.status)));
