@@ -6,9 +6,9 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Observer;
-use super::words::{Weight, clock, fitted, heading, said, state_word, title, verdict_word};
+use super::words::{Weight, clock, fitted, heading, said, state_word, title};
 use crate::model::event::{Body, Event, RunEvent};
-use crate::model::plan::{Plan, ProbePlan, ProbeState, Stage, Verdict};
+use crate::model::plan::{Plan, ProbePlan, ProbeState, Stage};
 use crate::model::state::{FAULT, RunState, Status, StepState};
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -156,10 +156,8 @@ impl Observer for Bars {
         for (_, bar) in self.steps.iter().chain(&self.probes) {
             bar.abandon();
         }
+        // The verdict itself is the command's last word.
         if let Some(end) = &state.ended {
-            let alarm = self.color && end.verdict == Verdict::Fail;
-            let verdict = format!("verdict: {}", verdict_word(end.verdict));
-            let _ = self.screen.println(if alarm { format!("\u{1b}[1;31m{verdict}\u{1b}[0m") } else { verdict });
             for reason in &end.reasons {
                 let _ = self.screen.println(format!("  {}", super::words::one_line(reason)));
             }

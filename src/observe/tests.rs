@@ -149,7 +149,7 @@ impl TermLike for Screen {
 }
 
 #[test]
-fn bars_show_a_whole_run_and_end_with_its_verdict() {
+fn bars_show_a_whole_run_and_end_with_the_reasons() {
     let screen = Screen::default();
     let plan = samples::plan(Mode::Rehearse);
     let mut bars = Bars::new(&plan, ProgressDrawTarget::term_like(Box::new(screen.clone())), false, Lang::En);
@@ -161,7 +161,7 @@ fn bars_show_a_whole_run_and_end_with_its_verdict() {
     }
     bars.finish(&state);
     let shown = screen.0.lock().unwrap().clone();
-    for expected in ["Start the standby hosts", "attempt 1 failed: ec2:StartInstances was refused", "LEFT OVER", "verdict: FAIL", "objective missed: RTO of storefront"] {
+    for expected in ["Start the standby hosts", "attempt 1 failed: ec2:StartInstances was refused", "LEFT OVER", "objective missed: RTO of storefront"] {
         assert!(shown.contains(expected), "{expected} in {shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colour was wanted");

@@ -190,7 +190,7 @@ pub(super) const fn state_word(state: ProbeState) -> &'static str {
     }
 }
 
-pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
+const fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",

@@ -1,0 +1,3 @@
+//! Tests across layers and of whole commands, one binary.
+
+mod aliyun_client;
