@@ -169,7 +169,7 @@ labels! {
     StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
     FailedAttempts: "Attempts that failed", "失败的尝试";
     NotRunTitle: "What did not run", "未运行的内容";
-    EverythingRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
+    AllRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
     // Changes
     FaultTitle: "Injected fault", "注入的故障";
     NoFaultPlanned: "No fault belongs to this run.", "本次运行不含故障注入。";
