@@ -151,8 +151,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
             Err(error) => {
                 // What does not depend on the run must be right now.
-                let now = expression.references().filter(|reference| !reference.is_dynamic() && error.at == reference.at).next().is_some();
-                if now {
+                if expression.references().any(|reference| !reference.is_dynamic() && error.at == reference.at && !is_open_reference(reference, scope)) {
                     return self.fails(site, error, way, examples);
                 }
                 examples.push((way.to_vec(), false));
