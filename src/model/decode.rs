@@ -160,13 +160,21 @@ fn wrong_type(doc: &Document, path: &[Seg], expected: &str) -> Diagnostic {
     };
     let problem = doc.problem(path, format!("expected {expected}, found {found}"));
     match node.map(|node| &node.kind) {
-        Some(Kind::Number(number)) if expected == "a text" => problem.hint(format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s")),
+        Some(Kind::Number(number)) if expected == "a text" => problem.hint(number_hint(&number.to_string())),
         Some(Kind::Bool(value)) if expected == "a text" => problem.hint(format!("write \"{value}\" in quotes")),
         Some(Kind::Text(_)) if expected == "a list" => problem.hint("write it in brackets, or one item a line with `- ` before it"),
         Some(Kind::Text(_)) if expected.contains("number") => problem.hint("write the number without quotes"),
         Some(Kind::Null) => problem.hint("give it a value, or remove the key"),
         _ => problem,
     }
+}
+
+/// What to write in place of a number where a text is expected.
+pub fn number_hint(number: &str) -> String {
+    if number.len() <= 5 && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s");
+    }
+    format!("write it in quotes: \"{number}\"")
 }
 
 impl fmt::Display for Problem {

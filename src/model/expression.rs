@@ -105,6 +105,9 @@ impl Reference {
                 let mut error = ExprError::new(self.at.clone(), format!("`{walked}{part}` is not defined"));
                 if let (Value::Object(map), Step::Name(name)) = (value, step) {
                     error.hint = suggest(name, map.keys().map(String::as_str), &format!("names under `{walked}`"));
+                    if walked == "vars" && error.hint.is_none() {
+                        error.hint = Some(format!("write `{name}` under `vars` of the environment, or say --set {name}=VALUE"));
+                    }
                 }
                 return Some(error);
             };

@@ -431,7 +431,8 @@ fn number(text: &str) -> Option<Number> {
 fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(source.text.len());
     // The parser can notice only at the next line that the one before had a tab.
-    if let Some(tab) = tab_indent(&source.text, at) {
+    let about_tab = error.info().contains("tab");
+    if let Some(tab) = tab_indent(&source.text, at).or_else(|| about_tab.then(|| next_tab(&source.text, at)).flatten()) {
         return Diagnostic::new(source, tab..tab + 1, "a tab in the indentation").hint("indent with spaces");
     }
     // An error at the very end is shown at the end of the last line that has something on it.
@@ -462,12 +463,27 @@ fn tab_indent(text: &str, offset: usize) -> Option<usize> {
     })
 }
 
+/// The first tab in the indentation of a line after `offset`: the parser stops at the end of what the tab cannot go on.
+fn next_tab(text: &str, offset: usize) -> Option<usize> {
+    let mut start = floor_newline_safe(text, offset);
+    while let Some(end) = text[start..].find('\n') {
+        start += end + 1;
+        let line = text[start..].lines().next().unwrap_or("");
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(start + tab);
+        }
+    }
+    None
+}
+
 fn floor_newline_safe(text: &str, offset: usize) -> usize {
     text.floor_char_boundary(offset.min(text.len()))
 }
 
 fn explain(info: &str) -> (String, Option<&'static str>) {
-    let known: [(&str, &str, &str); 12] = [
+    let known: [(&str, &str, &str); 13] = [
+        ("only valid inside a block", "a `- ` inside brackets or braces", "is a bracket or a brace before it not closed?"),
         ("mapping values are not allowed", "a `:` where no key can be", "quote the text if it holds `: `, or check the indentation"),
         ("did not find expected key", "expected a key here", "is the indentation the same as that of its neighbours?"),
         ("expected ',' or '}'", "expected `,` or `}`", "is the map in braces closed?"),

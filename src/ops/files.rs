@@ -81,18 +81,22 @@ impl Files {
         self.used.clear();
     }
 
-    /// The files used since [`Files::begin`], named relative to `root` where they are below it.
+    /// The files used since [`Files::begin`] and the project file, in order of their names, which are relative to `root` where they are below it.
     #[must_use]
-    pub fn definitions(&self, root: &Path) -> Vec<Definition> {
+    pub fn definitions(&self, root: &Path, project: Option<&Loaded>) -> Vec<Definition> {
         let root = absolute(root);
-        let found = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_ref().ok());
-        found
+        let used = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_deref().ok());
+        let mut all: Vec<Definition> = used
+            .chain(project)
             .map(|file| {
                 let full = absolute(&file.path);
                 let path = full.strip_prefix(&root).unwrap_or(&file.path).display().to_string();
                 Definition { path, sha256: file.sha256.clone() }
             })
-            .collect()
+            .collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all.dedup();
+        all
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::catalogue;
 use crate::engine::action::{ActionType, ParamError};
 use crate::engine::probe::ProbeType;
+use crate::model::decode::number_hint;
 use crate::model::diagnostic::suggest;
 use crate::model::expression::describe;
 use crate::model::yaml::Seg;
@@ -133,7 +134,7 @@ pub(crate) fn explain(error: &ParamError, given: &Value, schema: &Value) -> BadP
             other => other,
         };
         let hint = match at(given, &path) {
-            Some(Value::Number(number)) if expected == "a text" => Some(format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s")),
+            Some(Value::Number(number)) if expected == "a text" => Some(number_hint(&number.to_string())),
             Some(Value::String(_)) if expected == "a list" => Some("write it in brackets".to_owned()),
             Some(Value::String(_)) if expected.contains("number") => Some("write the number without quotes".to_owned()),
             _ => None,

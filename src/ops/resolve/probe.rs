@@ -90,10 +90,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
 
     fn probe_plan(&mut self, id: &str) -> Option<ProbePlan> {
         let Found { probe, site, scope } = self.pool.get(id)?.clone();
-        for (name, span) in [("every", probe.every)] {
-            if span < SHORTEST {
-                self.say(site.under(&way![name]).problem(format!("{span} is too short; the shortest is {SHORTEST}")));
-            }
+        if probe.every < SHORTEST {
+            self.say(site.under(&way!["every"]).problem(format!("{} is too short; the shortest is {SHORTEST}", probe.every)));
         }
         for (name, count) in [("bad_after", probe.bad_after), ("good_after", probe.good_after)] {
             if !(1..=1000).contains(&count) {
@@ -108,6 +106,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
         };
         let with = self.evaluate(&site.under(&way!["with"]), &scope);
+        if with.is_refused {
+            return None;
+        }
         let parsed = match (row.parse)(&with.check) {
             Ok(parsed) => parsed,
             Err(error) => {

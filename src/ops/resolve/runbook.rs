@@ -72,7 +72,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
     }
 
     /// A plan with what comes from the project and the request.
-    pub(super) fn empty_plan(&mut self, path: &Path) -> Plan {
+    pub(super) fn empty_plan(&self, path: &Path) -> Plan {
         Plan {
             version: 1,
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -124,7 +124,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
             && let Some((site, _)) = &given
         {
             let at = site.under(&way!["runbook"]);
-            self.say(at.problem(format!("this is not a runbook; its kind is {}", crate::model::expression::describe(&other))));
+            let found = other.as_str().map_or_else(|| "something else".to_owned(), |kind| format!("a {kind}"));
+            self.say(at.problem(format!("this file is {found}, not a runbook")));
             return None;
         }
         let written: RunbookFile = match decode(&file.doc) {
@@ -295,6 +296,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         self.check_bounds(step, at);
         let with = self.evaluate(&at.under(&way!["with"]), scope);
         match self.words.action(uses, Place::Step) {
+            Ok(_) if with.is_refused => {}
             Ok(row) => match (row.parse)(&with.check) {
                 Ok(_) => self.mention_parameters(&with, at),
                 Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
