@@ -229,7 +229,7 @@ fn standing(step: &StepState, fault: bool) -> (&'static str, Tone, String) {
         Status::Running => ("▶", Tone::Busy, "running"),
         Status::Retrying => ("▶", Tone::Alarm, "failed, again soon"),
         Status::Applied if fault => ("!", Tone::Alarm, "in effect"),
-        Status::Applied if step.already => ("●", Tone::Good, "already as asked"),
+        Status::Applied if step.already && step.intent.is_some() => ("●", Tone::Good, "already as asked"),
         Status::Applied => ("●", Tone::Good, "done"),
         Status::Failed => ("▲", Tone::Alarm, "FAILED"),
         Status::Skipped => ("–", Tone::Faint, "not run"),

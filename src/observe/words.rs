@@ -140,7 +140,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             let again = retry_in_ms.map_or_else(String::new, |ms| format!("; again in {} s", seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND))));
             (Weight::Trouble, format!("attempt {attempt} failed: {failure}{again}"))
         }
-        StepKind::Applied { already: true, .. } => (Weight::Course, "already as asked".to_owned()),
+        StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, "already as asked".to_owned()),
         StepKind::Applied { .. } => {
             let took = of.and_then(|step| step.ended.zip(step.started)).map(|(ended, started)| format!(" in {} s", seconds(ended.nanos_since(started).max(0)))).unwrap_or_default();
             (Weight::Course, if key == FAULT { format!("in effect{took}") } else { format!("done{took}") })
