@@ -35,9 +35,6 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
         Some(folder) => folder.clone(),
         None => project()?.reports(),
     };
-    if folder.to_str().is_none_or(|path| path.contains(char::is_whitespace)) {
-        return Err(Exit::new(Kind::Usage, format!("the folder of the runs has a blank or unreadable character in its path: {}", folder.display())).hint("choose another with --reports DIR"));
-    }
     Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
 }
 

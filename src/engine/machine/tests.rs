@@ -262,10 +262,10 @@ fn two_hundred_steps_run_sixty_four_at_once_and_all_are_done() {
     rig.at(3);
     rig.now = 5;
     rig.probe(ProbeState::Bad);
-    for done in 0..200 {
+    for (done, key) in hanging.into_iter().enumerate() {
         let intended = rig.log.iter().filter(|line| line.ends_with(" intended") && line.starts_with("failover/")).count();
         assert_eq!(intended, (done + MOST_AT_ONCE).min(200));
-        rig.feed(Input::Applied(hanging[done].into(), Ok(Applied::changed(json!({}))), None));
+        rig.feed(Input::Applied(key.into(), Ok(Applied::changed(json!({}))), None));
     }
     rig.probe(ProbeState::Good);
     assert_eq!(rig.log.last().unwrap(), "finish");
