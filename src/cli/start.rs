@@ -17,6 +17,7 @@ use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
 use crate::observe::{self, Observer};
+use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
@@ -122,7 +123,7 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment);
-        let plan = placed(plan_scenario(&args.scenario, &project, words(), &request), &environment)?;
+        let plan = placed(plan_either(&args.scenario, &project, words(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let view = dry_run(&plan, &world).await;
         if output.json {

@@ -14,7 +14,7 @@ struct Raw;
 impl Observer for Raw {
     fn event(&mut self, event: &Event, _: &RunState) {
         let line = serde_json::to_string(&event.body).unwrap_or_default();
-        eprintln!("{} {}", event.at, &line[..line.len().min(220)]);
+        eprintln!("{} {}", event.at, line.chars().take(220).collect::<String>());
     }
 }
 

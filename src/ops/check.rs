@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{Files, shown};
 use super::project::{FILE_NAME, Project, read_project};
-use super::resolve::{Request, Resolver, Unsaid};
+use super::resolve::{Request, Resolver, Unsaid, plan_runbook, plan_scenario};
 use super::words::Words;
 use crate::model::diagnostic::{Diagnostic, Source};
 use crate::model::plan::Plan;
@@ -51,6 +51,15 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
         }
     }
     results
+}
+
+/// The plan of a scenario or of a runbook, whichever the file says it is.
+///
+/// # Errors
+/// As [`plan_scenario`] and [`plan_runbook`].
+pub fn plan_either<W: Send + Sync>(path: &Path, project: &Project, words: Words<W>, request: &Request<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    let is_runbook = Files::default().load(path).is_ok_and(|loaded| loaded.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json) == Some("runbook".into()));
+    if is_runbook { plan_runbook(path, project, words, request) } else { plan_scenario(path, project, words, request) }
 }
 
 /// `None` for a file in a folder that is not ours.

@@ -1,11 +1,155 @@
-//! stub
+//! Reports in Markdown and their pictures, made from a journal's events alone: the same events give the same bytes, on any machine, at any time.
+//!
+//! Nothing here measures: [`Measures`] does. Nothing here asks for the time, the environment or a file.
+
+mod changes;
+mod chart;
+mod controls;
+mod course;
+mod data;
+mod labels;
+mod markdown;
+mod numbers;
+mod reasons;
+mod results;
+mod steps;
+mod svg;
+mod tail;
+
+use labels::Label;
+use markdown::{code, text};
+use numbers::Zones;
+
 use crate::model::event::Event;
+use crate::model::measure::Measures;
+use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
+use crate::model::state::{RunState, Start, parent_of};
 use crate::model::text::Lang;
+use crate::model::time::Timestamp;
 
-pub fn charts(_events: &[Event]) -> Vec<(String, String)> {
-    vec![]
+/// The report of a run in one language. `head_hash` is the hash of the journal's last event. Runs that failed, were aborted or have not ended get the same report.
+#[must_use]
+pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
+    let state = match RunState::from_events(events) {
+        Ok(state) => state,
+        Err(error) => return format!("# {}\n\n{}\n", Label::DrillReport.text(lang), text(&error.to_string())),
+    };
+    let Some(start) = state.start.as_ref() else { return format!("# {}\n\n{}\n", Label::DrillReport.text(lang), Label::NotRecorded.text(lang)) };
+    let measures = Measures::of(&state);
+    let page = Page::new(lang, &state, start, &measures, events);
+    let mut out = String::with_capacity(16 * 1024);
+    page.results(&mut out);
+    page.course(&mut out);
+    page.changes(&mut out);
+    page.probes(&mut out);
+    page.data(&mut out);
+    page.failback(&mut out);
+    page.controls(&mut out);
+    page.missing(&mut out);
+    page.proof(&mut out, head_hash);
+    // One line break at the end.
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
 }
 
-pub fn render(_events: &[Event], _head: &str, _lang: Lang) -> String {
-    String::new()
+/// The pictures of a run, in both languages: file name and SVG. The reports refer to them by these names.
+#[must_use]
+pub fn charts(events: &[Event]) -> Vec<(String, String)> {
+    let Ok(state) = RunState::from_events(events) else { return Vec::new() };
+    let Some(start) = state.start.as_ref() else { return Vec::new() };
+    let measures = Measures::of(&state);
+    let of = |lang: Lang| {
+        let page = Page::new(lang, &state, start, &measures, events);
+        let mut charts = vec![(page.file("timeline"), page.timeline())];
+        charts.extend(page.waterfall().map(|svg| (page.file("waterfall"), svg)));
+        charts
+    };
+    [Lang::En, Lang::Zh].into_iter().flat_map(of).collect()
 }
+
+/// Everything a section needs.
+struct Page<'a> {
+    lang: Lang,
+    state: &'a RunState,
+    start: &'a Start,
+    plan: &'a Plan,
+    measures: &'a Measures,
+    events: &'a [Event],
+    zones: Zones,
+}
+
+impl<'a> Page<'a> {
+    fn new(lang: Lang, state: &'a RunState, start: &'a Start, measures: &'a Measures, events: &'a [Event]) -> Self {
+        let zones = Zones::new(&start.plan.zone, start.at, state.at.unwrap_or(start.at));
+        Self { lang, state, start, plan: &start.plan, measures, events, zones }
+    }
+
+    const fn t(&self, label: Label) -> &'static str {
+        label.text(self.lang)
+    }
+
+    /// When the run ended, or the last that is known of it.
+    fn end(&self) -> Timestamp {
+        self.state.ended.as_ref().map(|end| end.at).or(self.state.at).unwrap_or(self.start.at)
+    }
+
+    fn file(&self, name: &str) -> String {
+        let lang = match self.lang {
+            Lang::En => "en",
+            Lang::Zh => "zh",
+        };
+        format!("{name}.{lang}.svg")
+    }
+
+    fn probe_plan(&self, id: &str) -> Option<&'a ProbePlan> {
+        self.plan.probes.iter().find(|probe| probe.id == id)
+    }
+
+    /// A probe by its title and id.
+    fn probe_name(&self, id: &str) -> String {
+        let title = self.probe_plan(id).map_or("", |probe| probe.title.get(self.lang));
+        if title.is_empty() || title == id { code(id) } else { format!("{} {}", text(title), code(id)) }
+    }
+
+    fn step_plan(&self, key: &str) -> Option<&'a StepPlan> {
+        let own = parent_of(key).unwrap_or(key);
+        let (book, id) = own.split_once('/')?;
+        let runbook = if book == "failback" { self.plan.failback.as_ref()? } else { &self.plan.failover };
+        runbook.steps.iter().find(|step| step.id == id)
+    }
+
+    /// A step by its title and key.
+    fn step_name(&self, key: &str) -> String {
+        let title = self.step_plan(key).map_or("", |step| step.title.get(self.lang));
+        if title.is_empty() { code(key) } else { format!("{} {}", text(title), code(key)) }
+    }
+
+    /// A colon or what stands for it: Chinese sets its own, without a blank.
+    const fn colon(&self) -> &'static str {
+        match self.lang {
+            Lang::En => ": ",
+            Lang::Zh => "：",
+        }
+    }
+
+    /// `(what)` with the brackets of the language.
+    fn bracketed(&self, what: &str) -> String {
+        match self.lang {
+            Lang::En => format!(" ({what})"),
+            Lang::Zh => format!("（{what}）"),
+        }
+    }
+
+    fn is_emergency(&self) -> bool {
+        self.plan.mode == Mode::Emergency
+    }
+
+    /// What kind of exercise it was, a word of `exercise.type`; nothing where nobody said.
+    fn exercise(&self) -> Option<&'static str> {
+        (self.plan.mode == Mode::Rehearse).then_some("simulated")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,16 @@
-//! What holds for the whole program, seen from outside of its modules.
+//! Lifeboat from the outside, by subject:
+//!
+//! - `aliyun_client`: the Alibaba client against the lab.
+//! - `bad_files`: every kind of bad file, and what is said about it.
+//! - `drills`: whole drills, held against the lab's ground truth.
+//! - `interruptions`: runs ended from outside.
+//! - `layers`: which layer may use which.
+//! - `plans`: what a plan is made of.
 
+mod aliyun_client;
 mod bad_files;
+mod common;
+mod drills;
+mod interruptions;
+mod layers;
 mod plans;

@@ -142,6 +142,7 @@ where
             let message = match meta.message() {
                 Some(message) => one_line(message),
                 None if code.is_some() => format!("HTTP {status}"),
+                None if answer.raw().status().is_success() => format!("HTTP {status} with an answer that cannot be read"),
                 None => format!("HTTP {status} without an error code"),
             };
             // A refusal has no effect; a failure on the service's side may have come after the effect.

@@ -1,67 +1,12 @@
 //! Between an API call and the world: the vendors' request-rate limits as token buckets.
 //!
-//! A limit is a row of [`LIMITS`]; the numbers are the vendors' published ones (Route 53 and EC2: "bucket / refill per second",
-//! Alibaba: calls per window, held here as a bucket of that size that refills evenly over the window). Actions without a row are not limited.
-//! A bucket that is in `State::throttles` already, put there from a world file, is used as it is.
+//! A limit is a row of the world file ([`RateLimit`]); the first that fits an action counts, and actions without a row are not limited.
 
+use crate::lab::world::file::RateLimit;
 use crate::lab::world::state::{State, TokenBucket};
 
-/// How often an action may be called.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limit {
-    /// `aws` or `aliyun`.
-    pub cloud: &'static str,
-    /// The endpoint's name as in signatures and hosts: `ec2`, `route53`, `alidns`, `vpc`.
-    pub service: &'static str,
-    /// The action; a final `*` stands for any rest.
-    pub action: &'static str,
-    /// Calls that may come at once.
-    pub burst: f64,
-    /// Calls per second in the long run.
-    pub per_second: f64,
-}
-
 /// The action name under which calls of the whole account and service are counted, beside those of the action itself.
-pub const ACCOUNT: &str = "(account)";
-
-/// The limits. The first row that fits an action is its limit.
-pub const LIMITS: &[Limit] = &[
-    limit("aws", "route53", ACCOUNT, 50.0, 10.0),
-    limit("aws", "route53", "*", 50.0, 10.0),
-    // What EC2 calls unfiltered and unpaginated calls; the service asks for them under this name.
-    limit("aws", "ec2", "DescribeInstances (unfiltered)", 50.0, 10.0),
-    limit("aws", "ec2", "DescribeInstanceStatus (unfiltered)", 50.0, 10.0),
-    limit("aws", "ec2", "DescribeNetworkInterfaces (unfiltered)", 50.0, 10.0),
-    limit("aws", "ec2", "DescribeSecurityGroups (unfiltered)", 50.0, 10.0),
-    limit("aws", "ec2", "Describe*", 100.0, 20.0),
-    limit("aws", "ec2", "StartInstances", 5.0, 2.0),
-    limit("aws", "ec2", "RunInstances", 5.0, 2.0),
-    limit("aws", "ec2", "ModifyImageAttribute", 100.0, 5.0),
-    limit("aws", "ec2", "ModifyNetworkInterfaceAttribute", 100.0, 5.0),
-    limit("aws", "ec2", "TerminateInstances", 100.0, 5.0),
-    limit("aws", "ec2", "CreateTags", 100.0, 10.0),
-    limit("aws", "ec2", "DeleteTags", 100.0, 10.0),
-    limit("aws", "ec2", "*", 50.0, 5.0),
-    limit("aliyun", "alidns", "DescribeDomainRecords", 100.0, 100.0),
-    limit("aliyun", "alidns", "DescribeSubDomainRecords", 300.0, 300.0),
-    limit("aliyun", "alidns", "DescribeDomainRecordInfo", 200.0, 200.0),
-    limit("aliyun", "alidns", "AddDomainRecord", 60.0, 60.0),
-    limit("aliyun", "alidns", "UpdateDomainRecord", 60.0, 60.0),
-    limit("aliyun", "alidns", "DeleteDomainRecord", 60.0, 60.0),
-    limit("aliyun", "alidns", "DeleteSubDomainRecords", 20.0, 20.0),
-    limit("aliyun", "vpc", "DescribeNetworkAcls", 30.0, 0.5),
-    limit("aliyun", "vpc", "AssociateNetworkAcl", 30.0, 0.5),
-    limit("aliyun", "vpc", "UnassociateNetworkAcl", 30.0, 0.5),
-    limit("aliyun", "vpc", "DeleteNetworkAcl", 30.0, 0.5),
-    limit("aliyun", "vpc", "ModifyRouteEntry", 300.0, 5.0),
-    limit("aliyun", "ecs", "*", 1000.0, 1000.0 / 60.0),
-    limit("aliyun", "dts", "DescribeDtsJobDetail", 40.0, 40.0),
-    limit("aliyun", "dts", "DescribeDtsJobs", 20.0, 20.0),
-];
-
-const fn limit(cloud: &'static str, service: &'static str, action: &'static str, burst: f64, per_second: f64) -> Limit {
-    Limit { cloud, service, action, burst, per_second }
-}
+const ACCOUNT: &str = "(account)";
 
 /// The call came too soon after others.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -71,16 +16,16 @@ pub struct Throttled {
     pub retry_after_ms: u64,
 }
 
-/// Takes one token for a call of `action` at `state.now`. `service` is the name in [`LIMITS`].
+/// Takes one token for a call of `action` at `state.now`. `service` is the name in signatures and hosts (`ec2`, `vpc`).
 ///
 /// # Errors
 /// [`Throttled`] when the action's bucket, or the account's for this service, is empty; nothing is taken then.
 pub fn take(state: &mut State, service: &str, action: &str) -> Result<(), Throttled> {
-    let rows = [find(service, ACCOUNT, true), find(service, action, false)];
+    let rows = [find(&state.limits, service, ACCOUNT), find(&state.limits, service, action)].map(|row| row.cloned());
     let mut keys = Vec::with_capacity(2);
     for (row, action) in rows.into_iter().zip([ACCOUNT, action]) {
         let Some(row) = row else { continue };
-        let key = format!("{}/{service}/{action}", row.cloud);
+        let key = format!("{:?}/{service}/{action}", row.cloud).to_lowercase();
         let now = state.now;
         let bucket = state.throttles.entry(key.clone()).or_insert_with(|| TokenBucket {
             tokens: row.burst,
@@ -92,7 +37,6 @@ pub fn take(state: &mut State, service: &str, action: &str) -> Result<(), Thrott
         bucket.filled_at = now;
         if bucket.tokens < 1.0 {
             let seconds = (1.0 - bucket.tokens) / bucket.per_second.max(f64::MIN_POSITIVE);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1 ms..=1 h just before")]
             let retry_after_ms = (seconds * 1000.0).ceil().clamp(1.0, 3_600_000.0) as u64;
             return Err(Throttled { retry_after_ms });
         }
@@ -106,11 +50,12 @@ pub fn take(state: &mut State, service: &str, action: &str) -> Result<(), Thrott
     Ok(())
 }
 
-fn find(service: &str, action: &str, exact: bool) -> Option<&'static Limit> {
-    LIMITS.iter().find(|limit| {
+/// The row for an action. A final `*` stands for any rest, but never for the account as a whole.
+fn find<'a>(limits: &'a [RateLimit], service: &str, action: &str) -> Option<&'a RateLimit> {
+    limits.iter().find(|limit| {
         limit.service == service
             && match limit.action.strip_suffix('*') {
-                Some(prefix) => !exact && action.starts_with(prefix),
+                Some(prefix) => action != ACCOUNT && action.starts_with(prefix),
                 None => limit.action == action,
             }
     })
@@ -118,24 +63,56 @@ fn find(service: &str, action: &str, exact: bool) -> Option<&'static Limit> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::lab::world::file::build;
+    use crate::model::time::Timestamp;
+
+    fn world() -> State {
+        build(42, 1.0, 10, Timestamp::from_nanos(0)).unwrap()
+    }
 
     #[test]
     fn the_first_fitting_row_is_the_limit() {
-        let burst = |service, action| find(service, action, false).map(|limit| limit.burst);
+        let state = world();
+        let burst = |service, action| find(&state.limits, service, action).map(|limit| limit.burst);
         assert_eq!(burst("ec2", "DescribeInstances"), Some(100.0));
         assert_eq!(burst("ec2", "DescribeInstances (unfiltered)"), Some(50.0));
         assert_eq!(burst("ec2", "StartInstances"), Some(5.0));
         assert_eq!(burst("ec2", "ReplaceRoute"), Some(50.0));
         assert_eq!(burst("sts", "GetCallerIdentity"), None);
-        assert_eq!(find("ec2", ACCOUNT, true), None, "only Route 53 counts the account as a whole");
+        assert_eq!(burst("ec2", ACCOUNT), None, "only Route 53 counts the account as a whole");
     }
 
     #[test]
     fn no_row_is_hidden_behind_an_earlier_one() {
-        for row in LIMITS {
-            let exact = row.action == ACCOUNT;
-            assert_eq!(find(row.service, row.action, exact), Some(row));
+        let state = world();
+        for row in &state.limits {
+            assert_eq!(find(&state.limits, &row.service, &row.action), Some(row));
         }
+    }
+
+    #[test]
+    fn tokens_run_out_and_come_back() {
+        let mut state = world();
+        let calls = |state: &mut State, service: &str, action: &str| (0..1000).take_while(|_| take(state, service, action).is_ok()).count();
+        assert_eq!(calls(&mut state, "ec2", "StartInstances"), 5);
+        assert_eq!(take(&mut state, "ec2", "StartInstances"), Err(Throttled { retry_after_ms: 500 }));
+        state.now = state.now.plus(Duration::from_secs(1));
+        assert_eq!(calls(&mut state, "ec2", "StartInstances"), 2);
+        state.now = state.now.plus(Duration::from_secs(3600));
+        assert_eq!(calls(&mut state, "ec2", "StartInstances"), 5, "never more than the bucket holds");
+        assert_eq!(calls(&mut state, "sts", "GetCallerIdentity"), 1000);
+    }
+
+    #[test]
+    fn route_53_counts_the_account_over_all_actions() {
+        let mut state = world();
+        for _ in 0..25 {
+            take(&mut state, "route53", "GetChange").unwrap();
+            take(&mut state, "route53", "ListHostedZones").unwrap();
+        }
+        assert!(take(&mut state, "route53", "ListResourceRecordSets").is_err());
     }
 }

@@ -19,7 +19,7 @@ pub struct Malformed(String);
 pub struct Element {
     pub name: String,
     pub text: String,
-    pub children: Vec<Element>,
+    pub children: Vec<Self>,
 }
 
 impl Element {

@@ -58,6 +58,21 @@ pub struct Timing {
     pub order_every: Span,
 }
 
+/// How often an action of a vendor's API may be called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub cloud: Cloud,
+    /// The service's name in signatures and hosts: `ec2`, `route53`, `alidns`, `vpc`.
+    pub service: String,
+    /// The action; a final `*` stands for any rest.
+    pub action: String,
+    /// Calls that may come at once.
+    pub burst: f64,
+    /// Calls per second in the long run; greater than 0. Not touched by the time scale: clients do not become faster by it.
+    pub per_second: f64,
+}
+
 /// Where the shop's orders are kept, and by whom they are copied.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +95,7 @@ pub struct Orders {
 #[serde(deny_unknown_fields)]
 struct WorldFile {
     timing: Timing,
+    throttling: Vec<RateLimit>,
     accounts: Accounts,
     client: Ipv4Addr,
     vpcs: Vec<Vpc>,
@@ -190,6 +206,7 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         prefix,
         client: file.client,
         timing: file.timing,
+        limits: file.throttling,
         scale: scale.clamp(0.01, 1000.0),
         accounts: file.accounts,
         queue: Queue::default(),

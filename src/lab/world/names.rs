@@ -20,7 +20,10 @@ impl State {
             Cloud::Aws => self.timing.route53_serve,
             Cloud::Aliyun => self.timing.alidns_serve,
         };
-        self.after(delay.duration(), Transition::ServeDns { key, records });
+        // The name servers load a name whole: a publication that is on its way takes later changes with it.
+        if !self.queue.amend_dns(&key, &records) {
+            self.after(delay.duration(), Transition::ServeDns { key, records });
+        }
     }
 
     pub(super) fn dns_served(&mut self, key: RecordKey, records: Vec<ServedRecord>) {

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use super::file::{Orders, Timing};
+use super::file::{Orders, RateLimit, Timing};
 use super::transition::Queue;
 use super::truth::Truth;
 use crate::model::time::Timestamp;
@@ -68,6 +68,8 @@ pub struct State {
     /// Client-facing services, by name, as the world file lists them; `up` is the ground truth.
     pub services: BTreeMap<String, Service>,
 
+    /// The vendors' request-rate limits, as the world file lists them.
+    pub limits: Vec<RateLimit>,
     /// Token buckets by `cloud/service/action` (see `services::throttle`).
     pub throttles: BTreeMap<String, TokenBucket>,
     /// ClientToken replays: token -> the answer given before.

@@ -54,6 +54,21 @@ impl Queue {
         self.revision
     }
 
+    /// Lets the publication of a name that is on its way carry `records`; false when none is.
+    pub(super) fn amend_dns(&mut self, name: &RecordKey, newer: &[ServedRecord]) -> bool {
+        let on_its_way = self.by_time.values_mut().find_map(|transition| match transition {
+            Transition::ServeDns { key, records } if key == name => Some(records),
+            _ => None,
+        });
+        match on_its_way {
+            Some(records) => {
+                *records = newer.to_vec();
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Takes the earliest transition that is due at `now`, with its moment.
     fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Transition)> {
         let entry = self.by_time.first_entry()?;

@@ -8,7 +8,7 @@ use super::step::{StepEvent, StepKind, Target};
 use super::{Body, Event};
 use crate::model::call::{Call, Cloud};
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
+use crate::model::plan::{Mode, Plan, ProbeState, Stage};
 use crate::model::time::{Span, Timestamp};
 
 /// Writes events one after the other; times are milliseconds since the start of the run.
@@ -138,8 +138,10 @@ impl Script {
         self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late })
     }
 
-    pub(crate) fn end(&mut self, verdict: Verdict, reasons: &[&str]) -> Vec<Event> {
-        self.run(RunEvent::Ended { verdict, reasons: reasons.iter().map(|&reason| reason.to_owned()).collect() });
+    /// The last event, with the verdict that follows from the others.
+    pub(crate) fn end(&mut self) -> Vec<Event> {
+        let (verdict, reasons) = crate::model::measure::verdict(&self.events);
+        self.run(RunEvent::Ended { verdict, reasons });
         std::mem::take(&mut self.events)
     }
 }
@@ -266,7 +268,8 @@ pub(crate) fn success() -> Vec<Event> {
         "failover/start-standby",
         StepKind::AttemptFailed { attempt: 1, failure: Failure { retry: true, ..Failure::new(FailureKind::Cloud, "ec2:StartInstances: RequestLimitExceeded") }, retry_in_ms: Some(2000) },
     );
-    script.at(7000).reading("orders", ProbeState::Bad, json!({"lag_ms": 2400, "missing": 3}));
+    script.edge("orders", ProbeState::Bad, 6492, 7000, "lag 2.4 s").reading("orders", ProbeState::Bad, json!({"lag_ms": 2400, "missing": 3}));
+    script.at(7500).changed("orders", ProbeState::Bad, "lag 2.3 s");
     script.at(7640).started("failover/start-standby", 2).at(7700).call("failover/start-standby", Cloud::Aws, "ec2:StartInstances", true);
     script.at(13_700).applied("failover/start-standby", 2, Some(70), false);
     script.at(13_710).started("failover/shift-dns", 1).at(13_730).intended(
@@ -280,8 +283,9 @@ pub(crate) fn success() -> Vec<Event> {
     script.at(16_110).started("failover/watch-recovery", 1);
     script.edge("storefront", ProbeState::Good, 17_605, 18_010, "200 in 3 ms").at(18_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(18_820).applied("failover/watch-recovery", 1, None, false).at(18_830).stage(Stage::Verify);
-    script.at(20_000).reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
-    tallies(&mut script, 28_020, [120, 0, 0, 0], [40, 4, 1, 0], [55, 65, 0, 1]);
+    script.edge("orders", ProbeState::Good, 19_492, 20_000, "lag 0.3 s").reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
+    script.at(20_500).changed("orders", ProbeState::Good, "lag 0.3 s");
+    tallies(&mut script, 28_020, [120, 0, 0, 0], [21, 26, 1, 0], [55, 65, 0, 1]);
     script.stage(Stage::Failback).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), false);
     script.at(29_000).started("failback/shift-back", 1).at(29_010).intended(
         "failback/shift-back",
@@ -296,7 +300,7 @@ pub(crate) fn success() -> Vec<Event> {
     script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
     script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
     script.at(34_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
-    script.at(35_000).end(Verdict::Pass, &[])
+    script.at(35_000).end()
 }
 
 /// A rehearsal in which the standby cannot be started and one thing cannot be put back.
@@ -320,7 +324,7 @@ pub(crate) fn failure() -> Vec<Event> {
     script.at(70_000).step("failover/share-image", StepKind::Undoing { attempt: 1 });
     let conflict = Failure::new(FailureKind::Conflict, "image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is");
     script.at(70_500).step("failover/share-image", StepKind::UndoFailed { failure: conflict });
-    script.at(71_000).end(Verdict::Fail, &["the critical step failover/start-standby failed", "failover/share-image could not be put back"])
+    script.at(71_000).end()
 }
 
 /// A rehearsal that somebody interrupts while the standby starts; the run is taken over by `abort`.
@@ -338,7 +342,7 @@ pub(crate) fn aborted() -> Vec<Event> {
     script.edge("storefront", ProbeState::Good, 20_500, 20_900, "200 in 5 ms");
     script.at(21_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
     script.at(22_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
-    script.at(23_000).end(Verdict::Aborted, &["interrupted from the keyboard"])
+    script.at(23_000).end()
 }
 
 /// An emergency: no fault, the storefront is down when it begins, nothing is undone.
@@ -364,7 +368,7 @@ pub(crate) fn emergency() -> Vec<Event> {
     script.edge("storefront", ProbeState::Good, 15_605, 16_010, "200 in 3 ms").at(16_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(16_820).applied("failover/watch-recovery", 1, None, false).stage(Stage::Verify);
     tallies(&mut script, 26_100, [130, 0, 0, 0], [52, 0, 0, 0], [51, 79, 0, 0]);
-    script.end(Verdict::Pass, &[])
+    script.end()
 }
 
 /// One tally for each probe from the last one to `to`.

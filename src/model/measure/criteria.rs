@@ -64,21 +64,18 @@ pub struct Criterion {
 /// More than this share of samples that could not tell makes a criterion indeterminate: one in …
 const UNKNOWN_LIMIT: u64 = 20;
 
-/// All criteria: objectives by name, then what was counted.
+/// All criteria: recovery times by name, recovery points by name, then what was counted.
 pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> {
     let Some(plan) = state.plan() else { return Vec::new() };
-    let mut criteria = Vec::new();
-    for (id, objective) in &plan.objectives {
+    let rtos = plan.objectives.iter().filter_map(|(id, objective)| {
         let probe = plan.probes.iter().find(|probe| probe.id == *id);
-        let poor = has_too_many_unknown(measures, id);
-        if let Some(rto) = objective.rto {
-            criteria.push(rto_criterion(id, rto, probe, measures, poor));
-        }
-        if let Some(rpo) = objective.rpo {
-            let measured = measures.exposures.get(id).map(|exposure| Measured::Known(exposure.peak));
-            criteria.push(at_most(Measure::Rpo, id, rpo, measured, poor));
-        }
-    }
+        Some(rto_criterion(id, objective.rto?, probe, measures, has_too_many_unknown(measures, id)))
+    });
+    let rpos = plan.objectives.iter().filter_map(|(id, objective)| {
+        let measured = measures.exposures.get(id).map(|exposure| Measured::Known(exposure.peak));
+        Some(at_most(Measure::Rpo, id, objective.rpo?, measured, has_too_many_unknown(measures, id)))
+    });
+    let mut criteria: Vec<Criterion> = rtos.chain(rpos).collect();
     for found in integrity(state, &measures.exposures) {
         for (measure, count) in [(Measure::Missing, found.counts.missing), (Measure::Doubled, found.counts.doubled)] {
             let Some(count) = count else { continue };

@@ -37,6 +37,8 @@ pub struct Split {
     pub begin: Timestamp,
     /// Whether the service was not restored: the phases end where the recovery was given up.
     pub open: bool,
+    /// How many of the phases were entered.
+    pub entered: usize,
 }
 
 impl Split {
@@ -144,11 +146,12 @@ pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
     let mut parts = [0; 5];
     let mut from = begin;
     let bounds = [instants.detected, instants.decided, instants.acted, instants.effective, None];
+    let entered = if open { bounds.iter().take_while(|bound| bound.is_some()).count() + 1 } else { PHASES.len() };
     for (part, bound) in parts.iter_mut().zip(bounds) {
         // What never happened lasted until the end.
         let to = bound.map_or(end, Moment::mid).clamp(from, end);
         *part = to.nanos_since(from);
         from = to;
     }
-    Some(Split { probe, parts, begin, open })
+    Some(Split { probe, parts, begin, open, entered })
 }

@@ -253,7 +253,9 @@ impl RunState {
         };
         let needs = runbook.steps.iter().find(|step| step.id == id).map_or(&[][..], |step| &step.needs);
         let ended = needs.iter().filter_map(|need| self.ended_at(&format!("{book}/{need}")));
-        self.stage_began(stage).into_iter().chain(ended).max()
+        // The way back waits for the fault to be gone.
+        let healed = self.fault().and_then(|fault| fault.undo_ended).filter(|_| stage == Stage::Failback);
+        self.stage_began(stage).into_iter().chain(ended).chain(healed).max()
     }
 
     /// When a step ended, with all its items.
@@ -323,9 +325,13 @@ impl RunState {
     }
 
     /// Keys of everything that changed something and was not undone, in the order in which the intents were journalled.
+    /// A failback is itself the way back: once nothing else is held, what it did is no leftover.
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
         let mut held: Vec<_> = self.steps.iter().filter(|(_, step)| step.is_held()).map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str())).collect();
+        if held.iter().all(|(_, key)| key.starts_with("failback/")) {
+            return Vec::new();
+        }
         held.sort();
         held.into_iter().map(|(_, key)| key).collect()
     }

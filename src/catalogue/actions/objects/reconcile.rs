@@ -44,7 +44,7 @@ pub(crate) struct Output {
     /// With different contents.
     different: u64,
     /// In the mirror twice.
-    duplicated: u64,
+    doubled: u64,
 }
 
 impl Action<World> for Reconcile {
@@ -90,7 +90,7 @@ impl Action<World> for Reconcile {
                 missing: count(&found.missing),
                 extra: count(&found.extra),
                 different: count(&found.different),
-                duplicated: count(&found.duplicated),
+                doubled: count(&found.duplicated),
             }))
         })
         .await?;

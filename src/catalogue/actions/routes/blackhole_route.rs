@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::route::{Spot, lead, planned, restore, word};
-use crate::clouds::aws::{Route, RouteState, RouteTarget};
+use crate::clouds::aws::{Route, RouteTarget};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
 use crate::world::World;
@@ -45,7 +45,8 @@ impl Action<World> for BlackholeRoute {
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Route) -> Result<Applied<()>, ActionError> {
-        let changed = lead(cx.world.aws()?, self.spot(), &self.target(), RouteState::Blackhole, cx.accepted).await?;
+        // That the interface is attached to nothing is what makes the route a black hole; not every EC2 (moto's) says so in the route's state.
+        let changed = lead(cx.world.aws()?, self.spot(), &self.target(), None, cx.accepted).await?;
         Ok(Applied { output: (), already: !changed && before.target == self.target() })
     }
 

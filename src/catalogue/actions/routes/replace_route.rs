@@ -67,7 +67,7 @@ impl Action<World> for ReplaceRoute {
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Option<Route>) -> Result<Applied<Output>, ActionError> {
         let target = self.target();
-        let changed = lead(cx.world.aws()?, self.spot(), &target, RouteState::Active, cx.accepted).await?;
+        let changed = lead(cx.world.aws()?, self.spot(), &target, Some(RouteState::Active), cx.accepted).await?;
         let already = !changed && before.as_ref().is_some_and(|route| route.target == target);
         Ok(Applied { output: Output { target: word(&target) }, already })
     }

@@ -82,13 +82,13 @@ pub(super) fn planned(spot: Spot<'_>, current: Option<&RouteTarget>, wanted: &Ro
     calls
 }
 
-/// Leads the route to `target` and waits until it is there with `state`. Gives back whether anything was changed.
-pub(super) async fn lead(aws: &Aws, spot: Spot<'_>, target: &RouteTarget, state: RouteState, accepted: &(dyn Fn() + Send + Sync)) -> Result<bool, ActionError> {
+/// Leads the route to `target` and waits until it is there, with `state` if that matters. Gives back whether anything was changed.
+pub(super) async fn lead(aws: &Aws, spot: Spot<'_>, target: &RouteTarget, state: Option<RouteState>, accepted: &(dyn Fn() + Send + Sync)) -> Result<bool, ActionError> {
     let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
     let change = Change::between(current.as_ref(), Some(target));
     make(aws, spot, change, Some(target)).await?;
     accepted();
-    see(aws, spot, Some(target), Some(state)).await?;
+    see(aws, spot, Some(target), state).await?;
     Ok(change != Change::Nothing)
 }
 

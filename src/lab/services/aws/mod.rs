@@ -7,6 +7,8 @@ pub mod ec2;
 pub mod route53;
 pub mod s3;
 pub mod sts;
+#[cfg(all(test, feature = "aws"))]
+mod tests;
 
 use std::sync::Arc;
 
@@ -49,7 +51,9 @@ async fn respond(world: &Arc<World>, service: Service, parts: Parts, body: Bytes
     let request_id = aws_answer::request_id();
     let dialect = service.dialect();
     if let Err(error) = authenticate(world, &parts, &body) {
-        return aws_answer::fault(dialect, &refusal(dialect, error), &request_id);
+        let fault = refusal(dialect, error);
+        count(&mut world.lock(), service.name(), "(not authentic)", &fault.code);
+        return aws_answer::fault(dialect, &fault, &request_id);
     }
     let answer = match service {
         Service::Route53 => route53::respond(&mut world.lock(), &parts, &body, &request_id),
@@ -85,6 +89,16 @@ impl Service {
             None if parts.uri.path().starts_with("/2013-04-01/") => Self::Route53,
             None if parts.uri.path() == "/" && (parts.method == http::Method::POST || parts.uri.query().is_some_and(|query| query.contains("Action="))) => Self::Ec2,
             None => Self::S3,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Route53 => "route53",
+            Self::Ec2 => "ec2",
+            Self::Sts => "sts",
+            Self::S3 => "s3",
+            Self::Other => "(other)",
         }
     }
 
@@ -130,7 +144,7 @@ fn refusal(dialect: Dialect, error: SignatureError) -> Fault {
     }
 }
 
-/// Counts one call, and refuses it when it comes too soon.
+/// Refuses a call that comes too soon after others.
 fn admit(state: &mut State, service: &str, action: &str) -> Result<(), Fault> {
     throttle::take(state, service, action).map_err(|_| match service {
         "ec2" => Fault::new("RequestLimitExceeded", "Request limit exceeded.").with_status(StatusCode::SERVICE_UNAVAILABLE),
@@ -145,7 +159,7 @@ fn count(state: &mut State, service: &str, action: &str, code: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+mod rules {
     use super::*;
 
     fn parts(method: &str, target: &str, service: Option<&str>) -> Parts {

@@ -85,6 +85,8 @@ pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id:
 /// One call, limited and counted.
 fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answer, Fault> {
     let Some((action, handler)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
+        // Not by the name that was sent: what clients invent must not become series.
+        count(state, "ec2", "(unknown)", "InvalidAction");
         return Err(Fault::new("InvalidAction", format!("The action {action} is not valid for this web service.")));
     };
     let is_unfiltered = LIMITED_UNFILTERED.contains(action)

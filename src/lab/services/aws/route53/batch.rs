@@ -203,6 +203,7 @@ fn apply(zone: &Zone, records: &mut Vec<Record>, action: Action, record: &Record
     if *name != zone.name && !name.ends_with(&format!(".{}", zone.name)) {
         return Err(format!("RRSet with DNS name {name} is not permitted in zone {}", zone.name));
     }
+    check_name(name)?;
     let found = records.iter().position(|other| other.name == *name && other.kind == *kind && other.set_identifier == record.set_identifier);
     match (action, found) {
         (Action::Create, Some(_)) => return Err(format!("Tried to create resource record set {at} but it already exists")),
@@ -274,6 +275,18 @@ fn whole(zone: &Zone, records: &[Record]) -> Vec<String> {
 fn same(stored: &Record, given: &Record) -> bool {
     let sorted = |record: &Record| record.values.iter().cloned().collect::<BTreeSet<_>>();
     stored.ttl == given.ttl && stored.weight == given.weight && stored.health_check == given.health_check && sorted(stored) == sorted(given)
+}
+
+/// Lengths of labels and of the whole name, as DNS bounds them.
+fn check_name(name: &str) -> Result<(), String> {
+    let mut labels = name.trim_end_matches('.').split('.').map(str::len);
+    let problem = match () {
+        () if name.len() > 255 => "DomainTooLong (Domain name is too long)",
+        () if labels.clone().any(|length| length == 0) => "DomainLabelEmpty (Domain label is empty)",
+        () if labels.any(|length| length > 63) => "DomainLabelTooLong (Domain label is too long)",
+        () => return Ok(()),
+    };
+    Err(format!("FATAL problem: {problem} encountered with '{name}'"))
 }
 
 fn check_value(kind: &str, value: &str) -> Result<(), String> {
@@ -370,6 +383,8 @@ mod tests {
             ("UPSERT notexample.com A - - 5 127.0.0.1", "is not permitted in zone"),
             ("UPSERT plain.example.com A aws 1 5 127.0.0.1", "cannot be created as other RRSets exist with the same name and type."),
             ("UPSERT shop.example.com A - - 5 127.0.0.1", "cannot be created as other RRSets exist with the same name and type."),
+            ("CREATE a..example.com A - - 5 127.0.0.1", "DomainLabelEmpty"),
+            ("CREATE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example.com A - - 5 127.0.0.1", "DomainLabelTooLong"),
             ("CREATE a.example.com A - - 5 1.2.3", "ARRDATAIllegalIPv4Address"),
             ("CREATE a.example.com TXT - - 5 unquoted", "InvalidCharacterString"),
             ("CREATE plain.example.com CNAME - - 5 x.example.com", "RRSet of type CNAME with DNS name plain.example.com. is not permitted"),

@@ -1,0 +1,145 @@
+//! What was injected and changed, the proof that it was put back, and the calls that did it.
+
+use std::fmt::Write;
+
+use super::Page;
+use super::labels::Label;
+use super::markdown::{Align, Table, code, text};
+use super::numbers;
+use crate::model::event::step::Target;
+use crate::model::measure::leftovers;
+use crate::model::state::step::StepCall;
+use crate::model::state::{FAULT, Status, StepState};
+
+impl Page<'_> {
+    /// The fault, what steps changed, leftovers, mutating calls.
+    pub(super) fn changes(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "## 3 {}\n", self.t(Label::ChangesTitle));
+        self.fault(out);
+        self.changed(out);
+        let left = leftovers(self.state);
+        if left.is_empty() {
+            let kept = self.state.held().iter().any(|key| key.starts_with("failover/")) && (self.is_emergency() || self.plan.leave);
+            let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(if kept { Label::KeptChanges } else { Label::NoLeftovers }));
+        } else {
+            let lines: Vec<String> = left.iter().map(|(key, why)| format!("- {}{}{}", self.step_name(key), self.colon(), text(why))).collect();
+            let _ = writeln!(out, "**▲ {}**\n\n{}\n", self.t(Label::Leftovers), lines.join("\n"));
+        }
+        self.calls(out);
+    }
+
+    fn fault(&self, out: &mut String) {
+        let Some(plan) = &self.plan.fault else {
+            let _ = writeln!(out, "{}\n", self.t(Label::NoFaultPlanned));
+            return;
+        };
+        let _ = writeln!(out, "**{}{}** {}\n", self.t(Label::FaultTitle), self.colon().trim_end(), code(&plan.uses));
+        let state = self.state.fault();
+        let Some((fault, intent)) = state.and_then(|fault| Some((fault, fault.intent.as_ref()?))) else {
+            let why = state.and_then(|fault| fault.failure.as_ref()).map(|failure| format!(" {}", text(&failure.to_string()))).unwrap_or_default();
+            let _ = writeln!(out, "{}{why}\n", self.t(Label::FaultNotInjected));
+            return;
+        };
+        let event = |seq: u64| self.bracketed(&format!("{} {seq}", self.t(Label::EventNumber)));
+        let missing = || self.t(Label::NotRecorded).to_owned();
+        let active = fault.ended.filter(|_| fault.applied);
+        let undone = fault.undo_ended.filter(|_| fault.status == Status::Undone);
+        let back = match fault.status {
+            Status::Undone if fault.undone_already => Label::BackAlready,
+            Status::Undone => Label::BackYes,
+            Status::UndoFailed => Label::BackFailed,
+            _ => Label::BackOpen,
+        };
+        let failure = fault.undo_failure.as_ref().map(|failure| format!("{}{}", self.colon(), text(&failure.to_string()))).unwrap_or_default();
+        let mut table = Table::pairs();
+        let mut row = |label: Label, value: String| table.row(&[self.t(label).to_owned(), value]);
+        row(Label::FaultParameters, code(&intent.with.to_string()));
+        row(Label::FaultTargets, targets(&intent.targets));
+        row(Label::FaultIntent, format!("{} UTC{}", self.zones.utc(intent.at), event(intent.seq)));
+        row(Label::FaultActive, active.map_or_else(missing, |at| format!("{} UTC", self.zones.utc(at))));
+        row(Label::FaultUndo, fault.undoing.map_or_else(missing, |at| format!("{} UTC", self.zones.utc(at))));
+        row(Label::FaultUndone, undone.map_or_else(|| format!("{}{failure}", self.t(back)), |at| format!("{} UTC{}{}", self.zones.utc(at), self.comma_list(), self.t(back))));
+        row(Label::FaultHeld, undone.map_or_else(missing, |at| numbers::length(at.nanos_since(intent.at).max(0), self.lang)));
+        row(Label::FaultLease, plan.lease.to_string());
+        let ids: Vec<String> = fault.calls.iter().filter(|call| call.call.mutating).filter_map(|call| call.call.request_id.as_deref()).map(code).collect();
+        row(Label::FaultCalls, if ids.is_empty() { missing() } else { ids.join("<br>") });
+        out.push_str(&table.finish());
+    }
+
+    fn changed(&self, out: &mut String) {
+        let mut table = Table::new(&[
+            (self.t(Label::StepColumn), Align::Left),
+            (self.t(Label::TargetColumn), Align::Left),
+            (self.t(Label::ChangeColumn), Align::Left),
+            (self.t(Label::PutBack), Align::Left),
+        ]);
+        for (key, step) in self.state.ordered() {
+            let Some(intent) = step.intent.as_ref().filter(|_| key != FAULT) else { continue };
+            let back = self.t(self.put_back(key, step));
+            if intent.targets.is_empty() {
+                table.row(&[self.step_name(key), "–".to_owned(), "–".to_owned(), back.to_owned()]);
+            }
+            for (index, target) in intent.targets.iter().enumerate() {
+                let name = if index == 0 { self.step_name(key) } else { "〃".to_owned() };
+                let change = if target.change.is_empty() { "–".to_owned() } else { text(&target.change) };
+                table.row(&[name, format!("{} {}", text(&target.kind), code(&target.id)), change, back.to_owned()]);
+            }
+        }
+        let _ = writeln!(out, "**{}**\n", self.t(Label::ChangedThings));
+        if table.is_empty() {
+            let _ = writeln!(out, "{}\n", self.t(Label::NothingChanged));
+        } else {
+            out.push_str(&table.finish());
+        }
+    }
+
+    /// What became of a step's changes.
+    fn put_back(&self, key: &str, step: &StepState) -> Label {
+        match step.status {
+            Status::Undone if step.undone_already => Label::BackAlready,
+            Status::Undone => Label::BackYes,
+            Status::UndoFailed => Label::BackFailed,
+            _ if self.is_emergency() => Label::BackKept,
+            _ if key.starts_with("failback/") => Label::BackWay,
+            _ if leftovers(self.state).iter().any(|(left, _)| left == key) => if self.state.ended.is_some() { Label::BackFailed } else { Label::BackOpen },
+            _ if self.plan.leave => Label::BackLeft,
+            _ => Label::BackByFailback,
+        }
+    }
+
+    fn calls(&self, out: &mut String) {
+        let _ = writeln!(out, "**{}** {}\n", self.t(Label::CallsTitle), self.t(Label::CallsLead));
+        let mut calls: Vec<(&str, &StepCall)> =
+            self.state.ordered().into_iter().flat_map(|(key, step)| step.calls.iter().map(move |call| (key, call))).filter(|(_, call)| call.call.mutating).collect();
+        calls.sort_by_key(|(_, call)| call.seq);
+        if calls.is_empty() {
+            let _ = writeln!(out, "{}\n", self.t(Label::NoCalls));
+            return;
+        }
+        let mut table = Table::new(&[
+            (self.t(Label::Number), Align::Right),
+            ("UTC", Align::Left),
+            (self.t(Label::CallColumn), Align::Left),
+            (self.t(Label::Region), Align::Left),
+            (self.t(Label::RequestId), Align::Left),
+            (self.t(Label::Outcome), Align::Left),
+            (self.t(Label::ForColumn), Align::Left),
+        ]);
+        for (key, StepCall { seq, at, undo, call }) in calls {
+            let id = call.request_id.as_deref().filter(|id| !id.is_empty()).map_or_else(|| self.t(Label::NotRecorded).to_owned(), code);
+            let mark = if *undo { self.bracketed(self.t(Label::UndoMark)) } else { String::new() };
+            let operation = if call.attempt > 1 { format!("{} ×{}", code(&call.operation), call.attempt) } else { code(&call.operation) };
+            table.row(&[seq.to_string(), self.zones.utc(*at), operation, code(&call.region), id, text(&call.outcome), format!("{}{mark}", code(key))]);
+        }
+        out.push_str(&table.finish());
+    }
+}
+
+fn targets(targets: &[Target]) -> String {
+    let one = |target: &Target| {
+        let change = if target.change.is_empty() { String::new() } else { format!(" {}", text(&target.change)) };
+        format!("{} {}{change}", text(&target.kind), code(&target.id))
+    };
+    if targets.is_empty() { "–".to_owned() } else { targets.iter().map(one).collect::<Vec<_>>().join("<br>") }
+}

@@ -1,0 +1,178 @@
+//! What the probes saw: availability and its strip, replication, failback.
+
+use std::fmt::Write;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::Page;
+use super::labels::Label;
+use super::markdown::{Align, Table, code};
+use super::numbers;
+use crate::model::measure::{integrity, leftovers};
+use crate::model::plan::{ProbeState, Stage};
+use crate::model::state::ProbeStanding;
+use crate::model::time::Timestamp;
+
+/// Characters of an availability strip.
+const STRIP: usize = 60;
+
+impl Page<'_> {
+    /// Samples and outages of every probe.
+    pub(super) fn probes(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "## 4 {}\n", self.t(Label::ProbesTitle));
+        let mut table = Table::new(&[
+            (self.t(Label::Probe), Align::Left),
+            (self.t(Label::Kind), Align::Left),
+            (self.t(Label::Every), Align::Right),
+            (self.t(Label::Samples), Align::Right),
+            (self.t(Label::AvailabilityColumn), Align::Right),
+            (self.t(Label::Outage), Align::Right),
+        ]);
+        for probe in &self.plan.probes {
+            let Some(standing) = self.state.probes.get(&probe.id) else { continue };
+            let tally = standing.tally;
+            let counts = if tally.all() == 0 { self.t(Label::NotRecorded).to_owned() } else { format!("{} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.late) };
+            let availability = self.measures.availability.get(&probe.id).map_or_else(
+                || self.t(Label::NotRecorded).to_owned(),
+                |share| {
+                    let (lo, hi, sign) = (numbers::percent(share.lo_ppm), numbers::percent(share.hi_ppm), numbers::percent_sign(self.lang));
+                    if lo == hi { format!("{lo}{sign}") } else { format!("{lo}–{hi}{sign}") }
+                },
+            );
+            let outage = self.measures.outages.get(&probe.id).map_or_else(|| self.t(Label::None).to_owned(), |outage| numbers::measured(outage.duration(), self.lang).0);
+            table.row(&[self.probe_name(&probe.id), code(&probe.uses), probe.every.to_string(), counts, availability, outage]);
+        }
+        out.push_str(&table.finish());
+        let _ = writeln!(out, "{}\n", self.t(Label::AvailabilityRule));
+        self.strips(out);
+    }
+
+    /// One line of characters a probe: bad where any part of the character's time was bad.
+    fn strips(&self, out: &mut String) {
+        let (from, to) = (self.start.at, self.end());
+        let whole = to.nanos_since(from);
+        let each = whole / i64::try_from(STRIP).unwrap_or(1);
+        if each <= 0 {
+            return;
+        }
+        let _ = writeln!(out, "{} {}{}{}\n", self.t(Label::StripLead), numbers::length(each, self.lang), self.colon(), self.t(Label::StripLegend));
+        let widest = self.plan.probes.iter().map(|probe| probe.id.width()).max().unwrap_or(0);
+        out.push_str("```text\n");
+        for probe in &self.plan.probes {
+            let Some(standing) = self.state.probes.get(&probe.id) else { continue };
+            let cell = |index: usize| {
+                let begin = whole.saturating_mul(i64::try_from(index).unwrap_or(0)) / i64::try_from(STRIP).unwrap_or(1);
+                let begin = Timestamp::from_nanos(from.as_nanos().saturating_add(begin));
+                state_between(standing, begin, Timestamp::from_nanos(begin.as_nanos().saturating_add(each)))
+            };
+            let strip: String = (0..STRIP)
+                .map(|index| match cell(index) {
+                    Some(ProbeState::Bad) => '█',
+                    Some(ProbeState::Good) => '░',
+                    None => ' ',
+                })
+                .collect();
+            let pad = " ".repeat(widest - probe.id.width());
+            let _ = writeln!(out, "{}{pad}  {}", probe.id, strip.trim_end());
+        }
+        let pad = " ".repeat(widest);
+        let (first, last) = (self.zones.utc(from), self.zones.utc(to));
+        let gap = " ".repeat(STRIP.saturating_sub(first.len() + last.len()));
+        let _ = writeln!(out, "{pad}  {first}{gap}{last}\n```\n");
+    }
+
+    /// Replication: the largest lag, what was missing or doubled.
+    pub(super) fn data(&self, out: &mut String) {
+        let _ = writeln!(out, "## 5 {}\n", self.t(Label::DataTitle));
+        if self.measures.exposures.is_empty() {
+            let _ = writeln!(out, "{}\n", self.t(Label::NoData));
+        } else {
+            let mut table = Table::new(&[
+                (self.t(Label::Probe), Align::Left),
+                (self.t(Label::Peak), Align::Right),
+                (self.t(Label::Bounds), Align::Center),
+                (self.t(Label::PeakAt), Align::Left),
+                (self.t(Label::LastLag), Align::Right),
+                (self.t(Label::BehindAtEnd), Align::Right),
+            ]);
+            for (id, exposure) in &self.measures.exposures {
+                let before = if exposure.before_fault { self.bracketed(self.t(Label::BeforeFault)) } else { String::new() };
+                table.row(&[
+                    self.probe_name(id),
+                    numbers::plus_minus(exposure.peak, self.lang),
+                    numbers::bounds(exposure.peak, self.lang),
+                    format!("{}{before}", self.zones.utc(exposure.at)),
+                    numbers::length(i64::try_from(exposure.last_ms).unwrap_or(i64::MAX).saturating_mul(crate::model::interval::MILLISECOND), self.lang),
+                    exposure.counts.missing.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |missing| missing.to_string()),
+                ]);
+            }
+            out.push_str(&table.finish());
+            let _ = writeln!(out, "{}\n", self.t(Label::DataRule));
+        }
+        let counted = integrity(self.state, &self.measures.exposures);
+        let count = |count: Option<u64>| count.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |count| count.to_string());
+        let mut table = Table::new(&[(self.t(Label::Counted), Align::Left), (self.t(Label::Missing), Align::Right), (self.t(Label::Doubled), Align::Right)]);
+        for found in counted.iter().filter(|found| found.by_step) {
+            table.row(&[self.subject(&found.subject), count(found.counts.missing), count(found.counts.doubled)]);
+        }
+        if !table.is_empty() {
+            out.push_str(&table.finish());
+        }
+    }
+
+    /// The way back and the state at the end.
+    pub(super) fn failback(&self, out: &mut String) {
+        let _ = writeln!(out, "## 6 {}\n", self.t(Label::FailbackTitle));
+        let began = self.state.stage_began(Stage::Failback);
+        let why = match () {
+            () if self.is_emergency() => Some(Label::FailbackEmergency),
+            () if self.plan.leave => Some(Label::FailbackLeft),
+            () if self.plan.failback.is_none() => Some(Label::FailbackNone),
+            () if began.is_none() => Some(Label::FailbackNotReached),
+            () => None,
+        };
+        let mut table = Table::pairs();
+        if let Some(began) = began.filter(|_| why.is_none()) {
+            table.row(&[self.t(Label::FailbackFrom).to_owned(), format!("{} UTC", self.zones.utc(began))]);
+            let ended = self.state.stage_ended(Stage::Failback);
+            table.row(&[self.t(Label::FailbackTo).to_owned(), ended.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |at| format!("{} UTC", self.zones.utc(at)))]);
+        }
+        if self.plan.fault.is_some() {
+            let steady = self.plan.steady_state.iter().flat_map(|steady| &steady.probes);
+            let holds = steady.clone().all(|probe| self.state.probes.get(probe).is_some_and(|standing| standing.raw == Some(ProbeState::Good)));
+            let known = self.state.ended.is_some() && holds && leftovers(self.state).is_empty();
+            table.row(&[self.t(Label::Known).to_owned(), self.t(if known { Label::KnownYes } else { Label::KnownNo }).to_owned()]);
+        }
+        if let Some(why) = why {
+            let _ = writeln!(out, "{}\n", self.t(why));
+        }
+        if !table.is_empty() {
+            out.push_str(&table.finish());
+        }
+    }
+}
+
+/// What a probe said between two times: bad if it was bad at any of them.
+fn state_between(standing: &ProbeStanding, from: Timestamp, to: Timestamp) -> Option<ProbeState> {
+    // The first confirmed state holds from the first sample on; edges move it.
+    let first = standing.initial.map(|(state, at)| (at, state));
+    let opposite = |state: ProbeState| if state == ProbeState::Good { ProbeState::Bad } else { ProbeState::Good };
+    let begins = standing.tallies.first().map(|(begins, _)| *begins);
+    let before = standing.edges.first().map(|edge| opposite(edge.to)).or(first.map(|(_, state)| state))?;
+    let mut state = (begins.or(first.map(|(at, _)| at))? < to).then_some(before)?;
+    let mut worst = state;
+    for edge in &standing.edges {
+        let at = edge.moment().mid();
+        if at >= to {
+            break;
+        }
+        if at > from {
+            worst = if state == ProbeState::Bad || edge.to == ProbeState::Bad { ProbeState::Bad } else { worst };
+        } else {
+            worst = edge.to;
+        }
+        state = edge.to;
+    }
+    Some(worst)
+}

@@ -1,0 +1,312 @@
+//! Every fixed text of the reports and pictures, in both languages, in one table.
+//!
+//! Data is never translated: ids, digests, times and the words of the journal are the same in both reports.
+
+use crate::model::text::Lang;
+
+/// Declares the labels: a name, its English, its Chinese.
+macro_rules! labels {
+    ($($name:ident: $en:literal, $zh:literal;)+) => {
+        /// A fixed text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Label { $($name),+ }
+
+        impl Label {
+            /// The text in `lang`.
+            pub(crate) const fn text(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Self::$name, Lang::En) => $en, (Self::$name, Lang::Zh) => $zh,)+
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+labels! {
+    // Titles
+    DrillReport: "Failover drill report", "故障切换演练报告";
+    EmergencyReport: "Failover report, emergency", "应急切换报告";
+    RehearsalNote: "**Rehearsal.** Two simulated clouds on one machine. It shows that the procedure works as written and how long its own steps take; it does not show that production recovers in this time.", "**预演** 在单机上的两个模拟云中进行。它说明应急预案按所写步骤可行及各步骤自身耗时，不说明生产环境能在该时间内恢复。";
+    EmergencyNote: "**Emergency.** A real failover, not an exercise. No fault was injected and nothing is undone unasked.", "**应急** 真实切换，并非演练。未注入故障，未经要求不做任何撤销。";
+    ResultsTitle: "Result against objectives", "目标达成情况";
+    CourseTitle: "What happened", "过程";
+    ChangesTitle: "What was changed and put back", "变更与还原";
+    ProbesTitle: "Availability", "可用性";
+    DataTitle: "Data", "数据";
+    FailbackTitle: "Failback", "回切";
+    ControlsTitle: "Controls", "控制项";
+    MissingTitle: "Not recorded", "未记录事项";
+    ProofTitle: "Proof", "可验证性";
+    // Identity
+    VerdictLabel: "Verdict", "结论";
+    Why: "Why", "理由";
+    Tried: "What was tried", "演练内容";
+    TriedEmergency: "What was done", "处置内容";
+    HowReal: "How real", "真实程度";
+    When: "When", "时间";
+    Environment: "Environment", "环境";
+    Scenario: "Scenario", "演练场景";
+    Runbook: "Runbook", "应急预案";
+    Operator: "Operator", "执行人";
+    ToolVersion: "Tool", "工具";
+    RunId: "Run", "运行编号";
+    PlanDigest: "Plan digest", "方案摘要";
+    PlanApproval: "Approval", "批准";
+    Programme: "Programme", "演练计划";
+    Simulated: "`simulated`: rehearsed in the lab, no production or staging system was touched", "`simulated`（模拟演练）：在实验环境预演，未触及生产或预发系统";
+    RealDrill: "fault injected into a real environment; exercise type", "在真实环境中注入故障；演练类型";
+    NoExercise: "real failover, no exercise", "真实切换，非演练";
+    Declared: "disruption declared to have begun at", "申报的中断开始时间";
+    // Verdicts
+    Pass: "PASS", "通过（PASS）";
+    Fail: "FAIL", "未通过（FAIL）";
+    Inconclusive: "INCONCLUSIVE", "无法判定（INCONCLUSIVE）";
+    Aborted: "ABORTED", "已中止（ABORTED）";
+    NotEnded: "not ended", "尚未结束";
+    AllMet: "every objective met, every required step done, everything put back", "各项目标均达成，必要步骤均完成，变更均已还原";
+    AllMetLeft: "every objective met, every required step done; the failover was left in place", "各项目标均达成，必要步骤均完成；切换结果按要求保留";
+    // Objectives
+    BoundsRule: "Bounds hold the time between two samples and the time an answer took. A target is met only if the **whole** interval meets it, missed only if the whole interval misses it.", "区间已计入相邻两个样本之间的时间与应答时间。仅当 **整个** 区间满足目标时才判为达成，仅当整个区间不满足时才判为未达成。";
+    NoObjectives: "No objectives are set.", "未设定目标。";
+    Criterion: "Criterion", "判据";
+    Mandatory: "Mandatory", "必达";
+    Target: "Target", "目标";
+    Measured: "Measured", "实测";
+    Bounds: "Bounds", "区间";
+    Result: "Result", "结果";
+    Met: "● met", "● 达成";
+    NotMet: "▲ not met", "▲ 未达成";
+    Indeterminate: "◐ cannot be told", "◐ 无法判定";
+    NotTested: "– not tested", "– 未测试";
+    CriterionRto: "RTO, from disruption", "RTO（自中断起）";
+    CriterionRpo: "RPO, exposure at its worst", "RPO（最大数据风险）";
+    CriterionMissing: "missing", "缺失";
+    CriterionDoubled: "doubled", "重复";
+    NoImpact: "stayed up", "未中断";
+    Exact: "exact", "精确";
+    AtLeast: "at least", "至少";
+    RtaDeclared: "From the decision to restored service", "自决策至业务恢复";
+    DetectionTime: "Detection time", "检测时间";
+    DecisionTime: "Decision time", "决策时间";
+    AlsoMeasured: "Also measured", "其他实测值";
+    // Timeline
+    Number: "#", "序号";
+    EventColumn: "Event", "事件";
+    By: "By", "主体";
+    Tool: "tool", "工具";
+    ProbeWord: "probe", "探针";
+    EvStarted: "Run started", "运行开始";
+    EvSteady: "Steady state reached", "达到稳态";
+    EvIntent: "Fault about to be injected", "即将注入故障";
+    EvActive: "Fault active, its effect was seen", "故障生效，已观察到效果";
+    EvFaultFailed: "Fault could not be injected", "故障注入失败";
+    EvDown: "First bad sample", "首个失败样本";
+    EvUp: "First good sample of the recovery", "恢复后的首个成功样本";
+    EvBad: "Confirmed bad", "确认异常";
+    EvGood: "Confirmed good", "确认恢复";
+    LastGoodSent: "last good one sent", "最后成功样本发出于";
+    LastBadSent: "last bad one sent", "最后失败样本发出于";
+    EvDecided: "Failover decided", "决定切换";
+    EvStepDone: "Step done", "步骤完成";
+    EvStepAlready: "Step already as asked", "步骤已是目标状态";
+    EvStepFailed: "Step failed", "步骤失败";
+    EvVerified: "Recovery stable for as long as asked", "恢复已稳定达到要求时长";
+    EvHealed: "Fault taken out and seen to be gone", "故障已解除并确认";
+    EvHealFailed: "Fault could not be taken out", "故障未能解除";
+    EvFailback: "Failback began", "开始回切";
+    EvCleanup: "Putting back what is left", "还原剩余变更";
+    EvUndone: "Put back", "已还原";
+    EvUndoFailed: "Could not be put back", "未能还原";
+    EvStop: "Stop requested", "要求停止";
+    EvAbort: "Abort requested", "要求中止";
+    EvResumed: "Taken over by another process", "由另一进程接管";
+    EvEnded: "Run ended", "运行结束";
+    Note: "Note", "备注";
+    // Phases
+    PhasesLead: "Recovery time of", "恢复时间构成：";
+    PhasesSum: "counted between the midpoints of the instants, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻区间的中点计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";
+    PhasesOpen: "The service was not restored by the failover; the phases end where the recovery was given up.", "业务未由切换恢复；各阶段止于放弃恢复的时刻。";
+    Phase: "Phase", "阶段";
+    PhaseEnds: "Ends when", "结束于";
+    PhaseEndsAt: "Ends at (UTC)", "结束时刻（UTC）";
+    TimeColumn: "Time", "用时";
+    Share: "Share", "占比";
+    Total: "Total", "合计";
+    PhDetect: "Detect", "检测";
+    PhDecide: "Decide", "决策";
+    PhAct: "Act", "执行";
+    PhSpread: "Spread", "生效";
+    PhSettle: "Settle", "稳定";
+    EndDetect: "the probe confirmed it (detected by Lifeboat's own probe, not by the monitoring on duty)", "探针确认异常（由 Lifeboat 自身探针检测，而非值班监控）";
+    EndDetectEmergency: "the run was started by a person", "人工启动本次运行";
+    EndDecide: "the failover was decided", "决定切换";
+    EndAct: "the last change of the critical steps was accepted", "关键步骤的最后一项变更被接受";
+    EndSpread: "that change was seen in effect by its own step (share of traffic was not measured)", "该步骤确认变更生效（未测量流量占比）";
+    EndSettle: "the first of the good samples", "恢复后的首个成功样本";
+    EndOpen: "the recovery was given up", "放弃恢复";
+    NoPhases: "No outage was measured, so there is nothing to split.", "未测得中断，无可拆分的恢复时间。";
+    // Steps
+    FailoverSteps: "Failover", "切换";
+    FailbackSteps: "Failback", "回切";
+    StepColumn: "Step", "步骤";
+    ActionColumn: "Action", "动作";
+    WaitColumn: "Wait", "等待";
+    RunColumn: "Run", "执行";
+    VerifyColumn: "Verify", "验证";
+    Attempts: "Attempts", "尝试";
+    Critical: "Critical", "关键";
+    Yes: "yes", "是";
+    No: "no", "否";
+    OutDone: "● done", "● 完成";
+    OutAlready: "● already", "● 已是目标状态";
+    OutSkipped: "– skipped", "– 跳过";
+    OutFailed: "▲ failed", "▲ 失败";
+    OutNotRun: "– not run", "– 未运行";
+    OutUnfinished: "◐ unfinished", "◐ 未完成";
+    StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
+    FailedAttempts: "Attempts that failed", "失败的尝试";
+    NotRunTitle: "What did not run", "未运行的内容";
+    EverythingRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
+    // Changes
+    FaultTitle: "Injected fault", "注入的故障";
+    NoFaultPlanned: "No fault belongs to this run.", "本次运行不含故障注入。";
+    FaultNotInjected: "The fault was not injected.", "故障未注入。";
+    Field: "Item", "项目";
+    Value: "Value", "值";
+    FaultParameters: "Parameters", "参数";
+    FaultTargets: "Targets", "对象";
+    FaultIntent: "Intent on record before the first change", "首次变更前已记录意图";
+    FaultActive: "Active, effect seen", "生效并已观察到效果";
+    FaultUndo: "Taking out began", "开始解除";
+    FaultUndone: "Taken out, former state seen again", "已解除，确认恢复原状";
+    FaultHeld: "Stood for", "持续时间";
+    FaultLease: "Longest it may stand (lease)", "最长允许持续时间（租期）";
+    FaultCalls: "Request ids of its mutating calls", "其变更类调用的请求编号";
+    EventNumber: "event", "事件";
+    ChangedThings: "Changed by steps", "步骤所做变更";
+    ChangeColumn: "Change", "变更";
+    TargetColumn: "Target", "对象";
+    PutBack: "Put back", "还原";
+    BackYes: "● put back", "● 已还原";
+    BackAlready: "● already as before", "● 已是原状";
+    BackFailed: "▲ left over", "▲ 残留";
+    BackKept: "– kept (emergency)", "– 保留（应急）";
+    BackLeft: "– left in place as asked", "– 按要求保留";
+    BackWay: "– is itself the way back", "– 本身即为回切";
+    BackByFailback: "● by the failback", "● 由回切还原";
+    BackOpen: "◐ not yet", "◐ 尚未";
+    NothingChanged: "No step changed anything.", "没有步骤做出变更。";
+    Leftovers: "Left over", "残留";
+    NoLeftovers: "Nothing is left over.", "无残留。";
+    KeptChanges: "What the failover changed is still in place.", "切换所做变更仍然保留。";
+    CallsTitle: "Mutating API calls", "变更类 API 调用";
+    CallsLead: "Every attempt, for looking up in CloudTrail and ActionTrail by request id.", "含每次尝试，可按请求编号在 CloudTrail 与操作审计（ActionTrail）中查证。";
+    NoCalls: "No mutating call was made.", "未发起变更类调用。";
+    CallColumn: "Call", "调用";
+    Region: "Region", "区域";
+    RequestId: "Request id", "请求编号";
+    Outcome: "Outcome", "结果";
+    ForColumn: "For", "所属";
+    UndoMark: "put back", "还原";
+    // Probes
+    Probe: "Probe", "探针";
+    Kind: "Kind", "类型";
+    Every: "Every", "间隔";
+    Samples: "good / bad / unknown / late", "成功／失败／未知／延迟";
+    AvailabilityColumn: "Availability", "可用率";
+    Outage: "Outage", "中断";
+    AvailabilityRule: "Availability: good samples over all that could tell, from the first sample to the end of the recovery; the lower bound counts unknown ones as bad. Unweighted: traffic shares are not recorded.", "可用率：自首个样本至恢复阶段结束，成功样本数除以可判定样本数；下界将未知样本计为失败。未按流量加权：流量占比未记录。";
+    StripLead: "Each character is", "每个字符代表";
+    StripLegend: "█ bad · ░ good · blank: not known", "█ 异常 · ░ 正常 · 空白：未知";
+    None: "none", "无";
+    // Data
+    NoData: "No probe measured how far a replica was behind.", "没有探针测量副本滞后。";
+    Peak: "Largest lag (RPA)", "最大滞后（RPA）";
+    PeakAt: "Read at (UTC)", "读取时刻（UTC）";
+    LastLag: "Lag at the end", "结束时滞后";
+    BehindAtEnd: "Not yet there at the end", "结束时尚未到达";
+    BeforeFault: "read before the fault; afterwards nothing could be read", "读取于故障之前；其后无法读取";
+    DataRule: "The lag is the age of the oldest thing the replica lacked, on the source's clock; a larger one could go unseen for one probe interval.", "滞后指副本所缺最早数据的时间差，按源端时钟计；两次读取之间可能出现更大值，故上界加一个探针间隔。";
+    Counted: "Counted", "核对";
+    Missing: "Missing", "缺失";
+    Doubled: "Doubled", "重复";
+    // Failback
+    FailbackNone: "The plan has no failback.", "方案不含回切。";
+    FailbackEmergency: "An emergency does not fail back by itself.", "应急模式不自动回切。";
+    FailbackLeft: "Left out as asked.", "按要求未做回切。";
+    FailbackNotReached: "Not reached.", "未进行到回切。";
+    FailbackFrom: "Began", "开始";
+    FailbackTo: "Ended", "结束";
+    Known: "Known state at the end", "结束时的已知状态";
+    KnownYes: "the steady state holds and nothing is left over", "稳态成立，无残留";
+    KnownNo: "not reached", "未达到";
+    // Controls
+    ControlColumn: "Control", "控制项";
+    Coverage: "Coverage", "覆盖";
+    WhyNotFull: "Why not full", "未完全覆盖的原因";
+    CovPartial: "◐ partial", "◐ 部分";
+    CovNone: "– none", "– 不覆盖";
+    CovFull: "● full", "● 完全";
+    WantsExercise: "wants an exercise of at least", "要求的演练方式至少为";
+    ThisWas: "this was", "本次为";
+    NoExerciseControl: "not an exercise; the record may support a review", "并非演练；记录可供复核";
+    FieldsMissing: "not recorded", "未记录";
+    NotJudged: "the verdict is neither pass nor fail", "结论既非通过也非未通过";
+    NotForDrills: "a failover drill does not meet this control", "故障切换演练不满足该控制项";
+    UnknownControl: "not known to this version", "本版本未收录";
+    Unverified: "clause number not verified", "条款号未核实";
+    NoControls: "The scenario names no control.", "演练场景未列出控制项。";
+    ControlsRule: "A report supports a control; it does not by itself make an organisation compliant.", "报告可支持控制项，但其本身并不使组织合规。";
+    // Not recorded
+    NotRecorded: "not recorded", "未记录";
+    MissingLead: "What an auditor asks for and this run does not hold. Each is kept outside, or belongs to a later stage of the programme.", "审计所需而本次运行未保存的内容，须另行留存或由后续工作补充。";
+    // Proof
+    Events: "Events", "事件";
+    EventsGap: "no gap", "无断号";
+    UnknownSamples: "unknown samples", "未知样本";
+    HeadHash: "Journal head", "日志链头";
+    ClockRow: "Clock", "时钟";
+    ClockText: "all durations from one monotonic clock; error of the wall-clock timestamps at most", "时长均取自同一单调时钟；时间戳的挂钟误差不超过";
+    ClockTakeovers: "of one monotonic clock within each process; taken over by another process", "各进程内取自同一单调时钟；被另一进程接管次数";
+    Signature: "Signature, time stamp, locked copies", "签名、可信时间戳、锁定副本";
+    Verify: "Check it", "自行验证";
+    VerifyText: "`lifeboat report RUN` checks every link of the journal and makes this report again, byte for byte. By hand: `hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(event without hash))`, each `prev` is the hash before it, the last `hash` is the journal head.", "`lifeboat report RUN` 校验日志的每个链接，并逐字节重新生成本报告。手工验证：`hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(去掉 hash 的事件))`，每个 `prev` 为前一事件的 hash，最后一个 `hash` 即链头。";
+    Definitions: "Definitions as run", "本次所用定义";
+    Sha256: "SHA-256", "SHA-256";
+    File: "File", "文件";
+    // Pictures
+    TimelineChart: "Timeline", "时间线";
+    WaterfallChart: "Recovery time split", "恢复时间构成";
+    FaultMark: "fault", "故障";
+    HealMark: "fault out", "故障解除";
+    StableMark: "restored", "已恢复";
+    DownMark: "still down", "仍中断";
+    RtoLine: "RTO", "RTO 目标";
+    NoOutageChart: "no outage was measured", "未测得中断";
+    Seconds: "s", "秒";
+    Milliseconds: "ms", "毫秒";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_says_something_in_both_languages() {
+        for label in Label::ALL {
+            let (en, zh) = (label.text(Lang::En), label.text(Lang::Zh));
+            assert!(!en.is_empty() && !zh.is_empty(), "{label:?}");
+            assert!(en.is_ascii() || en.chars().all(|c| !is_chinese(c)), "{label:?}: Chinese in the English text");
+            assert!(zh.chars().any(is_chinese) || en == zh, "{label:?}: not translated");
+            assert_eq!(en.matches("**").count(), zh.matches("**").count(), "{label:?}: emphasis differs");
+            assert!(!zh.contains("。**") && !zh.contains("，**"), "{label:?}: punctuation inside the stars does not become bold");
+        }
+    }
+
+    fn is_chinese(c: char) -> bool {
+        ('\u{4e00}'..='\u{9fff}').contains(&c)
+    }
+}

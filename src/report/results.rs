@@ -1,0 +1,167 @@
+//! The head of the report: verdict and identity, then objectives against what was measured.
+
+use std::fmt::Write;
+
+use super::Page;
+use super::labels::Label;
+use super::markdown::{Align, Table, code, text};
+use super::numbers;
+use crate::model::measure::{Criterion, Judgement, Measure};
+use crate::model::plan::{Mode, Verdict};
+
+impl Page<'_> {
+    /// Title, verdict, identity, objectives, pictures.
+    pub(super) fn results(&self, out: &mut String) {
+        let title = if self.is_emergency() { Label::EmergencyReport } else { Label::DrillReport };
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "# {} — {}\n", self.t(title), text(&self.state.run));
+        out.push_str(&self.identity());
+        let note = match self.plan.mode {
+            Mode::Rehearse => Some(Label::RehearsalNote),
+            Mode::Drill => None,
+            Mode::Emergency => Some(Label::EmergencyNote),
+        };
+        if let Some(note) = note {
+            let _ = writeln!(out, "> [!NOTE]\n> {}\n", self.t(note));
+        }
+        let _ = writeln!(out, "## 1 {}\n", self.t(Label::ResultsTitle));
+        self.objectives(out);
+        self.also_measured(out);
+        let _ = writeln!(out, "![{}]({})\n", self.timeline_alt(), self.file("timeline"));
+        if let Some(alt) = self.waterfall_alt() {
+            let _ = writeln!(out, "![{alt}]({})\n", self.file("waterfall"));
+        }
+    }
+
+    fn identity(&self) -> String {
+        let mut table = Table::pairs();
+        let mut row = |label: Label, value: String| {
+            let value = if value.is_empty() { self.t(Label::NotRecorded).to_owned() } else { value };
+            table.row(&[format!("**{}**", self.t(label)), value]);
+        };
+        row(Label::VerdictLabel, self.verdict());
+        row(Label::Why, self.why());
+        let (title, description) = (text(self.plan.title.get(self.lang)), text(self.plan.description.get(self.lang)));
+        let tried = [title, description].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(self.colon());
+        row(if self.is_emergency() { Label::TriedEmergency } else { Label::Tried }, tried);
+        row(Label::HowReal, self.how_real());
+        row(Label::When, self.zones.range(self.start.at, self.end()) + &self.declared());
+        row(Label::Environment, code(&self.plan.environment));
+        row(if self.is_emergency() { Label::Runbook } else { Label::Scenario }, code(&self.plan.name));
+        row(Label::Operator, [&self.start.operator, &self.start.host].into_iter().filter(|part| !part.is_empty()).map(|part| code(part)).collect::<Vec<_>>().join(" @ "));
+        row(Label::ToolVersion, format!("Lifeboat {}", text(&self.start.tool)));
+        row(Label::RunId, code(&self.state.run));
+        row(Label::PlanDigest, if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) });
+        row(Label::PlanApproval, String::new());
+        row(Label::Programme, String::new());
+        table.finish()
+    }
+
+    /// The verdict with a sign that needs no colour.
+    fn verdict(&self) -> String {
+        let Some(end) = &self.state.ended else { return format!("◐ **{}**", self.t(Label::NotEnded)) };
+        let (sign, label) = match end.verdict {
+            Verdict::Pass => ("●", Label::Pass),
+            Verdict::Fail => ("▲", Label::Fail),
+            Verdict::Inconclusive => ("◐", Label::Inconclusive),
+            Verdict::Aborted => ("○", Label::Aborted),
+        };
+        format!("{sign} **{}**", self.t(label))
+    }
+
+    fn why(&self) -> String {
+        let reasons = self.reasons();
+        if reasons.is_empty() && self.state.ended.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
+            let left = self.plan.leave || self.is_emergency();
+            return self.t(if left { Label::AllMetLeft } else { Label::AllMet }).to_owned();
+        }
+        reasons.join("<br>")
+    }
+
+    fn how_real(&self) -> String {
+        match self.plan.mode {
+            Mode::Rehearse => self.t(Label::Simulated).to_owned(),
+            Mode::Drill => format!("{}{}{}", self.t(Label::RealDrill), self.colon(), self.t(Label::NotRecorded)),
+            Mode::Emergency => self.t(Label::NoExercise).to_owned(),
+        }
+    }
+
+    fn declared(&self) -> String {
+        self.plan.since.map(|since| format!("<br>{} {since}", self.t(Label::Declared))).unwrap_or_default()
+    }
+
+    fn objectives(&self, out: &mut String) {
+        if self.measures.criteria.is_empty() {
+            let _ = writeln!(out, "{}\n", self.t(Label::NoObjectives));
+            return;
+        }
+        let _ = writeln!(out, "{}\n", self.t(Label::BoundsRule));
+        let mut table = Table::new(&[
+            (self.t(Label::Criterion), Align::Left),
+            (self.t(Label::Mandatory), Align::Center),
+            (self.t(Label::Target), Align::Right),
+            (self.t(Label::Measured), Align::Right),
+            (self.t(Label::Bounds), Align::Center),
+            (self.t(Label::Result), Align::Center),
+        ]);
+        for criterion in &self.measures.criteria {
+            let result = match criterion.judgement {
+                Judgement::Met => Label::Met,
+                Judgement::NotMet => Label::NotMet,
+                Judgement::Indeterminate => Label::Indeterminate,
+                Judgement::NotTested => Label::NotTested,
+            };
+            let (target, measured, bounds) = self.criterion(criterion);
+            table.row(&[self.criterion_name(criterion), self.t(Label::Yes).to_owned(), target, measured, bounds, self.t(result).to_owned()]);
+        }
+        out.push_str(&table.finish());
+    }
+
+    fn criterion_name(&self, criterion: &Criterion) -> String {
+        let subject = self.subject(&criterion.subject);
+        match criterion.measure {
+            Measure::Rto => format!("{}{}{subject}", self.t(Label::CriterionRto), self.colon()),
+            Measure::Rpo => format!("{}{}{subject}", self.t(Label::CriterionRpo), self.colon()),
+            Measure::Missing => format!("{subject}{}{}", self.colon(), self.t(Label::CriterionMissing)),
+            Measure::Doubled => format!("{subject}{}{}", self.colon(), self.t(Label::CriterionDoubled)),
+        }
+    }
+
+    /// Target, measured value and bounds.
+    fn criterion(&self, criterion: &Criterion) -> (String, String, String) {
+        if let Some(count) = criterion.count {
+            return (criterion.target.to_string(), count.to_string(), self.t(Label::Exact).to_owned());
+        }
+        let target = format!("≤ {}", numbers::target(criterion.target, self.lang));
+        match criterion.measured {
+            None => (target, "–".to_owned(), "–".to_owned()),
+            Some(measured) => {
+                let (value, bounds) = numbers::measured(measured, self.lang);
+                (target, if criterion.no_impact { self.t(Label::NoImpact).to_owned() } else { value }, bounds)
+            }
+        }
+    }
+
+    /// What no objective asks for and everybody wants to know.
+    fn also_measured(&self, out: &mut String) {
+        let instants = &self.measures.instants;
+        let mut lines = Vec::new();
+        if !self.is_emergency() {
+            lines.push((Label::DetectionTime, instants.detected.zip(instants.impact)));
+            lines.push((Label::DecisionTime, instants.decided.zip(instants.detected)));
+        }
+        lines.push((Label::RtaDeclared, instants.restored.zip(instants.decided)));
+        let lines: Vec<String> = lines
+            .into_iter()
+            .filter_map(|(label, ends)| {
+                let (to, from) = ends?;
+                let length = to.since(from);
+                let value = if length.lo == length.hi { numbers::length(length.lo, self.lang) } else { format!("{}{}", numbers::plus_minus(length, self.lang), self.bracketed(&numbers::bounds(length, self.lang))) };
+                Some(format!("{}{}{value}", self.t(label), self.colon()))
+            })
+            .collect();
+        if !lines.is_empty() {
+            let _ = writeln!(out, "{}{}{}\n", self.t(Label::AlsoMeasured), self.colon(), lines.join(" · "));
+        }
+    }
+}
