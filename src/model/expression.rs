@@ -532,12 +532,14 @@ impl Code {
     fn error(&self, error: &minijinja::Error) -> ExprError {
         let at = error.range().map_or_else(|| self.whole(), |range| self.written(range.start)..self.written(range.end.max(range.start + 1)));
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let message = match error.kind() {
-            minijinja::ErrorKind::OutOfFuel => "this expression takes too long".to_owned(),
-            minijinja::ErrorKind::SyntaxError => format!("not an expression: {detail}"),
-            _ => detail,
+        let (message, hint) = match error.kind() {
+            minijinja::ErrorKind::OutOfFuel => ("this expression takes too long".to_owned(), "make it shorter".to_owned()),
+            minijinja::ErrorKind::SyntaxError => (format!("not an expression: {detail}"), "write values with operators between them: `vars.name == 'text' and vars.number > 3`".to_owned()),
+            minijinja::ErrorKind::UnknownFilter => (detail, format!("filters: {}", FILTERS.join(", "))),
+            minijinja::ErrorKind::UnknownTest => (detail, "tests: defined, undefined, none, string, number, in".to_owned()),
+            _ => (detail, "texts are joined with `~`; `| int` makes a number of a text, `| string` a text of a number".to_owned()),
         };
-        ExprError::new(at, message)
+        ExprError::new(at, message).hint(hint)
     }
 
     /// The place in the whole text of an offset in `readable`.
@@ -638,6 +640,11 @@ fn to_json(value: &minijinja::Value, budget: &mut usize) -> Result<Value, NotJso
     })
 }
 
+/// What may stand after `|`.
+const FILTERS: [&str; 19] = [
+    "lower", "upper", "trim", "replace", "split", "join", "length", "first", "last", "min", "max", "sort", "unique", "default", "int", "float", "string", "round", "abs",
+];
+
 /// The evaluator with the filters and tests that make sense on configuration; none that can make much out of little.
 fn evaluator() -> &'static Environment<'static> {
     static EVALUATOR: OnceLock<Environment<'static>> = OnceLock::new();
@@ -721,6 +728,9 @@ mod checks {
         assert!(eval("a ${{ vars.list }}").unwrap_err().contains("a list cannot be put into a text"));
         assert!(eval("${{ [vars.nope] }}").unwrap_err().contains("`vars.nope` is not defined"));
         assert!(eval("${{ vars.zone | explode }}").unwrap_err().contains("explode"));
+        for filter in FILTERS {
+            assert!(!eval(&format!("${{{{ vars.n | {filter} }}}}")).is_err_and(|error| error.contains("unknown")), "{filter}");
+        }
         assert!(eval("${{ item.x }}").unwrap_err().contains("there is no `item` here"));
     }
 
