@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor, value::StringDeserializer};
 
-use super::diagnostic::{Diagnostic, nearest, suggest};
+use super::diagnostic::{Diagnostic, advice, nearest, suggest};
 use super::yaml::{Document, Key, Kind, Node, Seg};
 
 /// More than this many problems of one file help nobody.
@@ -127,7 +127,10 @@ impl Problem {
     fn tell(&self, doc: &Document) -> Diagnostic {
         let path = &self.path;
         match &self.reason {
-            Reason::Message(message) => doc.problem(path, message),
+            Reason::Message(message) => {
+                let (message, hint) = advice(message);
+                doc.problem(path, message).maybe_hint(hint.map(str::to_owned))
+            }
             Reason::UnknownKey(key, known) => doc.key_problem(path, format!("unknown key `{key}`")).maybe_hint(suggest(key, known.iter().copied(), "keys here")),
             Reason::UnknownWord(word, known) => {
                 doc.problem(path, format!("unknown word `{word}`")).maybe_hint(suggest(word, known.iter().copied(), "words here"))
@@ -165,7 +168,10 @@ fn wrong_type(doc: &Document, path: &[Seg], expected: &str) -> Diagnostic {
         Some(Kind::Text(_)) if expected == "a list" => problem.hint("write it in brackets, or one item a line with `- ` before it"),
         Some(Kind::Text(_)) if expected.contains("number") => problem.hint("write the number without quotes"),
         Some(Kind::Null) => problem.hint("give it a value, or remove the key"),
-        _ => problem,
+        _ if expected == "true or false" => problem.hint("write true or false, without quotes"),
+        _ if expected == "a text" => problem.hint("write one text here"),
+        _ if expected == "a map" => problem.hint("write keys with values here"),
+        _ => problem.hint("`lifeboat schema` says what can stand here"),
     }
 }
 

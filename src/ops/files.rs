@@ -115,9 +115,9 @@ fn load(path: &Path) -> Result<Loaded, LoadError> {
 pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let refuse = |message: String, hint: Option<&str>| Unreadable { message, hint: hint.map(str::to_owned) };
     let failed = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), None),
+        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), Some("check the path")),
         std::io::ErrorKind::PermissionDenied => refuse("the file may not be read".to_owned(), Some("check its permissions")),
-        _ => refuse(format!("the file cannot be read: {error}"), None),
+        _ => refuse(format!("the file cannot be read: {error}"), Some("check the disk and the path")),
     };
     let check = |meta: &std::fs::Metadata| {
         if meta.is_dir() {

@@ -6,7 +6,7 @@ use crate::catalogue;
 use crate::engine::action::{ActionType, ParamError};
 use crate::engine::probe::ProbeType;
 use crate::model::decode::number_hint;
-use crate::model::diagnostic::suggest;
+use crate::model::diagnostic::{advice, suggest};
 use crate::model::expression::describe;
 use crate::model::yaml::Seg;
 use crate::world::World;
@@ -141,7 +141,8 @@ pub(crate) fn explain(error: &ParamError, given: &Value, schema: &Value) -> BadP
         };
         return BadParameter { is_type: true, ..bad(false, format!("expected {expected}, found {found}"), hint) };
     }
-    bad(false, message.to_owned(), None)
+    let (message, hint) = advice(message);
+    bad(false, message.to_owned(), hint.map(str::to_owned))
 }
 
 /// ``unknown field `x`, expected one of `a`, `b` `` taken apart.

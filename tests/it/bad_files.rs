@@ -31,6 +31,9 @@ fn every_bad_file_is_refused_with_place_and_hint() {
     for path in &files {
         let problems = check(path);
         assert!(!problems.is_empty(), "{} is accepted", path.display());
+        for problem in &problems {
+            assert!(problem.hint.is_some(), "{problem} has no hint");
+        }
         let drawn = render(&problems, Style::PLAIN);
         for line in drawn.lines() {
             assert!(line.width() <= 80, "{}: too wide: {line}", path.display());

@@ -1,11 +1,11 @@
 //! Lifeboat from the outside, by subject:
 //!
 //! - `aliyun_client`: the Alibaba client against the lab.
-//! - `bad_files`: what is said of files that are wrong.
+//! - `bad_files`: every kind of bad file, and what is said about it.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
-//! - `plans`: what files become.
+//! - `plans`: what a plan is made of.
 
 mod aliyun_client;
 mod bad_files;

@@ -1,10 +1,10 @@
 //! From files to a plan: everything that can be known without a cloud is evaluated and checked here, and every problem has a place.
 //!
-//! - [`value`]: values with expressions in them, and what they may refer to.
-//! - [`parameter`]: parameters held against an action's or a probe's own reading of them.
-//! - [`probe`]: which probes a plan has, and whether those that are named exist.
-//! - [`runbook`], [`graph`]: steps, in which order, with included runbooks put in their place.
-//! - [`scenario`]: a scenario; what a fault, detection and recovery are.
+//! - `value`: values with expressions in them, and what they may refer to.
+//! - `parameter`: parameters held against an action's or a probe's own reading of them.
+//! - `probe`: which probes a plan has, and whether those that are named exist.
+//! - `runbook`, `graph`: steps, in which order, with included runbooks put in their place.
+//! - `scenario`: a scenario; what a fault, detection and recovery are.
 
 mod graph;
 mod output;
@@ -183,7 +183,7 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
             }
             Err(LoadError::Unreadable(why)) => {
                 let near = near_file(folder, name);
-                self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(why.hint.or(near)));
+                self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(near));
                 None
             }
         }

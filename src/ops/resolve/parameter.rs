@@ -10,7 +10,7 @@ use crate::ops::words::explain;
 
 impl<W: Send + Sync> Resolver<'_, W> {
     /// Says what is wrong with `with`, whose parameters stand at `site` under `with`.
-    pub(super) fn say_parameter(&mut self, error: &ParamError, with: &Evaluated, schema: &Value, site: &Site) {
+    pub(super) fn say_parameter(&mut self, error: &ParamError, with: &Evaluated, schema: &Value, site: &Site, word: &str) {
         let bad = explain(error, &with.check, schema);
         // An example has at most the right type: no other rule can be held against it.
         if !bad.path.is_empty()
@@ -22,6 +22,6 @@ impl<W: Send + Sync> Resolver<'_, W> {
         }
         let at = site.under(&[Seg::from("with")]).under(&bad.path);
         let problem = if bad.on_key { at.key_problem(bad.message) } else { at.problem(bad.message) };
-        self.say(problem.maybe_hint(bad.hint));
+        self.say(problem.hint(format!("`lifeboat actions {word}` explains the parameters")).maybe_hint(bad.hint));
     }
 }

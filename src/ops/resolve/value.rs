@@ -249,18 +249,18 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
         };
         if reference.root == "item" {
             if scope.item.is_none() {
-                return refuse(reference, "`item` is only there in a step with `for_each`".to_owned(), None);
+                return refuse(reference, "`item` is only there in a step with `for_each`".to_owned(), Some("add `for_each:` with a list to the step".to_owned()));
             }
             continue;
         }
         let Some(id) = reference.step() else {
-            return refuse(reference, "say which step: `steps.ID.output`".to_owned(), None);
+            return refuse(reference, "this names no step".to_owned(), Some("write `steps.ID.output` and a field of it".to_owned()));
         };
         let Some(output) = steps.outputs.get(id) else {
             return refuse(reference, format!("there is no step `{id}`"), suggest(id, steps.outputs.keys().map(String::as_str), "steps here"));
         };
         if id == steps.here {
-            return refuse(reference, format!("the step `{id}` cannot use its own output"), None);
+            return refuse(reference, format!("the step `{id}` cannot use its own output"), Some("use that of a step it needs".to_owned()));
         }
         if !steps.before.contains(id) {
             let outer = id.split('/').next().unwrap_or(id);
