@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::action::{Applied, Planned, Undone};
-use crate::model::event::step::StepKind;
+use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
@@ -132,6 +132,8 @@ pub struct Held {
     pub with: Value,
     /// What to restore.
     pub before: Value,
+    /// What it acted on.
+    pub targets: Vec<Target>,
 }
 
 /// Where a step is.
@@ -183,6 +185,7 @@ struct Step {
     /// Resolved parameters, once known.
     with: Value,
     before: Option<Value>,
+    targets: Vec<Target>,
     output: Value,
     /// The item and its place, for one item of a `for_each`.
     item: Option<Value>,

@@ -197,6 +197,7 @@ impl Machine {
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
         if step.mutates {
             step.before = Some(planned.before.clone());
+            step.targets.clone_from(&planned.targets);
             self.intents.push(key.to_owned());
             self.record_step(key, StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets });
             if key == FAULT
@@ -361,6 +362,7 @@ fn new_step(plan: StepPlan, book: &'static str, mutates: bool, item: Option<Valu
         mutates,
         with: Value::Null,
         before: None,
+        targets: Vec::new(),
         output: Value::Null,
         item,
         items: Vec::new(),
