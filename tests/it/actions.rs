@@ -28,7 +28,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("aliyun.ecs.stop-instances", active("storefront")),
         ("aliyun.region-outage", json!({ "region": "cn-hangzhou", "vpc": "vpc-bp1lifeboat0shop00001" })),
         ("aws.ec2.blackhole-route", route("interface", json!("eni-0a11febe0a75ba4e0"))),
-        ("aws.ec2.replace-route", route("target", json!({ "interface": "eni-0a11febe0a7000a01" }))),
+        ("aws.ec2.replace-route", route("target", json!({ "interface": "eni-0a11febe0a7000c01" }))),
         ("aws.ec2.share-image", json!({ "image": "ami-0a11febe0a7000001", "accounts": ["444455556666"] })),
         ("aws.ec2.start-instances", standby("storefront")),
         ("aws.ec2.stop-instances", active("checkout")),
@@ -81,7 +81,8 @@ fn apply_and_undo_are_idempotent_and_undo_is_exact() {
             assert!(!planned.targets.is_empty() && planned.calls.iter().any(|call| call.mutating), "{kind}: {planned:?}");
             assert_eq!(lab.world(), start, "{kind}: plan changed something");
 
-            let first = action.apply(&cx, &planned.before).await.unwrap_or_else(|error| panic!("{kind}: {error}"));
+            let applied = tokio::time::timeout(Duration::from_secs(30), action.apply(&cx, &planned.before)).await;
+            let first = applied.unwrap_or_else(|_| panic!("{kind} does not come to an end")).unwrap_or_else(|error| panic!("{kind}: {error}"));
             assert!(!first.already, "{kind}");
             let changed = lab.world();
             assert_ne!(changed, start, "{kind}: nothing changed");
