@@ -114,6 +114,7 @@ impl<N: Network> Outage<'_, N> {
             network.set_entries(&ours, &[AclEntry::everything(false, "lifeboat")], &self.token("entries")).await?;
             self.settled(&ours).await?;
         }
+        self.settle(before).await?;
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut free = Vec::new();
         for (id, acl) in self.current(before).await? {
@@ -150,6 +151,7 @@ impl<N: Network> Outage<'_, N> {
                 changed = true;
             }
         }
+        self.settle(before).await?;
         let mut back: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut third = None;
         let current = self.current(before).await?;
@@ -197,6 +199,18 @@ impl<N: Network> Outage<'_, N> {
             Ok((acl.status == AVAILABLE).then_some(acl))
         })
         .await
+    }
+
+    /// Waits until no swap that was cut off is still under way: until then a vSwitch may show an ACL that is about to leave it.
+    async fn settle(&self, before: &Before) -> Result<(), ActionError> {
+        for acl in before.vswitches.values().flatten().collect::<BTreeSet<_>>() {
+            match self.settled(acl).await {
+                // Somebody has removed it; what that means is said where it is missed.
+                Err(ActionError::Cloud(error)) if error.kind == Kind::NotFound => {}
+                settled => _ = settled?,
+            }
+        }
+        Ok(())
     }
 
     async fn release(&self, acl: &str, ids: &[String], act: &str) -> Result<(), ActionError> {

@@ -1,6 +1,7 @@
 //! One route of an AWS route table: leading it elsewhere, and exactly back.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::catalogue::until::until;
 use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
@@ -115,14 +116,28 @@ async fn make(aws: &Aws, spot: Spot<'_>, change: Change, target: Option<&RouteTa
 }
 
 async fn see(aws: &Aws, spot: Spot<'_>, target: Option<&RouteTarget>, state: Option<RouteState>) -> Result<(), ActionError> {
+    let looks = AtomicU32::new(0);
+    let looks = &looks;
     until(|| async move {
         let route = aws.route(spot.table, spot.destination).await?;
-        let is_there = route.as_ref().map(|route| &route.target) == target;
-        let is_so = state.is_none_or(|state| route.is_some_and(|route| route.state == state));
-        Ok((is_there && is_so).then_some(()))
+        if route.as_ref().map(|route| &route.target) != target {
+            return Ok(None);
+        }
+        let Some(wanted) = state else { return Ok(Some(())) };
+        match route {
+            Some(route) if route.state == wanted => Ok(Some(())),
+            // The state follows the target within moments; one that does not will not.
+            Some(route) if looks.fetch_add(1, Ordering::Relaxed) > PATIENCE => {
+                Err(ActionError::NoEffect(format!("route {spot} leads to {}, which takes no traffic: its state is {:?}", word(&route.target), route.state).to_lowercase()))
+            }
+            _ => Ok(None),
+        }
     })
     .await
 }
+
+/// Looks at a route with the right target and the wrong state before it is called without effect; some four seconds.
+const PATIENCE: u32 = 8;
 
 #[cfg(test)]
 mod tests {
