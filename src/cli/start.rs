@@ -9,7 +9,6 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
 use super::commands::verdict_word;
 use super::errors;
 use super::output::Output;
-use crate::catalogue;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::diagnostic::Diagnostic;
@@ -35,20 +34,12 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
         Some(folder) => folder.clone(),
         None => project()?.reports(),
     };
-    if folder.to_str().is_none_or(|path| path.contains(char::is_whitespace)) {
-        return Err(Exit::new(Kind::Usage, format!("the folder of the runs has a blank or unreadable character in its path: {}", folder.display())).hint("choose another with --reports DIR"));
-    }
     Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
     let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
     load_project(&here).map_err(|found| errors::definitions(&found))
-}
-
-/// The words of the catalogue.
-pub(super) fn words() -> Words<World> {
-    Words { actions: catalogue::actions(), probes: catalogue::probes() }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -96,7 +87,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
                 .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
         }
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
-        let plan = placed(plan_scenario(&args.scenario, &project, words(), &request), &environment)?;
+        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
@@ -110,7 +101,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
-        let plan = placed(plan_runbook(&args.runbook, &project, words(), &request), &environment)?;
+        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
@@ -123,7 +114,7 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment);
-        let plan = placed(plan_either(&args.scenario, &project, words(), &request), &environment)?;
+        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let view = dry_run(&plan, &world).await;
         if output.json {

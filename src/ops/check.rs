@@ -118,7 +118,8 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// The YAML files below `folder`, by name; not in hidden folders, build output or the folder of the runs.
+/// The YAML files below `folder`, by name; not in hidden folders, build output, the folder of the runs, or folders below with a project file of
+/// their own: those are other projects.
 fn search(folder: &Path, skip: &Path) -> Vec<(PathBuf, bool)> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), 0)];
@@ -131,7 +132,7 @@ fn search(folder: &Path, skip: &Path) -> Vec<(PathBuf, bool)> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if kind.is_dir() {
-                if depth < MAX_DEPTH && !name.starts_with('.') && name != "target" && super::files::absolute(&path) != super::files::absolute(skip) {
+                if depth < MAX_DEPTH && !path.join(FILE_NAME).exists() && !name.starts_with('.') && name != "target" && super::files::absolute(&path) != super::files::absolute(skip) {
                     open.push((path, depth + 1));
                 }
             } else if (name.ends_with(".yaml") || name.ends_with(".yml")) && found.len() < MAX_FILES {

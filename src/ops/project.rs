@@ -56,7 +56,7 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
             problems.push(bad_id(loaded.doc.key_problem(&way!["environments", name], format!("`{name}` cannot be the name of an environment"))));
         }
         if environment.lab.is_some() && environment.kind != EnvironmentKind::Lab {
-            problems.push(loaded.doc.key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab"));
+            problems.push(loaded.doc.key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab").hint("add `kind: lab`, or remove `lab`"));
         }
     }
     let root = normal(file.parent().unwrap_or(Path::new(".")));

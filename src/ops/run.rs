@@ -114,7 +114,7 @@ pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: 
         .into_iter()
         .filter_map(|key| {
             let intent = state.step(key)?.intent.clone()?;
-            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before })
+            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets })
         })
         .collect();
     let opening = RunEvent::Resumed { to: to.to_owned() };

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::catalogue;
 use crate::engine::action::{ActionType, ParamError};
 use crate::engine::probe::ProbeType;
-use crate::model::diagnostic::suggest;
+use crate::model::decode::number_hint;
+use crate::model::diagnostic::{advice, suggest};
 use crate::model::expression::describe;
 use crate::model::yaml::Seg;
 use crate::world::World;
@@ -133,14 +134,15 @@ pub(crate) fn explain(error: &ParamError, given: &Value, schema: &Value) -> BadP
             other => other,
         };
         let hint = match at(given, &path) {
-            Some(Value::Number(number)) if expected == "a text" => Some(format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s")),
+            Some(Value::Number(number)) if expected == "a text" => Some(number_hint(&number.to_string())),
             Some(Value::String(_)) if expected == "a list" => Some("write it in brackets".to_owned()),
             Some(Value::String(_)) if expected.contains("number") => Some("write the number without quotes".to_owned()),
             _ => None,
         };
         return BadParameter { is_type: true, ..bad(false, format!("expected {expected}, found {found}"), hint) };
     }
-    bad(false, message.to_owned(), None)
+    let (message, hint) = advice(message);
+    bad(false, message.to_owned(), hint.map(str::to_owned))
 }
 
 /// ``unknown field `x`, expected one of `a`, `b` `` taken apart.

@@ -75,9 +75,10 @@ impl Page<'_> {
                 line(what, tool())
             }
             Body::Step(body) => {
+                let changes = self.state.step(&body.step).is_some_and(|step| step.intent.is_some());
                 let label = match &body.kind {
-                    StepKind::Applied { already: false, .. } => Label::EvStepDone,
-                    StepKind::Applied { already: true, .. } => Label::EvStepAlready,
+                    StepKind::Applied { already: true, .. } if changes => Label::EvStepAlready,
+                    StepKind::Applied { .. } => Label::EvStepDone,
                     StepKind::Failed { .. } => Label::EvStepFailed,
                     StepKind::Undone { .. } => Label::EvUndone,
                     StepKind::UndoFailed { .. } => Label::EvUndoFailed,

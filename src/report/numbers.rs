@@ -78,7 +78,7 @@ pub(super) fn measured(value: Measured, lang: Lang) -> (String, String) {
 /// A target as people write it: `60 s`, `15:00`, `0.50 s`.
 pub(super) fn target(millis: u64, lang: Lang) -> String {
     let nanos = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(MILLISECOND);
-    if millis % 1000 != 0 {
+    if !millis.is_multiple_of(1000) {
         return length(nanos, lang);
     }
     let seconds = millis / 1000;

@@ -39,7 +39,7 @@ impl Page<'_> {
             let value = if value.is_empty() { self.t(Label::NotRecorded).to_owned() } else { value };
             table.row(&[format!("**{}**", self.t(label)), value]);
         };
-        row(Label::VerdictLabel, self.verdict());
+        row(Label::VerdictHead, self.verdict());
         row(Label::Why, self.why());
         let (title, description) = (text(self.plan.title.get(self.lang)), text(self.plan.description.get(self.lang)));
         let tried = [title, description].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(self.colon());

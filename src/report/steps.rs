@@ -90,7 +90,7 @@ impl Page<'_> {
             })
             .collect();
         if lines.is_empty() {
-            let _ = writeln!(out, "{}\n", self.t(Label::EverythingRan));
+            let _ = writeln!(out, "{}\n", self.t(Label::AllRan));
         } else {
             let _ = writeln!(out, "**{}**\n\n{}\n", self.t(Label::NotRunTitle), lines.join("\n"));
         }

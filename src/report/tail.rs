@@ -173,10 +173,10 @@ impl Page<'_> {
 
     fn clock(&self) -> String {
         let error = self.start.clock_error_ms.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |error| format!("{error:.1} {}", self.t(Label::Milliseconds)));
-        let text = format!("{} {error}", self.t(Label::ClockText));
+        let text = format!("{}{}{error}", self.t(Label::ClockText), self.colon());
         match self.state.resumed.len() {
             0 => text,
-            times => format!("{text}{}{} {times}", self.semicolon(), self.t(Label::ClockTakeovers)),
+            times => format!("{text}{}{}{}{times}", self.semicolon(), self.t(Label::ClockTakeovers), self.colon()),
         }
     }
 

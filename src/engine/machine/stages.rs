@@ -276,6 +276,7 @@ fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         mutates: mutates(&fault.uses),
         with: Value::Null,
         before: None,
+        targets: Vec::new(),
         output: Value::Null,
         item: None,
         items: Vec::new(),

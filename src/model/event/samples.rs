@@ -295,7 +295,8 @@ pub(crate) fn success() -> Vec<Event> {
         vec![Target::new("record", "shop.example.com. aws", "weight 100 → 0")],
     );
     script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied("failback/shift-back", 1, Some(90), false);
-    script.at(31_010).started("failback/stop-standby", 1).at(31_020).applied("failback/stop-standby", 1, None, true);
+    script.at(31_010).started("failback/stop-standby", 1).intended("failback/stop-standby", "aws.ec2.stop-instances", json!({"instances": ["i-1"]}), json!({"running": []}), vec![Target::new("instance", "i-1", "")]);
+    script.at(31_020).applied("failback/stop-standby", 1, None, true);
     script.at(31_100).stage(Stage::Cleanup);
     script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
     script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);

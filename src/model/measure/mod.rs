@@ -155,7 +155,8 @@ fn availability(tally: Tally) -> Availability {
 /// What a step came to, without regard to what was undone later.
 fn outcome(step: &StepState) -> StepOutcome {
     match step.status {
-        _ if step.applied => if step.already { StepOutcome::Already } else { StepOutcome::Done },
+        // A step that changes nothing has nothing that could already be as asked: it waited or checked, and is done.
+        _ if step.applied => if step.already && step.intent.is_some() { StepOutcome::Already } else { StepOutcome::Done },
         _ if step.failure.is_some() => StepOutcome::Failed,
         _ if step.skipped.is_some() => StepOutcome::Skipped,
         Status::Pending => StepOutcome::NotRun,

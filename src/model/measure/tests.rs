@@ -343,6 +343,22 @@ fn a_verdict_stands_when_the_run_is_taken_up_again() {
 }
 
 #[test]
+fn items_that_were_cut_off_do_not_fail_their_step() {
+    use crate::model::event::step::StepKind;
+    let run = |kind| {
+        let mut script = Script::new(samples::plan(Mode::Rehearse));
+        script.at(10).stage(Stage::Failover).started("failover/start-standby", 1).started("failover/start-standby[0]", 1);
+        script.run(RunEvent::StopRequested { abort: true, why: "SIGTERM".to_owned(), by: "signal".to_owned() });
+        script.step("failover/start-standby[0]", StepKind::Failed { failure: Failure::new(kind, "no") });
+        script.step("failover/start-standby", StepKind::Failed { failure: Failure::new(FailureKind::Check, "1 of 1 items failed") });
+        script.stage(Stage::Cleanup);
+        verdict_of(&script.events)
+    };
+    assert_eq!(run(FailureKind::Cancelled).0, Verdict::Aborted);
+    assert_eq!(run(FailureKind::Cloud), (Verdict::Fail, vec!["step failover/start-standby[0] failed: no".to_owned()]));
+}
+
+#[test]
 fn every_prefix_can_be_measured_and_judged() {
     for events in [samples::success(), samples::failure(), samples::aborted(), samples::emergency()] {
         for end in 0..=events.len() {

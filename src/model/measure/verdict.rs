@@ -186,6 +186,10 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     let mut reasons: Vec<Reason> = missed.map(|criterion| Reason::Missed { measure: criterion.measure, subject: criterion.subject.clone() }).collect();
     for (key, step) in state.ordered() {
         let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(plan, key)) else { continue };
+        // The items of a repeated step say themselves why, and whether they were only cut off.
+        if state.items(key).next().is_some() {
+            continue;
+        }
         reasons.push(Reason::StepFailed { step: key.to_owned(), why: failure.to_string() });
     }
     let until = failover_until(state);

@@ -90,7 +90,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
 
     fn fault(&mut self, fault: &FaultFile, at: &Site) -> Option<FaultPlan> {
         if fault.lease == Span::default() {
-            self.say(at.under(&way!["lease"]).problem("a lease of 0s is no lease"));
+            self.say(at.under(&way!["lease"]).problem("a lease of 0s is no lease").hint("write how long the fault may stand at most, like 2m"));
         }
         let row = match self.words.action(&fault.uses, Place::Fault) {
             Ok(row) => row,
@@ -101,8 +101,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
         };
         let with = self.evaluate(&at.under(&way!["with"]), &Scope::default());
         match (row.parse)(&with.check) {
+            _ if with.is_refused => {}
             Ok(_) => self.mention_parameters(&with, at),
-            Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
+            Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
         }
         let with = if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan };
         Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, timeout: fault.timeout })

@@ -1,8 +1,8 @@
 //! Between Alibaba Cloud RPC requests and the world: one endpoint for all products, told apart by version and action.
 //!
-//! A product is a row of [`PRODUCTS`], an action a row of its product's table; what all actions share is done here: signature, nonce,
-//! rate limit, region, client token, request id, counting. [`ecs`] machines and images, [`vpc`] networks with [`acl`] and [`route`],
-//! [`alidns`] names, [`dts`] synchronisation jobs, [`sts`] who am I.
+//! A product is a row of `PRODUCTS`, an action a row of its product's table; what all actions share is done here: signature, nonce,
+//! rate limit, region, client token, request id, counting. `ecs` machines and images, `vpc` networks with `acl` and `route`,
+//! `alidns` names, `dts` synchronisation jobs, `sts` who am I.
 
 mod acl;
 mod alidns;

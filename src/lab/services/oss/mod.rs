@@ -1,6 +1,6 @@
 //! Between OSS requests and the world's Alibaba buckets, path style or with the bucket in the host name; XML both ways.
 //!
-//! An operation is a row of [`OPERATIONS`]: method, whether it is about the service, a bucket or an object, and the sub-resource in the query.
+//! An operation is a row of `OPERATIONS`: method, whether it is about the service, a bucket or an object, and the sub-resource in the query.
 
 mod bucket;
 mod object;

@@ -3,25 +3,18 @@
 //! A value that is one expression gets the expression's type; expressions between other words are put in as text. Names are what the files
 //! hold, so a `-` directly after a name belongs to it (`steps.start-standby.output`); a minus between two values needs blanks around it.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::OnceLock;
+mod code;
+mod evaluator;
 
-use minijinja::value::ValueKind;
-use minijinja::{Environment, UndefinedBehavior, filters, tests};
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
+use self::code::{Code, closing};
 use super::diagnostic::suggest;
 
 /// What expressions may refer to.
 pub const ROOTS: [&str; 5] = ["env", "vars", "parameters", "steps", "item"];
-
-/// Instructions one evaluation may take.
-const FUEL: u64 = 20_000;
-/// The longest expression, in bytes.
-const MAX_LENGTH: usize = 4096;
-/// The largest result, in values.
-const MAX_VALUES: usize = 10_000;
 
 /// An expression that cannot be read or does not come to a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +98,9 @@ impl Reference {
                 let mut error = ExprError::new(self.at.clone(), format!("`{walked}{part}` is not defined"));
                 if let (Value::Object(map), Step::Name(name)) = (value, step) {
                     error.hint = suggest(name, map.keys().map(String::as_str), &format!("names under `{walked}`"));
+                    if walked == "vars" && error.hint.is_none() {
+                        error.hint = Some(format!("write `{name}` under `vars` of the environment, or say --set {name}=VALUE"));
+                    }
                 }
                 return Some(error);
             };
@@ -142,20 +138,6 @@ pub struct Expression {
 enum Part {
     Words(String),
     Code(Code),
-}
-
-/// What stands between `${{` and `}}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Code {
-    /// As written, without blanks around it.
-    source: String,
-    /// Where that begins in the text that was given.
-    offset: usize,
-    /// With names in the form that the evaluator reads.
-    readable: String,
-    /// Offsets in `readable` and the offsets in `source` that they stand for, ascending.
-    shifts: Vec<(usize, usize)>,
-    references: Vec<Reference>,
 }
 
 impl Expression {
@@ -298,269 +280,6 @@ fn walk(value: &Value, evaluate: &mut impl FnMut(&str) -> Result<Value, ExprErro
     })
 }
 
-/// The length of what stands before the `}}` that closes an expression; quotes and inner braces are skipped.
-fn closing(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut at, mut depth) = (0, 0_usize);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' | b'\'' => at = string_end(bytes, at)?,
-            b'{' => depth += 1,
-            b'}' if depth > 0 => depth -= 1,
-            b'}' if bytes.get(at + 1) == Some(&b'}') => return Some(at),
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// The position of the quote that closes the one at `open`.
-fn string_end(bytes: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => at += 1,
-            byte if byte == bytes[open] => return Some(at),
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-impl Code {
-    /// Reads one expression; `offset` is where `raw` begins in the whole text.
-    fn read(raw: &str, offset: usize) -> Result<Self, ExprError> {
-        let source = raw.trim();
-        let offset = offset + (raw.len() - raw.trim_start().len());
-        let whole = offset..offset + source.len();
-        if source.is_empty() {
-            return Err(ExprError::new(whole, "an empty expression").hint("write something like `vars.name` in it"));
-        }
-        if source.len() > MAX_LENGTH {
-            return Err(ExprError::new(whole, format!("an expression of more than {MAX_LENGTH} bytes")));
-        }
-        let mut code = Self { source: source.to_owned(), offset, readable: String::new(), shifts: Vec::new(), references: Vec::new() };
-        code.scan()?;
-        code.compile()?;
-        Ok(code)
-    }
-
-    /// Finds references and writes them in the evaluator's form.
-    fn scan(&mut self) -> Result<(), ExprError> {
-        let source = std::mem::take(&mut self.source);
-        let bytes = source.as_bytes();
-        let mut at = 0;
-        let mut after_dot = false;
-        while at < bytes.len() {
-            let start = at;
-            match bytes[at] {
-                b'"' | b'\'' => {
-                    let end = string_end(bytes, at).ok_or_else(|| ExprError::new(self.offset + at..self.offset + source.len(), "this quote is not closed"))?;
-                    at = end + 1;
-                    self.copy(&source, start..at);
-                }
-                byte if byte.is_ascii_digit() => {
-                    while at < bytes.len() && is_name(bytes[at]) {
-                        at += 1;
-                    }
-                    self.copy(&source, start..at);
-                }
-                byte if is_name(byte) => {
-                    while at < bytes.len() && is_name(bytes[at]) {
-                        at += 1;
-                    }
-                    let root = &source[start..at];
-                    if !after_dot && ROOTS.contains(&root) {
-                        let path = self.path(&source, &mut at);
-                        self.reference(root, path, start..at);
-                    } else {
-                        self.copy(&source, start..at);
-                    }
-                }
-                byte => {
-                    at += source[at..].chars().next().map_or(1, char::len_utf8);
-                    self.copy(&source, start..at);
-                    if !byte.is_ascii_whitespace() {
-                        after_dot = byte == b'.';
-                    }
-                    continue;
-                }
-            }
-            after_dot = false;
-        }
-        self.source = source;
-        Ok(())
-    }
-
-    fn path(&self, source: &str, at: &mut usize) -> Vec<Step> {
-        let bytes = source.as_bytes();
-        let mut path = Vec::new();
-        loop {
-            if bytes.get(*at) == Some(&b'.') {
-                let start = *at + 1;
-                let mut end = start;
-                while end < bytes.len() && (is_name(bytes[end]) || bytes[end] == b'-') {
-                    end += 1;
-                }
-                let name = source[start..end].trim_end_matches('-');
-                // `name(` is a call of something, not a way into data.
-                if name.is_empty() || bytes.get(start + name.len()) == Some(&b'(') {
-                    return path;
-                }
-                *at = start + name.len();
-                path.push(name.parse().map_or_else(|_| Step::Name(name.to_owned()), Step::Index));
-            } else if bytes.get(*at) == Some(&b'[') {
-                let Some(close) = source[*at..].find(']').map(|found| *at + found) else { return path };
-                let inner = source[*at + 1..close].trim();
-                let step = match inner.parse() {
-                    Ok(index) => Step::Index(index),
-                    Err(_) => match unquote(inner) {
-                        Some(name) => Step::Name(name.to_owned()),
-                        None => return path,
-                    },
-                };
-                path.push(step);
-                *at = close + 1;
-            } else {
-                return path;
-            }
-        }
-    }
-
-    fn copy(&mut self, source: &str, range: Range<usize>) {
-        self.shifts.push((self.readable.len(), range.start));
-        self.readable.push_str(&source[range]);
-    }
-
-    fn reference(&mut self, root: &str, path: Vec<Step>, range: Range<usize>) {
-        self.shifts.push((self.readable.len(), range.start));
-        self.readable.push_str(root);
-        for step in &path {
-            match step {
-                Step::Name(name) if name.bytes().all(is_name) && !name.as_bytes().first().is_some_and(u8::is_ascii_digit) => {
-                    self.readable.push('.');
-                    self.readable.push_str(name);
-                }
-                Step::Name(name) => self.readable.push_str(&format!("[{}]", Value::from(name.as_str()))),
-                Step::Index(index) => self.readable.push_str(&format!("[{index}]")),
-            }
-        }
-        self.references.push(Reference { root: root.to_owned(), path, at: self.offset + range.start..self.offset + range.end });
-    }
-
-    fn compile(&self) -> Result<minijinja::Expression<'static, 'static>, ExprError> {
-        let expression = evaluator().compile_expression_owned(self.readable.clone()).map_err(|error| self.error(&error))?;
-        let mut unknown: Vec<String> = expression.undeclared_variables(false).into_iter().filter(|name| !ROOTS.contains(&name.as_str())).collect();
-        unknown.sort();
-        if let Some(name) = unknown.first() {
-            let start = self.offset + word(&self.source, name).unwrap_or(0);
-            let mut error = ExprError::new(start..start + name.len(), format!("there is no `{name}` in expressions"));
-            error.hint = suggest(name, ROOTS, "names here");
-            return Err(error);
-        }
-        Ok(expression)
-    }
-
-    fn evaluate(&self, scope: &Value) -> Result<Value, ExprError> {
-        // Most expressions are one reference: no evaluator is needed, and the value stays exactly as it is.
-        if let [only] = self.references.as_slice()
-            && only.at.len() == self.source.len()
-        {
-            return only.find(scope).cloned().ok_or_else(|| only.check(scope).unwrap_or_else(|| ExprError::new(only.at.clone(), "not defined")));
-        }
-        let expression = self.compile()?;
-        let result = expression.eval(minijinja::value::Serde(self.context(scope)));
-        let value = match result {
-            Ok(value) => value,
-            Err(error) => return Err(self.undefined(scope).unwrap_or_else(|| self.error(&error))),
-        };
-        let mut budget = MAX_VALUES;
-        to_json(&value, &mut budget).map_err(|why| match why {
-            NotJson::Undefined => self.undefined(scope).unwrap_or_else(|| ExprError::new(self.whole(), "this comes to nothing")),
-            NotJson::TooLarge => ExprError::new(self.whole(), format!("this comes to more than {MAX_VALUES} values")),
-            NotJson::Other => ExprError::new(self.whole(), "this does not come to a value"),
-        })
-    }
-
-    fn as_text(&self, scope: &Value) -> Result<String, ExprError> {
-        match self.evaluate(scope)? {
-            Value::String(text) => Ok(text),
-            value @ (Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
-            other => Err(ExprError::new(self.whole(), format!("{} cannot be put into a text", describe(&other))).hint("name one of its fields, or make the expression the whole value")),
-        }
-    }
-
-    /// Only what is referred to, so that a long run's outputs are not copied for every expression.
-    fn context(&self, scope: &Value) -> BTreeMap<String, Value> {
-        let mut context: BTreeMap<String, Value> = BTreeMap::new();
-        for reference in &self.references {
-            let Some(value) = scope.get(&reference.root) else { continue };
-            match (reference.step(), context.get_mut("steps")) {
-                (Some(id), Some(Value::Object(steps))) => {
-                    value.get(id).map(|step| steps.insert(id.to_owned(), step.clone()));
-                }
-                (Some(id), None) => {
-                    let steps = value.get(id).map(|step| (id.to_owned(), step.clone())).into_iter().collect();
-                    context.insert("steps".to_owned(), Value::Object(steps));
-                }
-                _ => {
-                    context.insert(reference.root.clone(), value.clone());
-                }
-            }
-        }
-        context
-    }
-
-    fn undefined(&self, scope: &Value) -> Option<ExprError> {
-        self.references.iter().find_map(|reference| reference.check(scope))
-    }
-
-    fn whole(&self) -> Range<usize> {
-        self.offset..self.offset + self.source.len()
-    }
-
-    /// The evaluator's error in our words and at our place.
-    fn error(&self, error: &minijinja::Error) -> ExprError {
-        let at = error.range().map_or_else(|| self.whole(), |range| self.written(range.start)..self.written(range.end.max(range.start + 1)));
-        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let message = match error.kind() {
-            minijinja::ErrorKind::OutOfFuel => "this expression takes too long".to_owned(),
-            minijinja::ErrorKind::SyntaxError => format!("not an expression: {detail}"),
-            _ => detail,
-        };
-        ExprError::new(at, message)
-    }
-
-    /// The place in the whole text of an offset in `readable`.
-    fn written(&self, readable: usize) -> usize {
-        let index = self.shifts.partition_point(|(from, _)| *from <= readable);
-        let Some((from, to)) = index.checked_sub(1).and_then(|index| self.shifts.get(index)) else { return self.offset };
-        let end = self.shifts.get(index).map_or(self.source.len(), |(_, next)| *next);
-        self.offset + (to + (readable - from)).min(end)
-    }
-
-    fn rewrite(&self, replace: &mut impl FnMut(&Reference) -> Option<String>) -> String {
-        let mut text = String::new();
-        let mut rest = 0;
-        for reference in &self.references {
-            let (start, end) = (reference.at.start - self.offset, reference.at.end - self.offset);
-            if let Some(words) = replace(reference) {
-                text.push_str(&self.source[rest..start]);
-                text.push_str(&words);
-                rest = end;
-            }
-        }
-        text.push_str(&self.source[rest..]);
-        text
-    }
-}
-
 /// `value` as an expression that gives it.
 #[must_use]
 pub fn literal(value: &Value) -> String {
@@ -574,20 +293,6 @@ pub fn literal(value: &Value) -> String {
         Value::Number(number) if number.is_f64() || number.as_i64().is_some_and(|whole| whole < 0) => format!("({number})"),
         other => other.to_string(),
     }
-}
-
-fn unquote(text: &str) -> Option<&str> {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    text.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(['\\', quote]))
-}
-
-/// Where `name` stands in `source` as a word of its own.
-fn word(source: &str, name: &str) -> Option<usize> {
-    let bytes = source.as_bytes();
-    source
-        .match_indices(name)
-        .map(|(at, _)| at)
-        .find(|at| !at.checked_sub(1).is_some_and(|before| is_name(bytes[before])) && !bytes.get(at + name.len()).is_some_and(|byte| is_name(*byte)))
 }
 
 /// What a value is, for messages.
@@ -604,75 +309,8 @@ pub fn describe(value: &Value) -> String {
     }
 }
 
-enum NotJson {
-    Undefined,
-    TooLarge,
-    Other,
-}
-
-fn to_json(value: &minijinja::Value, budget: &mut usize) -> Result<Value, NotJson> {
-    *budget = budget.checked_sub(1).ok_or(NotJson::TooLarge)?;
-    Ok(match value.kind() {
-        ValueKind::Undefined => return Err(NotJson::Undefined),
-        ValueKind::None => Value::Null,
-        ValueKind::Bool => Value::Bool(value.is_true()),
-        ValueKind::Number => serde_json::to_value(value).map_err(|_| NotJson::Other)?,
-        ValueKind::String => Value::from(value.as_str().ok_or(NotJson::Other)?),
-        // Lists may be made as they are read (`[0] * 1000000000`): the budget ends that.
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items = value.try_iter().map_err(|_| NotJson::Other)?;
-            Value::Array(items.map(|item| to_json(&item, budget)).collect::<Result<_, _>>()?)
-        }
-        ValueKind::Map => {
-            let mut map = Map::new();
-            for key in value.try_iter().map_err(|_| NotJson::Other)? {
-                let item = value.get_item(&key).map_err(|_| NotJson::Other)?;
-                map.insert(key.to_string(), to_json(&item, budget)?);
-            }
-            Value::Object(map)
-        }
-        _ => return Err(NotJson::Other),
-    })
-}
-
-/// The evaluator with the filters and tests that make sense on configuration; none that can make much out of little.
-fn evaluator() -> &'static Environment<'static> {
-    static EVALUATOR: OnceLock<Environment<'static>> = OnceLock::new();
-    EVALUATOR.get_or_init(|| {
-        let mut environment = Environment::empty();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.add_filter("lower", filters::lower);
-        environment.add_filter("upper", filters::upper);
-        environment.add_filter("trim", filters::trim);
-        environment.add_filter("replace", filters::replace);
-        environment.add_filter("split", filters::split);
-        environment.add_filter("join", filters::join);
-        environment.add_filter("length", filters::length);
-        environment.add_filter("first", filters::first);
-        environment.add_filter("last", filters::last);
-        environment.add_filter("min", filters::min);
-        environment.add_filter("max", filters::max);
-        environment.add_filter("sort", filters::sort);
-        environment.add_filter("unique", filters::unique);
-        environment.add_filter("default", filters::default);
-        environment.add_filter("int", filters::int);
-        environment.add_filter("float", filters::float);
-        environment.add_filter("string", filters::string);
-        environment.add_filter("round", filters::round);
-        environment.add_filter("abs", filters::abs);
-        environment.add_test("defined", tests::is_defined);
-        environment.add_test("undefined", tests::is_undefined);
-        environment.add_test("none", tests::is_none);
-        environment.add_test("string", tests::is_string);
-        environment.add_test("number", tests::is_number);
-        environment.add_test("in", tests::is_in);
-        environment
-    })
-}
-
 #[cfg(test)]
-mod checks {
+mod tests {
     use serde_json::json;
 
     use super::*;
@@ -718,6 +356,9 @@ mod checks {
         assert!(eval("a ${{ vars.list }}").unwrap_err().contains("a list cannot be put into a text"));
         assert!(eval("${{ [vars.nope] }}").unwrap_err().contains("`vars.nope` is not defined"));
         assert!(eval("${{ vars.zone | explode }}").unwrap_err().contains("explode"));
+        for filter in evaluator::FILTERS {
+            assert!(!eval(&format!("${{{{ vars.n | {filter} }}}}")).is_err_and(|error| error.contains("unknown")), "{filter}");
+        }
         assert!(eval("${{ item.x }}").unwrap_err().contains("there is no `item` here"));
     }
 
