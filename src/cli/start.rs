@@ -38,14 +38,19 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
-    let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
+    let here =
+        std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
     load_project(&here).map_err(|found| errors::definitions(&found))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     // Both clouds' clients and the probes use the one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
 }
 
 fn choice(place: &Where) -> LabChoice {
@@ -83,8 +88,11 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         if !environment.is_lab && !environment.is_on_custom_endpoints() {
-            return Err(Exit::new(Kind::Usage, format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env))
-                .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
+            return Err(Exit::new(
+                Kind::Usage,
+                format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env),
+            )
+            .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
         }
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
@@ -146,7 +154,8 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
         if left.is_empty() {
             return Ok(0);
         }
-        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", "))).hint("the report says for each what is there and what was there before"))
+        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", ")))
+            .hint("the report says for each what is there and what was there before"))
     })
 }
 
@@ -157,7 +166,11 @@ async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
         let embedded = lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true));
         let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
         return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await.map_err(|error| {
-            if embedded { error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo") } else { error }
+            if embedded {
+                error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo")
+            } else {
+                error
+            }
         });
     }
     let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
@@ -183,7 +196,9 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
 fn conclude(outcome: &Outcome, output: &Output) -> u8 {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if output.json {
-        let services = RunState::from_events(&outcome.events).map(|state| measure::services_json(&state, &measure::Measures::of(&state))).unwrap_or_else(|_| json!({}));
+        let services = RunState::from_events(&outcome.events)
+            .map(|state| measure::services_json(&state, &measure::Measures::of(&state)))
+            .unwrap_or_else(|_| json!({}));
         output.json_line(&json!({
             "run": outcome.run,
             "verdict": outcome.verdict,
@@ -206,7 +221,10 @@ pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
         output.print(&exports(endpoints));
     }
     // Without anything to run on, waiting for a signal needs no more than one thread.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };

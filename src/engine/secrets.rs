@@ -31,8 +31,14 @@ fn read(reference: &str) -> Result<String, String> {
         Some(("env", name)) => std::env::var(name).map_err(|_| "this environment variable is not set, or not text".to_owned()),
         Some(("file", path)) => {
             let mut text = String::new();
-            std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text)).map_err(|error| format!("the file cannot be read: {error}"))?;
-            if text.len() as u64 > LONGEST { Err("the file is longer than 64 KiB".to_owned()) } else { Ok(text.trim_end_matches(['\n', '\r']).to_owned()) }
+            std::fs::File::open(path)
+                .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+                .map_err(|error| format!("the file cannot be read: {error}"))?;
+            if text.len() as u64 > LONGEST {
+                Err("the file is longer than 64 KiB".to_owned())
+            } else {
+                Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+            }
         }
         _ => Err("write env:NAME or file:PATH".to_owned()),
     }

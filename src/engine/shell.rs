@@ -176,7 +176,10 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
 }
 
 fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, types: &'static [ProbeType<W>]) -> Result<Watched<W>, EngineError> {
-    let row = types.iter().find(|row| row.kind == probe.uses).ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
+    let row = types
+        .iter()
+        .find(|row| row.kind == probe.uses)
+        .ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
     let with = secrets::reveal(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
     let parsed = (row.parse)(&with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
     Ok(Watched { id: probe.id.clone(), probe: parsed, every: probe.every.duration(), bad_after: probe.bad_after, good_after: probe.good_after })
@@ -357,7 +360,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
     where
         F: FnOnce(Arc<Task<W>>) -> std::pin::Pin<Box<dyn Future<Output = Input> + Send>> + Send + 'static,
     {
-        let task = Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
+        let task =
+            Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
         let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone() });
         let messages = self.messages.clone();
         let handle = self.tasks.spawn(async move {

@@ -131,7 +131,9 @@ impl Problem {
                 let (message, hint) = advice(message);
                 doc.problem(path, message).maybe_hint(hint.map(str::to_owned))
             }
-            Reason::UnknownKey(key, known) => doc.key_problem(path, format!("unknown key `{key}`")).maybe_hint(suggest(key, known.iter().copied(), "keys here")),
+            Reason::UnknownKey(key, known) => {
+                doc.key_problem(path, format!("unknown key `{key}`")).maybe_hint(suggest(key, known.iter().copied(), "keys here"))
+            }
             Reason::UnknownWord(word, known) => {
                 doc.problem(path, format!("unknown word `{word}`")).maybe_hint(suggest(word, known.iter().copied(), "words here"))
             }
@@ -347,7 +349,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Outer, Vec<String>> {
         let doc = parse(&Source::new("t", text)).unwrap();
-        decode(&doc).map_err(|problems| problems.into_iter().map(|problem| format!("{problem} ({})", problem.hint.as_deref().unwrap_or_default())).collect())
+        decode(&doc)
+            .map_err(|problems| problems.into_iter().map(|problem| format!("{problem} ({})", problem.hint.as_deref().unwrap_or_default())).collect())
     }
 
     #[test]

@@ -245,7 +245,9 @@ impl<'a> Builder<'a> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    return Err(self.problem(span, "a second document begins here").hint("one file holds one document; remove `---` and what follows"));
+                    return Err(self
+                        .problem(span, "a second document begins here")
+                        .hint("one file holds one document; remove `---` and what follows"));
                 }
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, span, 0)?),
@@ -275,7 +277,9 @@ impl<'a> Builder<'a> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES || self.bytes > 4 * MAX_BYTES {
-            return Err(self.problem(span, format!("more than {MAX_NODES} keys and values")).hint("aliases count as often as they are used; write less, or split the file"));
+            return Err(self
+                .problem(span, format!("more than {MAX_NODES} keys and values"))
+                .hint("aliases count as often as they are used; write less, or split the file"));
         }
         Ok(())
     }
@@ -347,14 +351,18 @@ impl<'a> Builder<'a> {
             self.count(1, span)?;
             let at = bytes(span);
             if text == "<<" {
-                return Err(self.problem(span, "merge keys are not part of the language").hint("write the keys out, or use an alias for the whole value"));
+                return Err(self
+                    .problem(span, "merge keys are not part of the language")
+                    .hint("write the keys out, or use an alias for the whole value"));
             }
             if text.is_empty() {
                 return Err(self.problem(span, "a key is missing").hint("write it before the `:`"));
             }
             if let Some(first) = seen.get(&text) {
                 let (line, _) = self.source.position(*first);
-                return Err(self.problem(span, format!("the key `{text}` is here twice")).hint(format!("the first one is on line {line}; keep one of them")));
+                return Err(self
+                    .problem(span, format!("the key `{text}` is here twice"))
+                    .hint(format!("the first one is on line {line}; keep one of them")));
             }
             seen.insert(text.clone(), at.start);
             let (event, span) = self.next()?;
@@ -552,7 +560,10 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         assert!(refusal(&format!("a: {}", "[".repeat(10_000))).contains("64 levels"));
-        assert!(refusal(&"a:\n".lines().cycle().take(1000).enumerate().fold(String::new(), |all, (n, _)| all + &" ".repeat(n) + "a:\n")).contains("64 levels"));
+        assert!(
+            refusal(&"a:\n".lines().cycle().take(1000).enumerate().fold(String::new(), |all, (n, _)| all + &" ".repeat(n) + "a:\n"))
+                .contains("64 levels")
+        );
     }
 
     #[test]

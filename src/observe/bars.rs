@@ -130,13 +130,21 @@ impl Observer for Bars {
         // Also when a run is taken over after its failback began.
         let shown = self.steps.iter().any(|(key, _)| key.starts_with("failback/"));
         if !shown && state.stage_began(Stage::Failback).is_some() {
-            let keys: Vec<String> = state.plan().and_then(|plan| plan.failback.as_ref()).iter().flat_map(|runbook| &runbook.steps).map(|step| format!("failback/{}", step.id)).collect();
+            let keys: Vec<String> = state
+                .plan()
+                .and_then(|plan| plan.failback.as_ref())
+                .iter()
+                .flat_map(|runbook| &runbook.steps)
+                .map(|step| format!("failback/{}", step.id))
+                .collect();
             for key in keys {
                 self.add_step(key);
             }
         }
         let decided = matches!(event.body, Body::Run(RunEvent::Decided { .. }));
-        if let Some(said) = said(event, state, self.lang).filter(|said| (said.weight == Weight::Trouble || decided) && !matches!(event.body, Body::Run(RunEvent::Ended { .. }))) {
+        if let Some(said) = said(event, state, self.lang)
+            .filter(|said| (said.weight == Weight::Trouble || decided) && !matches!(event.body, Body::Run(RunEvent::Ended { .. })))
+        {
             for line in said.lines {
                 let line = format!("{}  {}  {line}", event.at.to_utc().format("%H:%M:%SZ"), said.subject);
                 // A terminal that is gone must not stop a failover.
@@ -198,7 +206,8 @@ pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang) 
         runbook.steps.iter().find(|step| step.id == id)
     });
     let name = title(state, key, lang).unwrap_or_else(|| key.split_once('/').map_or(key, |(_, id)| id)).to_owned();
-    let name = if key == FAULT { state.plan().and_then(|plan| plan.fault.as_ref()).map_or(name, |fault| format!("fault {}", fault.uses)) } else { name };
+    let name =
+        if key == FAULT { state.plan().and_then(|plan| plan.fault.as_ref()).map_or(name, |fault| format!("fault {}", fault.uses)) } else { name };
     let (sign, tone, mut text) = standing(step, key == FAULT);
     if matches!(step.status, Status::Running | Status::Retrying) {
         let of = planned.map_or(1, |step| step.retry.attempts);
@@ -266,4 +275,3 @@ pub(super) fn probe_row(state: &RunState, plan: &Plan, probe: &ProbePlan, now: T
     let since = standing.and_then(|standing| standing.changed()).filter(|_| confirmed.is_some()).map(|at| clock(now.since(at))).unwrap_or_default();
     Row { sign, name, state: text.to_owned(), time: since, tone }
 }
-

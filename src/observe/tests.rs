@@ -161,7 +161,9 @@ fn bars_show_a_whole_run_and_end_with_the_reasons() {
     }
     bars.finish(&state);
     let shown = screen.0.lock().unwrap().clone();
-    for expected in ["Start the standby hosts", "attempt 1 failed: ec2:StartInstances was refused", "LEFT OVER", "objective missed: RTO of storefront"] {
+    for expected in
+        ["Start the standby hosts", "attempt 1 failed: ec2:StartInstances was refused", "LEFT OVER", "objective missed: RTO of storefront"]
+    {
         assert!(shown.contains(expected), "{expected} in {shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colour was wanted");

@@ -88,7 +88,9 @@ fn stage_line(stage: Stage, state: &RunState) -> String {
     match stage {
         Stage::SteadyState => "waiting for the steady state".to_owned(),
         Stage::Inject => "steady; injecting the fault".to_owned(),
-        Stage::Detect => plan.and_then(|plan| plan.detect.as_ref()).map_or_else(|| "waiting for detection".to_owned(), |detect| format!("waiting for {} to go bad", detect.probe)),
+        Stage::Detect => plan
+            .and_then(|plan| plan.detect.as_ref())
+            .map_or_else(|| "waiting for detection".to_owned(), |detect| format!("waiting for {} to go bad", detect.probe)),
         Stage::Decide => "deciding".to_owned(),
         Stage::Failover => "failing over".to_owned(),
         Stage::Verify => plan.and_then(|plan| plan.recovered.as_ref()).map_or_else(
@@ -137,12 +139,17 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         }
         StepKind::Progress { text } => (Weight::Course, text.clone()),
         StepKind::AttemptFailed { attempt, failure, retry_in_ms } => {
-            let again = retry_in_ms.map_or_else(String::new, |ms| format!("; again in {} s", seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND))));
+            let again = retry_in_ms.map_or_else(String::new, |ms| {
+                format!("; again in {} s", seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)))
+            });
             (Weight::Trouble, format!("attempt {attempt} failed: {failure}{again}"))
         }
         StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, "already as asked".to_owned()),
         StepKind::Applied { .. } => {
-            let took = of.and_then(|step| step.ended.zip(step.started)).map(|(ended, started)| format!(" in {} s", seconds(ended.nanos_since(started).max(0)))).unwrap_or_default();
+            let took = of
+                .and_then(|step| step.ended.zip(step.started))
+                .map(|(ended, started)| format!(" in {} s", seconds(ended.nanos_since(started).max(0))))
+                .unwrap_or_default();
             (Weight::Course, if key == FAULT { format!("in effect{took}") } else { format!("done{took}") })
         }
         StepKind::Failed { failure } => (Weight::Trouble, format!("FAILED: {failure}")),
@@ -162,7 +169,9 @@ fn listed(targets: &[Target]) -> String {
     if targets.is_empty() {
         return "nothing in particular".to_owned();
     }
-    let one = |target: &Target| if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) };
+    let one = |target: &Target| {
+        if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) }
+    };
     let mut line = targets.iter().take(SHOWN).map(one).collect::<Vec<_>>().join(", ");
     if targets.len() > SHOWN {
         // Writing to a string cannot fail.
@@ -178,7 +187,13 @@ fn probe(id: &str, kind: &ProbeKind, state: &RunState) -> Option<(Weight, String
         ProbeKind::Changed { state: ProbeState::Bad, detail } => (Weight::Course, format!("BAD: {detail}")),
         ProbeKind::Changed { state: ProbeState::Good, detail } => (Weight::Course, format!("good: {detail}")),
         ProbeKind::Reading { value, .. } => (Weight::Detail, format!("read {value}")),
-        ProbeKind::Tally { good, bad, unknown, .. } => (Weight::Detail, format!("{good} good, {bad} bad, {unknown} unknown; now {}", state.probes.get(id).and_then(|standing| standing.confirmed).map_or("unknown", state_word))),
+        ProbeKind::Tally { good, bad, unknown, .. } => (
+            Weight::Detail,
+            format!(
+                "{good} good, {bad} bad, {unknown} unknown; now {}",
+                state.probes.get(id).and_then(|standing| standing.confirmed).map_or("unknown", state_word)
+            ),
+        ),
         ProbeKind::Unknown => return None,
     })
 }
@@ -209,7 +224,11 @@ pub(super) fn title<'a>(state: &'a RunState, key: &str, lang: Lang) -> Option<&'
 
 /// One line without anything that moves the cursor.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// `text` in exactly `columns` columns: cut with an ellipsis, or filled with blanks. Chinese characters take two.

@@ -127,7 +127,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
             return Err(refuse("not a regular file".to_owned(), Some("pipes and devices are not read")));
         }
         let size = meta.len();
-        if size > MAX_BYTES as u64 { Err(refuse(format!("the file has {size} bytes; at most {MAX_BYTES} are read"), Some("is this the right file?"))) } else { Ok(()) }
+        if size > MAX_BYTES as u64 {
+            Err(refuse(format!("the file has {size} bytes; at most {MAX_BYTES} are read"), Some("is this the right file?")))
+        } else {
+            Ok(())
+        }
     };
     // Before opening, as opening a device can do things; and after, as it may have been exchanged. Opening never waits for a pipe's other end.
     check(&std::fs::metadata(path).map_err(|error| failed(&error))?)?;

@@ -43,9 +43,15 @@ fn with_lab<F: Future<Output = ()>>(test: impl FnOnce(LabProcess, World) -> F) {
     let lab = LabProcess::start(&["--seed", "3", "--time-scale", "10"]);
     let text = |name: &str| lab.endpoints[name].as_str().unwrap().to_owned();
     let keys = Keys { access_key_id: text("access_key_id"), secret_access_key: text("secret_access_key"), session_token: None };
-    let side = |region: &str, endpoint: &str| CloudSettings { region: region.to_owned(), endpoint: Some(text(endpoint)), keys: Some(keys.clone()), ..CloudSettings::default() };
+    let side = |region: &str, endpoint: &str| CloudSettings {
+        region: region.to_owned(),
+        endpoint: Some(text(endpoint)),
+        keys: Some(keys.clone()),
+        ..CloudSettings::default()
+    };
     let aliyun = CloudSettings { objects_endpoint: Some(text("oss")), ..side("cn-hangzhou", "aliyun") };
-    let settings = Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server: Some(text("dns")) };
+    let settings =
+        Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server: Some(text("dns")) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
         let world = World::connect(&settings, &Gate::default()).await;
@@ -76,7 +82,8 @@ async fn undo(kind: &str, action: &dyn DynAction<World>, cx: &Cx<'_, World>, bef
 #[test]
 fn every_action_that_changes_something_has_a_sample() {
     let sampled: BTreeSet<&str> = samples().iter().map(|(kind, _)| *kind).collect();
-    let without: Vec<&str> = catalogue::actions().iter().filter(|row| row.mutates).map(|row| row.kind).filter(|kind| !sampled.contains(kind)).collect();
+    let without: Vec<&str> =
+        catalogue::actions().iter().filter(|row| row.mutates).map(|row| row.kind).filter(|kind| !sampled.contains(kind)).collect();
     assert_eq!(without, ["exec", "http.request"]);
 }
 

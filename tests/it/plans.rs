@@ -42,7 +42,10 @@ fn probes_are_those_named_and_those_of_its_own() {
     let ids: Vec<(&str, bool)> = plan.probes.iter().map(|probe| (probe.id.as_str(), probe.service)).collect();
     assert_eq!(ids, [("extra", false), ("storefront", true)]);
     let storefront = &plan.probes[1];
-    assert_eq!((storefront.every, storefront.timeout, storefront.bad_after, storefront.good_after), (Span::from_millis(200), Span::from_secs(1), 3, 5));
+    assert_eq!(
+        (storefront.every, storefront.timeout, storefront.bad_after, storefront.good_after),
+        (Span::from_millis(200), Span::from_secs(1), 3, 5)
+    );
 }
 
 #[test]
@@ -93,13 +96,17 @@ fn a_runbook_alone_needs_its_parameters() {
     let run = |parameters: Value| {
         let parameters: Map<String, Value> = parameters.as_object().unwrap().clone();
         let request = Request { parameters, ..Request::new("staging", Mode::Emergency) };
-        plan_runbook(Path::new("tests/plans/over.yaml"), &project, Words::of_catalogue(), &request)
-            .map_err(|problems| problems.iter().map(|problem| format!("{problem} ({})", problem.hint.clone().unwrap_or_default())).collect::<Vec<_>>().join("\n"))
+        plan_runbook(Path::new("tests/plans/over.yaml"), &project, Words::of_catalogue(), &request).map_err(|problems| {
+            problems.iter().map(|problem| format!("{problem} ({})", problem.hint.clone().unwrap_or_default())).collect::<Vec<_>>().join("\n")
+        })
     };
     let plan = run(json!({"service": "storefront", "weight": "50"})).unwrap();
     assert_eq!(plan.failover.parameters, json!({"service": "storefront", "weight": 50}));
     assert!(plan.fault.is_none() && plan.probes.len() == 1);
-    assert_eq!(run(json!({})).unwrap_err(), "tests/plans/over.yaml:5:3: the parameter `service` is missing (say it with `--with service=VALUE`, or give it a default)");
+    assert_eq!(
+        run(json!({})).unwrap_err(),
+        "tests/plans/over.yaml:5:3: the parameter `service` is missing (say it with `--with service=VALUE`, or give it a default)"
+    );
     assert_eq!(
         run(json!({"service": "storefront", "wieght": 5})).unwrap_err(),
         "tests/plans/over.yaml:4:1: the runbook has no parameter `wieght` (did you mean `weight`?)"

@@ -205,21 +205,34 @@ struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
-    SteadyState { until: Moment },
+    SteadyState {
+        until: Moment,
+    },
     Inject,
-    Detect { until: Moment },
+    Detect {
+        until: Moment,
+    },
     Failover,
-    Verify { until: Moment },
+    Verify {
+        until: Moment,
+    },
     /// Everything still running is being cut off or finished before things are taken back.
     Quiesce,
     /// The fault is being taken out; `then` failback, or cleanup.
-    Heal { failback: bool },
+    Heal {
+        failback: bool,
+    },
     /// Waiting for the source side.
-    SourceReturns { until: Moment, failback: bool },
+    SourceReturns {
+        until: Moment,
+        failback: bool,
+    },
     Failback,
     Undo,
     /// Waiting for the steady state after everything was taken back.
-    Baseline { until: Moment },
+    Baseline {
+        until: Moment,
+    },
     Ended,
 }
 

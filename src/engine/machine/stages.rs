@@ -37,7 +37,9 @@ impl Machine {
     }
 
     fn advance_once(&mut self) {
-        if self.stop.is_some() && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. }) {
+        if self.stop.is_some()
+            && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. })
+        {
             return self.quiesce();
         }
         match self.phase.clone() {

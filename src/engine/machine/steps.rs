@@ -91,7 +91,12 @@ impl Machine {
     fn has_room(&self, parent: &str) -> bool {
         let Some(step) = self.steps.get(parent) else { return false };
         let limit = step.plan.for_each.as_ref().map_or(1, |each| each.concurrency.max(1)) as usize;
-        let busy = step.items.iter().filter_map(|key| self.steps.get(key)).filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_))).count();
+        let busy = step
+            .items
+            .iter()
+            .filter_map(|key| self.steps.get(key))
+            .filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_)))
+            .count();
         busy < limit
     }
 
@@ -199,7 +204,10 @@ impl Machine {
             step.before = Some(planned.before.clone());
             step.targets.clone_from(&planned.targets);
             self.intents.push(key.to_owned());
-            self.record_step(key, StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets });
+            self.record_step(
+                key,
+                StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets },
+            );
             if key == FAULT
                 && let Some(fault) = &self.plan.fault
             {
@@ -279,8 +287,12 @@ impl Machine {
 
     /// Marks every step of `book` that has not begun as skipped.
     pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
-        let waiting: Vec<String> =
-            self.order.iter().filter(|key| self.steps.get(*key).is_some_and(|step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_)))).cloned().collect();
+        let waiting: Vec<String> = self
+            .order
+            .iter()
+            .filter(|key| self.steps.get(*key).is_some_and(|step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_))))
+            .cloned()
+            .collect();
         for key in waiting {
             self.settle_step(&key, Status::Skipped);
             self.record_step(&key, StepKind::Skipped { why: why.into() });

@@ -80,10 +80,17 @@ impl Rig {
         // A step called `repair` acts on what the fault broke, every other on something of its own.
         let planned = |key: &str| {
             let target = if key.ends_with("repair") { FAULT } else { key };
-            Planned { before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", target, "")], calls: vec![], not_undone: vec![] }
+            Planned {
+                before: json!("was"),
+                targets: vec![crate::model::event::step::Target::new("toy", target, "")],
+                calls: vec![],
+                not_undone: vec![],
+            }
         };
         match effect {
-            Effect::Record(Body::Step(event)) => self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap())),
+            Effect::Record(Body::Step(event)) => {
+                self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap()));
+            }
             Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
             Effect::Record(_) | Effect::Wake(_) => {}
             Effect::Plan { key, with, .. } => queue.push(Input::Planned(key.clone(), Ok((planned(&key), with)))),
@@ -249,7 +256,13 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
     let mut rig = Rig::new(plan(vec![]));
-    let held = |key: &str| Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", key, "")] };
+    let held = |key: &str| Held {
+        key: key.into(),
+        uses: "toy.change".into(),
+        with: json!({}),
+        before: json!("was"),
+        targets: vec![crate::model::event::step::Target::new("toy", key, "")],
+    };
     rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }

@@ -174,7 +174,11 @@ impl Machine {
 
     /// An intent is on record and neither undone nor given up.
     fn is_held(&self, key: &str) -> bool {
-        self.intents.iter().any(|intent| intent == key) && self.steps.get(key).is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
+        self.intents.iter().any(|intent| intent == key)
+            && self
+                .steps
+                .get(key)
+                .is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
     }
 
     /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
@@ -208,7 +212,10 @@ impl Machine {
                 step.status = Status::Undone;
                 self.record_step(key, StepKind::Undone { already: how == Undone::Already });
             }
-            Err(failure) if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout) && step.undo_attempt < UNDO_ATTEMPTS => {
+            Err(failure)
+                if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout)
+                    && step.undo_attempt < UNDO_ATTEMPTS =>
+            {
                 let wait = UNDO_BACKOFF.saturating_mul(1 << (step.undo_attempt - 1));
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);

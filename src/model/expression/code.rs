@@ -89,7 +89,8 @@ impl Code {
             let start = at;
             match bytes[at] {
                 b'"' | b'\'' => {
-                    let end = string_end(bytes, at).ok_or_else(|| ExprError::new(self.offset + at..self.offset + source.len(), "this quote is not closed"))?;
+                    let end = string_end(bytes, at)
+                        .ok_or_else(|| ExprError::new(self.offset + at..self.offset + source.len(), "this quote is not closed"))?;
                     at = end + 1;
                     self.copy(&source, start..at);
                 }
@@ -220,7 +221,8 @@ impl Code {
         match self.evaluate(scope)? {
             Value::String(text) => Ok(text),
             value @ (Value::Bool(_) | Value::Number(_)) => Ok(value.to_string()),
-            other => Err(ExprError::new(self.whole(), format!("{} cannot be put into a text", describe(&other))).hint("name one of its fields, or make the expression the whole value")),
+            other => Err(ExprError::new(self.whole(), format!("{} cannot be put into a text", describe(&other)))
+                .hint("name one of its fields, or make the expression the whole value")),
         }
     }
 
@@ -259,7 +261,10 @@ impl Code {
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let (message, hint) = match error.kind() {
             minijinja::ErrorKind::OutOfFuel => ("this expression takes too long".to_owned(), "make it shorter".to_owned()),
-            minijinja::ErrorKind::SyntaxError => (format!("not an expression: {detail}"), "write values with operators between them: `vars.name == 'text' and vars.number > 3`".to_owned()),
+            minijinja::ErrorKind::SyntaxError => (
+                format!("not an expression: {detail}"),
+                "write values with operators between them: `vars.name == 'text' and vars.number > 3`".to_owned(),
+            ),
             minijinja::ErrorKind::UnknownFilter => (detail, format!("filters: {}", FILTERS.join(", "))),
             minijinja::ErrorKind::UnknownTest => (detail, "tests: defined, undefined, none, string, number, in".to_owned()),
             _ => (detail, "texts are joined with `~`; `| int` makes a number of a text, `| string` a text of a number".to_owned()),

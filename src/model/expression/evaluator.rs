@@ -44,7 +44,8 @@ pub(super) fn to_json(value: &minijinja::Value, budget: &mut usize) -> Result<Va
 
 /// What may stand after `|`.
 pub(super) const FILTERS: [&str; 19] = [
-    "lower", "upper", "trim", "replace", "split", "join", "length", "first", "last", "min", "max", "sort", "unique", "default", "int", "float", "string", "round", "abs",
+    "lower", "upper", "trim", "replace", "split", "join", "length", "first", "last", "min", "max", "sort", "unique", "default", "int", "float",
+    "string", "round", "abs",
 ];
 
 /// The evaluator with the filters and tests that make sense on configuration; none that can make much out of little.

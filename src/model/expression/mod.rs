@@ -155,7 +155,9 @@ impl Expression {
             }
             let inner = open + 3;
             let Some(close) = closing(&text[inner..]).map(|length| inner + length) else {
-                return Err(ExprError::new(open..open + 3, "this expression is not closed").hint("close it with `}}`; a quote inside it must be closed, too"));
+                return Err(
+                    ExprError::new(open..open + 3, "this expression is not closed").hint("close it with `}}`; a quote inside it must be closed, too")
+                );
             };
             parts.push(Part::Code(Code::read(&text[inner..close], inner)?));
             rest = close + 2;
@@ -267,7 +269,8 @@ pub fn resolve_static(value: &Value, scope: &Value) -> Result<Value, ExprError> 
 pub fn is_true(when: &str, scope: &Value) -> Result<bool, ExprError> {
     match Expression::parse_condition(when)?.evaluate(scope)? {
         Value::Bool(value) => Ok(value),
-        other => Err(ExprError::new(0..when.len(), format!("a condition is true or false; this is {}", describe(&other))).hint("compare it with something: `… == …`")),
+        other => Err(ExprError::new(0..when.len(), format!("a condition is true or false; this is {}", describe(&other)))
+            .hint("compare it with something: `… == …`")),
     }
 }
 
@@ -275,7 +278,9 @@ fn walk(value: &Value, evaluate: &mut impl FnMut(&str) -> Result<Value, ExprErro
     Ok(match value {
         Value::String(text) if text.contains("${{") => evaluate(text)?,
         Value::Array(items) => Value::Array(items.iter().map(|item| walk(item, evaluate)).collect::<Result<_, _>>()?),
-        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| Ok((key.clone(), walk(value, evaluate)?))).collect::<Result<Map<_, _>, _>>()?),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| Ok((key.clone(), walk(value, evaluate)?))).collect::<Result<Map<_, _>, _>>()?)
+        }
         other => other.clone(),
     })
 }
@@ -325,7 +330,9 @@ mod tests {
     }
 
     fn eval(text: &str) -> Result<Value, String> {
-        Expression::parse(text).and_then(|expression| expression.evaluate(&scope())).map_err(|error| format!("{}: {}{}", error.at.start, error.message, error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default()))
+        Expression::parse(text)
+            .and_then(|expression| expression.evaluate(&scope()))
+            .map_err(|error| format!("{}: {}{}", error.at.start, error.message, error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default()))
     }
 
     #[test]
@@ -349,7 +356,10 @@ mod tests {
     fn what_fails_is_told_where() {
         assert_eq!(eval("x ${{ vars.zon }}").unwrap_err(), "6: `vars.zon` is not defined (did you mean `zone`?)");
         assert_eq!(eval("${{ vras.zone }}").unwrap_err(), "4: there is no `vras` in expressions (did you mean `vars`?)");
-        assert_eq!(eval("${{ vars.zone").unwrap_err(), "0: this expression is not closed (close it with `}}`; a quote inside it must be closed, too)");
+        assert_eq!(
+            eval("${{ vars.zone").unwrap_err(),
+            "0: this expression is not closed (close it with `}}`; a quote inside it must be closed, too)"
+        );
         assert_eq!(eval("${{ }}").unwrap_err(), "4: an empty expression (write something like `vars.name` in it)");
         assert!(eval("${{ vars.zone + 1 }}").unwrap_err().starts_with("4: "));
         assert!(eval("${{ vars.multi-az or ( }}").unwrap_err().contains("not an expression"), "{}", eval("${{ vars.multi-az or ( }}").unwrap_err());

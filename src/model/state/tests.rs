@@ -89,7 +89,10 @@ fn items_of_a_repeated_step_are_steps_in_the_order_of_their_numbers() {
         script.started(&format!("failover/share-image[{n}]"), 1);
     }
     let state = fold(&script.events);
-    assert_eq!(state.items("failover/share-image").map(|(key, _)| parent_of(key).unwrap()).collect::<BTreeSet<_>>(), BTreeSet::from(["failover/share-image"]));
+    assert_eq!(
+        state.items("failover/share-image").map(|(key, _)| parent_of(key).unwrap()).collect::<BTreeSet<_>>(),
+        BTreeSet::from(["failover/share-image"])
+    );
     assert_eq!(state.items("failover/share-image").map(|(key, _)| key).nth(10), Some("failover/share-image[10]"));
 }
 

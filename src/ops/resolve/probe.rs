@@ -34,7 +34,13 @@ const SHORTEST: Span = Span::from_millis(10);
 
 impl<W: Send + Sync> Resolver<'_, W> {
     /// Takes the probes of a file into the pool; the first of a name stays.
-    pub(super) fn collect_probes(&mut self, probes: &BTreeMap<String, ProbeFile>, site: &Site, parameters: &Map<String, Value>, open: &BTreeSet<String>) {
+    pub(super) fn collect_probes(
+        &mut self,
+        probes: &BTreeMap<String, ProbeFile>,
+        site: &Site,
+        parameters: &Map<String, Value>,
+        open: &BTreeSet<String>,
+    ) {
         for (id, probe) in probes {
             let site = site.under(&way![id]);
             if !is_id(id) {
@@ -91,7 +97,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
     fn probe_plan(&mut self, id: &str) -> Option<ProbePlan> {
         let Found { probe, site, scope } = self.pool.get(id)?.clone();
         if probe.every < SHORTEST {
-            self.say(site.under(&way!["every"]).problem(format!("{} is too short; the shortest is {SHORTEST}", probe.every)).hint("200ms to 5s is usual"));
+            self.say(
+                site.under(&way!["every"]).problem(format!("{} is too short; the shortest is {SHORTEST}", probe.every)).hint("200ms to 5s is usual"),
+            );
         }
         for (name, count) in [("bad_after", probe.bad_after), ("good_after", probe.good_after)] {
             if !(1..=1000).contains(&count) {

@@ -146,7 +146,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 && let Err(expected) = parameter.of.accepts(default)
             {
                 let at = root.under(&way!["parameters", name, "default"]);
-                self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(default))).hint("the default must be of the parameter's own type"));
+                self.say(
+                    at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(default)))
+                        .hint("the default must be of the parameter's own type"),
+                );
             }
             let value = match (values.remove(name), &given) {
                 (Some(value), Some((site, with))) => {
@@ -156,7 +159,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                     }
                     if let (Err(expected), None) = (parameter.of.accepts(&value), example) {
                         let at = site.under(&way!["with", name]);
-                        self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(&value))).hint(format!("the runbook declares `{name}` so")));
+                        self.say(
+                            at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(&value)))
+                                .hint(format!("the runbook declares `{name}` so")),
+                        );
                     }
                     Some(value)
                 }
@@ -167,7 +173,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 && let Err(expected) = parameter.of.accepts(value)
             {
                 let at = root.under(&way!["parameters", name]);
-                self.say(at.key_problem(format!("the parameter `{name}` takes {expected}; given was {}", crate::model::expression::describe(value))).hint(format!("say it with `--with {name}=VALUE`")));
+                self.say(
+                    at.key_problem(format!("the parameter `{name}` takes {expected}; given was {}", crate::model::expression::describe(value)))
+                        .hint(format!("say it with `--with {name}=VALUE`")),
+                );
             }
             let value = match value.or_else(|| parameter.default.clone()) {
                 Some(value) => value,
@@ -198,10 +207,16 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let problem = match site {
             Some(site) => {
                 let with = site.under(&way!["with"]);
-                let at = if with.file.doc.root.get(&with.path).is_some() { with.key_problem(message) } else { site.under(&way!["runbook"]).problem(message) };
+                let at = if with.file.doc.root.get(&with.path).is_some() {
+                    with.key_problem(message)
+                } else {
+                    site.under(&way!["runbook"]).problem(message)
+                };
                 at.hint(format!("write `with: {{ {name}: … }}` beside `runbook`, or give it a default in the runbook"))
             }
-            None => root.under(&way!["parameters", name]).key_problem(message).hint(format!("say it with `--with {name}=VALUE`, or give it a default")),
+            None => {
+                root.under(&way!["parameters", name]).key_problem(message).hint(format!("say it with `--with {name}=VALUE`, or give it a default"))
+            }
         };
         self.say(problem);
     }
@@ -241,8 +256,14 @@ impl<W: Send + Sync> Resolver<'_, W> {
         for (index, step) in steps.iter().enumerate() {
             let at = site.under(&way![index]);
             match (&step.uses, &step.runbook) {
-                (Some(_), Some(_)) => self.say(at.under(&way!["runbook"]).key_problem("a step has `uses` or `runbook`, not both").hint("keep one of them")),
-                (None, None) => self.say(at.under(&way!["id"]).problem(format!("the step `{}` does nothing", step.id)).hint("add `uses:` with an action, or `runbook:` with a file")),
+                (Some(_), Some(_)) => {
+                    self.say(at.under(&way!["runbook"]).key_problem("a step has `uses` or `runbook`, not both").hint("keep one of them"));
+                }
+                (None, None) => self.say(
+                    at.under(&way!["id"])
+                        .problem(format!("the step `{}` does nothing", step.id))
+                        .hint("add `uses:` with an action, or `runbook:` with a file"),
+                ),
                 (None, Some(name)) => {
                     self.check_include(step, &at);
                     if let Some(inner) = self.referred_book(name, &at, &scope) {
@@ -266,7 +287,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
             if mentions_steps(step) {
                 context.before = before(&needs, step);
                 // A step that stands for a runbook is done when all of its steps are.
-                let inner: Vec<String> = context.outputs.keys().filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer))).cloned().collect();
+                let inner: Vec<String> = context
+                    .outputs
+                    .keys()
+                    .filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer)))
+                    .cloned()
+                    .collect();
                 context.before.extend(inner);
             } else {
                 context.before.clear();
@@ -323,7 +349,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let site = at.under(&way!["for_each"]);
         if step.for_each.is_none() {
             if step.concurrency.is_some() {
-                self.say(at.under(&way!["concurrency"]).key_problem("`concurrency` is for steps with `for_each`").hint("add `for_each:` with a list, or remove it"));
+                self.say(
+                    at.under(&way!["concurrency"])
+                        .key_problem("`concurrency` is for steps with `for_each`")
+                        .hint("add `for_each:` with a list, or remove it"),
+                );
             }
             return None;
         }
@@ -364,7 +394,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
             ("concurrency", step.concurrency.is_some()),
         ];
         for (key, _) in wrong.into_iter().filter(|(_, is_there)| *is_there) {
-            self.say(at.under(&way![key]).key_problem(format!("a step that includes a runbook has no `{key}`")).hint("write it at the steps of that runbook"));
+            self.say(
+                at.under(&way![key])
+                    .key_problem(format!("a step that includes a runbook has no `{key}`"))
+                    .hint("write it at the steps of that runbook"),
+            );
         }
     }
 }

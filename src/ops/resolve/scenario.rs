@@ -44,11 +44,13 @@ impl<W: Send + Sync> Resolver<'_, W> {
         plan.fault = fault;
         plan.detect = written.detect.map(|detect| Detect { probe: detect.probe, timeout: detect.timeout });
         plan.failover = failover;
-        plan.recovered = written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
+        plan.recovered =
+            written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
         plan.leave = self.request.no_failback;
         plan.source = written.source.map(|source| Source { probes: source.probes, timeout: source.timeout });
         plan.failback = failback.filter(|_| !self.request.no_failback);
-        plan.stop_conditions = written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
+        plan.stop_conditions =
+            written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
         Ok(plan)
     }
 
@@ -84,7 +86,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// A wait cannot end well when it is given up before what it waits for can have happened.
     fn check_longer(&mut self, timeout: Span, wanted: Span, key: &str, at: &Site) {
         if timeout < wanted {
-            self.say(at.under(&way![key]).problem(format!("`{key}` ({wanted}) is longer than `timeout` ({timeout})")).hint("give `timeout` more than that"));
+            self.say(
+                at.under(&way![key])
+                    .problem(format!("`{key}` ({wanted}) is longer than `timeout` ({timeout})"))
+                    .hint("give `timeout` more than that"),
+            );
         }
     }
 

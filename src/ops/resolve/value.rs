@@ -86,7 +86,15 @@ impl<W: Send + Sync> Resolver<'_, W> {
         Value::Object(known)
     }
 
-    fn walk(&mut self, node: &Node, site: &Site, way: &mut Vec<Seg>, scope: &Scope, known: &Value, examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+    fn walk(
+        &mut self,
+        node: &Node,
+        site: &Site,
+        way: &mut Vec<Seg>,
+        scope: &Scope,
+        known: &Value,
+        examples: &mut Vec<(Vec<Seg>, bool)>,
+    ) -> (Value, Value) {
         match &node.kind {
             Kind::Text(text) if text.contains("${{") => self.text(text, &site.under(way), way, scope, known, examples),
             Kind::List(items) => {
@@ -151,7 +159,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
             Err(error) => {
                 // What does not depend on the run must be right now.
-                if expression.references().any(|reference| !reference.is_dynamic() && error.at == reference.at && !is_open_reference(reference, scope)) {
+                if expression
+                    .references()
+                    .any(|reference| !reference.is_dynamic() && error.at == reference.at && !is_open_reference(reference, scope))
+                {
                     return self.fails(site, error, way, examples);
                 }
                 examples.push((way.to_vec(), false));
@@ -179,7 +190,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
             Kind::Bool(value) => return Some(value.to_string()),
             Kind::Text(text) => text.clone(),
             _ => {
-                self.say(site.problem(format!("expected a condition, found {}", node.describe())).hint("write something like `vars.name == 'value'`"));
+                self.say(
+                    site.problem(format!("expected a condition, found {}", node.describe())).hint("write something like `vars.name == 'value'`"),
+                );
                 return None;
             }
         };
@@ -217,7 +230,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let fits = matches!(&value.kind, Kind::Text(text) if ["env:", "file:"].iter().any(|from| text.strip_prefix(from).is_some_and(|name| !name.is_empty())));
         if !fits {
             // What stands there may be the secret itself: it is not shown.
-            let problem = site.under(&[Seg::from("secret")]).key_problem("a secret is said by reference only").hint("write `secret: env:NAME` or `secret: file:PATH`");
+            let problem = site
+                .under(&[Seg::from("secret")])
+                .key_problem("a secret is said by reference only")
+                .hint("write `secret: env:NAME` or `secret: file:PATH`");
             self.say(masked(problem, &value.at));
         }
     }
@@ -245,11 +261,19 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
     let refuse = |reference: &Reference, message: String, hint: Option<String>| Err(ExprError { message, at: reference.at.clone(), hint });
     for reference in expression.references().filter(|reference| reference.is_dynamic()) {
         let Some(steps) = &scope.steps else {
-            return refuse(reference, format!("`{}` cannot be used here", reference.root), Some("only steps of a runbook see outputs of steps".to_owned()));
+            return refuse(
+                reference,
+                format!("`{}` cannot be used here", reference.root),
+                Some("only steps of a runbook see outputs of steps".to_owned()),
+            );
         };
         if reference.root == "item" {
             if scope.item.is_none() {
-                return refuse(reference, "`item` is only there in a step with `for_each`".to_owned(), Some("add `for_each:` with a list to the step".to_owned()));
+                return refuse(
+                    reference,
+                    "`item` is only there in a step with `for_each`".to_owned(),
+                    Some("add `for_each:` with a list to the step".to_owned()),
+                );
             }
             continue;
         }
@@ -268,7 +292,11 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
         }
         match reference.path.get(1) {
             Some(Step::Name(name)) if name == "output" => {
-                output.check(&reference.path[2..]).map_err(|(message, hint)| ExprError { message: format!("`steps.{id}.output` {message}"), at: reference.at.clone(), hint })?;
+                output.check(&reference.path[2..]).map_err(|(message, hint)| ExprError {
+                    message: format!("`steps.{id}.output` {message}"),
+                    at: reference.at.clone(),
+                    hint,
+                })?;
             }
             Some(Step::Name(name)) => return refuse(reference, format!("a step has no `{name}`"), Some(format!("write `steps.{id}.output.{name}`"))),
             _ => return refuse(reference, "a step is not a value".to_owned(), Some(format!("write `steps.{id}.output` and a field of it"))),
@@ -289,9 +317,11 @@ fn is_open(expression: &Expression, scope: &Scope) -> bool {
 fn is_typed(expression: &Expression, scope: &Scope) -> bool {
     expression.references().all(|reference| match (reference.root.as_str(), reference.step()) {
         ("item", _) => matches!(scope.item, Some(Item::Known(_))),
-        ("steps", Some(id)) => {
-            scope.steps.as_ref().and_then(|steps| steps.outputs.get(id)).is_some_and(|output| output.is_typed(reference.path.get(2..).unwrap_or_default()))
-        }
+        ("steps", Some(id)) => scope
+            .steps
+            .as_ref()
+            .and_then(|steps| steps.outputs.get(id))
+            .is_some_and(|output| output.is_typed(reference.path.get(2..).unwrap_or_default())),
         _ => true,
     })
 }
@@ -300,7 +330,8 @@ fn is_typed(expression: &Expression, scope: &Scope) -> bool {
 fn with_examples(known: &Value, scope: &Scope) -> Value {
     let mut all = known.clone();
     if let Some(steps) = &scope.steps {
-        let outputs: Map<String, Value> = steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
+        let outputs: Map<String, Value> =
+            steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
         all["steps"] = Value::Object(outputs);
     }
     match &scope.item {

@@ -130,7 +130,9 @@ mod tests {
     #[test]
     fn shares_sum_to_a_hundred() {
         assert!(shares(r#"{"aws": 100, "aliyun": 0}"#).is_ok());
-        for (json, message) in [(r#"{"aws": 100, "aliyun": 1}"#, "sum to 101"), (r#"{"aws": 50}"#, "sum to 50"), ("{}", "sum to 0"), (r#"{"aws": -1}"#, "invalid")] {
+        for (json, message) in
+            [(r#"{"aws": 100, "aliyun": 1}"#, "sum to 101"), (r#"{"aws": 50}"#, "sum to 50"), ("{}", "sum to 0"), (r#"{"aws": -1}"#, "invalid")]
+        {
             let error = shares(json).unwrap_err();
             assert!(error.contains(message), "{json}: {error}");
         }
@@ -159,10 +161,7 @@ mod tests {
         // Cut off between switching the record on and giving it its weight.
         assert!(check(&[record("aliyun", "1", 100, true), record("aws", "2", 1, true)]).is_ok());
         let error = check(&[record("aliyun", "1", 100, false), record("aws", "2", 60, true)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the weight of shop aws (2) was changed by someone else: expected 100 or off, found 60; left as it is"
-        );
+        assert_eq!(error.to_string(), "the weight of shop aws (2) was changed by someone else: expected 100 or off, found 60; left as it is");
         assert!(check(&[record("aws", "2", 100, true)]).unwrap_err().to_string().contains("no such record"));
     }
 }

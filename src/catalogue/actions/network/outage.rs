@@ -176,7 +176,9 @@ impl<N: Network> Outage<'_, N> {
         }
         match third {
             Some(conflict) => Err(conflict),
-            None if self.current(before).await? != before.vswitches => Err(ActionError::NoEffect(format!("the vSwitches of {} are not as before", self.vpc))),
+            None if self.current(before).await? != before.vswitches => {
+                Err(ActionError::NoEffect(format!("the vSwitches of {} are not as before", self.vpc)))
+            }
             None => Ok(if changed { Undone::Restored } else { Undone::Already }),
         }
     }
@@ -324,7 +326,13 @@ mod tests {
     impl Network for Fake {
         async fn vswitches(&self, vpc: &str) -> Result<Vec<VSwitch>, CloudError> {
             let state = self.0.lock().unwrap();
-            let show = |(id, acl): (&String, &Option<String>)| VSwitch { id: id.clone(), name: String::new(), vpc: vpc.to_owned(), zone: "h".to_owned(), acl: acl.clone() };
+            let show = |(id, acl): (&String, &Option<String>)| VSwitch {
+                id: id.clone(),
+                name: String::new(),
+                vpc: vpc.to_owned(),
+                zone: "h".to_owned(),
+                acl: acl.clone(),
+            };
             Ok(state.vswitches.iter().map(show).collect())
         }
 

@@ -89,7 +89,12 @@ pub(super) async fn apply(
     Ok(Applied { output: Output { job: id.to_owned(), status }, already: !asked && before == wanted })
 }
 
-pub(super) async fn undo(sync: &dyn Sync, id: &str, before: Wanted, progress: &(dyn Fn(String) + Send + std::marker::Sync)) -> Result<Undone, ActionError> {
+pub(super) async fn undo(
+    sync: &dyn Sync,
+    id: &str,
+    before: Wanted,
+    progress: &(dyn Fn(String) + Send + std::marker::Sync),
+) -> Result<Undone, ActionError> {
     let (asked, _) = bring(sync, id, before, progress, &|| {}).await?;
     Ok(if asked { Undone::Restored } else { Undone::Already })
 }

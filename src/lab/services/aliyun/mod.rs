@@ -26,8 +26,8 @@ use sha2::{Digest as _, Sha256};
 use crate::lab::services::throttle;
 use crate::lab::wire::acs3::{self, Key};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
-use crate::lab::world::state::State;
 use crate::lab::world::World;
+use crate::lab::world::state::State;
 
 /// The largest request body; the vendors' own limit is of this order.
 const LARGEST_BODY: usize = 1 << 20;
