@@ -79,7 +79,12 @@ impl Rig {
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
         let planned = || Planned { before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", "t", "")], calls: vec![], not_undone: vec![] };
         match effect {
-            Effect::Record(Body::Step(event)) => self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap())),
+            Effect::Record(Body::Step(event)) => {
+                if let StepKind::Failed { failure } = &event.kind {
+                    self.log.push(format!("{} because {}", event.step, failure.message));
+                }
+                self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap()));
+            }
             Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
             Effect::Record(_) | Effect::Wake(_) => {}
             Effect::Plan { key, with, .. } => queue.push(Input::Planned(key, Ok((planned(), with)))),
@@ -248,4 +253,12 @@ fn what_a_former_owner_left_is_taken_back_fault_first() {
     let held = |key: &str| Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was") };
     rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
+}
+
+#[test]
+fn a_for_each_tells_failed_items_from_those_that_did_not_run() {
+    let mut a = step("a", &[]);
+    a.for_each = Some(ForEach { items: json!([1, 2, 3]), concurrency: 1 });
+    let rig = Rig::start(plan(vec![a]), |rig| rig.fail.push(("failover/a[0]", Failure::new(FailureKind::Check, "no"))));
+    assert!(rig.log.contains(&"failover/a because 1 of 3 items failed, 2 did not run".to_owned()), "{:?}", rig.log);
 }
