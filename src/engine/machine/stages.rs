@@ -37,7 +37,9 @@ impl Machine {
     }
 
     fn advance_once(&mut self) {
-        if self.stop.is_some() && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. }) {
+        if self.stop.is_some()
+            && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. })
+        {
             return self.quiesce();
         }
         match self.phase.clone() {
@@ -276,6 +278,7 @@ fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         mutates: mutates(&fault.uses),
         with: Value::Null,
         before: None,
+        targets: Vec::new(),
         output: Value::Null,
         item: None,
         items: Vec::new(),

@@ -77,17 +77,23 @@ impl Rig {
     }
 
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
-        let planned = || Planned { before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", "t", "")], calls: vec![], not_undone: vec![] };
+        // A step called `repair` acts on what the fault broke, every other on something of its own.
+        let planned = |key: &str| {
+            let target = if key.ends_with("repair") { FAULT } else { key };
+            Planned {
+                before: json!("was"),
+                targets: vec![crate::model::event::step::Target::new("toy", target, "")],
+                calls: vec![],
+                not_undone: vec![],
+            }
+        };
         match effect {
             Effect::Record(Body::Step(event)) => {
-                if let StepKind::Failed { failure } = &event.kind {
-                    self.log.push(format!("{} because {}", event.step, failure.message));
-                }
                 self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap()));
             }
             Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
             Effect::Record(_) | Effect::Wake(_) => {}
-            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key, Ok((planned(), with)))),
+            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key.clone(), Ok((planned(&key), with)))),
             Effect::Apply { key, .. } => {
                 if self.hang.contains(&key.as_str()) {
                     return;
@@ -250,15 +256,44 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
     let mut rig = Rig::new(plan(vec![]));
-    let held = |key: &str| Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was") };
+    let held = |key: &str| Held {
+        key: key.into(),
+        uses: "toy.change".into(),
+        with: json!({}),
+        before: json!("was"),
+        targets: vec![crate::model::event::step::Target::new("toy", key, "")],
+    };
     rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
 
 #[test]
-fn a_for_each_tells_failed_items_from_those_that_did_not_run() {
-    let mut a = step("a", &[]);
-    a.for_each = Some(ForEach { items: json!([1, 2, 3]), concurrency: 1 });
-    let rig = Rig::start(plan(vec![a]), |rig| rig.fail.push(("failover/a[0]", Failure::new(FailureKind::Check, "no"))));
-    assert!(rig.log.contains(&"failover/a because 1 of 3 items failed, 2 did not run".to_owned()), "{:?}", rig.log);
+fn two_hundred_steps_run_sixty_four_at_once_and_all_are_done() {
+    let mut big = plan((0..200).map(|number| step(&format!("s{number}"), &[])).collect());
+    big.recovered = None;
+    let mut rig = Rig::new(big);
+    let hanging: Vec<&'static str> = (0..200).map(|number| &*format!("failover/s{number}").leak()).collect();
+    rig.hang.clone_from(&hanging);
+    rig.feed(Input::Start);
+    rig.probe(ProbeState::Good);
+    rig.at(3);
+    rig.now = 5;
+    rig.probe(ProbeState::Bad);
+    for (done, key) in hanging.into_iter().enumerate() {
+        let intended = rig.log.iter().filter(|line| line.ends_with(" intended") && line.starts_with("failover/")).count();
+        assert_eq!(intended, (done + MOST_AT_ONCE).min(200));
+        rig.feed(Input::Applied(key.into(), Ok(Applied::changed(json!({}))), None));
+    }
+    rig.probe(ProbeState::Good);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
+fn a_repair_of_what_the_fault_broke_is_not_undone_into_the_fault_again() {
+    let mut rig = Rig::start(plan(vec![step("a", &[]), step("repair", &["a"])]), |_| {});
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/a"]);
+    assert!(rig.log.contains(&"failover/repair undone".to_owned()));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, FAULT, Held, Machine, Moment, Phase, Status, Step};
 use crate::engine::action::Undone;
-use crate::model::event::step::StepKind;
+use crate::model::event::step::{StepKind, Target};
 use crate::model::failure::Failure;
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
 use crate::model::text::Text;
@@ -142,8 +142,14 @@ impl Machine {
         if self.steps.values().any(|step| matches!(step.status, Status::UndoBackoff(_))) {
             return;
         }
-        if let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
-            return self.start_undo_of(&key);
+        while let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
+            if !self.was_healed_with_the_fault(&key) {
+                return self.start_undo_of(&key);
+            }
+            self.settle_step(&key, Status::Undone);
+            self.note(format!("{key} repaired what the fault had broken; taking the fault out has put it back"));
+            self.record_step(&key, StepKind::Undoing { attempt: 1 });
+            self.record_step(&key, StepKind::Undone { already: true });
         }
         match self.plan.steady_state.clone().filter(|_| !self.intents.is_empty()) {
             Some(steady) => {
@@ -168,7 +174,19 @@ impl Machine {
 
     /// An intent is on record and neither undone nor given up.
     fn is_held(&self, key: &str) -> bool {
-        self.intents.iter().any(|intent| intent == key) && self.steps.get(key).is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
+        self.intents.iter().any(|intent| intent == key)
+            && self
+                .steps
+                .get(key)
+                .is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
+    }
+
+    /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
+    /// Once the fault is taken out, its targets are as they were before the run.
+    fn was_healed_with_the_fault(&self, key: &str) -> bool {
+        let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
+        let is_the_faults = |target: &Target| fault.targets.iter().any(|broken| broken.kind == target.kind && broken.id == target.id);
+        key != FAULT && fault.status == Status::Undone && !step.targets.is_empty() && step.targets.iter().all(is_the_faults)
     }
 
     fn due_undo(&self) -> Option<String> {
@@ -194,7 +212,10 @@ impl Machine {
                 step.status = Status::Undone;
                 self.record_step(key, StepKind::Undone { already: how == Undone::Already });
             }
-            Err(failure) if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout) && step.undo_attempt < UNDO_ATTEMPTS => {
+            Err(failure)
+                if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout)
+                    && step.undo_attempt < UNDO_ATTEMPTS =>
+            {
                 let wait = UNDO_BACKOFF.saturating_mul(1 << (step.undo_attempt - 1));
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);
@@ -242,6 +263,7 @@ impl Machine {
                 mutates: true,
                 with: one.with,
                 before: Some(one.before),
+                targets: one.targets,
                 output: serde_json::Value::Null,
                 item: None,
                 items: Vec::new(),
