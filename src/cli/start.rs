@@ -67,7 +67,8 @@ fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
         .map(|pair| {
             let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair)));
             let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE".into()))?;
-            let value = serde_yaml::from_str(value).map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
+            let value = serde_yaml::from_str(value)
+                .map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
             Ok((name.to_owned(), value))
         })
         .collect()
