@@ -149,8 +149,14 @@ async fn ask(control: &str) -> Result<About, Exit> {
     };
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| unreachable(error.to_string()))?;
     let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;
-    let body =
-        answer.error_for_status().map_err(|error| unreachable(error.to_string()))?.bytes().await.map_err(|error| unreachable(root_cause(&error)))?;
+    let mut answer = answer.error_for_status().map_err(|error| unreachable(error.without_url().to_string()))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(root_cause(&error)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_ANSWER {
+            return Err(unreachable("its answer is not a lab's: it does not end".to_owned()));
+        }
+    }
     serde_json::from_slice(&body).map_err(|error| unreachable(format!("its answer is not a lab's: {error}")))
 }
 
