@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
 
@@ -78,6 +79,10 @@ pub enum Command {
     Completions(Completions),
 }
 
+fn time_scale(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|scale| SCALES.contains(scale)).ok_or_else(|| format!("write a number from {} to {}", SCALES.start(), SCALES.end()))
+}
+
 /// Where a run runs.
 #[derive(Debug, Clone, Args)]
 pub struct Where {
@@ -91,7 +96,7 @@ pub struct Where {
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "lab")]
     pub seed: u64,
     /// How many times as fast as real proportions the embedded lab's world moves
-    #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "lab")]
+    #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "lab", value_parser = time_scale, allow_negative_numbers = true)]
     pub time_scale: f64,
 }
 
@@ -206,10 +211,10 @@ pub struct Lab {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// How many times as fast as its world file the world moves
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = time_scale, allow_negative_numbers = true)]
     pub time_scale: f64,
     /// The second number of its addresses, 127.N.0.1 [default: the first free one]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=254))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(10..=250))]
     pub prefix: Option<u8>,
 }
 
@@ -218,4 +223,27 @@ pub struct Lab {
 pub struct Completions {
     /// The shell
     pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_scale_outside_the_range_is_a_mistake_of_the_command_line() {
+        for wrong in ["0", "-1", "NaN", "inf", "1e308", "fast", ""] {
+            for command in [&["lifeboat", "lab"][..], &["lifeboat", "drill", "a.yaml"]] {
+                let error = Cli::try_parse_from(command.iter().copied().chain(["--time-scale", wrong])).unwrap_err();
+                assert!(error.to_string().contains("write a number from 0.01 to 1000"), "{wrong}: {error}");
+            }
+        }
+        assert!(Cli::try_parse_from(["lifeboat", "lab", "--time-scale", "1000"]).is_ok());
+    }
 }

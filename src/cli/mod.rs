@@ -9,6 +9,7 @@ pub mod errors;
 mod output;
 mod start;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -29,13 +30,20 @@ pub fn main() -> ExitCode {
         }
     };
     let output = output::Output::new(&cli.global);
-    match run(cli, &output) {
+    // A panic is a bug of ours, which has an exit code of its own; the runtime has already said where it was.
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| run(cli, &output))).unwrap_or_else(|_| Err(broken()));
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(exit) => {
             output.error(&exit);
             ExitCode::from(exit.kind.code())
         }
     }
+}
+
+fn broken() -> Exit {
+    Exit::new(Kind::Internal, "Lifeboat itself failed")
+        .hint("please report the lines above; `lifeboat runs` tells whether a run was left, `lifeboat abort RUN` takes it back")
 }
 
 fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {

@@ -65,12 +65,20 @@ fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
     given
         .iter()
         .map(|pair| {
-            let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {pair}: {why}"));
+            let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair)));
             let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE".into()))?;
-            let value = serde_yaml::from_str(value).map_err(|error| wrong(format!("the value is not YAML: {error}")))?;
+            let value = serde_yaml::from_str(value)
+                .map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
             Ok((name.to_owned(), value))
         })
         .collect()
+}
+
+/// The beginning of what was typed, for a message of one line.
+fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 60;
+    let clean: String = text.chars().take(ENOUGH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(ENOUGH).is_some() { clean + "…" } else { clean }
 }
 
 async fn open(project: &Project, name: &str, place: &Where) -> Result<Environment, Exit> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,7 +48,7 @@ impl Default for Options {
 pub enum LabError {
     #[error("the lab's world file is broken")]
     WorldFile(#[from] WorldFileError),
-    #[error("the time scale {0} is outside 0.01 to 1000")]
+    #[error("the time scale {0} is outside {start} to {end}", start = SCALES.start(), end = SCALES.end())]
     Scale(f64),
     #[error("the loopback prefix 127.{0}.0.0/16 is outside 10 to 250")]
     Prefix(u8),
@@ -66,6 +67,9 @@ pub enum LabError {
         source: io::Error,
     },
 }
+
+/// How many times as fast as real proportions a world may move.
+pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 
 /// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +102,7 @@ pub struct Lab {
 impl Lab {
     /// Starts a lab; must be called inside a tokio runtime. When it returns, everything answers.
     pub fn start(options: Options) -> Result<Self, LabError> {
-        if !(0.01..=1000.0).contains(&options.scale) {
+        if !SCALES.contains(&options.scale) {
             return Err(LabError::Scale(options.scale));
         }
         let (prefix, claim) = claim(options.prefix)?;

@@ -138,6 +138,9 @@ impl Environment {
     }
 }
 
+/// What a lab says about itself takes a few KiB; whoever sends more is no lab.
+const LONGEST_ANSWER: usize = 1 << 20;
+
 async fn ask(control: &str) -> Result<About, Exit> {
     let unreachable = |cause: String| {
         Exit::new(Kind::Environment, format!("no lab answers at {control}"))
@@ -146,8 +149,14 @@ async fn ask(control: &str) -> Result<About, Exit> {
     };
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| unreachable(error.to_string()))?;
     let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;
-    let body =
-        answer.error_for_status().map_err(|error| unreachable(error.to_string()))?.bytes().await.map_err(|error| unreachable(root_cause(&error)))?;
+    let mut answer = answer.error_for_status().map_err(|error| unreachable(error.without_url().to_string()))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(root_cause(&error)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_ANSWER {
+            return Err(unreachable("its answer is not a lab's: it does not end".to_owned()));
+        }
+    }
     serde_json::from_slice(&body).map_err(|error| unreachable(format!("its answer is not a lab's: {error}")))
 }
 
@@ -204,5 +213,29 @@ impl Drop for EmbeddedLab {
             // A lab that panicked has already said so.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stranger_that_never_stops_talking_is_left() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        // As the command line does; another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let control = format!("http://{}", listener.local_addr().unwrap());
+        let stranger = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await.unwrap();
+            // Ends when the other side has had enough.
+            while stream.write_all(&[b' '; 1 << 16]).await.is_ok() {}
+        };
+        let (asked, ()) = tokio::join!(ask(&control), stranger);
+        let exit = asked.unwrap_err();
+        assert_eq!((exit.kind, exit.causes), (Kind::Environment, vec!["its answer is not a lab's: it does not end".to_owned()]));
     }
 }

@@ -10,25 +10,30 @@ use std::time::Duration;
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    self, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
+    self, BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
 use aws_smithy_types::timeout::TimeoutConfig;
+use http_body_util::Limited;
 use tokio::time::Instant;
 
 use super::{Aws, error};
 use crate::ports::calls::{self, Call};
-use crate::ports::{Cloud, CloudError};
+use crate::ports::{Cloud, CloudError, Kind};
 
 /// The region that journals show for services without regions.
 const GLOBAL: &str = "global";
+
+/// The longest answer that is read: 16 MiB and what stands around an object of that size.
+pub(super) const LARGEST: usize = (16 << 20) + (64 << 10);
 
 /// One call about to be made.
 #[derive(Clone, Debug)]
@@ -73,6 +78,23 @@ impl Aws {
     fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
         Operation { name, mutating, region: region.to_owned(), timeout: self.shared.timeout, source: Arc::clone(&self.shared.source) }
     }
+}
+
+/// Refuses what is longer than the service takes. The SDK does not: it panics on what makes no address.
+///
+/// # Errors
+/// [`Kind::Invalid`], with the beginning of the text.
+pub(super) fn fits(operation: &'static str, what: &str, text: &str, longest: usize) -> Result<(), CloudError> {
+    if text.len() <= longest {
+        return Ok(());
+    }
+    let start: String = text.chars().take(40).collect();
+    Err(CloudError::new(
+        Cloud::Aws,
+        operation,
+        Kind::Invalid,
+        format!("the {what} `{start}…` has {} bytes; at most {longest} are possible", text.len()),
+    ))
 }
 
 impl Operation {
@@ -224,6 +246,18 @@ where
 
     fn read_before_transmit(&self, _: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
         self.attempts.begin();
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // The SDK reads an answer whole, however long it is.
+        let body = std::mem::replace(context.response_mut().body_mut(), SdkBody::taken());
+        *context.response_mut().body_mut() = body.map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST)));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ChangeStatus, HostedZone, ResourceRecordSet, RrType};
 
 use super::Aws;
-use super::call::send;
+use super::call::{fits, send};
 use crate::ports::dns::{ChangeId, Dns, WeightedRecord};
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
@@ -13,6 +13,9 @@ const ZONES: &str = "route53:ListHostedZonesByName";
 const LIST: &str = "route53:ListResourceRecordSets";
 const CHANGE: &str = "route53:ChangeResourceRecordSets";
 const SYNC: &str = "route53:GetChange";
+
+/// The longest name in DNS, in bytes, with its dots.
+const LONGEST_NAME: usize = 255;
 
 /// The heaviest weight that Route 53 takes.
 const HEAVIEST: u32 = 255;
@@ -77,6 +80,7 @@ impl Dns for Aws {
 impl Aws {
     /// The id of the public hosted zone with this name.
     async fn zone_id(&self, zone: &str) -> Result<String, CloudError> {
+        fits(ZONES, "zone", zone, LONGEST_NAME)?;
         let wanted = absolute(zone);
         let operation = self.global(ZONES, false);
         // Zones come in order from this name on; those of the same name stand first.
@@ -93,6 +97,7 @@ impl Aws {
 
     /// The weighted A record sets of one name, whole.
     async fn weighted_sets(&self, zone_id: &str, full: &str) -> Result<Vec<ResourceRecordSet>, CloudError> {
+        fits(LIST, "name", full, LONGEST_NAME)?;
         let mut sets = Vec::new();
         let mut from = (Some(full.to_owned()), Some(RrType::A), None);
         loop {

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time;
 
 use super::Aws;
-use super::call::send;
+use super::call::{fits, send};
 use crate::model::time::Timestamp;
 use crate::ports::objects::{ObjectInfo, ObjectStore};
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
@@ -21,6 +21,7 @@ const LARGEST: usize = 16 * 1024 * 1024;
 impl ObjectStore for Aws {
     fn list<'a>(&'a self, bucket: &'a str, prefix: &'a str, after: &'a str) -> PortFuture<'a, Vec<ObjectInfo>> {
         Box::pin(async move {
+            addressable(LIST, bucket, prefix)?;
             let mut objects = Vec::new();
             let mut next = None;
             loop {
@@ -47,6 +48,7 @@ impl ObjectStore for Aws {
 
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, Bytes> {
         Box::pin(async move {
+            addressable(GET, bucket, key)?;
             let operation = self.reading(GET)?;
             let answer = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key))?;
             // The SDK's deadline ends with the headers.
@@ -59,6 +61,7 @@ impl ObjectStore for Aws {
 
     fn put<'a>(&'a self, bucket: &'a str, key: &'a str, body: Bytes) -> PortFuture<'a, ()> {
         Box::pin(async move {
+            addressable(PUT, bucket, key)?;
             let operation = self.changing(PUT)?;
             send!(operation, aws_sdk_s3, self.shared.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)))?;
             Ok(())
@@ -67,11 +70,18 @@ impl ObjectStore for Aws {
 
     fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, ()> {
         Box::pin(async move {
+            addressable(DELETE, bucket, key)?;
             let operation = self.changing(DELETE)?;
             send!(operation, aws_sdk_s3, self.shared.s3.delete_object().bucket(bucket).key(key))?;
             Ok(())
         })
     }
+}
+
+/// What S3 can address: bucket names have at most 63 bytes (255 in old regions), keys at most 1024.
+fn addressable(operation: &'static str, bucket: &str, key: &str) -> Result<(), CloudError> {
+    fits(operation, "bucket", bucket, 255)?;
+    fits(operation, "key", key, 1024)
 }
 
 async fn whole(mut stream: ByteStream) -> Result<Bytes, CloudError> {

@@ -20,6 +20,8 @@ enum Act {
     Answer(u16, &'static str),
     Break,
     Hang,
+    /// An answer without an end.
+    Endless,
 }
 
 const STARTED: &str = r#"<StartInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><instancesSet/></StartInstancesResponse>"#;
@@ -49,6 +51,12 @@ async fn server(acts: Vec<Act>) -> (String, JoinHandle<usize>) {
                         format!("HTTP/1.1 {status} X\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
                     stream.write_all(head.as_bytes()).await.unwrap();
                     stream.write_all(body.as_bytes()).await.unwrap();
+                }
+                Act::Endless => {
+                    let head = "HTTP/1.1 200 X\r\ncontent-type: text/xml\r\nconnection: close\r\n\r\n";
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    // Ends when the client has had enough.
+                    while stream.write_all(&[b' '; 1 << 16]).await.is_ok() {}
                 }
                 Act::Break => drop(stream),
                 Act::Hang => held.push(stream),
@@ -245,4 +253,27 @@ async fn accounts_that_are_none_never_reach_an_image() {
     let aws = client("http://127.0.0.1:9", LONG, Gate::default()).await;
     let error = aws.modify_launch_permissions("ami-1", &["all".to_owned()].into(), &Default::default()).await.unwrap_err();
     assert_eq!(error.kind, Kind::Invalid);
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_left() {
+    let (result, _) = run(vec![Act::Endless, Act::Endless, Act::Endless], LONG, find).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.kind, Kind::Malformed, "{error}");
+    assert!(error.to_string().contains("length limit exceeded"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_too_long_to_be_sent_is_refused() {
+    let aws = client("http://127.0.0.1:9", LONG, Gate::default()).await;
+    let long = "x".repeat(100_000);
+    let errors = [
+        aws.weights(&long, "shop").await.unwrap_err(),
+        aws.list(&long, "", "").await.unwrap_err(),
+        aws.list("shop-orders", &long, "").await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind, Kind::Invalid, "{error}");
+        assert!(error.to_string().len() < 200, "{error}");
+    }
 }

@@ -160,8 +160,13 @@ impl Machine {
             self.steps.entry(key.to_owned()).and_modify(|step| step.output.clone_from(&output));
             self.record_step(key, StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
         } else {
-            let bad = items.iter().filter(|item| item.status != Status::Done).count();
-            let failure = Failure::new(FailureKind::Check, format!("{bad} of {} items failed", items.len()));
+            let number = |status: Status| items.iter().filter(|item| item.status == status).count();
+            let skipped = match number(Status::Skipped) {
+                0 => String::new(),
+                skipped => format!(", {skipped} did not run"),
+            };
+            let failed = items.len() - number(Status::Done) - number(Status::Skipped);
+            let failure = Failure::new(FailureKind::Check, format!("{failed} of {} items failed{skipped}", items.len()));
             self.settle_step(key, Status::Failed);
             self.record_step(key, StepKind::Failed { failure });
         }

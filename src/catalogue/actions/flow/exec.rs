@@ -98,8 +98,13 @@ async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, 
         .map_err(failed)?;
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr, status) = tokio::join!(head(stdout), head(stderr), child.wait());
-    drop(group);
+    let ended = async {
+        let status = child.wait().await;
+        // What it left running would hold the other ends of the pipes open.
+        drop(group);
+        status
+    };
+    let (stdout, stderr, status) = tokio::join!(head(stdout), head(stderr), ended);
     let status = status.map_err(failed)?;
     if status.success() {
         return Ok(stdout);
@@ -155,6 +160,12 @@ mod tests {
     async fn much_output_is_cut_and_blocks_nothing() {
         let text = sh("head -c 1000000 /dev/zero | tr '\\0' x").await.unwrap();
         assert_eq!(text.len(), 64 << 10);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_leaves_something_running_ends_all_the_same() {
+        let done = tokio::time::timeout(std::time::Duration::from_secs(30), sh("sleep 600 & echo ready")).await;
+        assert_eq!(done.expect("nobody waits for what was left").unwrap(), "ready\n");
     }
 
     #[tokio::test]
