@@ -3,6 +3,8 @@
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
+#[cfg(test)]
+mod any;
 mod stages;
 mod steps;
 #[cfg(test)]

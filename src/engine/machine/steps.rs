@@ -45,6 +45,10 @@ impl Machine {
 
     /// Starts what may start. True when nothing of the runbook runs or can still run.
     pub(super) fn run_book(&mut self, book: &'static str) -> bool {
+        // What its own file says is undone at once may need more than one attempt.
+        while let Some(key) = self.due_undo() {
+            self.start_undo_of(&key);
+        }
         while let Some((at, key)) = self.backoffs.first().cloned()
             && self.now >= at
         {
@@ -290,19 +294,25 @@ impl Machine {
         self.parent_of(key);
     }
 
-    /// Marks every step of `book` that has not begun as skipped.
+    /// Marks every step of `book` that has not begun as skipped, and gives up those that wait for another attempt.
     pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
-        let waiting: Vec<String> = self
-            .order
-            .iter()
-            .filter(|key| self.steps.get(*key).is_some_and(|step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_))))
-            .cloned()
-            .collect();
+        let is_waiting = |step: &Step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_));
+        let waiting: Vec<String> = self.order.iter().filter(|key| self.steps.get(*key).is_some_and(is_waiting)).cloned().collect();
         for key in waiting {
-            self.settle_step(&key, Status::Skipped);
-            self.record_step(&key, StepKind::Skipped { why: why.into() });
+            if self.steps.get(&key).is_some_and(|step| step.attempt > 0) {
+                self.give_up_attempts(&key, why);
+            } else {
+                self.settle_step(&key, Status::Skipped);
+                self.record_step(&key, StepKind::Skipped { why: why.into() });
+            }
             self.parent_of(&key);
         }
+    }
+
+    /// Ends a step between two of its attempts: it has begun, so it is not skipped, and what it may have changed is taken back with everything else.
+    pub(super) fn give_up_attempts(&mut self, key: &str, why: &str) {
+        self.settle_step(key, Status::Failed);
+        self.record_step(key, StepKind::Failed { failure: Failure::new(FailureKind::Cancelled, format!("not tried again: {why}")) });
     }
 
     pub(super) fn settle_step(&mut self, key: &str, status: Status) {
@@ -329,7 +339,7 @@ impl Machine {
         }
     }
 
-    fn parent_of(&mut self, key: &str) {
+    pub(super) fn parent_of(&mut self, key: &str) {
         if let Some(at) = key.rfind('[')
             && self.steps.get(key).is_some_and(|step| step.item.is_some())
         {

@@ -6,7 +6,7 @@ use crate::model::plan::*;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
-fn step(id: &str, needs: &[&str]) -> StepPlan {
+pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
     StepPlan {
         id: id.into(),
         title: Text::default(),
@@ -22,11 +22,11 @@ fn step(id: &str, needs: &[&str]) -> StepPlan {
     }
 }
 
-fn book(steps: Vec<StepPlan>) -> RunbookPlan {
+pub(super) fn book(steps: Vec<StepPlan>) -> RunbookPlan {
     RunbookPlan { file: "b.yaml".into(), title: Text::default(), parameters: json!({}), steps }
 }
 
-fn plan(steps: Vec<StepPlan>) -> Plan {
+pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
     Plan {
         version: 1,
         name: "toy".into(),
@@ -60,11 +60,20 @@ struct Rig {
     log: Vec<String>,
     fail: Vec<(&'static str, Failure)>,
     hang: Vec<&'static str>,
+    /// What cannot be undone.
+    stuck: Vec<&'static str>,
 }
 
 impl Rig {
     fn new(plan: Plan) -> Self {
-        Self { machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"), now: 0, log: Vec::new(), fail: Vec::new(), hang: Vec::new() }
+        Self {
+            machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"),
+            now: 0,
+            log: Vec::new(),
+            fail: Vec::new(),
+            hang: Vec::new(),
+            stuck: Vec::new(),
+        }
     }
 
     fn feed(&mut self, input: Input) {
@@ -106,7 +115,9 @@ impl Rig {
             }
             Effect::Undo { key, .. } => {
                 self.log.push(format!("undo {key}"));
-                queue.push(Input::Undone(key, Ok(Undone::Restored)));
+                let stuck = self.stuck.contains(&key.as_str());
+                let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
+                queue.push(Input::Undone(key, result));
             }
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
@@ -296,4 +307,29 @@ fn a_repair_of_what_the_fault_broke_is_not_undone_into_the_fault_again() {
     rig.at(15);
     assert_eq!(rig.undone(), ["fault", "failover/a"]);
     assert!(rig.log.contains(&"failover/repair undone".to_owned()));
+}
+
+#[test]
+fn a_fault_that_cannot_be_taken_out_leads_nothing_back_by_a_runbook() {
+    let mut with = plan(vec![step("a", &[])]);
+    with.failback = Some(book(vec![step("back", &[])]));
+    with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
+    let mut rig = Rig::start(with, |rig| rig.stuck.push("fault"));
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/a"], "undone once the source is good all the same");
+    assert!(!rig.log.iter().any(|line| line.starts_with("failback/back")), "{:?}", rig.log);
+}
+
+#[test]
+fn what_a_former_owner_left_waits_for_the_source_also_when_the_fault_is_gone_already() {
+    let mut with = plan(vec![]);
+    with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
+    let mut rig = Rig::new(with);
+    let left = Held { key: "failover/a".into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets: Vec::new() };
+    rig.feed(Input::Recover(vec![left]));
+    assert!(rig.undone().is_empty());
+    rig.probe(ProbeState::Good);
+    assert_eq!(rig.undone(), ["failover/a"]);
 }

@@ -14,6 +14,8 @@ use crate::model::time::Span;
 const UNDO_ATTEMPTS: u32 = 6;
 /// First wait between two attempts to undo; doubles.
 const UNDO_BACKOFF: Duration = Duration::from_millis(500);
+/// Why what has not begun does not begin any more.
+const ENDING: &str = "the run is ending";
 
 impl Machine {
     /// Ends whatever runs, then goes on to take things back.
@@ -22,10 +24,10 @@ impl Machine {
         self.ready.clear();
         self.backoffs.clear();
         for book in ["failover", "failback"] {
-            self.skip_waiting(book, "the run is ending");
+            self.skip_waiting(book, ENDING);
         }
-        if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_) | Status::Waiting)) {
-            self.settle_step(FAULT, Status::Failed);
+        if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_))) {
+            self.give_up_attempts(FAULT, ENDING);
         }
         self.cut_off();
     }
@@ -77,6 +79,7 @@ impl Machine {
     }
 
     pub(super) fn await_healed(&mut self, failback: bool) {
+        let mut failback = failback;
         match self.steps.get(FAULT).map(|step| step.status.clone()) {
             Some(Status::Undoing) => return,
             Some(Status::UndoBackoff(at)) => {
@@ -85,16 +88,28 @@ impl Machine {
                 }
                 return;
             }
-            Some(Status::UndoFailed) => self.failed = true,
+            // The fault still stands. Nothing is led to the source by a runbook then; what is undone is said not to be enough by the verdict.
+            Some(Status::UndoFailed) => {
+                self.failed = true;
+                failback = false;
+            }
             _ => {}
         }
-        match self.plan.source.clone().filter(|_| self.steps.get(FAULT).is_some_and(|step| step.status == Status::Undone)) {
+        match self.plan.source.clone().filter(|_| self.has_harmed()) {
             Some(source) => {
                 let until = self.now + source.timeout.duration();
                 self.wake_at(until);
                 self.phase = Phase::SourceReturns { until, failback };
             }
             None => self.go_back(failback),
+        }
+    }
+
+    /// Whether there was a fault, taken out or not, so that the source side may need time. A fault that a former owner has taken out is not among the steps.
+    fn has_harmed(&self) -> bool {
+        match self.steps.get(FAULT) {
+            Some(fault) => matches!(fault.status, Status::Undone | Status::UndoFailed),
+            None => self.plan.fault.is_some() && !self.intents.is_empty(),
         }
     }
 
@@ -189,7 +204,7 @@ impl Machine {
         key != FAULT && fault.status == Status::Undone && !step.targets.is_empty() && step.targets.iter().all(is_the_faults)
     }
 
-    fn due_undo(&self) -> Option<String> {
+    pub(super) fn due_undo(&self) -> Option<String> {
         self.steps.iter().find(|(_, step)| matches!(step.status, Status::UndoBackoff(at) if self.now >= at)).map(|(key, _)| key.clone())
     }
 
@@ -228,6 +243,8 @@ impl Machine {
                 self.record_step(key, StepKind::UndoFailed { failure });
             }
         }
+        // An item that its own file says is undone at once keeps its `for_each` from ending until it is.
+        self.parent_of(key);
     }
 
     /// Takes over what a former owner left: heals, then undoes in reverse. `held` is in the order of the intents.
