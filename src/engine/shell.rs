@@ -1,8 +1,8 @@
 //! Performs what the machine decides: journals, calls actions, keeps time, listens to the probes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -92,14 +92,65 @@ enum Message {
     Progress(String, String),
 }
 
+/// Hears of the calls of one task, and cuts it off: at once, or as soon as the changing call in hand has ended.
 struct Sink {
     step: String,
     messages: mpsc::UnboundedSender<Message>,
+    hand: Mutex<Hand>,
+}
+
+#[derive(Default)]
+struct Hand {
+    /// Changing calls that were sent and have not ended.
+    calls: u32,
+    /// Whether the task is to end.
+    cut: bool,
+    task: Option<AbortHandle>,
+}
+
+impl Sink {
+    fn hand(&self) -> MutexGuard<'_, Hand> {
+        // Each field is changed by one assignment.
+        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn began(&self, task: AbortHandle) {
+        self.hand().task = Some(task);
+    }
+
+    fn cut_off(&self) {
+        let mut hand = self.hand();
+        hand.cut = true;
+        hand.end_if_empty();
+    }
+}
+
+impl Hand {
+    fn end_if_empty(&self) {
+        if let Some(task) = self.task.as_ref().filter(|_| self.cut && self.calls == 0) {
+            task.abort();
+        }
+    }
 }
 
 impl CallSink for Sink {
     fn record(&self, call: Call) {
         let _ = self.messages.send(Message::Call(self.step.clone(), call));
+    }
+
+    fn sending(&self) -> Result<(), &'static str> {
+        let mut hand = self.hand();
+        if hand.cut {
+            return Err("the run is ending");
+        }
+        hand.calls += 1;
+        Ok(())
+    }
+
+    fn settled(&self) {
+        let mut hand = self.hand();
+        hand.calls -= 1;
+        hand.end_if_empty();
     }
 }
 
@@ -122,7 +173,8 @@ struct Shell<W: 'static> {
     messages: mpsc::UnboundedSender<Message>,
     tasks: JoinSet<()>,
     running: BTreeMap<Id, (String, Kind)>,
-    handles: BTreeMap<String, AbortHandle>,
+    /// The latest task of each step.
+    sinks: BTreeMap<String, Arc<Sink>>,
     wakes: BTreeSet<Duration>,
     watch: Option<Watch>,
     finished: bool,
@@ -150,7 +202,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         messages,
         tasks: JoinSet::new(),
         running: BTreeMap::new(),
-        handles: BTreeMap::new(),
+        sinks: BTreeMap::new(),
         wakes: BTreeSet::new(),
         watch: None,
         finished: false,
@@ -160,7 +212,8 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     let begin = recover.map_or(Input::Start, Input::Recover);
     let outcome = shell.live(begin, &mut inbox, &mut reported, &mut stops).await;
     if outcome.is_err() {
-        // Finish the calls in hand; start nothing.
+        // Finish the calls in hand; send nothing more.
+        shell.sinks.values().for_each(|sink| sink.cut_off());
         while shell.tasks.join_next().await.is_some() {}
         return outcome.map(|()| Verdict::Fail);
     }
@@ -248,8 +301,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
                 Effect::Apply { key, uses, with, before, timeout } => self.change(Kind::Apply, key, &uses, &with, before, timeout),
                 Effect::Undo { key, uses, with, before, timeout } => self.change(Kind::Undo, key, &uses, &with, before, timeout),
                 Effect::Cancel(key) => {
-                    if let Some(handle) = self.handles.get(&key) {
-                        handle.abort();
+                    if let Some(sink) = self.sinks.get(&key) {
+                        sink.cut_off();
                     }
                 }
                 Effect::Wake(at) => {
@@ -362,14 +415,15 @@ impl<W: Send + Sync + 'static> Shell<W> {
     {
         let task =
             Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
-        let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone() });
-        let messages = self.messages.clone();
+        let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone(), hand: Mutex::default() });
+        let (messages, observing) = (self.messages.clone(), sink.clone());
         let handle = self.tasks.spawn(async move {
-            let input = calls::observed(sink, work(task)).await;
+            let input = calls::observed(observing, work(task)).await;
             let _ = messages.send(Message::Input(input));
         });
         self.running.insert(handle.id(), (key.clone(), kind));
-        self.handles.insert(key, handle);
+        sink.began(handle);
+        self.sinks.insert(key, sink);
     }
 }
 

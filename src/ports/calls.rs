@@ -6,12 +6,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::model::call::Call;
+use super::{CloudError, Kind};
+pub use crate::model::call::{Call, Cloud};
 
 /// Takes calls as they end.
 pub trait CallSink: Send + Sync {
     /// Called once an attempt, in the task that made the call.
     fn record(&self, call: Call);
+
+    /// Called before a call that may change something is sent. Until [`CallSink::settled`] its task is not cut off: what a call that was sent and
+    /// forgotten does, nobody would know when taking back.
+    ///
+    /// # Errors
+    /// Why it must not be sent any more.
+    fn sending(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// Called once for each [`CallSink::sending`] that was let through, when the call has ended.
+    fn settled(&self) {}
 }
 
 tokio::task_local! {
@@ -27,6 +40,29 @@ pub async fn observed<F: Future>(sink: Arc<dyn CallSink>, future: F) -> F::Outpu
 pub fn record(call: Call) {
     // Probes and `plan` read without a sink; their calls are not part of the journal.
     let _ = SINK.try_with(|sink| sink.record(call));
+}
+
+/// A call in hand that may change something.
+pub struct InHand(Option<Arc<dyn CallSink>>);
+
+/// To be held around every call: from before it is sent until its answer is there. What only reads is always let through.
+///
+/// # Errors
+/// [`Kind::Gated`], never ambiguous, when the run has ended meanwhile: nothing was sent.
+pub fn in_hand(cloud: Cloud, operation: &str, mutating: bool) -> Result<InHand, CloudError> {
+    let sink = SINK.try_with(Arc::clone).ok().filter(|_| mutating);
+    if let Some(sink) = &sink {
+        sink.sending().map_err(|why| CloudError::new(cloud, operation, Kind::Gated, format!("not sent: {why}")))?;
+    }
+    Ok(InHand(sink))
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if let Some(sink) = &self.0 {
+            sink.settled();
+        }
+    }
 }
 
 /// Milliseconds for [`Call::elapsed_ms`].

@@ -118,6 +118,7 @@ impl Aliyun {
             // A change is not repeated after a timeout, so its one attempt has all the time there is.
             let patience = deadline.saturating_duration_since(Instant::now());
             let patience = if api.repeatable { patience.min(self.shared.timeout / 2) } else { patience };
+            let in_hand = calls::in_hand(Cloud::Aliyun, api.name, api.mutating)?;
             let attempt = Attempt::begin(api, region, number);
             let result = match timeout(patience, self.exchange(api, request)).await {
                 Err(_) => {
@@ -127,6 +128,7 @@ impl Aliyun {
                 Ok(Err(error)) => attempt.end(Err(error), None),
                 Ok(Ok(answer)) => attempt.end(read(&answer), answer.request_id()),
             };
+            drop(in_hand);
             let error = match result {
                 Ok(value) => return Ok(value),
                 Err(error) => error,

@@ -128,16 +128,21 @@ impl Operation {
 macro_rules! send {
     ($operation:expr, $service:ident, $request:expr) => {{
         let operation: &$crate::clouds::aws::call::Operation = &$operation;
-        let in_flight = $crate::clouds::aws::call::InFlight::new(operation);
-        let mut config = $service::config::Builder::new().timeout_config(operation.timeouts()).interceptor(in_flight.recorder());
-        if let Some(region) = operation.signing_region() {
-            config = config.region(region);
+        match $crate::ports::calls::in_hand($crate::ports::Cloud::Aws, operation.name, operation.mutating) {
+            Err(refused) => Err(refused),
+            Ok(_in_hand) => {
+                let in_flight = $crate::clouds::aws::call::InFlight::new(operation);
+                let mut config = $service::config::Builder::new().timeout_config(operation.timeouts()).interceptor(in_flight.recorder());
+                if let Some(region) = operation.signing_region() {
+                    config = config.region(region);
+                }
+                if operation.mutating {
+                    config = config.retry_classifier($crate::clouds::aws::call::NotAfterDoubt);
+                }
+                let result = $request.customize().config_override(config).send().await;
+                in_flight.end(result)
+            }
         }
-        if operation.mutating {
-            config = config.retry_classifier($crate::clouds::aws::call::NotAfterDoubt);
-        }
-        let result = $request.customize().config_override(config).send().await;
-        in_flight.end(result)
     }};
 }
 pub(super) use send;
