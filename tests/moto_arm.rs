@@ -25,7 +25,11 @@ async fn moto() -> Aws {
     let mut settings = Settings::new("us-east-1", Gate::default());
     settings.endpoint = Some(variable("LIFEBOAT_MOTO"));
     settings.account = Some("111122223333".into());
-    settings.credentials = Some(StaticKeys { access_key_id: "LIFEBOATLAB000000001".into(), secret_access_key: "lab-secret-not-for-real-clouds".into(), session_token: None });
+    settings.credentials = Some(StaticKeys {
+        access_key_id: "LIFEBOATLAB000000001".into(),
+        secret_access_key: "lab-secret-not-for-real-clouds".into(),
+        session_token: None,
+    });
     Aws::connect(settings).await
 }
 

@@ -8,7 +8,11 @@ use super::{action, actions, probe, probes};
 
 /// `provider.service.verb-object`, or fewer parts.
 fn is_word(word: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part.starts_with(|c: char| c.is_ascii_lowercase()) && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.starts_with(|c: char| c.is_ascii_lowercase())
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
     word.split('.').count() <= 3 && word.split('.').all(part)
 }
 
@@ -84,7 +88,8 @@ fn faults_change_things_and_misspelt_parameters_are_refused() {
 #[test]
 fn bad_parameters_are_located() {
     let row = action("dns.shift-weight").unwrap();
-    let params = serde_json::json!({"zone": "example.com.", "record": "shop", "to": {"aws": 100}, "stages": [{"to": {"aws": 100}}, {"to": {"aws": 10}}]});
+    let params =
+        serde_json::json!({"zone": "example.com.", "record": "shop", "to": {"aws": 100}, "stages": [{"to": {"aws": 100}}, {"to": {"aws": 10}}]});
     let error = (row.parse)(&params).err().unwrap();
     assert_eq!((error.path.as_str(), error.message.as_str()), ("stages[1].to", "the shares sum to 10, not to 100 percent"));
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents, ThemeCharacters,
+    ThemeStyles,
+};
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::model::diagnostic::Diagnostic;
@@ -23,7 +26,7 @@ impl Style {
 }
 
 /// What a source line may take beside its number and the frame.
-const GUTTER: usize = 10;
+const GUTTER: usize = 9;
 
 /// The error that ends a command because of these problems.
 #[must_use]
@@ -155,18 +158,21 @@ struct Cut {
 impl Cut {
     /// As much as fits, with the marked part in sight.
     fn around(line: &str, from: usize, to: usize, width: usize) -> Self {
-        let columns = |text: &str| text.chars().map(|c| shown(c).1).sum::<usize>();
-        let (start, end) = (columns(&line[..from]), columns(&line[..to]));
-        if end.min(start + width / 2) <= width.saturating_sub(4) {
+        let (start, end, all) = (columns(&line[..from]), columns(&line[..to]), columns(line));
+        if end.min(start + width / 2) <= width {
             return Self { left: 0, width };
         }
-        Self { left: start.saturating_sub(width / 3), width }
+        Self { left: start.saturating_sub(width / 3).min((all + MORE.len()).saturating_sub(width)), width }
     }
 
     fn apply(&self, line: &str) -> String {
         let mut column = 0;
         let mut text = String::new();
         let mut room = self.width;
+        if self.left > 0 && columns(line) > self.left {
+            text.push_str(MORE);
+            room -= MORE.len();
+        }
         for c in line.chars() {
             let (c, width) = shown(c);
             if column >= self.left {
@@ -180,6 +186,13 @@ impl Cut {
         }
         text
     }
+}
+
+/// What stands for a part that was cut off.
+const MORE: &str = "...";
+
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| shown(c).1).sum()
 }
 
 /// A character as it is drawn, and how many columns it takes. What would act on the terminal or reorder the line is replaced.
@@ -225,8 +238,8 @@ mod tests {
         insta::assert_snapshot!(drawn, @"
           error: scenarios/a.yaml:1:205: unknown word `here`
            ,----
-         1 | 界界界界界界界界界界界 here yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
-           :                        ^^^^
+         1 | ...界界界界界界界界界界界 here yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
+           :                           ^^^^
            `----
           help: did you mean `b`?
         ");

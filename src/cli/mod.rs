@@ -43,7 +43,8 @@ pub fn main() -> ExitCode {
 }
 
 fn broken() -> Exit {
-    Exit::new(Kind::Internal, "Lifeboat itself failed").hint("please report the lines above; `lifeboat runs` tells whether a run was left, `lifeboat abort RUN` takes it back")
+    Exit::new(Kind::Internal, "Lifeboat itself failed")
+        .hint("please report the lines above; `lifeboat runs` tells whether a run was left, `lifeboat abort RUN` takes it back")
 }
 
 fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {

@@ -9,7 +9,6 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
 use super::commands::verdict_word;
 use super::errors;
 use super::output::Output;
-use crate::catalogue;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::diagnostic::Diagnostic;
@@ -36,26 +35,23 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
         Some(folder) => folder.clone(),
         None => project()?.reports(),
     };
-    if folder.to_str().is_none_or(|path| path.contains(char::is_whitespace)) {
-        return Err(Exit::new(Kind::Usage, format!("the folder of the runs has a blank or unreadable character in its path: {}", folder.display())).hint("choose another with --reports DIR"));
-    }
     Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
-    let here = std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
+    let here =
+        std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
     load_project(&here).map_err(|found| errors::definitions(&found))
-}
-
-/// The words of the catalogue.
-pub(super) fn words() -> Words<World> {
-    Words { actions: catalogue::actions(), probes: catalogue::probes() }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     // Both clouds' clients and the probes use the one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
 }
 
 fn choice(place: &Where) -> LabChoice {
@@ -72,7 +68,8 @@ fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
         .map(|pair| {
             let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair)));
             let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE".into()))?;
-            let value = serde_yaml::from_str(value).map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
+            let value = serde_yaml::from_str(value)
+                .map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
             Ok((name.to_owned(), value))
         })
         .collect()
@@ -100,11 +97,14 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         if !environment.is_lab && !environment.is_on_custom_endpoints() {
-            return Err(Exit::new(Kind::Usage, format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env))
-                .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
+            return Err(Exit::new(
+                Kind::Usage,
+                format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env),
+            )
+            .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
         }
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
-        let plan = placed(plan_scenario(&args.scenario, &project, words(), &request), &environment)?;
+        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Drill).await?;
         let watch = observer(&plan, output);
@@ -119,7 +119,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
-        let plan = placed(plan_runbook(&args.runbook, &project, words(), &request), &environment)?;
+        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Emergency).await?;
         let watch = observer(&plan, output);
@@ -133,7 +133,7 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment);
-        let plan = placed(plan_either(&args.scenario, &project, words(), &request), &environment)?;
+        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let view = dry_run(&plan, &world).await;
         if output.json {
@@ -169,7 +169,8 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
         if left.is_empty() {
             return Ok(0);
         }
-        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", "))).hint("the report says for each what is there and what was there before"))
+        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", ")))
+            .hint("the report says for each what is there and what was there before"))
     })
 }
 
@@ -180,7 +181,11 @@ async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
         let embedded = lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true));
         let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
         return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await.map_err(|error| {
-            if embedded { error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo") } else { error }
+            if embedded {
+                error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo")
+            } else {
+                error
+            }
         });
     }
     let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
@@ -209,7 +214,9 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
 fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if output.json {
-        let services = RunState::from_events(&outcome.events).map(|state| measure::services_json(&state, &measure::Measures::of(&state))).unwrap_or_else(|_| json!({}));
+        let services = RunState::from_events(&outcome.events)
+            .map(|state| measure::services_json(&state, &measure::Measures::of(&state)))
+            .unwrap_or_else(|_| json!({}));
         output.json_line(&json!({
             "run": outcome.run,
             "verdict": outcome.verdict,
@@ -232,7 +239,10 @@ pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
         output.print(&exports(endpoints));
     }
     // Without anything to run on, waiting for a signal needs no more than one thread.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };

@@ -245,6 +245,9 @@ pub struct ParamError {
     pub message: String,
 }
 
+/// Reads parameters as an action.
+pub type ParseAction<W> = fn(&Value) -> Result<Arc<dyn DynAction<W>>, ParamError>;
+
 /// One row of the catalogue's table of actions.
 pub struct ActionType<W: 'static> {
     /// The word.
@@ -260,7 +263,7 @@ pub struct ActionType<W: 'static> {
     /// An output with every field at its default, to check references and types against.
     pub output_example: fn() -> Value,
     /// Reads the parameters.
-    pub parse: fn(&Value) -> Result<Arc<dyn DynAction<W>>, ParamError>,
+    pub parse: ParseAction<W>,
 }
 
 impl<W: Send + Sync + 'static> ActionType<W> {

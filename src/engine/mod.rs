@@ -9,6 +9,7 @@ pub mod clock;
 pub mod machine;
 pub mod probe;
 pub mod record;
+mod secrets;
 pub mod shell;
 #[cfg(test)]
 mod toy;

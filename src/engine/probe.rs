@@ -91,6 +91,9 @@ impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     }
 }
 
+/// Reads parameters as a probe.
+pub type ParseProbe<W> = fn(&Value) -> Result<Arc<dyn DynProbe<W>>, ParamError>;
+
 /// One row of the catalogue's table of probes.
 pub struct ProbeType<W: 'static> {
     /// The word.
@@ -100,7 +103,7 @@ pub struct ProbeType<W: 'static> {
     /// JSON Schema of the parameters; its `description` is the help text.
     pub schema: fn() -> schemars::Schema,
     /// Reads the parameters.
-    pub parse: fn(&Value) -> Result<Arc<dyn DynProbe<W>>, ParamError>,
+    pub parse: ParseProbe<W>,
 }
 
 impl<W: Send + Sync + 'static> ProbeType<W> {

@@ -16,6 +16,7 @@ use super::clock::RunClock;
 use super::machine::{Effect, Held, Input, Machine, Standing};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
+use super::secrets;
 use super::watch::{Report, Watch, Watched};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
@@ -175,8 +176,12 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
 }
 
 fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, types: &'static [ProbeType<W>]) -> Result<Watched<W>, EngineError> {
-    let row = types.iter().find(|row| row.kind == probe.uses).ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
-    let parsed = (row.parse)(&probe.with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
+    let row = types
+        .iter()
+        .find(|row| row.kind == probe.uses)
+        .ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
+    let with = secrets::reveal(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
+    let parsed = (row.parse)(&with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
     Ok(Watched { id: probe.id.clone(), probe: parsed, every: probe.every.duration(), bad_after: probe.bad_after, good_after: probe.good_after })
 }
 
@@ -338,7 +343,12 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
         let row = self.actions.get(uses).ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))?;
-        (row.parse)(with).map_err(|error| Failure::new(FailureKind::Parameters, if error.path.is_empty() { error.message } else { format!("{}: {}", error.path, error.message) }))
+        let revealed = secrets::reveal(with)?;
+        (row.parse)(&revealed).map_err(|error| {
+            // What does not fit is quoted in the message: a secret must not be.
+            let message = if revealed == *with { error.message } else { "does not fit (not shown: the parameters hold a secret)".to_owned() };
+            Failure::new(FailureKind::Parameters, if error.path.is_empty() { message } else { format!("{}: {message}", error.path) })
+        })
     }
 
     fn answer(&self, input: Input) {
@@ -350,7 +360,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
     where
         F: FnOnce(Arc<Task<W>>) -> std::pin::Pin<Box<dyn Future<Output = Input> + Send>> + Send + 'static,
     {
-        let task = Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
+        let task =
+            Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
         let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone() });
         let messages = self.messages.clone();
         let handle = self.tasks.spawn(async move {

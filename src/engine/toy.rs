@@ -129,7 +129,17 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         since: None,
         objectives: BTreeMap::new(),
         controls: vec![],
-        probes: vec![ProbePlan { id: "p".into(), title: Text::default(), uses: "toy.sum".into(), with: json!({}), every: ms(5), timeout: ms(1000), bad_after: 2, good_after: 2, service: true }],
+        probes: vec![ProbePlan {
+            id: "p".into(),
+            title: Text::default(),
+            uses: "toy.sum".into(),
+            with: json!({}),
+            every: ms(5),
+            timeout: ms(1000),
+            bad_after: 2,
+            good_after: 2,
+            service: true,
+        }],
         steady_state: Some(SteadyState { probes: vec!["p".into()], hold: ms(20), timeout: ms(5000) }),
         fault: Some(FaultPlan { uses: "toy.set".into(), with: json!({"name": "a", "to": 0}), lease: Span::from_secs(60), timeout: ms(1000) }),
         detect: Some(Detect { probe: "p".into(), timeout: ms(5000) }),
@@ -218,7 +228,10 @@ async fn a_whole_drill_ends_with_the_world_as_it_was() {
     });
     assert_eq!(before, Some(json!(1)));
     assert!(matches!(events.last().unwrap().body, Body::Run(RunEvent::Ended { verdict: Verdict::Pass, .. })));
-    let edges = events.iter().filter(|event| matches!(&event.body, Body::Probe(of) if matches!(of.kind, crate::model::event::probe::ProbeKind::Edge { .. }))).count();
+    let edges = events
+        .iter()
+        .filter(|event| matches!(&event.body, Body::Probe(of) if matches!(of.kind, crate::model::event::probe::ProbeKind::Edge { .. })))
+        .count();
     assert_eq!(edges, 2, "one edge down, one up");
 }
 

@@ -154,7 +154,8 @@ mod tests {
     fn edges_span_from_the_last_old_sample_sent_to_the_first_new_one_done() {
         let clock = RunClock::start();
         let mut tracker = Tracker::new(clock, 2, 2);
-        let events = feed(&mut tracker, &[(0, 5, true), (100, 105, true), (200, 1200, false), (300, 1300, false), (400, 410, true), (500, 510, true)]);
+        let events =
+            feed(&mut tracker, &[(0, 5, true), (100, 105, true), (200, 1200, false), (300, 1300, false), (400, 410, true), (500, 510, true)]);
         let ms = |ms: u64| clock.at(clock.instant(Duration::from_millis(ms)));
         let edges: Vec<_> = events
             .iter()

@@ -56,7 +56,12 @@ impl Watch {
     ///
     /// # Errors
     /// When no thread or runtime can be had.
-    pub fn start<W: Send + Sync + 'static>(probes: Vec<Watched<W>>, world: Arc<W>, clock: RunClock, reports: mpsc::UnboundedSender<Report>) -> std::io::Result<Self> {
+    pub fn start<W: Send + Sync + 'static>(
+        probes: Vec<Watched<W>>,
+        world: Arc<W>,
+        clock: RunClock,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> std::io::Result<Self> {
         let (tally, asked) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("probes".into()).spawn(move || {
@@ -88,7 +93,13 @@ impl Watch {
     }
 }
 
-async fn sample_forever<W: Send + Sync + 'static>(watched: Watched<W>, world: Arc<W>, clock: RunClock, mut asked: watch::Receiver<u64>, reports: mpsc::UnboundedSender<Report>) {
+async fn sample_forever<W: Send + Sync + 'static>(
+    watched: Watched<W>,
+    world: Arc<W>,
+    clock: RunClock,
+    mut asked: watch::Receiver<u64>,
+    reports: mpsc::UnboundedSender<Report>,
+) {
     let Watched { id, probe, every, bad_after, good_after } = watched;
     let every = every.max(Duration::from_millis(1));
     let timeout = probe.timeout();

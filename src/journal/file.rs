@@ -89,7 +89,10 @@ impl FileStore {
     /// `WouldBlock` when another process owns it; else when it cannot be read or written.
     pub fn own(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
         let path = self.journal(run);
-        let failed = |action: &'static str| { let subject = path.display().to_string(); move |source| StoreError { action, subject, source } };
+        let failed = |action: &'static str| {
+            let subject = path.display().to_string();
+            move |source| StoreError { action, subject, source }
+        };
         let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed("open"))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed("lock")(error.into()))?;
         let mut bytes = Vec::new();
@@ -108,7 +111,8 @@ impl FileStore {
     #[must_use]
     pub fn is_owned(&self, run: &str) -> bool {
         self.lock().contains_key(run)
-            || File::open(self.journal(run)).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK))
+            || File::open(self.journal(run))
+                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
     /// Ids of all runs, oldest first (ids begin with their time).
@@ -188,7 +192,12 @@ impl RunStore for FileStore {
         let path = self.journal(run);
         let bytes = fs::read(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
         let whole = &bytes[..whole_lines(&bytes)];
-        Ok(whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).skip(usize::try_from(after).unwrap_or(usize::MAX)).map(<[u8]>::to_vec).collect())
+        Ok(whole
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .skip(usize::try_from(after).unwrap_or(usize::MAX))
+            .map(<[u8]>::to_vec)
+            .collect())
     }
 
     fn last(&self, run: &str) -> Result<u64, StoreError> {
@@ -210,7 +219,10 @@ impl RunStore for FileStore {
             Err(error) => Err(failed(error)),
             Ok(bytes) => {
                 let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-                let revision = std::str::from_utf8(&bytes[..at]).ok().and_then(|text| text.parse().ok()).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
+                let revision = std::str::from_utf8(&bytes[..at])
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
                 Ok(Some(Lease { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
             }
         }

@@ -53,11 +53,19 @@ pub enum LabError {
     #[error("the loopback prefix 127.{0}.0.0/16 is outside 10 to 250")]
     Prefix(u8),
     #[error("the loopback prefix 127.{prefix}.0.0/16 is in use")]
-    Taken { prefix: u8, #[source] source: io::Error },
+    Taken {
+        prefix: u8,
+        #[source]
+        source: io::Error,
+    },
     #[error("no loopback prefix is free: port {SERVICE_PORT} is in use on 127.10.0.1 to 127.250.0.1")]
     NoPrefix,
     #[error("cannot listen on {address}")]
-    Listen { address: String, #[source] source: io::Error },
+    Listen {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// How many times as fast as real proportions a world may move.

@@ -55,7 +55,8 @@ fn deny_all(lab: &Lab) {
     let mut state = world.lock();
     let mut acl = state.acls["nacl-bp1lifeboat0data0001"].clone();
     acl.id = "nacl-bp1deny".into();
-    acl.ingress = vec![AclEntry { number: 1, allow: false, protocol: "all".into(), cidr: "0.0.0.0/0".into(), port: String::new(), name: String::new() }];
+    acl.ingress =
+        vec![AclEntry { number: 1, allow: false, protocol: "all".into(), cidr: "0.0.0.0/0".into(), port: String::new(), name: String::new() }];
     state.acls.insert(acl.id.clone(), acl);
     state.apply_acl(VSWITCH, Some("nacl-bp1deny"));
 }

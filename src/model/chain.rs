@@ -103,7 +103,16 @@ mod tests {
         (1..=4)
             .map(|seq| {
                 let body = Body::Run(RunEvent::Note { text: format!("n{seq}") });
-                let event = Event { v: 1, seq, run: "r1".into(), id: format!("e{seq}"), owner: "o".into(), epoch: 1, at: Timestamp::from_nanos(9_007_199_254_740_993), body };
+                let event = Event {
+                    v: 1,
+                    seq,
+                    run: "r1".into(),
+                    id: format!("e{seq}"),
+                    owner: "o".into(),
+                    epoch: 1,
+                    at: Timestamp::from_nanos(9_007_199_254_740_993),
+                    body,
+                };
                 let (line, hash) = seal(&event, &prev).unwrap();
                 prev = hash;
                 line.into_bytes()

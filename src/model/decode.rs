@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor, value::StringDeserializer};
 
-use super::diagnostic::{Diagnostic, nearest, suggest};
+use super::diagnostic::{Diagnostic, advice, nearest, suggest};
 use super::yaml::{Document, Key, Kind, Node, Seg};
 
 /// More than this many problems of one file help nobody.
@@ -127,8 +127,13 @@ impl Problem {
     fn tell(&self, doc: &Document) -> Diagnostic {
         let path = &self.path;
         match &self.reason {
-            Reason::Message(message) => doc.problem(path, message),
-            Reason::UnknownKey(key, known) => doc.key_problem(path, format!("unknown key `{key}`")).maybe_hint(suggest(key, known.iter().copied(), "keys here")),
+            Reason::Message(message) => {
+                let (message, hint) = advice(message);
+                doc.problem(path, message).maybe_hint(hint.map(str::to_owned))
+            }
+            Reason::UnknownKey(key, known) => {
+                doc.key_problem(path, format!("unknown key `{key}`")).maybe_hint(suggest(key, known.iter().copied(), "keys here"))
+            }
             Reason::UnknownWord(word, known) => {
                 doc.problem(path, format!("unknown word `{word}`")).maybe_hint(suggest(word, known.iter().copied(), "words here"))
             }
@@ -160,13 +165,24 @@ fn wrong_type(doc: &Document, path: &[Seg], expected: &str) -> Diagnostic {
     };
     let problem = doc.problem(path, format!("expected {expected}, found {found}"));
     match node.map(|node| &node.kind) {
-        Some(Kind::Number(number)) if expected == "a text" => problem.hint(format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s")),
+        Some(Kind::Number(number)) if expected == "a text" => problem.hint(number_hint(&number.to_string())),
         Some(Kind::Bool(value)) if expected == "a text" => problem.hint(format!("write \"{value}\" in quotes")),
         Some(Kind::Text(_)) if expected == "a list" => problem.hint("write it in brackets, or one item a line with `- ` before it"),
         Some(Kind::Text(_)) if expected.contains("number") => problem.hint("write the number without quotes"),
         Some(Kind::Null) => problem.hint("give it a value, or remove the key"),
-        _ => problem,
+        _ if expected == "true or false" => problem.hint("write true or false, without quotes"),
+        _ if expected == "a text" => problem.hint("write one text here"),
+        _ if expected == "a map" => problem.hint("write keys with values here"),
+        _ => problem.hint("`lifeboat schema` says what can stand here"),
     }
+}
+
+/// What to write in place of a number where a text is expected.
+pub fn number_hint(number: &str) -> String {
+    if number.len() <= 5 && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s");
+    }
+    format!("write it in quotes: \"{number}\"")
 }
 
 impl fmt::Display for Problem {
@@ -333,7 +349,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Outer, Vec<String>> {
         let doc = parse(&Source::new("t", text)).unwrap();
-        decode(&doc).map_err(|problems| problems.into_iter().map(|problem| format!("{problem} ({})", problem.hint.as_deref().unwrap_or_default())).collect())
+        decode(&doc)
+            .map_err(|problems| problems.into_iter().map(|problem| format!("{problem} ({})", problem.hint.as_deref().unwrap_or_default())).collect())
     }
 
     #[test]

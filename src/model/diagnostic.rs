@@ -35,6 +35,15 @@ fn floor(text: &str, offset: usize) -> usize {
     text.floor_char_boundary(offset.min(text.len()))
 }
 
+/// A message that ends in advice (`…; write …`) in its two parts.
+#[must_use]
+pub fn advice(message: &str) -> (&str, Option<&str>) {
+    match message.split_once("; ") {
+        Some((what, hint)) if hint.starts_with("write ") => (what, Some(hint)),
+        _ => (message, None),
+    }
+}
+
 /// One problem in one place of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {

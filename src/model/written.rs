@@ -18,7 +18,7 @@ impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
             1 => Ok(Self),
-            other => Err(de::Error::custom(format!("version {other} of the language is not known here; this Lifeboat reads version 1"))),
+            other => Err(de::Error::custom(format!("version {other} of the language is not known here; write `lifeboat: 1`"))),
         }
     }
 }

@@ -245,7 +245,9 @@ impl<'a> Builder<'a> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    return Err(self.problem(span, "a second document begins here").hint("one file holds one document; remove `---` and what follows"));
+                    return Err(self
+                        .problem(span, "a second document begins here")
+                        .hint("one file holds one document; remove `---` and what follows"));
                 }
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, span, 0)?),
@@ -275,7 +277,9 @@ impl<'a> Builder<'a> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES || self.bytes > 4 * MAX_BYTES {
-            return Err(self.problem(span, format!("more than {MAX_NODES} keys and values")).hint("aliases count as often as they are used; write less, or split the file"));
+            return Err(self
+                .problem(span, format!("more than {MAX_NODES} keys and values"))
+                .hint("aliases count as often as they are used; write less, or split the file"));
         }
         Ok(())
     }
@@ -311,7 +315,7 @@ impl<'a> Builder<'a> {
                 (anchor, Node { at: start.start..end.max(start.end), kind: Kind::Map(entries) })
             }
             Event::Alias(id) => return self.alias(id, span, depth),
-            _ => return Err(self.problem(span, "expected a value")),
+            _ => return Err(self.problem(span, "expected a value").hint("check the indentation")),
         };
         if anchor > 0 {
             let (nodes, bytes) = (self.nodes - nodes_before + 1, self.bytes - bytes_before);
@@ -347,14 +351,18 @@ impl<'a> Builder<'a> {
             self.count(1, span)?;
             let at = bytes(span);
             if text == "<<" {
-                return Err(self.problem(span, "merge keys are not part of the language").hint("write the keys out, or use an alias for the whole value"));
+                return Err(self
+                    .problem(span, "merge keys are not part of the language")
+                    .hint("write the keys out, or use an alias for the whole value"));
             }
             if text.is_empty() {
-                return Err(self.problem(span, "a key is missing"));
+                return Err(self.problem(span, "a key is missing").hint("write it before the `:`"));
             }
             if let Some(first) = seen.get(&text) {
                 let (line, _) = self.source.position(*first);
-                return Err(self.problem(span, format!("the key `{text}` is here twice")).hint(format!("the first one is on line {line}; keep one of them")));
+                return Err(self
+                    .problem(span, format!("the key `{text}` is here twice"))
+                    .hint(format!("the first one is on line {line}; keep one of them")));
             }
             seen.insert(text.clone(), at.start);
             let (event, span) = self.next()?;
@@ -368,7 +376,7 @@ impl<'a> Builder<'a> {
     }
 
     fn too_deep(&self, span: Span) -> Diagnostic {
-        self.problem(span, format!("nested deeper than {MAX_DEPTH} levels"))
+        self.problem(span, format!("nested deeper than {MAX_DEPTH} levels")).hint("write it flatter")
     }
 }
 
@@ -431,7 +439,8 @@ fn number(text: &str) -> Option<Number> {
 fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(source.text.len());
     // The parser can notice only at the next line that the one before had a tab.
-    if let Some(tab) = tab_indent(&source.text, at) {
+    let about_tab = error.info().contains("tab");
+    if let Some(tab) = tab_indent(&source.text, at).or_else(|| about_tab.then(|| next_tab(&source.text, at)).flatten()) {
         return Diagnostic::new(source, tab..tab + 1, "a tab in the indentation").hint("indent with spaces");
     }
     // An error at the very end is shown at the end of the last line that has something on it.
@@ -440,7 +449,7 @@ fn syntax_error(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let width = source.text[at..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
     let text = error.info();
     let (message, hint) = explain(&text);
-    Diagnostic::new(source, at..at + width, message).maybe_hint(hint.map(str::to_owned))
+    Diagnostic::new(source, at..at + width, message).hint(hint)
 }
 
 /// The first tab in the indentation of the line at `offset` or of the line with content before it.
@@ -462,12 +471,27 @@ fn tab_indent(text: &str, offset: usize) -> Option<usize> {
     })
 }
 
+/// The first tab in the indentation of a line after `offset`: the parser stops at the end of what the tab cannot go on.
+fn next_tab(text: &str, offset: usize) -> Option<usize> {
+    let mut start = floor_newline_safe(text, offset);
+    while let Some(end) = text[start..].find('\n') {
+        start += end + 1;
+        let line = text[start..].lines().next().unwrap_or("");
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(start + tab);
+        }
+    }
+    None
+}
+
 fn floor_newline_safe(text: &str, offset: usize) -> usize {
     text.floor_char_boundary(offset.min(text.len()))
 }
 
-fn explain(info: &str) -> (String, Option<&'static str>) {
-    let known: [(&str, &str, &str); 12] = [
+fn explain(info: &str) -> (String, &'static str) {
+    let known: [(&str, &str, &str); 13] = [
+        ("only valid inside a block", "a `- ` inside brackets or braces", "is a bracket or a brace before it not closed?"),
         ("mapping values are not allowed", "a `:` where no key can be", "quote the text if it holds `: `, or check the indentation"),
         ("did not find expected key", "expected a key here", "is the indentation the same as that of its neighbours?"),
         ("expected ',' or '}'", "expected `,` or `}`", "is the map in braces closed?"),
@@ -482,8 +506,8 @@ fn explain(info: &str) -> (String, Option<&'static str>) {
         ("recursion limit", "nested deeper than 64 levels", "write it flatter"),
     ];
     match known.iter().find(|(part, ..)| info.contains(part)) {
-        Some((_, message, hint)) => ((*message).to_owned(), Some(hint)),
-        None => (format!("not YAML: {info}"), None),
+        Some((_, message, hint)) => ((*message).to_owned(), hint),
+        None => (format!("not YAML: {info}"), "check quotes, brackets and indentation near here"),
     }
 }
 
@@ -536,7 +560,10 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         assert!(refusal(&format!("a: {}", "[".repeat(10_000))).contains("64 levels"));
-        assert!(refusal(&"a:\n".lines().cycle().take(1000).enumerate().fold(String::new(), |all, (n, _)| all + &" ".repeat(n) + "a:\n")).contains("64 levels"));
+        assert!(
+            refusal(&"a:\n".lines().cycle().take(1000).enumerate().fold(String::new(), |all, (n, _)| all + &" ".repeat(n) + "a:\n"))
+                .contains("64 levels")
+        );
     }
 
     #[test]

@@ -1,23 +1,49 @@
-//! stub
+//! Observers of a run for people who watch: plain lines, or bars on a terminal. They show events and [`RunState`] and compute nothing of their own.
+
+mod bars;
+mod lines;
+mod words;
+
+use std::io;
+
+pub use bars::Bars;
+pub use lines::Lines;
+
 use crate::model::event::Event;
 use crate::model::plan::Plan;
 use crate::model::state::RunState;
+use crate::model::text::Lang;
 
+/// Watches a run. Nothing it does or fails to do changes the run.
 pub trait Observer {
+    /// An event happened; `state` has it taken in already.
     fn event(&mut self, event: &Event, state: &RunState);
+
+    /// Nothing happened for a moment: for what moves by itself, such as elapsed times.
     fn tick(&mut self, _state: &RunState) {}
+
+    /// There will be no more events.
     fn finish(&mut self, _state: &RunState) {}
 }
 
-struct Raw;
-
-impl Observer for Raw {
-    fn event(&mut self, event: &Event, _: &RunState) {
-        let line = serde_json::to_string(&event.body).unwrap_or_default();
-        eprintln!("{} {}", event.at, line.chars().take(220).collect::<String>());
+/// The observer for where a command writes: bars on a terminal, else a plain line an event. With `json`, standard output belongs to the result and the progress goes to standard error.
+#[must_use]
+pub fn for_output(plan: &Plan, terminal: bool, color: bool, json: bool) -> Box<dyn Observer + Send> {
+    let lang = language();
+    if terminal {
+        Box::new(Bars::new(plan, Bars::terminal(json), color, lang))
+    } else if json {
+        Box::new(Lines::new(io::stderr(), lang))
+    } else {
+        Box::new(Lines::new(io::stdout(), lang))
     }
 }
 
-pub fn for_output(_plan: &Plan, _terminal: bool, _color: bool, _json: bool) -> Box<dyn Observer + Send> {
-    Box::new(Raw)
+/// The language titles are shown in: what the locale says.
+fn language() -> Lang {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    if set.is_some_and(|locale| locale.starts_with("zh")) { Lang::Zh } else { Lang::En }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,13 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
             output: Some((row.output_schema)().to_value()),
         })
     };
-    let probes = words.probes.iter().map(|row| Entry { word: row.kind, sort: Sort::Probe, mutates: false, parameters: (row.schema)().to_value(), output: None });
+    let probes = words.probes.iter().map(|row| Entry {
+        word: row.kind,
+        sort: Sort::Probe,
+        mutates: false,
+        parameters: (row.schema)().to_value(),
+        output: None,
+    });
     action(false).chain(action(true)).chain(probes).collect()
 }
 

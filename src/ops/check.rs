@@ -40,7 +40,12 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
         let found = if path.is_dir() { search(path, &skip) } else { vec![(path.clone(), true)] };
         if found.is_empty() {
             let problem = Diagnostic::new(&Source::new(shown(path), ""), 0..0, "no scenarios, runbooks or project file in this folder");
-            results.push(Checked { file: shown(path), kind: "", summary: String::new(), problems: vec![problem.hint("they are `*.yaml` files that begin with `lifeboat: 1`")] });
+            results.push(Checked {
+                file: shown(path),
+                kind: "",
+                summary: String::new(),
+                problems: vec![problem.hint("they are `*.yaml` files that begin with `lifeboat: 1`")],
+            });
         }
         for (file, is_named) in found {
             if let Some(mut checked) = check(&file, is_named, project, words, request, &mut files) {
@@ -58,12 +63,21 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
 /// # Errors
 /// As [`plan_scenario`] and [`plan_runbook`].
 pub fn plan_either<W: Send + Sync>(path: &Path, project: &Project, words: Words<W>, request: &Request<'_>) -> Result<Plan, Vec<Diagnostic>> {
-    let is_runbook = Files::default().load(path).is_ok_and(|loaded| loaded.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json) == Some("runbook".into()));
+    let is_runbook = Files::default()
+        .load(path)
+        .is_ok_and(|loaded| loaded.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json) == Some("runbook".into()));
     if is_runbook { plan_runbook(path, project, words, request) } else { plan_scenario(path, project, words, request) }
 }
 
 /// `None` for a file in a folder that is not ours.
-fn check<W: Send + Sync>(path: &Path, is_named: bool, project: &Project, words: Words<W>, request: &Request<'_>, files: &mut Files) -> Option<Checked> {
+fn check<W: Send + Sync>(
+    path: &Path,
+    is_named: bool,
+    project: &Project,
+    words: Words<W>,
+    request: &Request<'_>,
+    files: &mut Files,
+) -> Option<Checked> {
     let file = shown(path);
     let failed = |problems: Vec<Diagnostic>| Some(Checked { file: file.clone(), kind: "", summary: String::new(), problems });
     let loaded = match files.load(path) {
@@ -100,7 +114,9 @@ fn check_project<W: Send + Sync>(path: &Path, words: Words<W>, request: &Request
         if problems.is_empty() { Ok(project) } else { Err(problems) }
     });
     let (summary, problems) = match result {
-        Ok(project) => (format!("{}, {}", count(project.settings.environments.len(), "environment"), count(project.settings.probes.len(), "probe")), Vec::new()),
+        Ok(project) => {
+            (format!("{}, {}", count(project.settings.environments.len(), "environment"), count(project.settings.probes.len(), "probe")), Vec::new())
+        }
         Err(problems) => (String::new(), problems),
     };
     Checked { file: shown(path), kind: "project", summary, problems }
@@ -118,7 +134,8 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// The YAML files below `folder`, by name; not in hidden folders, build output or the folder of the runs.
+/// The YAML files below `folder`, by name; not in hidden folders, build output, the folder of the runs, or folders below with a project file of
+/// their own: those are other projects.
 fn search(folder: &Path, skip: &Path) -> Vec<(PathBuf, bool)> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), 0)];
@@ -131,7 +148,12 @@ fn search(folder: &Path, skip: &Path) -> Vec<(PathBuf, bool)> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if kind.is_dir() {
-                if depth < MAX_DEPTH && !name.starts_with('.') && name != "target" && super::files::absolute(&path) != super::files::absolute(skip) {
+                if depth < MAX_DEPTH
+                    && !path.join(FILE_NAME).exists()
+                    && !name.starts_with('.')
+                    && name != "target"
+                    && super::files::absolute(&path) != super::files::absolute(skip)
+                {
                     open.push((path, depth + 1));
                 }
             } else if (name.ends_with(".yaml") || name.ends_with(".yml")) && found.len() < MAX_FILES {

@@ -77,8 +77,13 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
             steps.push(view);
         }
     }
-    let changed: BTreeSet<(&str, &str)> =
-        steps.iter().filter(|step| step.calls.iter().any(|call| call.mutating)).flat_map(|step| &step.targets).filter(|target| !target.change.is_empty()).map(|target| (target.kind.as_str(), target.id.as_str())).collect();
+    let changed: BTreeSet<(&str, &str)> = steps
+        .iter()
+        .filter(|step| step.calls.iter().any(|call| call.mutating))
+        .flat_map(|step| &step.targets)
+        .filter(|target| !target.change.is_empty())
+        .map(|target| (target.kind.as_str(), target.id.as_str()))
+        .collect();
     let mut blast_radius = BTreeMap::new();
     for (kind, _) in changed {
         *blast_radius.entry(kind.to_owned()).or_default() += 1;
@@ -89,7 +94,17 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
 
 impl StepView {
     fn empty(step: String, wave: usize, uses: &str) -> Self {
-        Self { step, wave, uses: uses.to_owned(), needs: Vec::new(), when: None, targets: Vec::new(), calls: Vec::new(), not_undone: Vec::new(), unknown: None }
+        Self {
+            step,
+            wave,
+            uses: uses.to_owned(),
+            needs: Vec::new(),
+            when: None,
+            targets: Vec::new(),
+            calls: Vec::new(),
+            not_undone: Vec::new(),
+            unknown: None,
+        }
     }
 }
 
@@ -174,7 +189,8 @@ impl DryRun {
                 let _ = writeln!(out, "      not known before the run: {why}");
             }
         }
-        let radius: Vec<String> = self.blast_radius.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
+        let radius: Vec<String> =
+            self.blast_radius.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
         let radius = if radius.is_empty() { "nothing".to_owned() } else { radius.join(", ") };
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
         out

@@ -119,7 +119,14 @@ impl Environment {
         let side = |cloud: &Option<CloudSettings>| cloud.as_ref().map(|cloud| json!({ "region": cloud.region, "account": cloud.account }));
         let env = json!({ "name": name, "aws": side(&aws), "aliyun": side(&aliyun) });
         let name_server = file.dns.as_ref().and_then(|dns| dns.server.clone());
-        Self { name: name.to_owned(), settings: Settings { environment: name.to_owned(), aws, aliyun, name_server }, env, vars: Map::new(), is_lab: false, embedded: None }
+        Self {
+            name: name.to_owned(),
+            settings: Settings { environment: name.to_owned(), aws, aliyun, name_server },
+            env,
+            vars: Map::new(),
+            is_lab: false,
+            embedded: None,
+        }
     }
 
     /// Whether every cloud it has is at a custom endpoint: then it is nobody's production.
@@ -136,7 +143,9 @@ const LONGEST_ANSWER: usize = 1 << 20;
 
 async fn ask(control: &str) -> Result<About, Exit> {
     let unreachable = |cause: String| {
-        Exit::new(Kind::Environment, format!("no lab answers at {control}")).cause(cause).hint("`lifeboat lab` starts one and prints its control address")
+        Exit::new(Kind::Environment, format!("no lab answers at {control}"))
+            .cause(cause)
+            .hint("`lifeboat lab` starts one and prints its control address")
     };
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| unreachable(error.to_string()))?;
     let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;

@@ -81,18 +81,22 @@ impl Files {
         self.used.clear();
     }
 
-    /// The files used since [`Files::begin`], named relative to `root` where they are below it.
+    /// The files used since [`Files::begin`] and the project file, in order of their names, which are relative to `root` where they are below it.
     #[must_use]
-    pub fn definitions(&self, root: &Path) -> Vec<Definition> {
+    pub fn definitions(&self, root: &Path, project: Option<&Loaded>) -> Vec<Definition> {
         let root = absolute(root);
-        let found = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_ref().ok());
-        found
+        let used = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_deref().ok());
+        let mut all: Vec<Definition> = used
+            .chain(project)
             .map(|file| {
                 let full = absolute(&file.path);
                 let path = full.strip_prefix(&root).unwrap_or(&file.path).display().to_string();
                 Definition { path, sha256: file.sha256.clone() }
             })
-            .collect()
+            .collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all.dedup();
+        all
     }
 }
 
@@ -111,9 +115,9 @@ fn load(path: &Path) -> Result<Loaded, LoadError> {
 pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let refuse = |message: String, hint: Option<&str>| Unreadable { message, hint: hint.map(str::to_owned) };
     let failed = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), None),
+        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), Some("check the path")),
         std::io::ErrorKind::PermissionDenied => refuse("the file may not be read".to_owned(), Some("check its permissions")),
-        _ => refuse(format!("the file cannot be read: {error}"), None),
+        _ => refuse(format!("the file cannot be read: {error}"), Some("check the disk and the path")),
     };
     let check = |meta: &std::fs::Metadata| {
         if meta.is_dir() {
@@ -123,7 +127,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
             return Err(refuse("not a regular file".to_owned(), Some("pipes and devices are not read")));
         }
         let size = meta.len();
-        if size > MAX_BYTES as u64 { Err(refuse(format!("the file has {size} bytes; at most {MAX_BYTES} are read"), Some("is this the right file?"))) } else { Ok(()) }
+        if size > MAX_BYTES as u64 {
+            Err(refuse(format!("the file has {size} bytes; at most {MAX_BYTES} are read"), Some("is this the right file?")))
+        } else {
+            Ok(())
+        }
     };
     // Before opening, as opening a device can do things; and after, as it may have been exchanged. Opening never waits for a pipe's other end.
     check(&std::fs::metadata(path).map_err(|error| failed(&error))?)?;

@@ -56,7 +56,12 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
             problems.push(bad_id(loaded.doc.key_problem(&way!["environments", name], format!("`{name}` cannot be the name of an environment"))));
         }
         if environment.lab.is_some() && environment.kind != EnvironmentKind::Lab {
-            problems.push(loaded.doc.key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab"));
+            problems.push(
+                loaded
+                    .doc
+                    .key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab")
+                    .hint("add `kind: lab`, or remove `lab`"),
+            );
         }
     }
     let root = normal(file.parent().unwrap_or(Path::new(".")));
@@ -135,7 +140,11 @@ fn env_value(name: &str, environment: &EnvironmentFile) -> Value {
     };
     env["name"] = Value::from(name);
     env["kind"] = serde_json::to_value(environment.kind).unwrap_or_default();
-    let sides = [("aws", serde_json::to_value(&environment.aws)), ("aliyun", serde_json::to_value(&environment.aliyun)), ("dns", serde_json::to_value(&environment.dns))];
+    let sides = [
+        ("aws", serde_json::to_value(&environment.aws)),
+        ("aliyun", serde_json::to_value(&environment.aliyun)),
+        ("dns", serde_json::to_value(&environment.dns)),
+    ];
     for (side, value) in sides {
         let Ok(Value::Object(settings)) = value else { continue };
         match &mut env[side] {

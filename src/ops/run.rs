@@ -17,9 +17,9 @@ use crate::engine::record::Recorder;
 use crate::engine::shell::{self, EngineError, Setup, StopRequest};
 use crate::journal::FileStore;
 use crate::model::event::{Event, RunEvent};
+use crate::model::measure::Measures;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::RunState;
-use crate::model::measure::Measures;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -46,7 +46,9 @@ pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit
             let bytes = std::fs::read(root.join(&definition.path))
                 .map_err(|error| Exit::new(Kind::Definitions, format!("{} cannot be read", definition.path)).cause(error.to_string()))?;
             if chain::sha256(&bytes) != definition.sha256 {
-                return Err(Exit::new(Kind::Definitions, format!("{} changed while the plan was made", definition.path)).hint("run the command again"));
+                return Err(
+                    Exit::new(Kind::Definitions, format!("{} changed while the plan was made", definition.path)).hint("run the command again")
+                );
             }
             Ok(DefinitionFile { path: definition.path.clone(), bytes })
         })
@@ -74,7 +76,13 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When the journal cannot be begun or kept, or the plan does not fit this Lifeboat.
-pub async fn start(store: Arc<FileStore>, environment: &Environment, plan: Plan, definitions: &[DefinitionFile], observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+pub async fn start(
+    store: Arc<FileStore>,
+    environment: &Environment,
+    plan: Plan,
+    definitions: &[DefinitionFile],
+    observer: Box<dyn Observer + Send>,
+) -> Result<Outcome, Exit> {
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -93,7 +101,9 @@ pub async fn start(store: Arc<FileStore>, environment: &Environment, plan: Plan,
         clock_error_ms: None,
     };
     let head = chain::genesis(&run);
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }.see_through(environment, observer).await
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }
+        .see_through(environment, observer)
+        .await
 }
 
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
@@ -110,10 +120,17 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
 ///
 /// # Errors
 /// When it is still running elsewhere, its journal cannot be trusted or kept.
-pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+pub async fn recover(
+    store: Arc<FileStore>,
+    run: String,
+    to: &str,
+    environment: &Environment,
+    observer: Box<dyn Observer + Send>,
+) -> Result<Outcome, Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
-        std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process")).hint("end that process first (Ctrl-C or SIGTERM makes it abort by itself)"),
+        std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
+            .hint("end that process first (Ctrl-C or SIGTERM makes it abort by itself)"),
         _ => Exit::from_error(Kind::Environment, &error),
     })?;
     let read = runs::read(&store, &run)?;
@@ -125,11 +142,21 @@ pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: 
         .into_iter()
         .filter_map(|key| {
             let intent = state.step(key)?.intent.clone()?;
-            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before })
+            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets })
         })
         .collect();
     let opening = RunEvent::Resumed { to: to.to_owned() };
-    let hold = Hold { store, run, owner, clock: RunClock::start(), plan: Arc::new(plan), earlier: read.events, head: read.head, opening, recover: Some(held) };
+    let hold = Hold {
+        store,
+        run,
+        owner,
+        clock: RunClock::start(),
+        plan: Arc::new(plan),
+        earlier: read.events,
+        head: read.head,
+        opening,
+        recover: Some(held),
+    };
     hold.see_through(environment, observer).await
 }
 

@@ -45,7 +45,9 @@ pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
 pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
     let lines = store.read(run, 0).map_err(|error| unreadable(&error))?;
     chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(|error| {
-        Exit::new(Kind::Definitions, format!("the journal of run {run} was altered")).cause(error.to_string()).hint("its report cannot be trusted; restore the file from a copy")
+        Exit::new(Kind::Definitions, format!("the journal of run {run} was altered"))
+            .cause(error.to_string())
+            .hint("its report cannot be trusted; restore the file from a copy")
     })
 }
 
@@ -54,7 +56,8 @@ pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
 /// # Errors
 /// As [`read`]; also when its events make no legal run.
 pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
-    RunState::from_events(&chain.events).map_err(|error| Exit::new(Kind::Definitions, format!("the journal of run {run} makes no sense")).cause(error.to_string()))
+    RunState::from_events(&chain.events)
+        .map_err(|error| Exit::new(Kind::Definitions, format!("the journal of run {run} makes no sense")).cause(error.to_string()))
 }
 
 /// One line of `lifeboat runs`.
@@ -88,7 +91,8 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
         .map(|run| {
             let owned = store.is_owned(&run);
             let read = read(store, &run).and_then(|chain| state(&run, &chain));
-            let mut listed = Listed { run, state: "interrupted", verdict: None, name: String::new(), environment: String::new(), remark: String::new() };
+            let mut listed =
+                Listed { run, state: "interrupted", verdict: None, name: String::new(), environment: String::new(), remark: String::new() };
             match read {
                 Ok(state) => {
                     listed.verdict = state.ended.as_ref().map(|end| end.verdict);

@@ -58,7 +58,8 @@ fn parameters(rows: Vec<(&'static str, schemars::Schema)>, definitions: &mut Map
         let mut schema = schema.to_value();
         if let Some(object) = schema.as_object_mut() {
             object.remove("$schema");
-            let inner = object.remove("$defs").and_then(|inner| if let Value::Object(inner) = inner { Some(inner) } else { None }).unwrap_or_default();
+            let inner =
+                object.remove("$defs").and_then(|inner| if let Value::Object(inner) = inner { Some(inner) } else { None }).unwrap_or_default();
             // Two words may use one name for two things: definitions are kept apart by word.
             for (name, mut inner) in inner {
                 rename(&mut inner, word);

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::catalogue;
 use crate::engine::action::{ActionType, ParamError};
 use crate::engine::probe::ProbeType;
-use crate::model::diagnostic::suggest;
+use crate::model::decode::number_hint;
+use crate::model::diagnostic::{advice, suggest};
 use crate::model::expression::describe;
 use crate::model::yaml::Seg;
 use crate::world::World;
@@ -66,12 +67,16 @@ impl<W> Words<W> {
             Some(row) if row.fault == fault => Ok(row),
             Some(_) if fault => Err((format!("`{word}` is not a fault"), suggest("", fitting, "faults"))),
             Some(_) => Err((format!("`{word}` is a fault, not an action for a step"), Some("a fault goes under `fault:` in a scenario".to_owned()))),
-            None if self.probes.iter().any(|row| row.kind == word) => {
-                Err((format!("`{word}` is a kind of probe, not an action"), Some("a probe goes under `probes:`; `wait-for` waits for one".to_owned())))
-            }
+            None if self.probes.iter().any(|row| row.kind == word) => Err((
+                format!("`{word}` is a kind of probe, not an action"),
+                Some("a probe goes under `probes:`; `wait-for` waits for one".to_owned()),
+            )),
             None => {
                 let what = if fault { "fault" } else { "action" };
-                Err((format!("unknown {what} `{word}`"), suggest(word, fitting, "known").or_else(|| Some("`lifeboat actions` lists them".to_owned()))))
+                Err((
+                    format!("unknown {what} `{word}`"),
+                    suggest(word, fitting, "known").or_else(|| Some("`lifeboat actions` lists them".to_owned())),
+                ))
             }
         }
     }
@@ -113,7 +118,11 @@ pub(crate) fn explain(error: &ParamError, given: &Value, schema: &Value) -> BadP
     if let Some((name, known)) = expected_words(message, "unknown field ") {
         let problem = bad(true, format!("unknown parameter `{name}`"), suggest(name, known.iter().copied(), "parameters here"));
         // The way leads to the key where the reader of the parameters is strict about keys; else to what holds it.
-        let path = if matches!(problem.path.last(), Some(Seg::Key(last)) if last == name) { problem.path } else { [problem.path.as_slice(), &[Seg::from(name)]].concat() };
+        let path = if matches!(problem.path.last(), Some(Seg::Key(last)) if last == name) {
+            problem.path
+        } else {
+            [problem.path.as_slice(), &[Seg::from(name)]].concat()
+        };
         return BadParameter { path, ..problem };
     }
     if let Some((name, known)) = expected_words(message, "unknown variant ") {
@@ -133,14 +142,15 @@ pub(crate) fn explain(error: &ParamError, given: &Value, schema: &Value) -> BadP
             other => other,
         };
         let hint = match at(given, &path) {
-            Some(Value::Number(number)) if expected == "a text" => Some(format!("write \"{number}\" in quotes, or with its unit if it is a time, like {number}s")),
+            Some(Value::Number(number)) if expected == "a text" => Some(number_hint(&number.to_string())),
             Some(Value::String(_)) if expected == "a list" => Some("write it in brackets".to_owned()),
             Some(Value::String(_)) if expected.contains("number") => Some("write the number without quotes".to_owned()),
             _ => None,
         };
         return BadParameter { is_type: true, ..bad(false, format!("expected {expected}, found {found}"), hint) };
     }
-    bad(false, message.to_owned(), None)
+    let (message, hint) = advice(message);
+    bad(false, message.to_owned(), hint.map(str::to_owned))
 }
 
 /// ``unknown field `x`, expected one of `a`, `b` `` taken apart.
@@ -222,9 +232,18 @@ mod tests {
     #[test]
     fn what_serde_says_becomes_words_of_the_language() {
         let given = json!({"instances": {"tags": {"a.b": 5}}, "list": [1, "x"], "zne": 1});
-        assert_eq!(told("instances.tags.a.b", "invalid type: integer `5`, expected a string", &given), r#"[Key("instances"), Key("tags"), Key("a.b")] expected a text, found the number 5 Some("write \"5\" in quotes, or with its unit if it is a time, like 5s")"#);
-        assert_eq!(told("list[1]", "invalid type: string \"x\", expected u32", &given), r#"[Key("list"), Index(1)] expected a whole number of 0 or more, found the text `x` Some("write the number without quotes")"#);
-        assert_eq!(told("zne", "unknown field `zne`, expected one of `zone`, `record`", &given), r#"[Key("zne")] unknown parameter `zne` Some("did you mean `zone`?")"#);
+        assert_eq!(
+            told("instances.tags.a.b", "invalid type: integer `5`, expected a string", &given),
+            r#"[Key("instances"), Key("tags"), Key("a.b")] expected a text, found the number 5 Some("write \"5\" in quotes, or with its unit if it is a time, like 5s")"#
+        );
+        assert_eq!(
+            told("list[1]", "invalid type: string \"x\", expected u32", &given),
+            r#"[Key("list"), Index(1)] expected a whole number of 0 or more, found the text `x` Some("write the number without quotes")"#
+        );
+        assert_eq!(
+            told("zne", "unknown field `zne`, expected one of `zone`, `record`", &given),
+            r#"[Key("zne")] unknown parameter `zne` Some("did you mean `zone`?")"#
+        );
         assert_eq!(told("", "missing field `zone`", &given), "[] the parameter `zone` is missing None");
     }
 }

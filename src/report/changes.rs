@@ -59,10 +59,17 @@ impl Page<'_> {
         row(Label::FaultIntent, format!("{} UTC{}", self.zones.utc(intent.at), event(intent.seq)));
         row(Label::FaultActive, active.map_or_else(missing, |at| format!("{} UTC", self.zones.utc(at))));
         row(Label::FaultUndo, fault.undoing.map_or_else(missing, |at| format!("{} UTC", self.zones.utc(at))));
-        row(Label::FaultUndone, undone.map_or_else(|| format!("{}{failure}", self.t(back)), |at| format!("{} UTC{}{}", self.zones.utc(at), self.comma_list(), self.t(back))));
+        row(
+            Label::FaultUndone,
+            undone.map_or_else(
+                || format!("{}{failure}", self.t(back)),
+                |at| format!("{} UTC{}{}", self.zones.utc(at), self.comma_list(), self.t(back)),
+            ),
+        );
         row(Label::FaultHeld, undone.map_or_else(missing, |at| numbers::length(at.nanos_since(intent.at).max(0), self.lang)));
         row(Label::FaultLease, plan.lease.to_string());
-        let ids: Vec<String> = fault.calls.iter().filter(|call| call.call.mutating).filter_map(|call| call.call.request_id.as_deref()).map(code).collect();
+        let ids: Vec<String> =
+            fault.calls.iter().filter(|call| call.call.mutating).filter_map(|call| call.call.request_id.as_deref()).map(code).collect();
         row(Label::FaultCalls, if ids.is_empty() { missing() } else { ids.join("<br>") });
         out.push_str(&table.finish());
     }
@@ -102,7 +109,13 @@ impl Page<'_> {
             Status::UndoFailed => Label::BackFailed,
             _ if self.is_emergency() => Label::BackKept,
             _ if key.starts_with("failback/") => Label::BackWay,
-            _ if leftovers(self.state).iter().any(|(left, _)| left == key) => if self.state.ended.is_some() { Label::BackFailed } else { Label::BackOpen },
+            _ if leftovers(self.state).iter().any(|(left, _)| left == key) => {
+                if self.state.ended.is_some() {
+                    Label::BackFailed
+                } else {
+                    Label::BackOpen
+                }
+            }
             _ if self.plan.leave => Label::BackLeft,
             _ => Label::BackByFailback,
         }
@@ -110,8 +123,13 @@ impl Page<'_> {
 
     fn calls(&self, out: &mut String) {
         let _ = writeln!(out, "**{}** {}\n", self.t(Label::CallsTitle), self.t(Label::CallsLead));
-        let mut calls: Vec<(&str, &StepCall)> =
-            self.state.ordered().into_iter().flat_map(|(key, step)| step.calls.iter().map(move |call| (key, call))).filter(|(_, call)| call.call.mutating).collect();
+        let mut calls: Vec<(&str, &StepCall)> = self
+            .state
+            .ordered()
+            .into_iter()
+            .flat_map(|(key, step)| step.calls.iter().map(move |call| (key, call)))
+            .filter(|(_, call)| call.call.mutating)
+            .collect();
         calls.sort_by_key(|(_, call)| call.seq);
         if calls.is_empty() {
             let _ = writeln!(out, "{}\n", self.t(Label::NoCalls));
@@ -130,7 +148,15 @@ impl Page<'_> {
             let id = call.request_id.as_deref().filter(|id| !id.is_empty()).map_or_else(|| self.t(Label::NotRecorded).to_owned(), code);
             let mark = if *undo { self.bracketed(self.t(Label::UndoMark)) } else { String::new() };
             let operation = if call.attempt > 1 { format!("{} ×{}", code(&call.operation), call.attempt) } else { code(&call.operation) };
-            table.row(&[seq.to_string(), self.zones.utc(*at), operation, code(&call.region), id, text(&call.outcome), format!("{}{mark}", code(key))]);
+            table.row(&[
+                seq.to_string(),
+                self.zones.utc(*at),
+                operation,
+                code(&call.region),
+                id,
+                text(&call.outcome),
+                format!("{}{mark}", code(key)),
+            ]);
         }
         out.push_str(&table.finish());
     }

@@ -20,7 +20,8 @@ const COLORS: [&str; 5] = ["#2f6fb3", "#d17b0f", "#7a5ea8", "#0f7b8a", "#1a7f4b"
 const NUMBERS: [&str; 5] = ["1", "2", "3", "4", "5"];
 /// Steps of an axis, milliseconds.
 const STEPS: [i64; 22] = [
-    10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000,
+    10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000,
+    21_600_000, 86_400_000,
 ];
 
 /// A linear axis in nanoseconds.
@@ -63,7 +64,12 @@ impl Page<'_> {
     /// The phases that were entered, with their numbers: `Detect 0.60 s, Decide 0.02 s, …`.
     fn parts(&self, split: &Split) -> Vec<String> {
         let unit = numbers::unit(split.total());
-        PHASES.iter().zip(shown(split)).take(split.entered).map(|(phase, part)| format!("{} {}", self.t(phase_label(*phase)), numbers::length_in(part, unit, self.lang))).collect()
+        PHASES
+            .iter()
+            .zip(shown(split))
+            .take(split.entered)
+            .map(|(phase, part)| format!("{} {}", self.t(phase_label(*phase)), numbers::length_in(part, unit, self.lang)))
+            .collect()
     }
 
     fn list(&self, parts: &[String]) -> String {
@@ -91,7 +97,13 @@ impl Page<'_> {
         let rto = self.rto().map(|rto| format!(" / {} {}", self.t(Label::RtoLine), self.target(rto))).unwrap_or_default();
         let sum: Vec<String> = shown(split).iter().take(split.entered).map(|part| numbers::digits(*part, unit)).collect();
         let sign = if split.open { "≥" } else { "=" };
-        Some(format!("{}{}{} {sign} {}{rto}", self.t(Label::WaterfallChart), self.colon(), sum.join(" + "), numbers::length_in(split.total(), unit, self.lang)))
+        Some(format!(
+            "{}{}{} {sign} {}{rto}",
+            self.t(Label::WaterfallChart),
+            self.colon(),
+            sum.join(" + "),
+            numbers::length_in(split.total(), unit, self.lang)
+        ))
     }
 
     /// The waterfall's alternative text, as Markdown; none when there is no waterfall.
@@ -101,7 +113,8 @@ impl Page<'_> {
 
     /// One bar over the time of the run: before, the phases, restored; marks for the fault, a line for the RTO.
     pub(super) fn timeline(&self) -> String {
-        let title = format!("{}{}{} (UTC, {})", self.t(Label::TimelineChart), self.colon(), self.plan.title.get(self.lang), self.zones.offset(self.start.at));
+        let title =
+            format!("{}{}{} (UTC, {})", self.t(Label::TimelineChart), self.colon(), self.plan.title.get(self.lang), self.zones.offset(self.start.at));
         let mut svg = Svg::new(760, 206, &title, &self.timeline_words());
         svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, &title);
         let (from, to) = self.window();
@@ -127,7 +140,8 @@ impl Page<'_> {
         let span = end.nanos_since(begin).max(MILLISECOND);
         let limit = self.split().zip(self.rto()).map(|(split, rto)| split.begin.as_nanos().saturating_add(rto));
         // A limit far beyond what happened would leave nothing to see.
-        let end = limit.filter(|limit| *limit - begin.as_nanos() <= span.saturating_mul(6)).map_or(end, |limit| end.max(Timestamp::from_nanos(limit)));
+        let end =
+            limit.filter(|limit| *limit - begin.as_nanos() <= span.saturating_mul(6)).map_or(end, |limit| end.max(Timestamp::from_nanos(limit)));
         let margin = end.nanos_since(begin).max(MILLISECOND) / 25;
         (Timestamp::from_nanos(begin.as_nanos().saturating_sub(margin)), Timestamp::from_nanos(end.as_nanos().saturating_add(margin)))
     }
@@ -138,7 +152,13 @@ impl Page<'_> {
             let x = axis.x(tick);
             svg.rule(x, (58.0, 120.0), RULE, false);
             // Labels at the edges stay inside the picture.
-            let anchor = if x < LEFT + 34.0 { Anchor::Start } else if x > RIGHT - 34.0 { Anchor::End } else { Anchor::Middle };
+            let anchor = if x < LEFT + 34.0 {
+                Anchor::Start
+            } else if x > RIGHT - 34.0 {
+                Anchor::End
+            } else {
+                Anchor::Middle
+            };
             let at = Timestamp::from_nanos(tick);
             let fine = (axis.to - axis.from) < 8000 * MILLISECOND;
             let cut = |text: String| {
@@ -196,7 +216,10 @@ impl Page<'_> {
         }
         if split.open {
             let label = self.t(Label::DownMark);
-            let limit = self.rto().map(|rto| axis.x(split.begin.as_nanos().saturating_add(rto))).filter(|limit| (end - width_of(label, 11)..=end).contains(limit));
+            let limit = self
+                .rto()
+                .map(|rto| axis.x(split.begin.as_nanos().saturating_add(rto)))
+                .filter(|limit| (end - width_of(label, 11)..=end).contains(limit));
             svg.text((limit.map_or(end, |limit| limit - 4.0), 106.0), Anchor::End, 11, ALARM, label);
         }
         if let Some(rto) = self.rto() {

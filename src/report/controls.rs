@@ -86,7 +86,13 @@ mod tests {
 
     #[test]
     fn references_are_found_as_people_write_them() {
-        for (reference, clause) in [("iso-22301:8.5", "8.5"), ("soc2:A1.3", "A1.3"), ("mlps-2.0:8.1.10.13", "8.1.10.13"), ("dora:26", "Art. 26(1), (2), (6)"), ("nist-800-53:CP-4(2)", "CP-4(2)")] {
+        for (reference, clause) in [
+            ("iso-22301:8.5", "8.5"),
+            ("soc2:A1.3", "A1.3"),
+            ("mlps-2.0:8.1.10.13", "8.1.10.13"),
+            ("dora:26", "Art. 26(1), (2), (6)"),
+            ("nist-800-53:CP-4(2)", "CP-4(2)"),
+        ] {
             assert_eq!(find(reference).map(|control| control.clause), Some(clause), "{reference}");
         }
         assert_eq!(find("nothing"), None);

@@ -75,9 +75,10 @@ impl Page<'_> {
                 line(what, tool())
             }
             Body::Step(body) => {
+                let changes = self.state.step(&body.step).is_some_and(|step| step.intent.is_some());
                 let label = match &body.kind {
-                    StepKind::Applied { already: false, .. } => Label::EvStepDone,
-                    StepKind::Applied { already: true, .. } => Label::EvStepAlready,
+                    StepKind::Applied { already: true, .. } if changes => Label::EvStepAlready,
+                    StepKind::Applied { .. } => Label::EvStepDone,
                     StepKind::Failed { .. } => Label::EvStepFailed,
                     StepKind::Undone { .. } => Label::EvUndone,
                     StepKind::UndoFailed { .. } => Label::EvUndoFailed,
@@ -133,8 +134,16 @@ impl Page<'_> {
             return;
         };
         let _ = match self.lang {
-            crate::model::text::Lang::En => writeln!(out, "**{} {}**, {}\n", self.t(Label::PhasesLead), self.probe_name(&split.probe), self.t(Label::PhasesSum)),
-            crate::model::text::Lang::Zh => writeln!(out, "**{}** {}。{}\n", self.t(Label::PhasesLead).trim_end_matches('：'), self.probe_name(&split.probe), self.t(Label::PhasesSum)),
+            crate::model::text::Lang::En => {
+                writeln!(out, "**{} {}**, {}\n", self.t(Label::PhasesLead), self.probe_name(&split.probe), self.t(Label::PhasesSum))
+            }
+            crate::model::text::Lang::Zh => writeln!(
+                out,
+                "**{}** {}。{}\n",
+                self.t(Label::PhasesLead).trim_end_matches('：'),
+                self.probe_name(&split.probe),
+                self.t(Label::PhasesSum)
+            ),
         };
         if split.open {
             let _ = writeln!(out, "{}\n", self.t(Label::PhasesOpen));
@@ -157,9 +166,21 @@ impl Page<'_> {
             }
             at = Timestamp::from_nanos(at.as_nanos() + part);
             let time = numbers::length_in(shown, unit, self.lang);
-            table.row(&[self.t(phase_label(*phase)).to_owned(), self.phase_end(*phase, split).to_owned(), self.zones.utc(at), time, format!("{}.{}{percent}", share / 10, share % 10)]);
+            table.row(&[
+                self.t(phase_label(*phase)).to_owned(),
+                self.phase_end(*phase, split).to_owned(),
+                self.zones.utc(at),
+                time,
+                format!("{}.{}{percent}", share / 10, share % 10),
+            ]);
         }
-        table.row(&[format!("**{}**", self.t(Label::Total)), String::new(), String::new(), format!("**{}**", numbers::length_in(split.total(), unit, self.lang)), format!("100.0{percent}")]);
+        table.row(&[
+            format!("**{}**", self.t(Label::Total)),
+            String::new(),
+            String::new(),
+            format!("**{}**", numbers::length_in(split.total(), unit, self.lang)),
+            format!("100.0{percent}"),
+        ]);
         out.push_str(&table.finish());
     }
 

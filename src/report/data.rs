@@ -32,7 +32,11 @@ impl Page<'_> {
         for probe in &self.plan.probes {
             let Some(standing) = self.state.probes.get(&probe.id) else { continue };
             let tally = standing.tally;
-            let counts = if tally.all() == 0 { self.t(Label::NotRecorded).to_owned() } else { format!("{} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.late) };
+            let counts = if tally.all() == 0 {
+                self.t(Label::NotRecorded).to_owned()
+            } else {
+                format!("{} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.late)
+            };
             let availability = self.measures.availability.get(&probe.id).map_or_else(
                 || self.t(Label::NotRecorded).to_owned(),
                 |share| {
@@ -40,7 +44,11 @@ impl Page<'_> {
                     if lo == hi { format!("{lo}{sign}") } else { format!("{lo}–{hi}{sign}") }
                 },
             );
-            let outage = self.measures.outages.get(&probe.id).map_or_else(|| self.t(Label::None).to_owned(), |outage| numbers::measured(outage.duration(), self.lang).0);
+            let outage = self
+                .measures
+                .outages
+                .get(&probe.id)
+                .map_or_else(|| self.t(Label::None).to_owned(), |outage| numbers::measured(outage.duration(), self.lang).0);
             table.row(&[self.probe_name(&probe.id), code(&probe.uses), probe.every.to_string(), counts, availability, outage]);
         }
         out.push_str(&table.finish());
@@ -103,7 +111,10 @@ impl Page<'_> {
                     numbers::plus_minus(exposure.peak, self.lang),
                     numbers::bounds(exposure.peak, self.lang),
                     format!("{}{before}", self.zones.utc(exposure.at)),
-                    numbers::length(i64::try_from(exposure.last_ms).unwrap_or(i64::MAX).saturating_mul(crate::model::interval::MILLISECOND), self.lang),
+                    numbers::length(
+                        i64::try_from(exposure.last_ms).unwrap_or(i64::MAX).saturating_mul(crate::model::interval::MILLISECOND),
+                        self.lang,
+                    ),
                     exposure.counts.missing.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |missing| missing.to_string()),
                 ]);
             }
@@ -112,7 +123,8 @@ impl Page<'_> {
         }
         let counted = integrity(self.state, &self.measures.exposures);
         let count = |count: Option<u64>| count.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |count| count.to_string());
-        let mut table = Table::new(&[(self.t(Label::Counted), Align::Left), (self.t(Label::Missing), Align::Right), (self.t(Label::Doubled), Align::Right)]);
+        let mut table =
+            Table::new(&[(self.t(Label::Counted), Align::Left), (self.t(Label::Missing), Align::Right), (self.t(Label::Doubled), Align::Right)]);
         for found in counted.iter().filter(|found| found.by_step) {
             table.row(&[self.subject(&found.subject), count(found.counts.missing), count(found.counts.doubled)]);
         }
@@ -136,7 +148,10 @@ impl Page<'_> {
         if let Some(began) = began.filter(|_| why.is_none()) {
             table.row(&[self.t(Label::FailbackFrom).to_owned(), format!("{} UTC", self.zones.utc(began))]);
             let ended = self.state.stage_ended(Stage::Failback);
-            table.row(&[self.t(Label::FailbackTo).to_owned(), ended.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |at| format!("{} UTC", self.zones.utc(at)))]);
+            table.row(&[
+                self.t(Label::FailbackTo).to_owned(),
+                ended.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |at| format!("{} UTC", self.zones.utc(at))),
+            ]);
         }
         if self.plan.fault.is_some() {
             let steady = self.plan.steady_state.iter().flat_map(|steady| &steady.probes);

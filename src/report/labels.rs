@@ -41,7 +41,7 @@ labels! {
     MissingTitle: "Not recorded", "未记录事项";
     ProofTitle: "Proof", "可验证性";
     // Identity
-    VerdictLabel: "Verdict", "结论";
+    VerdictHead: "Verdict", "结论";
     Why: "Why", "理由";
     Tried: "What was tried", "演练内容";
     TriedEmergency: "What was done", "处置内容";
@@ -169,7 +169,7 @@ labels! {
     StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
     FailedAttempts: "Attempts that failed", "失败的尝试";
     NotRunTitle: "What did not run", "未运行的内容";
-    EverythingRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
+    AllRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
     // Changes
     FaultTitle: "Injected fault", "注入的故障";
     NoFaultPlanned: "No fault belongs to this run.", "本次运行不含故障注入。";
@@ -269,8 +269,8 @@ labels! {
     UnknownSamples: "unknown samples", "未知样本";
     HeadHash: "Journal head", "日志链头";
     ClockRow: "Clock", "时钟";
-    ClockText: "all durations from one monotonic clock; error of the wall-clock timestamps at most", "时长均取自同一单调时钟；时间戳的挂钟误差不超过";
-    ClockTakeovers: "of one monotonic clock within each process; taken over by another process", "各进程内取自同一单调时钟；被另一进程接管次数";
+    ClockText: "all durations from one monotonic clock; bound of the error of the wall-clock timestamps", "时长均取自同一单调时钟；时间戳的挂钟误差上限";
+    ClockTakeovers: "one such clock for each process, twice the bound added between them; times another process took over", "每个进程各有一个单调时钟，跨进程的时长另加两倍误差上限；被接管次数";
     Signature: "Signature, time stamp, locked copies", "签名、可信时间戳、锁定副本";
     Verify: "Check it", "自行验证";
     VerifyText: "`lifeboat report RUN` checks every link of the journal and makes this report again, byte for byte. By hand: `hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(event without hash))`, each `prev` is the hash before it, the last `hash` is the journal head.", "`lifeboat report RUN` 校验日志的每个链接，并逐字节重新生成本报告。手工验证：`hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(去掉 hash 的事件))`，每个 `prev` 为前一事件的 hash，最后一个 `hash` 即链头。";

@@ -41,7 +41,13 @@ pub(super) fn code(raw: &str) -> String {
 
 /// Line breaks and control characters become blanks; so do the marks that turn the direction of text.
 fn one_line(raw: &str) -> String {
-    let blank = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c };
+    let blank = |c: char| {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            ' '
+        } else {
+            c
+        }
+    };
     raw.chars().map(blank).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -121,7 +127,10 @@ mod tests {
 
     #[test]
     fn nothing_in_free_text_is_markup() {
-        assert_eq!(text("a | b\nc *d* <script>alert(1)</script> [x](y) $1$"), "a \\| b c \\*d\\* &lt;script&gt;alert(1)&lt;/script&gt; \\[x\\](y) \\$1\\$");
+        assert_eq!(
+            text("a | b\nc *d* <script>alert(1)</script> [x](y) $1$"),
+            "a \\| b c \\*d\\* &lt;script&gt;alert(1)&lt;/script&gt; \\[x\\](y) \\$1\\$"
+        );
         assert_eq!(text("left\u{202e}right"), "left right", "no text runs backwards");
         assert_eq!(text("# no heading"), "\\# no heading");
     }

@@ -78,7 +78,7 @@ pub(super) fn measured(value: Measured, lang: Lang) -> (String, String) {
 /// A target as people write it: `60 s`, `15:00`, `0.50 s`.
 pub(super) fn target(millis: u64, lang: Lang) -> String {
     let nanos = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(MILLISECOND);
-    if millis % 1000 != 0 {
+    if !millis.is_multiple_of(1000) {
         return length(nanos, lang);
     }
     let seconds = millis / 1000;
@@ -134,7 +134,10 @@ impl Zones {
     /// Heads of the two columns of times.
     pub(super) fn heads(self, at: Timestamp) -> [String; 2] {
         let date = |dated: bool, day: String| if dated { String::new() } else { format!(" {day}") };
-        [format!("UTC{}", date(self.dated, at.to_utc().format("%Y-%m-%d").to_string())), format!("{}{}", self.offset(at), date(self.dated_local, self.local(at).format("%Y-%m-%d").to_string()))]
+        [
+            format!("UTC{}", date(self.dated, at.to_utc().format("%Y-%m-%d").to_string())),
+            format!("{}{}", self.offset(at), date(self.dated_local, self.local(at).format("%Y-%m-%d").to_string())),
+        ]
     }
 
     /// `23:27:16.010`, with its date when the run is longer than a day's end.
@@ -152,7 +155,13 @@ impl Zones {
         let until = |dated: bool| if dated { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
         let utc = format!("{}–{} UTC", from.to_utc().format("%Y-%m-%d %H:%M:%S"), to.to_utc().format(until(self.dated)));
         let (from_local, to_local) = (self.local(from), self.local(to));
-        format!("{utc} · {}–{} {} ({})", from_local.format("%Y-%m-%d %H:%M:%S"), to_local.format(until(self.dated_local)), self.name(), self.offset(from))
+        format!(
+            "{utc} · {}–{} {} ({})",
+            from_local.format("%Y-%m-%d %H:%M:%S"),
+            to_local.format(until(self.dated_local)),
+            self.name(),
+            self.offset(from)
+        )
     }
 }
 
@@ -181,7 +190,10 @@ mod tests {
         assert_eq!(length(ms(119_960), Lang::En), "2:00.0");
         assert_eq!(length(0, Lang::En), "0.00 s");
         assert_eq!((percent(999_999), percent(1_000_000)), ("99.99".to_owned(), "100.00".to_owned()));
-        assert_eq!((target(60_000, Lang::En), target(900_000, Lang::Zh), target(500, Lang::En)), ("60 s".to_owned(), "15:00".to_owned(), "0.50 s".to_owned()));
+        assert_eq!(
+            (target(60_000, Lang::En), target(900_000, Lang::Zh), target(500, Lang::En)),
+            ("60 s".to_owned(), "15:00".to_owned(), "0.50 s".to_owned())
+        );
     }
 
     #[test]

@@ -36,10 +36,17 @@ impl Page<'_> {
             Reason::Leftover { step, why } => format!("{} is not put back: {}", self.step_name(step), text(why)),
             Reason::NotNormal { probe } => format!("the steady state did not return: {} is bad at the end", self.probe_name(probe)),
             Reason::NoImpact { probe } => format!("the fault was injected but {} never went bad", self.probe_name(probe)),
-            Reason::Indeterminate { measure, subject } => format!("cannot be told: {measure}, {}, lies inside the bounds of the measurement", self.subject(subject)),
+            Reason::Indeterminate { measure, subject } => {
+                format!("cannot be told: {measure}, {}, lies inside the bounds of the measurement", self.subject(subject))
+            }
             Reason::NotTested { measure, subject } => format!("not tested: {measure}, {}", self.subject(subject)),
             Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
-            Reason::NotRecovered | Reason::Stopped { .. } | Reason::NoSteadyState | Reason::Unfinished | Reason::NoFault { .. } | Reason::Earlier { .. } => text(&reason.to_string()),
+            Reason::NotRecovered
+            | Reason::Stopped { .. }
+            | Reason::NoSteadyState
+            | Reason::Unfinished
+            | Reason::NoFault { .. }
+            | Reason::Earlier { .. } => text(&reason.to_string()),
         }
     }
 
@@ -55,7 +62,9 @@ impl Page<'_> {
             Reason::Unfinished => "恢复完成之前运行已结束".to_owned(),
             Reason::NoFault { why } => format!("故障未注入：{}", text(why)),
             Reason::NoImpact { probe } => format!("故障已注入，但 {} 始终未见异常", self.probe_name(probe)),
-            Reason::Indeterminate { measure, subject } => format!("无法判定：{}，{}，目标落在测量区间之内", measure_zh(*measure), self.subject(subject)),
+            Reason::Indeterminate { measure, subject } => {
+                format!("无法判定：{}，{}，目标落在测量区间之内", measure_zh(*measure), self.subject(subject))
+            }
             Reason::NotTested { measure, subject } => format!("未测试：{}，{}", measure_zh(*measure), self.subject(subject)),
             Reason::TooManyUnknown { probe } => format!("{} 的未知样本超过 5%", self.probe_name(probe)),
             Reason::Earlier { text: earlier } => text(earlier),

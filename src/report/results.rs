@@ -39,7 +39,7 @@ impl Page<'_> {
             let value = if value.is_empty() { self.t(Label::NotRecorded).to_owned() } else { value };
             table.row(&[format!("**{}**", self.t(label)), value]);
         };
-        row(Label::VerdictLabel, self.verdict());
+        row(Label::VerdictHead, self.verdict());
         row(Label::Why, self.why());
         let (title, description) = (text(self.plan.title.get(self.lang)), text(self.plan.description.get(self.lang)));
         let tried = [title, description].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(self.colon());
@@ -48,7 +48,15 @@ impl Page<'_> {
         row(Label::When, self.zones.range(self.start.at, self.end()) + &self.declared());
         row(Label::Environment, code(&self.plan.environment));
         row(if self.is_emergency() { Label::Runbook } else { Label::Scenario }, code(&self.plan.name));
-        row(Label::Operator, [&self.start.operator, &self.start.host].into_iter().filter(|part| !part.is_empty()).map(|part| code(part)).collect::<Vec<_>>().join(" @ "));
+        row(
+            Label::Operator,
+            [&self.start.operator, &self.start.host]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .map(|part| code(part))
+                .collect::<Vec<_>>()
+                .join(" @ "),
+        );
         row(Label::ToolVersion, format!("Lifeboat {}", text(&self.start.tool)));
         row(Label::RunId, code(&self.state.run));
         row(Label::PlanDigest, if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) });
@@ -156,7 +164,11 @@ impl Page<'_> {
             .filter_map(|(label, ends)| {
                 let (to, from) = ends?;
                 let length = to.since(from);
-                let value = if length.lo == length.hi { numbers::length(length.lo, self.lang) } else { format!("{}{}", numbers::plus_minus(length, self.lang), self.bracketed(&numbers::bounds(length, self.lang))) };
+                let value = if length.lo == length.hi {
+                    numbers::length(length.lo, self.lang)
+                } else {
+                    format!("{}{}", numbers::plus_minus(length, self.lang), self.bracketed(&numbers::bounds(length, self.lang)))
+                };
                 Some(format!("{}{}{value}", self.t(label), self.colon()))
             })
             .collect();

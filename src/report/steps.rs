@@ -85,12 +85,16 @@ impl Page<'_> {
             .filter(not_run)
             .map(|times| {
                 let name = if times.key == FAULT { code(FAULT) } else { self.step_name(&times.key) };
-                let why = self.state.step(&times.key).and_then(|step| step.skipped.as_deref()).map_or_else(|| self.t(Label::OutNotRun).trim_start_matches("– ").to_owned(), text);
+                let why = self
+                    .state
+                    .step(&times.key)
+                    .and_then(|step| step.skipped.as_deref())
+                    .map_or_else(|| self.t(Label::OutNotRun).trim_start_matches("– ").to_owned(), text);
                 format!("- {name}{}{why}", self.colon())
             })
             .collect();
         if lines.is_empty() {
-            let _ = writeln!(out, "{}\n", self.t(Label::EverythingRan));
+            let _ = writeln!(out, "{}\n", self.t(Label::AllRan));
         } else {
             let _ = writeln!(out, "**{}**\n\n{}\n", self.t(Label::NotRunTitle), lines.join("\n"));
         }

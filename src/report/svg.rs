@@ -57,11 +57,24 @@ impl Svg {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let _ = writeln!(self.out, "<text x=\"{}\" y=\"{}\" fill=\"{color}\" text-anchor=\"{anchor}\" font-size=\"{size}\" font-weight=\"{weight}\">{}</text>", number(x), number(y), escape(text));
+        let _ = writeln!(
+            self.out,
+            "<text x=\"{}\" y=\"{}\" fill=\"{color}\" text-anchor=\"{anchor}\" font-size=\"{size}\" font-weight=\"{weight}\">{}</text>",
+            number(x),
+            number(y),
+            escape(text)
+        );
     }
 
     pub(super) fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), fill: &str) {
-        let _ = writeln!(self.out, "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>", number(x), number(y), number(width), number(height));
+        let _ = writeln!(
+            self.out,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
+            number(x),
+            number(y),
+            number(width),
+            number(height)
+        );
     }
 
     /// A vertical line.
@@ -72,7 +85,16 @@ impl Svg {
 
     /// A small triangle whose tip points down to `(x, y)`.
     pub(super) fn pointer(&mut self, (x, y): (f64, f64), color: &str) {
-        let _ = writeln!(self.out, "<path d=\"M{} {}L{} {}L{} {}Z\" fill=\"{color}\"/>", number(x), number(y), number(x - 4.0), number(y - 7.0), number(x + 4.0), number(y - 7.0));
+        let _ = writeln!(
+            self.out,
+            "<path d=\"M{} {}L{} {}L{} {}Z\" fill=\"{color}\"/>",
+            number(x),
+            number(y),
+            number(x - 4.0),
+            number(y - 7.0),
+            number(x + 4.0),
+            number(y - 7.0)
+        );
     }
 
     pub(super) fn finish(mut self) -> String {

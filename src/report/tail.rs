@@ -75,7 +75,11 @@ impl Page<'_> {
             return;
         }
         let _ = writeln!(out, "{}\n", self.t(Label::ControlsRule));
-        let mut table = Table::new(&[(self.t(Label::ControlColumn), Align::Left), (self.t(Label::Coverage), Align::Center), (self.t(Label::WhyNotFull), Align::Left)]);
+        let mut table = Table::new(&[
+            (self.t(Label::ControlColumn), Align::Left),
+            (self.t(Label::Coverage), Align::Center),
+            (self.t(Label::WhyNotFull), Align::Left),
+        ]);
         for reference in &self.plan.controls {
             let Some(control) = controls::find(reference) else {
                 table.row(&[code(reference), self.t(Label::CovNone).to_owned(), self.t(Label::UnknownControl).to_owned()]);
@@ -83,7 +87,8 @@ impl Page<'_> {
             };
             let (coverage, why) = self.coverage(&control);
             let unverified = if control.verified { String::new() } else { self.bracketed(self.t(Label::Unverified)) };
-            let name = format!("{} {} {}{unverified} {}", text(control.framework), text(control.clause), text(control.title(self.lang)), code(reference));
+            let name =
+                format!("{} {} {}{unverified} {}", text(control.framework), text(control.clause), text(control.title(self.lang)), code(reference));
             table.row(&[name, self.t(coverage).to_owned(), why]);
         }
         out.push_str(&table.finish());
@@ -99,7 +104,10 @@ impl Page<'_> {
         let exercise = self.exercise();
         if exercise.is_some_and(|exercise| !control.accepts(exercise)) {
             let was = code(exercise.unwrap_or_default());
-            return (Label::CovNone, format!("{} {}{}{} {was}", self.t(Label::WantsExercise), code(control.exercise), self.semicolon(), self.t(Label::ThisWas)));
+            return (
+                Label::CovNone,
+                format!("{} {}{}{} {was}", self.t(Label::WantsExercise), code(control.exercise), self.semicolon(), self.t(Label::ThisWas)),
+            );
         }
         let mut why = Vec::new();
         if !matches!(self.state.ended.as_ref().map(|end| end.verdict), Some(Verdict::Pass | Verdict::Fail)) {
@@ -150,9 +158,21 @@ impl Page<'_> {
     pub(super) fn proof(&self, out: &mut String, head_hash: &str) {
         let _ = writeln!(out, "## 9 {}\n", self.t(Label::ProofTitle));
         let mut table = Table::pairs();
-        let (unknown, all) = self.state.probes.values().fold((0_u64, 0_u64), |(unknown, all), standing| (unknown.saturating_add(standing.tally.unknown), all.saturating_add(standing.tally.all())));
+        let (unknown, all) = self.state.probes.values().fold((0_u64, 0_u64), |(unknown, all), standing| {
+            (unknown.saturating_add(standing.tally.unknown), all.saturating_add(standing.tally.all()))
+        });
         let share = u64::try_from(u128::from(unknown) * 1_000_000 / u128::from(all.max(1))).unwrap_or(u64::MAX);
-        let numbers = format!("{}{}1–{}{}{} · {} {}{}", self.state.seq, self.comma_list(), self.state.seq, self.comma_list(), self.t(Label::EventsGap), self.t(Label::UnknownSamples), super::numbers::percent(share), super::numbers::percent_sign(self.lang));
+        let numbers = format!(
+            "{}{}1–{}{}{} · {} {}{}",
+            self.state.seq,
+            self.comma_list(),
+            self.state.seq,
+            self.comma_list(),
+            self.t(Label::EventsGap),
+            self.t(Label::UnknownSamples),
+            super::numbers::percent(share),
+            super::numbers::percent_sign(self.lang)
+        );
         table.row(&[self.t(Label::Events).to_owned(), numbers]);
         table.row(&[self.t(Label::HeadHash).to_owned(), if head_hash.is_empty() { self.t(Label::NotRecorded).to_owned() } else { code(head_hash) }]);
         table.row(&[self.t(Label::ClockRow).to_owned(), self.clock()]);
@@ -172,11 +192,14 @@ impl Page<'_> {
     }
 
     fn clock(&self) -> String {
-        let error = self.start.clock_error_ms.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |error| format!("{error:.1} {}", self.t(Label::Milliseconds)));
-        let text = format!("{} {error}", self.t(Label::ClockText));
+        let error = self
+            .start
+            .clock_error_ms
+            .map_or_else(|| self.t(Label::NotRecorded).to_owned(), |error| format!("{error:.1} {}", self.t(Label::Milliseconds)));
+        let text = format!("{}{}{error}", self.t(Label::ClockText), self.colon());
         match self.state.resumed.len() {
             0 => text,
-            times => format!("{text}{}{} {times}", self.semicolon(), self.t(Label::ClockTakeovers)),
+            times => format!("{text}{}{}{}{times}", self.semicolon(), self.t(Label::ClockTakeovers), self.colon()),
         }
     }
 

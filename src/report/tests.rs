@@ -58,12 +58,22 @@ fn both_languages_have_the_same_sections_tables_and_times() {
         let (en, zh) = (render(&events, HEAD, Lang::En), render(&events, HEAD, Lang::Zh));
         let shape = |report: &str| -> Vec<String> {
             let line = |line: &str| {
-                if line.starts_with('|') { format!("row of {}", line.replace("\\|", "").matches('|').count()) } else { line.chars().take_while(|c| *c == '#' || c.is_ascii_digit() || *c == ' ').collect() }
+                if line.starts_with('|') {
+                    format!("row of {}", line.replace("\\|", "").matches('|').count())
+                } else {
+                    line.chars().take_while(|c| *c == '#' || c.is_ascii_digit() || *c == ' ').collect()
+                }
             };
             report.lines().filter(|line| line.starts_with('|') || line.starts_with('#')).map(line).collect()
         };
         assert_eq!(shape(&en), shape(&zh), "{name}");
-        let times = |report: &str| report.split(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).filter(|word| word.len() == 12 && word.matches(':').count() == 2).map(str::to_owned).collect::<Vec<_>>();
+        let times = |report: &str| {
+            report
+                .split(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'))
+                .filter(|word| word.len() == 12 && word.matches(':').count() == 2)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(times(&en), times(&zh), "{name}");
     }
 }
@@ -74,7 +84,8 @@ fn pictures_named_in_the_report_exist() {
         let files: Vec<String> = charts(&events).into_iter().map(|(file, _)| file).collect();
         for lang in [Lang::En, Lang::Zh] {
             let report = render(&events, HEAD, lang);
-            let named: Vec<&str> = report.lines().filter(|line| line.starts_with("![")).filter_map(|line| line.rsplit_once("](")?.1.strip_suffix(')')).collect();
+            let named: Vec<&str> =
+                report.lines().filter(|line| line.starts_with("![")).filter_map(|line| line.rsplit_once("](")?.1.strip_suffix(')')).collect();
             assert_eq!(named.len() * 2, files.len(), "{name}");
             assert!(named.iter().all(|file| files.iter().any(|known| known == file)), "{name}");
         }

@@ -232,12 +232,8 @@ fn prepare(request: &HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
     if let Some(port) = url.port() {
         let _ = write!(host, ":{port}");
     }
-    let mut prepared = Request::builder()
-        .method(&request.method)
-        .uri(target)
-        .header(header::HOST, host)
-        .body(Full::new(request.body.clone()))
-        .map_err(wrong)?;
+    let mut prepared =
+        Request::builder().method(&request.method).uri(target).header(header::HOST, host).body(Full::new(request.body.clone())).map_err(wrong)?;
     let headers = prepared.headers_mut();
     headers.extend(request.headers.clone());
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

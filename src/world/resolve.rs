@@ -165,7 +165,8 @@ async fn ask(server: &str, name: &str, record_type: RecordType) -> Result<Messag
     let mut answer = over_udp(address, &bytes, &query).await.map_err(broken)?.ok_or_else(|| ResolveError::Silent(server.to_owned()))?;
     if answer.metadata.truncation {
         let whole = over_tcp(address, &bytes).await.map_err(broken)?;
-        answer = Message::from_vec(&whole).ok().filter(|message| answers(message, &query)).ok_or_else(|| ResolveError::Malformed(server.to_owned()))?;
+        answer =
+            Message::from_vec(&whole).ok().filter(|message| answers(message, &query)).ok_or_else(|| ResolveError::Malformed(server.to_owned()))?;
     }
     match answer.metadata.response_code {
         ResponseCode::NoError => Ok(answer),

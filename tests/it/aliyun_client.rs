@@ -49,7 +49,10 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 fn standby() -> Selector {
-    Selector { tags: BTreeMap::from([("role".to_owned(), "checkout".to_owned()), ("posture".to_owned(), "standby".to_owned())]), ..Selector::default() }
+    Selector {
+        tags: BTreeMap::from([("role".to_owned(), "checkout".to_owned()), ("posture".to_owned(), "standby".to_owned())]),
+        ..Selector::default()
+    }
 }
 
 #[tokio::test]
@@ -130,15 +133,16 @@ async fn an_acl_cuts_the_vswitch_off_and_its_undo_leaves_the_world_as_it_was() {
 async fn traffic_is_shifted_in_shares_and_back_exactly() {
     let (lab, aliyun) = start();
     let before = aliyun.weights("example.cn", "shop").await.unwrap();
-    assert_eq!(before.iter().map(|record| (record.label.as_str(), record.weight, record.enabled)).collect::<Vec<_>>(), [
-        ("aliyun", 100, true),
-        ("aliyun", 100, true),
-        ("aws", 1, false),
-        ("aws", 1, false),
-    ]);
+    assert_eq!(
+        before.iter().map(|record| (record.label.as_str(), record.weight, record.enabled)).collect::<Vec<_>>(),
+        [("aliyun", 100, true), ("aliyun", 100, true), ("aws", 1, false), ("aws", 1, false),]
+    );
     let shares = |aws: u32, alibaba: u32, now: &[WeightedRecord]| -> Vec<WeightedRecord> {
         let share = |record: &WeightedRecord| aliyun.share(if record.label == "aws" { aws } else { alibaba }, record);
-        now.iter().map(|record| (record, share(record))).map(|(record, (weight, enabled))| WeightedRecord { weight, enabled, ..record.clone() }).collect()
+        now.iter()
+            .map(|record| (record, share(record)))
+            .map(|(record, (weight, enabled))| WeightedRecord { weight, enabled, ..record.clone() })
+            .collect()
     };
     for (aws, alibaba) in [(10, 90), (100, 0), (50, 50), (0, 100)] {
         let now = aliyun.weights("example.cn", "shop").await.unwrap();

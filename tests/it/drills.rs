@@ -26,7 +26,10 @@ fn check_truth(result: &Value, lab: &LabProcess) {
     for (service, measured) in result["services"].as_object().unwrap() {
         for (edge, state) in [("down", "down"), ("up", "up")] {
             // The first time it went down, and the first time after that it came back.
-            let down_at = truth.iter().find(|entry| entry["what"] == "service" && entry["service"] == *service && entry["state"] == "down").map(|entry| entry["wall"].as_str().unwrap());
+            let down_at = truth
+                .iter()
+                .find(|entry| entry["what"] == "service" && entry["service"] == *service && entry["state"] == "down")
+                .map(|entry| entry["wall"].as_str().unwrap());
             let true_at = truth
                 .iter()
                 .filter(|entry| entry["what"] == "service" && entry["service"] == *service && entry["state"] == state)

@@ -9,7 +9,14 @@ use crate::common::{LabProcess, folder, has_step, journal, last_json, lifeboat, 
 const OUTAGE: &str = "scenarios/aliyun-region-outage.yaml";
 
 fn spawn(arguments: &[&str], lab: &LabProcess, reports: &std::path::Path) -> Child {
-    lifeboat().args(arguments).args(["--output", "json", "--lab", lab.control(), "--reports"]).arg(reports).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    lifeboat()
+        .args(arguments)
+        .args(["--output", "json", "--lab", lab.control(), "--reports"])
+        .arg(reports)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -36,9 +43,8 @@ fn a_terminated_drill_heals_undoes_and_exits_4() {
     assert_eq!(last_json(&output)["verdict"], "aborted");
     assert_eq!(lab.world(), before);
     let events = journal(reports.path()).unwrap();
-    let position = |step: &str, event: &str| {
-        events.lines().position(|line| has_step(line, step, event)).unwrap_or_else(|| panic!("no {step} {event}"))
-    };
+    let position =
+        |step: &str, event: &str| events.lines().position(|line| has_step(line, step, event)).unwrap_or_else(|| panic!("no {step} {event}"));
     assert!(position("fault", "undone") < position("failover/start-standby", "undoing"), "the fault is healed first");
 }
 

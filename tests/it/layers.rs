@@ -74,6 +74,8 @@ fn sources(path: &Path) -> Vec<PathBuf> {
 }
 
 fn is_test(file: &Path) -> bool {
-    file.file_stem().is_some_and(|stem| ["tests", "toy", "samples", "fake", "fakes", "vectors"].contains(&stem.to_str().unwrap_or_default()) || stem.to_string_lossy().ends_with("_tests"))
-        || file.components().any(|part| part.as_os_str() == "tests")
+    file.file_stem().is_some_and(|stem| {
+        ["tests", "toy", "samples", "fake", "fakes", "vectors"].contains(&stem.to_str().unwrap_or_default())
+            || stem.to_string_lossy().ends_with("_tests")
+    }) || file.components().any(|part| part.as_os_str() == "tests")
 }

@@ -33,8 +33,12 @@ const fn yes() -> bool {
 impl NumberExpect {
     /// What was good about the numbers, or what was not.
     pub(crate) fn judge(&self, numbers: &[f64]) -> Result<String, String> {
-        if numbers.is_empty() != !self.exists {
-            return Err(if self.exists { "the query gives nothing".to_owned() } else { format!("the query gives {} series, expected none", numbers.len()) });
+        if numbers.is_empty() == self.exists {
+            return Err(if self.exists {
+                "the query gives nothing".to_owned()
+            } else {
+                format!("the query gives {} series, expected none", numbers.len())
+            });
         }
         for number in numbers {
             let wrong = |expected: String| Err(format!("{number}, expected {expected}"));
@@ -113,7 +117,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_errors_said() {
-        let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"3"]},{"metric":{},"value":[1.5,"+Inf"]}]}}"#;
+        let vector =
+            br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"3"]},{"metric":{},"value":[1.5,"+Inf"]}]}}"#;
         assert_eq!(numbers(vector).unwrap(), [3.0, f64::INFINITY]);
         assert_eq!(numbers(br#"{"status":"success","data":{"resultType":"scalar","result":[1.5,"0.25"]}}"#).unwrap(), [0.25]);
         let error = br#"{"status":"error","errorType":"bad_data","error":"parse error at 3"}"#;

@@ -46,7 +46,7 @@ pub(crate) fn compare(source: &[ObjectInfo], source_prefix: &str, mirror: &[Obje
             found.extra.push((*name).to_owned());
         }
         // What is doubled in the source as well is not the copying's doing.
-        if is_md5(&copy.etag) && !contents.insert((&copy.etag, copy.size)) && !source.get(name).is_some_and(|object| object.etag == copy.etag) {
+        if is_md5(&copy.etag) && !contents.insert((&copy.etag, copy.size)) && source.get(name).is_none_or(|object| object.etag != copy.etag) {
             found.duplicated.push((*name).to_owned());
         }
     }

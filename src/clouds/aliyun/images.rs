@@ -66,11 +66,8 @@ impl Aliyun {
         let (add, remove): (Vec<_>, Vec<_>) = (add.iter().collect(), remove.iter().collect());
         for round in 0..add.len().max(remove.len()).div_ceil(AT_ONCE) {
             let part = |all: &[&String]| -> Vec<String> { all.iter().skip(round * AT_ONCE).take(AT_ONCE).map(|one| (*one).clone()).collect() };
-            let params = Params::new()
-                .set("RegionId", &self.region)
-                .set("ImageId", image)
-                .list("AddAccount", part(&add))
-                .list("RemoveAccount", part(&remove));
+            let params =
+                Params::new().set("RegionId", &self.region).set("ImageId", image).list("AddAccount", part(&add)).list("RemoveAccount", part(&remove));
             let done = self.rpc::<IgnoredAny>(WRITE, &params).await;
             done.map_err(|error| if round > 0 { error.ambiguous(true) } else { error })?;
         }

@@ -48,7 +48,12 @@ impl ObjectStore for Aliyun {
             loop {
                 let mut draft = Draft::new(LIST, Method::GET, bucket, "");
                 draft.query = vec![("list-type", "2".to_owned()), ("max-keys", PAGE.to_owned()), ("encoding-type", "url".to_owned())];
-                draft.query.extend([("prefix", prefix), ("start-after", after)].iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (*name, (*text).to_owned())));
+                draft.query.extend(
+                    [("prefix", prefix), ("start-after", after)]
+                        .iter()
+                        .filter(|(_, text)| !text.is_empty())
+                        .map(|(name, text)| (*name, (*text).to_owned())),
+                );
                 draft.query.extend(next.take().map(|token| ("continuation-token", token)));
                 let page = self.oss(&draft, |answer| {
                     let text = std::str::from_utf8(&answer.body).map_err(|_| LIST.error(Kind::Malformed, "the list is not UTF-8"))?;

@@ -131,7 +131,8 @@ async fn server(acts: Vec<Act>) -> (String, JoinHandle<Vec<String>>) {
                 }
                 Act::Later(millis) => {
                     let body = vector("err-400-throttling-with-retry-after").response.unwrap().body;
-                    let head = format!("HTTP/1.1 400 X\r\ncontent-length: {}\r\nx-acs-retry-after: {millis}\r\nconnection: close\r\n\r\n{body}", body.len());
+                    let head =
+                        format!("HTTP/1.1 400 X\r\ncontent-length: {}\r\nx-acs-retry-after: {millis}\r\nconnection: close\r\n\r\n{body}", body.len());
                     stream.write_all(head.as_bytes()).await.unwrap();
                 }
                 Act::Break => drop(stream),
@@ -153,7 +154,8 @@ async fn read_request(stream: &mut TcpStream) -> String {
         let read = stream.read(&mut chunk).await.unwrap();
         bytes.extend_from_slice(&chunk[..read]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let length = text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap()));
+        let length =
+            text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap()));
         if let Some(end) = text.find("\r\n\r\n")
             && (bytes.len() >= end + 4 + length.unwrap_or(0) || read == 0)
         {
@@ -167,8 +169,7 @@ fn client(url: &str, timeout: Duration, gate: Gate) -> Aliyun {
     settings.endpoint = Some(url.to_owned());
     settings.oss_endpoint = Some(url.to_owned());
     settings.timeout = timeout;
-    settings.credentials =
-        Some(StaticKeys { access_key_id: "LTAItest".into(), secret_access_key: "s3cr3t".into(), session_token: None });
+    settings.credentials = Some(StaticKeys { access_key_id: "LTAItest".into(), secret_access_key: "s3cr3t".into(), session_token: None });
     Aliyun::connect(settings)
 }
 
@@ -189,7 +190,11 @@ impl Journal {
 }
 
 /// What `act` gives, what the journal heard, and the heads of the requests when all acts were played.
-async fn run<T>(acts: Vec<Act>, timeout: Duration, act: impl AsyncFnOnce(Aliyun) -> Result<T, CloudError>) -> (Result<T, CloudError>, Vec<String>, Vec<String>) {
+async fn run<T>(
+    acts: Vec<Act>,
+    timeout: Duration,
+    act: impl AsyncFnOnce(Aliyun) -> Result<T, CloudError>,
+) -> (Result<T, CloudError>, Vec<String>, Vec<String>) {
     let waits = acts.iter().any(|act| matches!(act, Act::Hang));
     let (url, task) = server(acts).await;
     let journal = Arc::new(Journal::default());
@@ -293,7 +298,10 @@ async fn captured_answers_are_read() {
     })
     .await;
     let machines = result.unwrap();
-    assert_eq!((machines[0].id.as_str(), machines[0].name.as_str(), machines[0].state, machines[0].healthy), ("i-bp1a", "web-1", MachineState::Running, true));
+    assert_eq!(
+        (machines[0].id.as_str(), machines[0].name.as_str(), machines[0].state, machines[0].healthy),
+        ("i-bp1a", "web-1", MachineState::Running, true)
+    );
 
     let (result, _, _) = run(vec![like("ecs-describe-instance-status")], LONG, async |aliyun| aliyun.instance_statuses(&ids()).await).await;
     assert_eq!(result.unwrap()["i-bp1b"], "Starting");
@@ -331,7 +339,11 @@ async fn a_failure_inside_a_success_is_a_failure() {
     let stock = BOTH_STARTED.replacen("\"200\"", "\"OperationDenied.NoStock\"", 1);
     let (result, calls, _) = run(vec![ok(&stock)], LONG, async |aliyun| start(&aliyun).await).await;
     let error = result.unwrap_err();
-    assert_eq!((error.kind, error.code.as_deref(), error.ambiguous), (Kind::Unavailable, Some("OperationDenied.NoStock"), true), "one of two was done");
+    assert_eq!(
+        (error.kind, error.code.as_deref(), error.ambiguous),
+        (Kind::Unavailable, Some("OperationDenied.NoStock"), true),
+        "one of two was done"
+    );
     assert_eq!(calls, ["1 ok R1"]);
 }
 
@@ -374,7 +386,12 @@ async fn reads_are_repeated_and_every_attempt_is_recorded() {
 
 #[tokio::test]
 async fn a_change_that_may_have_happened_is_not_repeated() {
-    for (act, kind) in [(like("err-500-internal"), Kind::Unavailable), (like("err-502-html"), Kind::Transport), (ok(""), Kind::Transport), (Act::Break, Kind::Transport)] {
+    for (act, kind) in [
+        (like("err-500-internal"), Kind::Unavailable),
+        (like("err-502-html"), Kind::Transport),
+        (ok(""), Kind::Transport),
+        (Act::Break, Kind::Transport),
+    ] {
         let (result, calls, _) = run(vec![act], LONG, async |aliyun| start(&aliyun).await).await;
         let error = result.unwrap_err();
         assert_eq!((error.kind, error.ambiguous), (kind, true), "{error}");
@@ -452,9 +469,16 @@ async fn objects_are_listed_over_pages_and_read() {
     let page = |keys: &[&str], next: Option<&str>| {
         let contents: String = keys
             .iter()
-            .map(|key| format!("<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>\"5B3C\"</ETag><Size>3</Size></Contents>"))
+            .map(|key| {
+                format!(
+                    "<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>\"5B3C\"</ETag><Size>3</Size></Contents>"
+                )
+            })
             .collect();
-        let next = next.map_or_else(|| "<IsTruncated>false</IsTruncated>".to_owned(), |token| format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"));
+        let next = next.map_or_else(
+            || "<IsTruncated>false</IsTruncated>".to_owned(),
+            |token| format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"),
+        );
         ok(&format!("<?xml version=\"1.0\"?><ListBucketResult>{next}{contents}</ListBucketResult>"))
     };
     let acts = vec![page(&["orders%2F1", "orders%2F%E5%BF%83%20b"], Some("T+1")), page(&["orders%2F3"], None)];

@@ -89,7 +89,12 @@ pub(super) fn fits(operation: &'static str, what: &str, text: &str, longest: usi
         return Ok(());
     }
     let start: String = text.chars().take(40).collect();
-    Err(CloudError::new(Cloud::Aws, operation, Kind::Invalid, format!("the {what} `{start}…` has {} bytes; at most {longest} are possible", text.len())))
+    Err(CloudError::new(
+        Cloud::Aws,
+        operation,
+        Kind::Invalid,
+        format!("the {what} `{start}…` has {} bytes; at most {longest} are possible", text.len()),
+    ))
 }
 
 impl Operation {
@@ -239,7 +244,12 @@ where
         Ok(())
     }
 
-    fn modify_before_deserialization(&self, context: &mut BeforeDeserializationInterceptorContextMut<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         // The SDK reads an answer whole, however long it is.
         let body = std::mem::replace(context.response_mut().body_mut(), SdkBody::taken());
         *context.response_mut().body_mut() = body.map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST)));

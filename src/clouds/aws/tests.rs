@@ -267,7 +267,11 @@ async fn an_answer_without_an_end_is_left() {
 async fn what_is_too_long_to_be_sent_is_refused() {
     let aws = client("http://127.0.0.1:9", LONG, Gate::default()).await;
     let long = "x".repeat(100_000);
-    let errors = [aws.weights(&long, "shop").await.unwrap_err(), aws.list(&long, "", "").await.unwrap_err(), aws.list("shop-orders", &long, "").await.unwrap_err()];
+    let errors = [
+        aws.weights(&long, "shop").await.unwrap_err(),
+        aws.list(&long, "", "").await.unwrap_err(),
+        aws.list("shop-orders", &long, "").await.unwrap_err(),
+    ];
     for error in errors {
         assert_eq!(error.kind, Kind::Invalid, "{error}");
         assert!(error.to_string().len() < 200, "{error}");

@@ -3,6 +3,8 @@
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
+#[cfg(test)]
+mod any;
 mod stages;
 mod steps;
 #[cfg(test)]
@@ -16,13 +18,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::action::{Applied, Planned, Undone};
-use crate::model::event::step::StepKind;
+use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 
 /// Time since the start of the run, monotonic.
 pub type Moment = Duration;
+
+/// How many steps run at once at most: more would only wait for sockets and rate limits.
+const MOST_AT_ONCE: usize = 64;
 
 /// The key of the fault.
 pub const FAULT: &str = "fault";
@@ -129,6 +134,8 @@ pub struct Held {
     pub with: Value,
     /// What to restore.
     pub before: Value,
+    /// What it acted on.
+    pub targets: Vec<Target>,
 }
 
 /// Where a step is.
@@ -180,6 +187,7 @@ struct Step {
     /// Resolved parameters, once known.
     with: Value,
     before: Option<Value>,
+    targets: Vec<Target>,
     output: Value,
     /// The item and its place, for one item of a `for_each`.
     item: Option<Value>,
@@ -199,21 +207,34 @@ struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
-    SteadyState { until: Moment },
+    SteadyState {
+        until: Moment,
+    },
     Inject,
-    Detect { until: Moment },
+    Detect {
+        until: Moment,
+    },
     Failover,
-    Verify { until: Moment },
+    Verify {
+        until: Moment,
+    },
     /// Everything still running is being cut off or finished before things are taken back.
     Quiesce,
     /// The fault is being taken out; `then` failback, or cleanup.
-    Heal { failback: bool },
+    Heal {
+        failback: bool,
+    },
     /// Waiting for the source side.
-    SourceReturns { until: Moment, failback: bool },
+    SourceReturns {
+        until: Moment,
+        failback: bool,
+    },
     Failback,
     Undo,
     /// Waiting for the steady state after everything was taken back.
-    Baseline { until: Moment },
+    Baseline {
+        until: Moment,
+    },
     Ended,
 }
 
@@ -235,6 +256,8 @@ pub struct Machine {
     backoffs: BTreeSet<(Moment, String)>,
     /// Steps of the loaded runbook that are not settled.
     unsettled: usize,
+    /// Steps of runbooks that are being planned or applied.
+    busy: usize,
     /// Keys in the order in which their intents were recorded.
     intents: Vec<String>,
     probes: BTreeMap<String, Standing>,
@@ -270,6 +293,7 @@ impl Machine {
             ready: VecDeque::new(),
             backoffs: BTreeSet::new(),
             unsettled: 0,
+            busy: 0,
             intents: Vec::new(),
             probes: BTreeMap::new(),
             alarms: BTreeMap::new(),

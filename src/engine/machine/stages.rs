@@ -37,7 +37,9 @@ impl Machine {
     }
 
     fn advance_once(&mut self) {
-        if self.stop.is_some() && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. }) {
+        if self.stop.is_some()
+            && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. })
+        {
             return self.quiesce();
         }
         match self.phase.clone() {
@@ -87,7 +89,8 @@ impl Machine {
                 self.phase = Phase::Inject;
                 self.start_attempt(FAULT);
             }
-            None => self.start_failover(),
+            // Whoever started it without a fault has noticed and decided.
+            None => self.decide("operator", "the runbook was started by hand"),
         }
     }
 
@@ -100,7 +103,7 @@ impl Machine {
                     self.wake_at(until);
                     self.phase = Phase::Detect { until };
                 }
-                None => self.start_failover(),
+                None => self.decide("automation", "the fault is active"),
             },
             Some(Status::Failed | Status::Skipped) => self.give_up("the fault could not be injected"),
             // The fault is not part of a runbook: nobody else starts its next attempt.
@@ -110,17 +113,17 @@ impl Machine {
     }
 
     fn await_detection(&mut self, until: Moment) {
-        let Some(detect) = self.plan.detect.clone() else { return self.start_failover() };
+        let Some(detect) = self.plan.detect.clone() else { return self.decide("automation", "the fault is active") };
         if self.probes.get(&detect.probe).is_some_and(|standing| standing.state == Some(ProbeState::Bad)) {
-            self.enter(Stage::Decide);
-            self.record_run(RunEvent::Decided { by: "automation".into(), basis: format!("probe {} is bad", detect.probe) });
-            self.start_failover();
+            self.decide("automation", &format!("probe {} is bad", detect.probe));
         } else if self.now >= until {
             self.give_up(&format!("probe {} did not notice the fault within {}", detect.probe, detect.timeout));
         }
     }
 
-    fn start_failover(&mut self) {
+    fn decide(&mut self, by: &str, basis: &str) {
+        self.enter(Stage::Decide);
+        self.record_run(RunEvent::Decided { by: by.into(), basis: basis.into() });
         self.enter(Stage::Failover);
         self.load_book("failover", self.plan.failover.clone());
         self.phase = Phase::Failover;
@@ -276,6 +279,7 @@ fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         mutates: mutates(&fault.uses),
         with: Value::Null,
         before: None,
+        targets: Vec::new(),
         output: Value::Null,
         item: None,
         items: Vec::new(),

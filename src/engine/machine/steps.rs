@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Effect, FAULT, Machine, Planned, Status, Step};
+use super::{Effect, FAULT, MOST_AT_ONCE, Machine, Planned, Status, Step};
 use crate::engine::action::Applied;
 use crate::model::event::step::StepKind;
 use crate::model::expression;
@@ -45,6 +45,10 @@ impl Machine {
 
     /// Starts what may start. True when nothing of the runbook runs or can still run.
     pub(super) fn run_book(&mut self, book: &'static str) -> bool {
+        // What its own file says is undone at once may need more than one attempt.
+        while let Some(key) = self.due_undo() {
+            self.start_undo_of(&key);
+        }
         while let Some((at, key)) = self.backoffs.first().cloned()
             && self.now >= at
         {
@@ -54,7 +58,9 @@ impl Machine {
         if !self.halted {
             // Those for which there is no room yet in their `for_each` stay in the queue.
             let mut full = VecDeque::new();
-            while let Some(key) = self.ready.pop_front() {
+            while self.busy < MOST_AT_ONCE
+                && let Some(key) = self.ready.pop_front()
+            {
                 if self.may_start(&key) {
                     self.start_step(&key);
                 } else if self.steps.get(&key).is_some_and(|step| step.status == Status::Waiting) {
@@ -64,7 +70,8 @@ impl Machine {
                     break;
                 }
             }
-            self.ready.append(&mut full);
+            full.append(&mut self.ready);
+            self.ready = full;
         }
         if self.halted {
             self.skip_waiting(book, "an earlier step failed");
@@ -88,7 +95,12 @@ impl Machine {
     fn has_room(&self, parent: &str) -> bool {
         let Some(step) = self.steps.get(parent) else { return false };
         let limit = step.plan.for_each.as_ref().map_or(1, |each| each.concurrency.max(1)) as usize;
-        let busy = step.items.iter().filter_map(|key| self.steps.get(key)).filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_))).count();
+        let busy = step
+            .items
+            .iter()
+            .filter_map(|key| self.steps.get(key))
+            .filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_)))
+            .count();
         busy < limit
     }
 
@@ -165,6 +177,7 @@ impl Machine {
         let Some(step) = self.steps.get_mut(key) else { return };
         step.attempt += 1;
         let attempt = step.attempt;
+        self.busy += usize::from(step.book != FAULT);
         let (uses, timeout) = (step.plan.uses.clone(), step.plan.timeout.duration());
         // With an intent on record the same `before` is used again: planning anew would take the half-changed world for what to restore.
         if let Some(before) = step.before.clone() {
@@ -198,8 +211,12 @@ impl Machine {
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
         if step.mutates {
             step.before = Some(planned.before.clone());
+            step.targets.clone_from(&planned.targets);
             self.intents.push(key.to_owned());
-            self.record_step(key, StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets });
+            self.record_step(
+                key,
+                StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets },
+            );
             if key == FAULT
                 && let Some(fault) = &self.plan.fault
             {
@@ -237,6 +254,7 @@ impl Machine {
         if again {
             step.status = Status::Backoff(now + wait);
             if key != FAULT {
+                self.busy = self.busy.saturating_sub(1);
                 self.backoffs.insert((now + wait, key.to_owned()));
             }
         }
@@ -276,25 +294,37 @@ impl Machine {
         self.parent_of(key);
     }
 
-    /// Marks every step of `book` that has not begun as skipped.
+    /// Marks every step of `book` that has not begun as skipped, and gives up those that wait for another attempt.
     pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
-        let waiting: Vec<String> =
-            self.order.iter().filter(|key| self.steps.get(*key).is_some_and(|step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_)))).cloned().collect();
+        let is_waiting = |step: &Step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_));
+        let waiting: Vec<String> = self.order.iter().filter(|key| self.steps.get(*key).is_some_and(is_waiting)).cloned().collect();
         for key in waiting {
-            self.settle_step(&key, Status::Skipped);
-            self.record_step(&key, StepKind::Skipped { why: why.into() });
+            if self.steps.get(&key).is_some_and(|step| step.attempt > 0) {
+                self.give_up_attempts(&key, why);
+            } else {
+                self.settle_step(&key, Status::Skipped);
+                self.record_step(&key, StepKind::Skipped { why: why.into() });
+            }
             self.parent_of(&key);
         }
+    }
+
+    /// Ends a step between two of its attempts: it has begun, so it is not skipped, and what it may have changed is taken back with everything else.
+    pub(super) fn give_up_attempts(&mut self, key: &str, why: &str) {
+        self.settle_step(key, Status::Failed);
+        self.record_step(key, StepKind::Failed { failure: Failure::new(FailureKind::Cancelled, format!("not tried again: {why}")) });
     }
 
     pub(super) fn settle_step(&mut self, key: &str, status: Status) {
         let Some(step) = self.steps.get_mut(key) else { return };
         let settles = status.is_settled() && !step.status.is_settled();
         let satisfies = matches!(status, Status::Done | Status::Skipped) || (status == Status::Failed && step.plan.on_failure == OnFailure::Continue);
+        let was_busy = matches!(step.status, Status::Planning | Status::Applying);
         step.status = status;
         if !settles || step.book == FAULT {
             return;
         }
+        self.busy = self.busy.saturating_sub(usize::from(was_busy));
         self.unsettled = self.unsettled.saturating_sub(1);
         if !satisfies {
             return;
@@ -309,7 +339,7 @@ impl Machine {
         }
     }
 
-    fn parent_of(&mut self, key: &str) {
+    pub(super) fn parent_of(&mut self, key: &str) {
         if let Some(at) = key.rfind('[')
             && self.steps.get(key).is_some_and(|step| step.item.is_some())
         {
@@ -359,6 +389,7 @@ fn new_step(plan: StepPlan, book: &'static str, mutates: bool, item: Option<Valu
         mutates,
         with: Value::Null,
         before: None,
+        targets: Vec::new(),
         output: Value::Null,
         item,
         items: Vec::new(),

@@ -6,7 +6,7 @@ use crate::model::plan::*;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
-fn step(id: &str, needs: &[&str]) -> StepPlan {
+pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
     StepPlan {
         id: id.into(),
         title: Text::default(),
@@ -22,11 +22,11 @@ fn step(id: &str, needs: &[&str]) -> StepPlan {
     }
 }
 
-fn book(steps: Vec<StepPlan>) -> RunbookPlan {
+pub(super) fn book(steps: Vec<StepPlan>) -> RunbookPlan {
     RunbookPlan { file: "b.yaml".into(), title: Text::default(), parameters: json!({}), steps }
 }
 
-fn plan(steps: Vec<StepPlan>) -> Plan {
+pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
     Plan {
         version: 1,
         name: "toy".into(),
@@ -60,11 +60,20 @@ struct Rig {
     log: Vec<String>,
     fail: Vec<(&'static str, Failure)>,
     hang: Vec<&'static str>,
+    /// What cannot be undone.
+    stuck: Vec<&'static str>,
 }
 
 impl Rig {
     fn new(plan: Plan) -> Self {
-        Self { machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"), now: 0, log: Vec::new(), fail: Vec::new(), hang: Vec::new() }
+        Self {
+            machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"),
+            now: 0,
+            log: Vec::new(),
+            fail: Vec::new(),
+            hang: Vec::new(),
+            stuck: Vec::new(),
+        }
     }
 
     fn feed(&mut self, input: Input) {
@@ -77,17 +86,23 @@ impl Rig {
     }
 
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
-        let planned = || Planned { before: json!("was"), targets: vec![crate::model::event::step::Target::new("toy", "t", "")], calls: vec![], not_undone: vec![] };
+        // A step called `repair` acts on what the fault broke, every other on something of its own.
+        let planned = |key: &str| {
+            let target = if key.ends_with("repair") { FAULT } else { key };
+            Planned {
+                before: json!("was"),
+                targets: vec![crate::model::event::step::Target::new("toy", target, "")],
+                calls: vec![],
+                not_undone: vec![],
+            }
+        };
         match effect {
             Effect::Record(Body::Step(event)) => {
-                if let StepKind::Failed { failure } = &event.kind {
-                    self.log.push(format!("{} because {}", event.step, failure.message));
-                }
                 self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap()));
             }
             Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
             Effect::Record(_) | Effect::Wake(_) => {}
-            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key, Ok((planned(), with)))),
+            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key.clone(), Ok((planned(&key), with)))),
             Effect::Apply { key, .. } => {
                 if self.hang.contains(&key.as_str()) {
                     return;
@@ -100,7 +115,9 @@ impl Rig {
             }
             Effect::Undo { key, .. } => {
                 self.log.push(format!("undo {key}"));
-                queue.push(Input::Undone(key, Ok(Undone::Restored)));
+                let stuck = self.stuck.contains(&key.as_str());
+                let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
+                queue.push(Input::Undone(key, result));
             }
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
@@ -250,15 +267,69 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
     let mut rig = Rig::new(plan(vec![]));
-    let held = |key: &str| Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was") };
+    let held = |key: &str| Held {
+        key: key.into(),
+        uses: "toy.change".into(),
+        with: json!({}),
+        before: json!("was"),
+        targets: vec![crate::model::event::step::Target::new("toy", key, "")],
+    };
     rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
 
 #[test]
-fn a_for_each_tells_failed_items_from_those_that_did_not_run() {
-    let mut a = step("a", &[]);
-    a.for_each = Some(ForEach { items: json!([1, 2, 3]), concurrency: 1 });
-    let rig = Rig::start(plan(vec![a]), |rig| rig.fail.push(("failover/a[0]", Failure::new(FailureKind::Check, "no"))));
-    assert!(rig.log.contains(&"failover/a because 1 of 3 items failed, 2 did not run".to_owned()), "{:?}", rig.log);
+fn two_hundred_steps_run_sixty_four_at_once_and_all_are_done() {
+    let mut big = plan((0..200).map(|number| step(&format!("s{number}"), &[])).collect());
+    big.recovered = None;
+    let mut rig = Rig::new(big);
+    let hanging: Vec<&'static str> = (0..200).map(|number| &*format!("failover/s{number}").leak()).collect();
+    rig.hang.clone_from(&hanging);
+    rig.feed(Input::Start);
+    rig.probe(ProbeState::Good);
+    rig.at(3);
+    rig.now = 5;
+    rig.probe(ProbeState::Bad);
+    for (done, key) in hanging.into_iter().enumerate() {
+        let intended = rig.log.iter().filter(|line| line.ends_with(" intended") && line.starts_with("failover/")).count();
+        assert_eq!(intended, (done + MOST_AT_ONCE).min(200));
+        rig.feed(Input::Applied(key.into(), Ok(Applied::changed(json!({}))), None));
+    }
+    rig.probe(ProbeState::Good);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
+fn a_repair_of_what_the_fault_broke_is_not_undone_into_the_fault_again() {
+    let mut rig = Rig::start(plan(vec![step("a", &[]), step("repair", &["a"])]), |_| {});
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/a"]);
+    assert!(rig.log.contains(&"failover/repair undone".to_owned()));
+}
+
+#[test]
+fn a_fault_that_cannot_be_taken_out_leads_nothing_back_by_a_runbook() {
+    let mut with = plan(vec![step("a", &[])]);
+    with.failback = Some(book(vec![step("back", &[])]));
+    with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
+    let mut rig = Rig::start(with, |rig| rig.stuck.push("fault"));
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/a"], "undone once the source is good all the same");
+    assert!(!rig.log.iter().any(|line| line.starts_with("failback/back")), "{:?}", rig.log);
+}
+
+#[test]
+fn what_a_former_owner_left_waits_for_the_source_also_when_the_fault_is_gone_already() {
+    let mut with = plan(vec![]);
+    with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
+    let mut rig = Rig::new(with);
+    let left = Held { key: "failover/a".into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets: Vec::new() };
+    rig.feed(Input::Recover(vec![left]));
+    assert!(rig.undone().is_empty());
+    rig.probe(ProbeState::Good);
+    assert_eq!(rig.undone(), ["failover/a"]);
 }

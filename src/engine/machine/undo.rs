@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, FAULT, Held, Machine, Moment, Phase, Status, Step};
 use crate::engine::action::Undone;
-use crate::model::event::step::StepKind;
+use crate::model::event::step::{StepKind, Target};
 use crate::model::failure::Failure;
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
 use crate::model::text::Text;
@@ -14,6 +14,8 @@ use crate::model::time::Span;
 const UNDO_ATTEMPTS: u32 = 6;
 /// First wait between two attempts to undo; doubles.
 const UNDO_BACKOFF: Duration = Duration::from_millis(500);
+/// Why what has not begun does not begin any more.
+const ENDING: &str = "the run is ending";
 
 impl Machine {
     /// Ends whatever runs, then goes on to take things back.
@@ -22,10 +24,10 @@ impl Machine {
         self.ready.clear();
         self.backoffs.clear();
         for book in ["failover", "failback"] {
-            self.skip_waiting(book, "the run is ending");
+            self.skip_waiting(book, ENDING);
         }
-        if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_) | Status::Waiting)) {
-            self.settle_step(FAULT, Status::Failed);
+        if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_))) {
+            self.give_up_attempts(FAULT, ENDING);
         }
         self.cut_off();
     }
@@ -77,6 +79,7 @@ impl Machine {
     }
 
     pub(super) fn await_healed(&mut self, failback: bool) {
+        let mut failback = failback;
         match self.steps.get(FAULT).map(|step| step.status.clone()) {
             Some(Status::Undoing) => return,
             Some(Status::UndoBackoff(at)) => {
@@ -85,16 +88,28 @@ impl Machine {
                 }
                 return;
             }
-            Some(Status::UndoFailed) => self.failed = true,
+            // The fault still stands. Nothing is led to the source by a runbook then; what is undone is said not to be enough by the verdict.
+            Some(Status::UndoFailed) => {
+                self.failed = true;
+                failback = false;
+            }
             _ => {}
         }
-        match self.plan.source.clone().filter(|_| self.steps.get(FAULT).is_some_and(|step| step.status == Status::Undone)) {
+        match self.plan.source.clone().filter(|_| self.has_harmed()) {
             Some(source) => {
                 let until = self.now + source.timeout.duration();
                 self.wake_at(until);
                 self.phase = Phase::SourceReturns { until, failback };
             }
             None => self.go_back(failback),
+        }
+    }
+
+    /// Whether there was a fault, taken out or not, so that the source side may need time. A fault that a former owner has taken out is not among the steps.
+    fn has_harmed(&self) -> bool {
+        match self.steps.get(FAULT) {
+            Some(fault) => matches!(fault.status, Status::Undone | Status::UndoFailed),
+            None => self.plan.fault.is_some() && !self.intents.is_empty(),
         }
     }
 
@@ -142,8 +157,14 @@ impl Machine {
         if self.steps.values().any(|step| matches!(step.status, Status::UndoBackoff(_))) {
             return;
         }
-        if let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
-            return self.start_undo_of(&key);
+        while let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
+            if !self.was_healed_with_the_fault(&key) {
+                return self.start_undo_of(&key);
+            }
+            self.settle_step(&key, Status::Undone);
+            self.note(format!("{key} repaired what the fault had broken; taking the fault out has put it back"));
+            self.record_step(&key, StepKind::Undoing { attempt: 1 });
+            self.record_step(&key, StepKind::Undone { already: true });
         }
         match self.plan.steady_state.clone().filter(|_| !self.intents.is_empty()) {
             Some(steady) => {
@@ -168,10 +189,22 @@ impl Machine {
 
     /// An intent is on record and neither undone nor given up.
     fn is_held(&self, key: &str) -> bool {
-        self.intents.iter().any(|intent| intent == key) && self.steps.get(key).is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
+        self.intents.iter().any(|intent| intent == key)
+            && self
+                .steps
+                .get(key)
+                .is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
     }
 
-    fn due_undo(&self) -> Option<String> {
+    /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
+    /// Once the fault is taken out, its targets are as they were before the run.
+    fn was_healed_with_the_fault(&self, key: &str) -> bool {
+        let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
+        let is_the_faults = |target: &Target| fault.targets.iter().any(|broken| broken.kind == target.kind && broken.id == target.id);
+        key != FAULT && fault.status == Status::Undone && !step.targets.is_empty() && step.targets.iter().all(is_the_faults)
+    }
+
+    pub(super) fn due_undo(&self) -> Option<String> {
         self.steps.iter().find(|(_, step)| matches!(step.status, Status::UndoBackoff(at) if self.now >= at)).map(|(key, _)| key.clone())
     }
 
@@ -194,7 +227,10 @@ impl Machine {
                 step.status = Status::Undone;
                 self.record_step(key, StepKind::Undone { already: how == Undone::Already });
             }
-            Err(failure) if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout) && step.undo_attempt < UNDO_ATTEMPTS => {
+            Err(failure)
+                if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout)
+                    && step.undo_attempt < UNDO_ATTEMPTS =>
+            {
                 let wait = UNDO_BACKOFF.saturating_mul(1 << (step.undo_attempt - 1));
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);
@@ -207,6 +243,8 @@ impl Machine {
                 self.record_step(key, StepKind::UndoFailed { failure });
             }
         }
+        // An item that its own file says is undone at once keeps its `for_each` from ending until it is.
+        self.parent_of(key);
     }
 
     /// Takes over what a former owner left: heals, then undoes in reverse. `held` is in the order of the intents.
@@ -242,6 +280,7 @@ impl Machine {
                 mutates: true,
                 with: one.with,
                 before: Some(one.before),
+                targets: one.targets,
                 output: serde_json::Value::Null,
                 item: None,
                 items: Vec::new(),

@@ -108,7 +108,12 @@ fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>
 /// Fills the response to one question.
 fn answer(state: &mut State, question: &Query, response: &mut Message) {
     let asked = plain_name(question.name());
-    let zone = state.zones.iter().map(|zone| zone.name.trim_end_matches('.').to_ascii_lowercase()).filter(|zone| is_within(&asked, zone)).max_by_key(String::len);
+    let zone = state
+        .zones
+        .iter()
+        .map(|zone| zone.name.trim_end_matches('.').to_ascii_lowercase())
+        .filter(|zone| is_within(&asked, zone))
+        .max_by_key(String::len);
     let (Some(zone), DNSClass::IN, false) = (zone, question.query_class(), question.query_type() == RecordType::ANY) else {
         response.metadata.response_code = ResponseCode::Refused;
         return;

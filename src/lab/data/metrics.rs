@@ -78,7 +78,11 @@ impl History {
     }
 
     /// Visits the points of every series that `wanted` chooses, oldest first.
-    pub(super) fn select<T>(&self, wanted: impl Fn(&Series) -> bool, mut visit: impl FnMut(&Series, &VecDeque<(Timestamp, f64)>) -> Option<T>) -> Vec<T> {
+    pub(super) fn select<T>(
+        &self,
+        wanted: impl Fn(&Series) -> bool,
+        mut visit: impl FnMut(&Series, &VecDeque<(Timestamp, f64)>) -> Option<T>,
+    ) -> Vec<T> {
         let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter(|(series, _)| wanted(series)).filter_map(|(series, points)| visit(series, points)).collect()
     }
@@ -140,7 +144,9 @@ fn requests(state: &State, samples: &mut Samples) {
             }
         }
     }
-    counts.extend(state.counters.requests.iter().map(|((service, server, outcome), count)| ((service.as_str(), server.as_str(), outcome.as_str()), *count)));
+    counts.extend(
+        state.counters.requests.iter().map(|((service, server, outcome), count)| ((service.as_str(), server.as_str(), outcome.as_str()), *count)),
+    );
     for ((service, server, outcome), requests) in counts {
         let cloud = state.instances.get(server).map_or("none", |instance| cloud_name(instance.cloud));
         samples.add("shop_requests_total", &[("service", service), ("server", server), ("cloud", cloud), ("outcome", outcome)], count(requests));

@@ -83,7 +83,10 @@ impl Parameters {
     fn time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let from_seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && seconds.abs() < 9e9).map(from_seconds);
-        from_seconds.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| format!("invalid parameter \"{name}\": cannot parse \"{text}\" to a valid timestamp"))
+        from_seconds
+            .or_else(|| text.parse().ok())
+            .map(Some)
+            .ok_or_else(|| format!("invalid parameter \"{name}\": cannot parse \"{text}\" to a valid timestamp"))
     }
 
     fn step(&self) -> Result<f64, String> {
@@ -192,12 +195,9 @@ mod tests {
     #[test]
     fn bad_parameters_are_named() {
         let source = source();
-        for (text, part) in [
-            ("", "\"query\""),
-            ("query=up&time=yesterday", "\"time\""),
-            ("query=rate(up)", "range vector"),
-            ("query=up&time=1e300", "\"time\""),
-        ] {
+        for (text, part) in
+            [("", "\"query\""), ("query=up&time=yesterday", "\"time\""), ("query=rate(up)", "range vector"), ("query=up&time=1e300", "\"time\"")]
+        {
             assert!(instant(&source, &parameters(text)).unwrap_err().contains(part), "{text}");
         }
         for (text, part) in [

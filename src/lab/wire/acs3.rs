@@ -113,9 +113,8 @@ pub fn verify_v1(method: &str, params: &BTreeMap<String, String>, key: Key<'_>, 
     fresh(date.and_then(|date| date.and_utc().timestamp_nanos_opt()), now)?;
     let pairs: Vec<_> = params.iter().filter(|(name, _)| *name != "Signature").map(|(name, value)| (name.clone(), value.clone())).collect();
     let string_to_sign = format!("{method}&%2F&{}", encode(&canonical_query(&pairs)));
-    let signature = base64::prelude::BASE64_STANDARD
-        .decode(part("Signature")?)
-        .map_err(|_| Refused::Incomplete("Signature is not base64".to_owned()))?;
+    let signature =
+        base64::prelude::BASE64_STANDARD.decode(part("Signature")?).map_err(|_| Refused::Incomplete("Signature is not base64".to_owned()))?;
     if hmac::<Hmac<sha1::Sha1>>(format!("{}&", key.secret).as_bytes(), &string_to_sign).verify_slice(&signature).is_err() {
         return Err(Refused::Mismatch(string_to_sign));
     }
@@ -156,9 +155,10 @@ fn fresh(nanos: Option<i64>, now: Timestamp) -> Result<(), Refused> {
 }
 
 fn must_be_signed(headers: &HeaderMap, signed: &[String], with_body: bool) -> Result<(), Refused> {
-    let needed = headers.keys().map(http::HeaderName::as_str).filter(|name| {
-        *name == "host" || name.starts_with("x-acs-") || (with_body && *name == "content-type")
-    });
+    let needed = headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| *name == "host" || name.starts_with("x-acs-") || (with_body && *name == "content-type"));
     for name in needed {
         if !signed.iter().any(|other| other == name) {
             return Err(Refused::Incomplete(format!("header {name} is not among SignedHeaders")));

@@ -190,9 +190,7 @@ impl From<Refused> for Fault {
                 "SignatureDoesNotMatch",
                 format!("Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"),
             ),
-            Refused::Token => {
-                Self::new(400, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatch with the AccessKey.")
-            }
+            Refused::Token => Self::new(400, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken mismatch with the AccessKey."),
         }
     }
 }

@@ -55,7 +55,9 @@ impl Parameters {
             None => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-            Some(value) => Err(Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected a boolean value."))),
+            Some(value) => {
+                Err(Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected a boolean value.")))
+            }
         }
     }
 
@@ -65,7 +67,11 @@ impl Parameters {
     /// `InvalidParameterValue` for anything else.
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
         self.get(name)
-            .map(|value| value.parse().map_err(|_| Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected an integer."))))
+            .map(|value| {
+                value.parse().map_err(|_| {
+                    Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected an integer."))
+                })
+            })
             .transpose()
     }
 
@@ -117,7 +123,8 @@ mod tests {
 
     #[test]
     fn lists_come_in_the_order_of_their_numbers() {
-        let call = read("Action=X&InstanceId.10=c&InstanceId.2=b&InstanceId.1=a&InstanceIdent=z&Filter.1.Name=tag%3Arole&Filter.1.Value.1=%E5%8C%BA+a%2Bb");
+        let call =
+            read("Action=X&InstanceId.10=c&InstanceId.2=b&InstanceId.1=a&InstanceIdent=z&Filter.1.Name=tag%3Arole&Filter.1.Value.1=%E5%8C%BA+a%2Bb");
         assert_eq!(call.list("InstanceId"), ["a", "b", "c"]);
         assert_eq!(call.members("Filter"), ["Filter.1"]);
         assert_eq!(call.list("Filter.1.Value"), ["区 a+b"]);

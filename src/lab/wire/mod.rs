@@ -2,10 +2,10 @@
 
 pub mod acs3;
 pub mod aliyun_rpc;
-pub mod oss_v4;
-#[cfg(test)]
-pub(crate) mod vectors;
 pub mod aws_answer;
 pub mod aws_query;
+pub mod oss_v4;
 pub mod sigv4;
+#[cfg(test)]
+pub(crate) mod vectors;
 pub mod xml;

@@ -52,10 +52,7 @@ impl Resource {
 pub fn query(parts: &Parts) -> BTreeMap<String, String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let pairs = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
 /// Checks a request.
@@ -64,9 +61,7 @@ pub fn query(parts: &Parts) -> BTreeMap<String, String> {
 /// [`Refused::Incomplete`], [`Refused::UnknownKey`], [`Refused::Expired`], [`Refused::Token`], [`Refused::Mismatch`].
 pub fn verify(parts: &Parts, resource: &Resource, key: Key<'_>, region: &str, now: Timestamp) -> Result<(), Refused> {
     let incomplete = |what: &str| Refused::Incomplete(what.to_owned());
-    let header = |name: &str| {
-        parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
-    };
+    let header = |name: &str| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
     let authorization = header("authorization").ok_or_else(|| incomplete("there is no Authorization header"))?;
     let rest = authorization.strip_prefix("OSS4-HMAC-SHA256 ").ok_or_else(|| incomplete("Authorization is not OSS4-HMAC-SHA256"))?;
     let fields: BTreeMap<&str, &str> = rest.split(',').filter_map(|field| field.trim().split_once('=')).collect();

@@ -71,7 +71,9 @@ impl Authorization {
         let mut parts: Vec<&str> = credential.rsplitn(5, '/').collect();
         parts.reverse();
         let [access_key_id, date, region, service, "aws4_request"] = parts[..] else {
-            return Err(SignatureError::Incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.".into()));
+            return Err(SignatureError::Incomplete(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.".into(),
+            ));
         };
         Ok(Self {
             access_key_id: access_key_id.into(),
@@ -93,7 +95,9 @@ impl Authorization {
                 return Err(SignatureError::Incomplete(format!("'{needed}' must be a 'SignedHeader' in the AWS Authorization.")));
             }
         }
-        let time = header(parts, "x-amz-date").ok_or_else(|| SignatureError::Incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".into()))?;
+        let time = header(parts, "x-amz-date").ok_or_else(|| {
+            SignatureError::Incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".into())
+        })?;
         let at = NaiveDateTime::parse_from_str(&time, "%Y%m%dT%H%M%SZ")
             .map_err(|_| SignatureError::Incomplete(format!("Date must be in ISO-8601 'basic format'. Got '{time}'.")))?
             .and_utc();
@@ -117,7 +121,10 @@ impl Authorization {
         }
         if behind < -MAX_SKEW_SECONDS {
             let newest = basic(now + chrono::TimeDelta::seconds(MAX_SKEW_SECONDS));
-            return Err(SignatureError::Expired(format!("Signature not yet current: {time} is still later than {newest} ({} + 15 min.)", basic(now))));
+            return Err(SignatureError::Expired(format!(
+                "Signature not yet current: {time} is still later than {newest} ({} + 15 min.)",
+                basic(now)
+            )));
         }
         Ok(())
     }
@@ -269,11 +276,7 @@ mod tests {
     /// From the "Signature Version 4 test suite" that AWS publishes (`get-vanilla-query-order-key-case`).
     #[test]
     fn the_published_example_verifies() {
-        let parts = request(
-            "GET",
-            "/?Param2=value2&Param1=value1",
-            &[("host", "example.amazonaws.com"), ("x-amz-date", "20150830T123600Z")],
-        );
+        let parts = request("GET", "/?Param2=value2&Param1=value1", &[("host", "example.amazonaws.com"), ("x-amz-date", "20150830T123600Z")]);
         let authorization = Authorization::parse(
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, \
              Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
@@ -285,17 +288,26 @@ mod tests {
 
     #[test]
     fn half_an_authorization_is_incomplete() {
-        for header in ["", "Bearer x", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=a/b/c, SignedHeaders=host, Signature=00", "AWS4-HMAC-SHA256 Credential=a/1/r/s/aws4_request, Signature=00"] {
+        for header in [
+            "",
+            "Bearer x",
+            "AWS4-HMAC-SHA256",
+            "AWS4-HMAC-SHA256 Credential=a/b/c, SignedHeaders=host, Signature=00",
+            "AWS4-HMAC-SHA256 Credential=a/1/r/s/aws4_request, Signature=00",
+        ] {
             assert!(matches!(Authorization::parse(header), Err(SignatureError::Incomplete(_))), "{header}");
         }
-        let unsigned_host = Authorization::parse("AWS4-HMAC-SHA256 Credential=a/20260101/r/s/aws4_request,SignedHeaders=x-amz-date,Signature=00").unwrap();
+        let unsigned_host =
+            Authorization::parse("AWS4-HMAC-SHA256 Credential=a/20260101/r/s/aws4_request,SignedHeaders=x-amz-date,Signature=00").unwrap();
         let parts = request("GET", "/", &[("x-amz-date", "20260101T000000Z")]);
         assert!(matches!(unsigned_host.verify(&parts, b"", "s", Timestamp::from_nanos(0)), Err(SignatureError::Incomplete(_))));
     }
 
     #[test]
     fn paths_and_queries_are_made_canonical() {
-        for (path, canonical) in [("", "/"), ("/", "/"), ("/a/", "/a/"), ("/a//b", "/a/b"), ("/a/./b/../c", "/a/c"), ("/a%20b", "/a%2520b"), ("/..", "/")] {
+        for (path, canonical) in
+            [("", "/"), ("/", "/"), ("/a/", "/a/"), ("/a//b", "/a/b"), ("/a/./b/../c", "/a/c"), ("/a%20b", "/a%2520b"), ("/..", "/")]
+        {
             assert_eq!(canonical_path(path), canonical, "{path}");
         }
         assert_eq!(canonical_query("b=2&a=x%20y&a=*&c"), "a=%2A&a=x%20y&b=2&c=");

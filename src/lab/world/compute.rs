@@ -144,7 +144,8 @@ mod tests {
         pass(&mut state, 60_000);
         assert_eq!(state.instances[STOREFRONT].state, InstanceState::Stopped);
         assert!(state.queue.is_empty());
-        let states: Vec<_> = state.truth.entries().iter().filter(|entry| entry["instance"] == STOREFRONT).map(|entry| entry["state"].clone()).collect();
+        let states: Vec<_> =
+            state.truth.entries().iter().filter(|entry| entry["instance"] == STOREFRONT).map(|entry| entry["state"].clone()).collect();
         assert_eq!(states, ["pending", "stopping", "stopped"]);
     }
 

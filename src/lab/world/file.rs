@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use super::state::{
-    Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service, State, Subnet,
-    SyncJob, Vpc, Zone,
+    Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service,
+    State, Subnet, SyncJob, Vpc, Zone,
 };
 use super::transition::Queue;
 use super::truth::Truth;
@@ -383,15 +383,18 @@ mod tests {
     #[test]
     fn every_reference_in_the_world_file_leads_somewhere() {
         let state = world();
-        let ids: BTreeSet<&String> = [state.subnets.keys().collect::<Vec<_>>(), state.vpcs.keys().collect(), state.acls.keys().collect(), state.images.keys().collect()]
-            .into_iter()
-            .flatten()
-            .chain(state.instances.keys())
-            .chain(state.security_groups.keys())
-            .chain(state.route_tables.keys())
-            .collect();
+        let ids: BTreeSet<&String> =
+            [state.subnets.keys().collect::<Vec<_>>(), state.vpcs.keys().collect(), state.acls.keys().collect(), state.images.keys().collect()]
+                .into_iter()
+                .flatten()
+                .chain(state.instances.keys())
+                .chain(state.security_groups.keys())
+                .chain(state.route_tables.keys())
+                .collect();
         let mut wanted: Vec<&String> = Vec::new();
-        wanted.extend(state.subnets.values().flat_map(|subnet| [Some(&subnet.vpc), subnet.acl.as_ref(), subnet.route_table.as_ref()].into_iter().flatten()));
+        wanted.extend(
+            state.subnets.values().flat_map(|subnet| [Some(&subnet.vpc), subnet.acl.as_ref(), subnet.route_table.as_ref()].into_iter().flatten()),
+        );
         wanted.extend(state.instances.values().flat_map(|instance| instance.security_groups.iter().chain([&instance.subnet, &instance.image])));
         wanted.extend(state.interfaces.values().flat_map(|interface| std::iter::once(&interface.subnet).chain(interface.instance.as_ref())));
         wanted.push(&state.orders.worker_subnet);

@@ -98,7 +98,10 @@ fn served(zone: &Zone, key: &RecordKey) -> Vec<ServedRecord> {
     };
     if one_by_one {
         let weight = |weight: Option<u32>| weight.unwrap_or(1);
-        return records.into_iter().map(|record| ServedRecord { ttl: record.ttl, values: record.values.clone(), weight: weight(record.weight) }).collect();
+        return records
+            .into_iter()
+            .map(|record| ServedRecord { ttl: record.ttl, values: record.values.clone(), weight: weight(record.weight) })
+            .collect();
     }
     // Without weights all values are one answer, with the shortest of their TTLs.
     let Some(ttl) = records.iter().map(|record| record.ttl).min() else { return Vec::new() };

@@ -40,7 +40,8 @@ impl State {
 
     /// To be called after an ACL's entries were changed: packets in every subnet it is associated with follow after the propagation delay.
     pub fn apply_acl_entries(&mut self, acl: &str) {
-        let subnets: Vec<String> = self.subnets.values().filter(|subnet| subnet.acl.as_deref() == Some(acl)).map(|subnet| subnet.id.clone()).collect();
+        let subnets: Vec<String> =
+            self.subnets.values().filter(|subnet| subnet.acl.as_deref() == Some(acl)).map(|subnet| subnet.id.clone()).collect();
         for subnet in subnets {
             self.after(self.timing.network_apply.duration(), Transition::ApplyAcl { subnet, acl: Some(acl.to_owned()) });
         }

@@ -110,9 +110,7 @@ fn allows(entries: &[AclEntry], peer: Ipv4Addr, port: u16) -> bool {
 
 fn rule_matches(rule: &SecurityRule, port: u16, peer: Ipv4Addr) -> bool {
     let all_ports = rule.protocol == "-1" || rule.from_port < 0;
-    is_tcp(&rule.protocol)
-        && (all_ports || (rule.from_port..=rule.to_port).contains(&i32::from(port)))
-        && prefix_length(&rule.cidr, peer).is_some()
+    is_tcp(&rule.protocol) && (all_ports || (rule.from_port..=rule.to_port).contains(&i32::from(port))) && prefix_length(&rule.cidr, peer).is_some()
 }
 
 /// Whether a protocol in any of the vendors' spellings includes TCP.
@@ -168,7 +166,9 @@ mod tests {
     fn flips(state: &State) -> Vec<(String, String, i64)> {
         let entries = state.truth.entries().iter().filter(|entry| entry["what"] == "service").skip(state.services.len());
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        entries.map(|entry| (text(&entry["service"]), text(&entry["state"]), text(&entry["wall"]).parse::<Timestamp>().unwrap().as_nanos() / 1_000_000)).collect()
+        entries
+            .map(|entry| (text(&entry["service"]), text(&entry["state"]), text(&entry["wall"]).parse::<Timestamp>().unwrap().as_nanos() / 1_000_000))
+            .collect()
     }
 
     fn deny_all(state: &mut State) -> String {
@@ -236,12 +236,10 @@ mod tests {
         point_route_to(&mut state, "eni-0a11febe0a7000db0");
         pass(&mut state, 300);
         assert_eq!(reach(&state, AWS_CHECKOUT), Reach::Served);
-        assert_eq!(flips(&state).iter().map(|(service, state, _)| format!("{service} {state}")).collect::<Vec<_>>(), [
-            "checkout down",
-            "checkout-cn down",
-            "checkout up",
-            "checkout-cn up"
-        ]);
+        assert_eq!(
+            flips(&state).iter().map(|(service, state, _)| format!("{service} {state}")).collect::<Vec<_>>(),
+            ["checkout down", "checkout-cn down", "checkout up", "checkout-cn up"]
+        );
     }
 
     #[test]
@@ -264,7 +262,8 @@ mod tests {
     fn changed_entries_of_an_associated_acl_are_followed() {
         let mut state = world();
         let acl = "acl-0a11febe0a7de4001";
-        let deny = AclEntry { number: 50, allow: false, protocol: "6".into(), cidr: "203.0.113.0/24".into(), port: "8000-8100".into(), name: String::new() };
+        let deny =
+            AclEntry { number: 50, allow: false, protocol: "6".into(), cidr: "203.0.113.0/24".into(), port: "8000-8100".into(), name: String::new() };
         state.acls.get_mut(acl).unwrap().ingress.push(deny);
         pass(&mut state, 1_000);
         assert_eq!(reach(&state, AWS_CHECKOUT), Reach::Served, "packets do not follow before the change is applied");
@@ -283,10 +282,20 @@ mod tests {
     #[test]
     fn cidr_blocks_and_ports_are_read_in_every_spelling() {
         let address = Ipv4Addr::new(10, 20, 0, 10);
-        for (cidr, expected) in [("10.20.0.0/16", Some(16)), ("0.0.0.0/0", Some(0)), ("10.20.0.10", Some(32)), ("10.21.0.0/16", None), ("10.20.0.0/33", None), ("::/0", None), ("x", None)] {
+        for (cidr, expected) in [
+            ("10.20.0.0/16", Some(16)),
+            ("0.0.0.0/0", Some(0)),
+            ("10.20.0.10", Some(32)),
+            ("10.21.0.0/16", None),
+            ("10.20.0.0/33", None),
+            ("::/0", None),
+            ("x", None),
+        ] {
             assert_eq!(prefix_length(cidr, address), expected, "{cidr}");
         }
-        for (range, expected) in [("", true), ("-1/-1", true), ("8080", true), ("80/9000", true), ("8000-8079", false), ("a/b", false), ("9000/80", false)] {
+        for (range, expected) in
+            [("", true), ("-1/-1", true), ("8080", true), ("80/9000", true), ("8000-8079", false), ("a/b", false), ("9000/80", false)]
+        {
             assert_eq!(port_matches(range, 8080), expected, "{range}");
         }
     }

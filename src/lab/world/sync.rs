@@ -135,7 +135,11 @@ mod tests {
     }
 
     fn numbers(state: &State, bucket: &str) -> Vec<u64> {
-        state.buckets[bucket].objects.values().map(|object| serde_json::from_slice::<serde_json::Value>(&object.body).unwrap()["order"].as_u64().unwrap()).collect()
+        state.buckets[bucket]
+            .objects
+            .values()
+            .map(|object| serde_json::from_slice::<serde_json::Value>(&object.body).unwrap()["order"].as_u64().unwrap())
+            .collect()
     }
 
     #[test]

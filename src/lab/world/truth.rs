@@ -56,7 +56,6 @@ impl State {
     /// Whether every address that the authority may answer for `host` would serve.
     fn would_serve(&self, host: &str) -> bool {
         let mut addresses = self.served_addresses(host).peekable();
-        addresses.peek().is_some()
-            && addresses.all(|address| self.instance_at(address).is_some_and(|instance| self.reach(instance) == Reach::Served))
+        addresses.peek().is_some() && addresses.all(|address| self.instance_at(address).is_some_and(|instance| self.reach(instance) == Reach::Served))
     }
 }

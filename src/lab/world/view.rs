@@ -61,7 +61,8 @@ impl State {
     fn dns_served_view(&self) -> Value {
         let name = |(name, kind): &(String, String)| format!("{name} {kind}");
         object(self.dns_view.iter().map(|(key, records)| {
-            let records: Vec<_> = records.iter().map(|record| json!({ "ttl": record.ttl, "values": record.values, "weight": record.weight })).collect();
+            let records: Vec<_> =
+                records.iter().map(|record| json!({ "ttl": record.ttl, "values": record.values, "weight": record.weight })).collect();
             (name(key), Value::from(records))
         }))
     }
@@ -106,9 +107,7 @@ fn group_view(group: &SecurityGroup) -> Value {
     let sorted = |rules: &[SecurityRule]| {
         let mut rules: Vec<&SecurityRule> = rules.iter().collect();
         rules.sort_by_key(|rule| (&rule.protocol, rule.from_port, rule.to_port, &rule.cidr));
-        let view = |rule: &SecurityRule| {
-            json!({ "protocol": rule.protocol, "from_port": rule.from_port, "to_port": rule.to_port, "cidr": rule.cidr, "seq": { "id": rule.id } })
-        };
+        let view = |rule: &SecurityRule| json!({ "protocol": rule.protocol, "from_port": rule.from_port, "to_port": rule.to_port, "cidr": rule.cidr, "seq": { "id": rule.id } });
         rules.into_iter().map(view).collect::<Vec<_>>()
     };
     json!({ "cloud": group.cloud, "vpc": group.vpc, "name": group.name, "ingress": sorted(&group.ingress), "egress": sorted(&group.egress) })

@@ -248,7 +248,13 @@ fn decided() -> Script {
 /// The failover's first two steps.
 fn standby_started(script: &mut Script) {
     script.at(5450).started("failover/share-image", 1).started("failover/start-standby", 1);
-    script.at(5480).intended("failover/share-image", "aws.ec2.share-image", json!({"image": "ami-1"}), json!({"shared": []}), vec![Target::new("image", "ami-1", "shared with 444455556666")]);
+    script.at(5480).intended(
+        "failover/share-image",
+        "aws.ec2.share-image",
+        json!({"image": "ami-1"}),
+        json!({"shared": []}),
+        vec![Target::new("image", "ami-1", "shared with 444455556666")],
+    );
     script.at(5500).intended(
         "failover/start-standby",
         "aws.ec2.start-instances",
@@ -256,7 +262,12 @@ fn standby_started(script: &mut Script) {
         json!({"running": []}),
         vec![Target::new("instance", "i-1", "stopped → running"), Target::new("instance", "i-2", "stopped → running")],
     );
-    script.at(5520).call("failover/share-image", Cloud::Aws, "ec2:ModifyImageAttribute", true).at(5600).applied("failover/share-image", 1, Some(80), false);
+    script.at(5520).call("failover/share-image", Cloud::Aws, "ec2:ModifyImageAttribute", true).at(5600).applied(
+        "failover/share-image",
+        1,
+        Some(80),
+        false,
+    );
     script.at(5620).call("failover/start-standby", Cloud::Aws, "ec2:StartInstances", true);
 }
 
@@ -266,7 +277,11 @@ pub(crate) fn success() -> Vec<Event> {
     standby_started(&mut script);
     script.at(5630).step(
         "failover/start-standby",
-        StepKind::AttemptFailed { attempt: 1, failure: Failure { retry: true, ..Failure::new(FailureKind::Cloud, "ec2:StartInstances: RequestLimitExceeded") }, retry_in_ms: Some(2000) },
+        StepKind::AttemptFailed {
+            attempt: 1,
+            failure: Failure { retry: true, ..Failure::new(FailureKind::Cloud, "ec2:StartInstances: RequestLimitExceeded") },
+            retry_in_ms: Some(2000),
+        },
     );
     script.edge("orders", ProbeState::Bad, 6492, 7000, "lag 2.4 s").reading("orders", ProbeState::Bad, json!({"lag_ms": 2400, "missing": 3}));
     script.at(7500).changed("orders", ProbeState::Bad, "lag 2.3 s");
@@ -279,7 +294,12 @@ pub(crate) fn success() -> Vec<Event> {
         json!({"aws": 0, "aliyun": 100}),
         vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100"), Target::new("record", "shop.example.com. aliyun", "weight 100 → 0")],
     );
-    script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(16_100).applied("failover/shift-dns", 1, Some(90), false);
+    script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(16_100).applied(
+        "failover/shift-dns",
+        1,
+        Some(90),
+        false,
+    );
     script.at(16_110).started("failover/watch-recovery", 1);
     script.edge("storefront", ProbeState::Good, 17_605, 18_010, "200 in 3 ms").at(18_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(18_820).applied("failover/watch-recovery", 1, None, false).at(18_830).stage(Stage::Verify);
@@ -294,8 +314,20 @@ pub(crate) fn success() -> Vec<Event> {
         json!({"aws": 100, "aliyun": 0}),
         vec![Target::new("record", "shop.example.com. aws", "weight 100 → 0")],
     );
-    script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied("failback/shift-back", 1, Some(90), false);
-    script.at(31_010).started("failback/stop-standby", 1).at(31_020).applied("failback/stop-standby", 1, None, true);
+    script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied(
+        "failback/shift-back",
+        1,
+        Some(90),
+        false,
+    );
+    script.at(31_010).started("failback/stop-standby", 1).intended(
+        "failback/stop-standby",
+        "aws.ec2.stop-instances",
+        json!({"instances": ["i-1"]}),
+        json!({"running": []}),
+        vec![Target::new("instance", "i-1", "")],
+    );
+    script.at(31_020).applied("failback/stop-standby", 1, None, true);
     script.at(31_100).stage(Stage::Cleanup);
     script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
     script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
@@ -307,7 +339,10 @@ pub(crate) fn success() -> Vec<Event> {
 pub(crate) fn failure() -> Vec<Event> {
     let mut script = decided();
     standby_started(&mut script);
-    let denied = Failure { causes: vec!["UnauthorizedOperation | no\npermission".to_owned()], ..Failure::new(FailureKind::Cloud, "ec2:StartInstances was refused") };
+    let denied = Failure {
+        causes: vec!["UnauthorizedOperation | no\npermission".to_owned()],
+        ..Failure::new(FailureKind::Cloud, "ec2:StartInstances was refused")
+    };
     script.at(5700).step("failover/start-standby", StepKind::AttemptFailed { attempt: 1, failure: denied.clone(), retry_in_ms: None });
     script.at(5710).step("failover/start-standby", StepKind::Failed { failure: denied });
     for step in ["failover/shift-dns", "failover/watch-recovery"] {
@@ -322,7 +357,10 @@ pub(crate) fn failure() -> Vec<Event> {
     }
     script.at(69_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), true);
     script.at(70_000).step("failover/share-image", StepKind::Undoing { attempt: 1 });
-    let conflict = Failure::new(FailureKind::Conflict, "image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is");
+    let conflict = Failure::new(
+        FailureKind::Conflict,
+        "image ami-1 was changed by someone else: expected shared with 444455556666, found private; left as it is",
+    );
     script.at(70_500).step("failover/share-image", StepKind::UndoFailed { failure: conflict });
     script.at(71_000).end()
 }
@@ -363,7 +401,12 @@ pub(crate) fn emergency() -> Vec<Event> {
         json!({"aws": 0, "aliyun": 100}),
         vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100")],
     );
-    script.at(12_100).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(14_000).applied("failover/shift-dns", 1, Some(90), false);
+    script.at(12_100).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(14_000).applied(
+        "failover/shift-dns",
+        1,
+        Some(90),
+        false,
+    );
     script.at(14_010).started("failover/watch-recovery", 1);
     script.edge("storefront", ProbeState::Good, 15_605, 16_010, "200 in 3 ms").at(16_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(16_820).applied("failover/watch-recovery", 1, None, false).stage(Stage::Verify);

@@ -85,7 +85,15 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
                 _ if measure == Measure::Doubled || found.by_step || measures.instants.verified.is_some() => Judgement::NotMet,
                 _ => Judgement::NotTested,
             };
-            criteria.push(Criterion { measure, subject: found.subject.clone(), target: 0, measured: None, count: Some(count), no_impact: false, judgement });
+            criteria.push(Criterion {
+                measure,
+                subject: found.subject.clone(),
+                target: 0,
+                measured: None,
+                count: Some(count),
+                no_impact: false,
+                judgement,
+            });
         }
     }
     criteria

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::model::interval::{Length, MILLISECOND};
 use crate::model::plan::{ProbePlan, ProbeState};
-use crate::model::state::{RunState, StepState};
 use crate::model::state::probe::Reading;
+use crate::model::state::{RunState, StepState};
 use crate::model::time::Timestamp;
 
 /// What one probe read about a replica.
@@ -50,7 +50,8 @@ impl Counts {
 pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timestamp) -> BTreeMap<String, Exposure> {
     let probes = state.plan().map_or(&[][..], |plan| &plan.probes);
     let of = |probe: &ProbePlan| {
-        let readings: Vec<(&Reading, u64)> = state.probes.get(&probe.id)?.readings.iter().filter_map(|reading| Some((reading, lag_ms(&reading.value)?))).collect();
+        let readings: Vec<(&Reading, u64)> =
+            state.probes.get(&probe.id)?.readings.iter().filter_map(|reading| Some((reading, lag_ms(&reading.value)?))).collect();
         let (newest, last_ms) = *readings.last()?;
         let every = nanos(probe.every.as_millis());
         let from = from?;
@@ -86,8 +87,12 @@ pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Ve
         let missing = exposure.counts.missing.map(|missing| if exposure.last_good { 0 } else { missing });
         Integrity { subject: id.clone(), counts: Counts { missing, ..exposure.counts }, by_step: false }
     });
-    let output = |(key, step): (&str, &StepState)| step.output.as_ref().map(|output| Integrity { subject: key.to_owned(), counts: Counts::of(output), by_step: true });
-    read.chain(state.ordered().into_iter().filter_map(output)).filter(|found| found.counts.missing.is_some() || found.counts.doubled.is_some()).collect()
+    let output = |(key, step): (&str, &StepState)| {
+        step.output.as_ref().map(|output| Integrity { subject: key.to_owned(), counts: Counts::of(output), by_step: true })
+    };
+    read.chain(state.ordered().into_iter().filter_map(output))
+        .filter(|found| found.counts.missing.is_some() || found.counts.doubled.is_some())
+        .collect()
 }
 
 fn lag_ms(value: &Value) -> Option<u64> {

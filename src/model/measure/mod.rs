@@ -19,7 +19,7 @@ use super::plan::{Mode, Stage};
 use super::state::probe::Tally;
 use super::state::{RunState, Status, StepState};
 use super::time::Timestamp;
-pub use criteria::{Criterion, Judgement, Measured, Measure};
+pub use criteria::{Criterion, Judgement, Measure, Measured};
 pub use exposure::{Counts, Exposure, Integrity, integrity};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
@@ -155,7 +155,14 @@ fn availability(tally: Tally) -> Availability {
 /// What a step came to, without regard to what was undone later.
 fn outcome(step: &StepState) -> StepOutcome {
     match step.status {
-        _ if step.applied => if step.already { StepOutcome::Already } else { StepOutcome::Done },
+        // A step that changes nothing has nothing that could already be as asked: it waited or checked, and is done.
+        _ if step.applied => {
+            if step.already && step.intent.is_some() {
+                StepOutcome::Already
+            } else {
+                StepOutcome::Done
+            }
+        }
         _ if step.failure.is_some() => StepOutcome::Failed,
         _ if step.skipped.is_some() => StepOutcome::Skipped,
         Status::Pending => StepOutcome::NotRun,

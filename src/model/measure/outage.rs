@@ -96,7 +96,8 @@ fn recovered_between(good: &Moment, bad: &Moment, probe: &ProbePlan) -> bool {
 pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp, until: Timestamp) -> Option<Outage> {
     let plan = state.plan()?;
     let standing = state.probes.get(&probe.id)?;
-    let mut all = outages(standing, probe, from).into_iter().filter(|outage| outage.confirmed >= from && outage.down.hi >= from && outage.down.hi <= until);
+    let mut all =
+        outages(standing, probe, from).into_iter().filter(|outage| outage.confirmed >= from && outage.down.hi >= from && outage.down.hi <= until);
     let mut outage = all.next()?;
     if let Some(last) = all.next_back() {
         outage.up = last.up;

@@ -79,7 +79,9 @@ pub(super) fn instants(state: &RunState, outage: Option<&Outage>, until: Timesta
         Mode::Emergency => Some(start.at),
         Mode::Rehearse | Mode::Drill => {
             let probe = plan.detect.as_ref().and_then(|detect| state.probes.get(&detect.probe));
-            let first = probe.and_then(|standing| standing.changes.iter().find(|(changed, at)| *changed == crate::model::plan::ProbeState::Bad && Some(*at) >= from));
+            let first = probe.and_then(|standing| {
+                standing.changes.iter().find(|(changed, at)| *changed == crate::model::plan::ProbeState::Bad && Some(*at) >= from)
+            });
             first.map(|(_, at)| *at).filter(|_| from.is_some())
         }
     };
@@ -123,7 +125,9 @@ pub(super) fn step_plan<'a>(runbook: &'a RunbookPlan, key: &str) -> Option<&'a S
 
 /// Whether at `until` every probe that defines recovery had been good for as long as asked; one probe interval is allowed for the edge's own width.
 pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
-    let Some(recovered) = state.plan().and_then(|plan| plan.recovered.as_ref().map(|recovered| (plan, recovered))) else { return state.stage_began(Stage::Verify).is_some() };
+    let Some(recovered) = state.plan().and_then(|plan| plan.recovered.as_ref().map(|recovered| (plan, recovered))) else {
+        return state.stage_began(Stage::Verify).is_some();
+    };
     let (plan, recovered) = recovered;
     recovered.probes.iter().all(|id| {
         let (Some(standing), Some(probe)) = (state.probes.get(id), plan.probes.iter().find(|probe| probe.id == *id)) else { return false };

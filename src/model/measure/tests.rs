@@ -17,7 +17,8 @@ fn measured(events: &[Event]) -> (RunState, Measures) {
 
 /// The verdict of a run without its last event.
 fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
-    let cut = if matches!(events.last().unwrap().body, crate::model::event::Body::Run(RunEvent::Ended { .. })) { events.len() - 1 } else { events.len() };
+    let cut =
+        if matches!(events.last().unwrap().body, crate::model::event::Body::Run(RunEvent::Ended { .. })) { events.len() - 1 } else { events.len() };
     verdict(&events[..cut])
 }
 
@@ -156,7 +157,11 @@ fn plain_plan() -> serde_json::Value {
 fn recover(run: &mut Script, up: u64) {
     run.stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: String::new() }).stage(Stage::Failover);
     run.edge("storefront", ProbeState::Good, up - 200, up, "200").at(up + 800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
-    run.at(up + 10_100).tally("storefront", 10, up + 10_100, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+    run.at(up + 10_100).tally("storefront", 10, up + 10_100, [70, 20, 0, 0]).stage(Stage::Cleanup).undone(
+        "fault",
+        (crate::model::call::Cloud::Aws, "x:Y"),
+        false,
+    );
 }
 
 fn down(run: &mut Script, at: u64) {
@@ -222,7 +227,8 @@ fn a_recovery_that_was_not_stable_fails() {
     let events = drill(plain_plan(), |run| {
         down(run, 2500);
         recover(run, 5000);
-        let verify = run.events.iter_mut().filter(|event| matches!(event.body, crate::model::event::Body::Run(RunEvent::Stage { stage: Stage::Cleanup })));
+        let verify =
+            run.events.iter_mut().filter(|event| matches!(event.body, crate::model::event::Body::Run(RunEvent::Stage { stage: Stage::Cleanup })));
         // The stage ends three seconds after the edge instead of ten.
         verify.for_each(|event| event.at = t(8000));
     });
@@ -258,7 +264,11 @@ fn an_objective_of_a_service_that_stayed_up_is_met() {
 #[test]
 fn an_unreached_steady_state_aborts_and_a_refused_fault_is_inconclusive() {
     let mut run = Script::new(samples::plan(Mode::Rehearse));
-    run.at(10).stage(Stage::SteadyState).at(30_000).run(RunEvent::StopRequested { abort: true, why: "no steady state".to_owned(), by: "engine".to_owned() });
+    run.at(10).stage(Stage::SteadyState).at(30_000).run(RunEvent::StopRequested {
+        abort: true,
+        why: "no steady state".to_owned(),
+        by: "engine".to_owned(),
+    });
     run.stage(Stage::Cleanup);
     assert_eq!(verdict_of(&run.events), (Verdict::Aborted, vec!["the steady state was not reached, nothing was injected".to_owned()]));
     let mut run = Script::new(samples::plan(Mode::Rehearse));
@@ -279,7 +289,11 @@ fn what_is_missing_after_the_recovery_fails_unless_it_is_in_flight() {
             run.step("failover/share-image", crate::model::event::step::StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
             run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
             run.at(15_000).reading("orders", state, json!({"lag_ms": 700, "missing": 2}));
-            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone(
+                "fault",
+                (crate::model::call::Cloud::Aws, "x:Y"),
+                false,
+            );
         });
         verdict_of(&events)
     };
@@ -340,6 +354,22 @@ fn a_verdict_stands_when_the_run_is_taken_up_again() {
         events.push(again);
         assert_eq!(verdict_of(&events).0, expected);
     }
+}
+
+#[test]
+fn items_that_were_cut_off_do_not_fail_their_step() {
+    use crate::model::event::step::StepKind;
+    let run = |kind| {
+        let mut script = Script::new(samples::plan(Mode::Rehearse));
+        script.at(10).stage(Stage::Failover).started("failover/start-standby", 1).started("failover/start-standby[0]", 1);
+        script.run(RunEvent::StopRequested { abort: true, why: "SIGTERM".to_owned(), by: "signal".to_owned() });
+        script.step("failover/start-standby[0]", StepKind::Failed { failure: Failure::new(kind, "no") });
+        script.step("failover/start-standby", StepKind::Failed { failure: Failure::new(FailureKind::Check, "1 of 1 items failed") });
+        script.stage(Stage::Cleanup);
+        verdict_of(&script.events)
+    };
+    assert_eq!(run(FailureKind::Cancelled).0, Verdict::Aborted);
+    assert_eq!(run(FailureKind::Cloud), (Verdict::Fail, vec!["step failover/start-standby[0] failed: no".to_owned()]));
 }
 
 #[test]

@@ -125,7 +125,9 @@ impl fmt::Display for Reason {
 pub fn judge(state: &RunState, measures: &Measures) -> (Verdict, Vec<Reason>) {
     let (verdict, reasons) = judge_anew(state, measures);
     match &state.earlier_end {
-        Some(earlier) if verdict != Verdict::Fail => (earlier.verdict, earlier.reasons.iter().map(|text| Reason::Earlier { text: text.clone() }).collect()),
+        Some(earlier) if verdict != Verdict::Fail => {
+            (earlier.verdict, earlier.reasons.iter().map(|text| Reason::Earlier { text: text.clone() }).collect())
+        }
         _ => (verdict, reasons),
     }
 }
@@ -170,7 +172,8 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
         }
         let leaves = state.plan().is_some_and(|plan| plan.leave || plan.mode == Mode::Emergency);
         let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
-        (step.is_held() && !by_choice).then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
+        (step.is_held() && !by_choice)
+            .then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
     };
     state.ordered().into_iter().filter_map(|(key, step)| left(key, step).map(|why| (key.to_owned(), why))).collect()
 }
@@ -183,9 +186,16 @@ fn failback_done(state: &RunState) -> bool {
 
 fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -> Vec<Reason> {
     let missed = measures.criteria.iter().filter(|criterion| criterion.judgement == Judgement::NotMet);
-    let mut reasons: Vec<Reason> = missed.map(|criterion| Reason::Missed { measure: criterion.measure, subject: criterion.subject.clone() }).collect();
+    let mut reasons: Vec<Reason> =
+        missed.map(|criterion| Reason::Missed { measure: criterion.measure, subject: criterion.subject.clone() }).collect();
     for (key, step) in state.ordered() {
-        let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(plan, key)) else { continue };
+        let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(plan, key)) else {
+            continue;
+        };
+        // The items of a repeated step say themselves why, and whether they were only cut off.
+        if state.items(key).next().is_some() {
+            continue;
+        }
         reasons.push(Reason::StepFailed { step: key.to_owned(), why: failure.to_string() });
     }
     let until = failover_until(state);
@@ -196,7 +206,9 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     // A fault that was taken out and everything put back, and yet something the drill began with is bad.
     if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
         let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
-        let bad = steady.filter(|probe| state.probes.get(*probe).is_some_and(|standing| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad)));
+        let bad = steady.filter(|probe| {
+            state.probes.get(*probe).is_some_and(|standing| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad))
+        });
         reasons.extend(bad.map(|probe| Reason::NotNormal { probe: probe.clone() }));
     }
     reasons
@@ -245,7 +257,11 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
             Judgement::Met | Judgement::NotMet => {}
         }
     }
-    let counted = plan.objectives.keys().chain(plan.recovered.iter().flat_map(|recovered| &recovered.probes)).chain(plan.detect.iter().map(|detect| &detect.probe));
+    let counted = plan
+        .objectives
+        .keys()
+        .chain(plan.recovered.iter().flat_map(|recovered| &recovered.probes))
+        .chain(plan.detect.iter().map(|detect| &detect.probe));
     let mut unknown: Vec<&String> = counted.filter(|probe| has_too_many_unknown(measures, probe)).collect();
     unknown.sort();
     unknown.dedup();
@@ -255,7 +271,11 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
 
 /// Runs that the engine ended before there was anything to judge.
 fn unfinished(state: &RunState, plan: &Plan) -> Vec<Reason> {
-    if plan.steady_state.is_some() && state.stage_began(Stage::SteadyState).is_some() && state.stage_began(Stage::Inject).is_none() && plan.fault.is_some() {
+    if plan.steady_state.is_some()
+        && state.stage_began(Stage::SteadyState).is_some()
+        && state.stage_began(Stage::Inject).is_none()
+        && plan.fault.is_some()
+    {
         return vec![Reason::NoSteadyState];
     }
     if let Some(stop) = state.stop().filter(|_| state.stage_began(Stage::Verify).is_none()) {

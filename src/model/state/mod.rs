@@ -202,7 +202,8 @@ impl RunState {
             }
             RunEvent::Stage { stage } => {
                 // A new owner may say again in which stage it goes on.
-                let again = self.stage() == Some(*stage) && self.resumed.last().is_some_and(|takeover| self.stages.last().is_some_and(|(_, begun)| *begun <= takeover.at));
+                let again = self.stage() == Some(*stage)
+                    && self.resumed.last().is_some_and(|takeover| self.stages.last().is_some_and(|(_, begun)| *begun <= takeover.at));
                 if again {
                     return Ok(());
                 }
@@ -328,7 +329,12 @@ impl RunState {
     /// A failback is itself the way back: once nothing else is held, what it did is no leftover.
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
-        let mut held: Vec<_> = self.steps.iter().filter(|(_, step)| step.is_held()).map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str())).collect();
+        let mut held: Vec<_> = self
+            .steps
+            .iter()
+            .filter(|(_, step)| step.is_held())
+            .map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str()))
+            .collect();
         if held.iter().all(|(_, key)| key.starts_with("failback/")) {
             return Vec::new();
         }
@@ -355,7 +361,11 @@ impl RunState {
 fn step_keys(plan: &Plan) -> impl Iterator<Item = String> {
     let of = |book: &'static str, runbook: &RunbookPlan| runbook.steps.iter().map(|step| format!("{book}/{}", step.id)).collect::<Vec<_>>();
     let fault = plan.fault.iter().map(|_| FAULT.to_owned());
-    fault.chain(of("failover", &plan.failover)).chain(plan.failback.iter().flat_map(move |runbook| of("failback", runbook))).collect::<Vec<_>>().into_iter()
+    fault
+        .chain(of("failover", &plan.failover))
+        .chain(plan.failback.iter().flat_map(move |runbook| of("failback", runbook)))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// `failover/start` for `failover/start[3]`; `None` for a key that is not an item's.

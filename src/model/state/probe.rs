@@ -152,7 +152,9 @@ impl ProbeStanding {
                 self.changes.push((*state, at));
                 self.detail.clone_from(detail);
             }
-            ProbeKind::Reading { sent, done, state, value } => self.readings.push(Reading { sent: *sent, done: *done, state: *state, value: value.clone() }),
+            ProbeKind::Reading { sent, done, state, value } => {
+                self.readings.push(Reading { sent: *sent, done: *done, state: *state, value: value.clone() });
+            }
             ProbeKind::Tally { from, good, bad, unknown, late, .. } => {
                 let tally = Tally { good: *good, bad: *bad, unknown: *unknown, late: *late };
                 self.tally = self.tally.plus(tally);

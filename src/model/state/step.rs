@@ -136,7 +136,8 @@ impl StepState {
                 self.attempt_started = Some(at);
             }
             StepKind::Intended { uses, with, before, targets, .. } => {
-                self.intent = Some(Intent { seq: event.seq, at, uses: uses.clone(), with: with.clone(), before: before.clone(), targets: targets.clone() });
+                self.intent =
+                    Some(Intent { seq: event.seq, at, uses: uses.clone(), with: with.clone(), before: before.clone(), targets: targets.clone() });
             }
             StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
             StepKind::Progress { text } => self.progress = Some(text.clone()),

@@ -19,7 +19,7 @@ fn fold(events: &[Event]) -> RunState {
 #[test]
 fn a_run_that_went_well_holds_only_what_needs_no_undo() {
     let state = fold(&samples::success());
-    assert_eq!(state.held(), ["failback/shift-back"], "the way back is not undone");
+    assert_eq!(state.held(), Vec::<&str>::new(), "a finished way back is no leftover");
     assert_eq!(state.stage(), Some(Stage::Cleanup));
     assert_eq!(state.decided.as_ref().unwrap().by, "automation");
     let start = state.step("failover/start-standby").unwrap();
@@ -89,7 +89,10 @@ fn items_of_a_repeated_step_are_steps_in_the_order_of_their_numbers() {
         script.started(&format!("failover/share-image[{n}]"), 1);
     }
     let state = fold(&script.events);
-    assert_eq!(state.items("failover/share-image").map(|(key, _)| parent_of(key).unwrap()).collect::<BTreeSet<_>>(), BTreeSet::from(["failover/share-image"]));
+    assert_eq!(
+        state.items("failover/share-image").map(|(key, _)| parent_of(key).unwrap()).collect::<BTreeSet<_>>(),
+        BTreeSet::from(["failover/share-image"])
+    );
     assert_eq!(state.items("failover/share-image").map(|(key, _)| key).nth(10), Some("failover/share-image[10]"));
 }
 
@@ -203,7 +206,9 @@ proptest! {
             }
             script.at(index as u64 * 7).step(keys[pick], kind);
             state.apply(script.events.last().unwrap()).unwrap();
-            prop_assert_eq!(state.held().into_iter().collect::<BTreeSet<_>>(), held.clone());
+            // What only the way back did is where the run was going.
+            let expected = if held.iter().all(|key| key.starts_with("failback/")) { BTreeSet::new() } else { held.clone() };
+            prop_assert_eq!(state.held().into_iter().collect::<BTreeSet<_>>(), expected);
             prop_assert_eq!(&fold(&script.events), &state);
         }
     }

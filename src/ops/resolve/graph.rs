@@ -20,7 +20,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
             if let Some(other) = first.get(step.id.as_str()) {
                 let (line, _) = at.file.doc.source.position(at.file.doc.value_at(&site.under(&way![*other, "id"]).path).start);
-                self.say(at.problem(format!("the id `{}` is here twice", step.id)).hint(format!("the first one is on line {line}; ids are unique in a runbook")));
+                self.say(
+                    at.problem(format!("the id `{}` is here twice", step.id))
+                        .hint(format!("the first one is on line {line}; ids are unique in a runbook")),
+                );
             }
             first.entry(&step.id).or_insert(index);
         }

@@ -1,10 +1,10 @@
 //! From files to a plan: everything that can be known without a cloud is evaluated and checked here, and every problem has a place.
 //!
-//! - [`value`]: values with expressions in them, and what they may refer to.
-//! - [`parameter`]: parameters held against an action's or a probe's own reading of them.
-//! - [`probe`]: which probes a plan has, and whether those that are named exist.
-//! - [`runbook`], [`graph`]: steps, in which order, with included runbooks put in their place.
-//! - [`scenario`]: a scenario; what a fault, detection and recovery are.
+//! - `value`: values with expressions in them, and what they may refer to.
+//! - `parameter`: parameters held against an action's or a probe's own reading of them.
+//! - `probe`: which probes a plan has, and whether those that are named exist.
+//! - `runbook`, `graph`: steps, in which order, with included runbooks put in their place.
+//! - `scenario`: a scenario; what a fault, detection and recovery are.
 
 mod graph;
 mod output;
@@ -183,18 +183,14 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
             }
             Err(LoadError::Unreadable(why)) => {
                 let near = near_file(folder, name);
-                self.say(site.problem(format!("`{name}`: {}", why.message)).maybe_hint(why.hint.or(near)));
+                self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(near));
                 None
             }
         }
     }
 
-    fn definitions(&mut self) -> Vec<crate::model::plan::Definition> {
-        if let Some(project) = &self.project.loaded {
-            // Read already: this only marks it as used.
-            let _ = self.files.load(&project.path);
-        }
-        self.files.definitions(&self.project.root)
+    fn definitions(&self) -> Vec<crate::model::plan::Definition> {
+        self.files.definitions(&self.project.root, self.project.loaded.as_deref())
     }
 }
 
@@ -204,5 +200,5 @@ fn near_file(folder: &Path, name: &str) -> Option<String> {
     let inside = folder.join(wanted.parent()?);
     let names: Vec<String> = std::fs::read_dir(inside).ok()?.take(1000).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     let near = crate::model::diagnostic::nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
-    Some(format!("did you mean `{}`?", wanted.with_file_name(near).display())).or_else(|| Some("paths are relative to the file that names them".to_owned()))
+    Some(format!("did you mean `{}`?", wanted.with_file_name(near).display()))
 }

@@ -59,16 +59,23 @@ impl Output {
                         here = any;
                     } else if let Some(known) = known {
                         return Err((format!("has{} no `{name}`", of()), suggest(name, known.keys().map(String::as_str), "it has")));
-                    } else if matches!(here.get("type").and_then(Value::as_str), Some("string" | "integer" | "number" | "boolean" | "array" | "null")) {
-                        let hint = (here["type"] == "array").then(|| format!("it is a list: write `[0]` before `.{name}`"));
-                        return Err((format!("has{} no `{name}`", of()), hint));
+                    } else if matches!(here.get("type").and_then(Value::as_str), Some("string" | "integer" | "number" | "boolean" | "array" | "null"))
+                    {
+                        let hint = if here["type"] == "array" {
+                            format!("it is a list: write `[0]` before `.{name}`")
+                        } else {
+                            format!("leave `.{name}` out")
+                        };
+                        return Err((format!("has{} no `{name}`", of()), Some(hint)));
                     } else {
                         return Ok(None);
                     }
                 }
                 Step::Index(index) => match (here.get("items"), here.get("type").and_then(Value::as_str)) {
                     (Some(items), _) => here = items,
-                    (None, Some("string" | "integer" | "number" | "boolean" | "object" | "null")) => return Err((format!("has{} no `[{index}]`: it is not a list", of()), None)),
+                    (None, Some("string" | "integer" | "number" | "boolean" | "object" | "null")) => {
+                        return Err((format!("has{} no `[{index}]`: it is not a list", of()), Some("leave the index out".to_owned())));
+                    }
                     (None, _) => return Ok(None),
                 },
             }

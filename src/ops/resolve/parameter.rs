@@ -9,16 +9,19 @@ use crate::model::yaml::Seg;
 use crate::ops::words::explain;
 
 impl<W: Send + Sync> Resolver<'_, W> {
-    /// Says what is wrong with `with`, whose parameters stand at `site` under `with`. `None` when nothing is.
-    pub(super) fn say_parameter(&mut self, error: &ParamError, with: &Evaluated, schema: &Value, site: &Site) {
+    /// Says what is wrong with `with`, whose parameters stand at `site` under `with`.
+    pub(super) fn say_parameter(&mut self, error: &ParamError, with: &Evaluated, schema: &Value, site: &Site, word: &str) {
         let bad = explain(error, &with.check, schema);
         // An example has at most the right type: no other rule can be held against it.
-        match with.example(&bad.path) {
-            Some(typed) if !bad.path.is_empty() && !bad.on_key && !(bad.is_type && typed) => return,
-            _ => {}
+        if !bad.path.is_empty()
+            && !bad.on_key
+            && let Some(typed) = with.example(&bad.path)
+            && !(bad.is_type && typed)
+        {
+            return;
         }
         let at = site.under(&[Seg::from("with")]).under(&bad.path);
         let problem = if bad.on_key { at.key_problem(bad.message) } else { at.problem(bad.message) };
-        self.say(problem.maybe_hint(bad.hint));
+        self.say(problem.hint(format!("`lifeboat actions {word}` explains the parameters")).maybe_hint(bad.hint));
     }
 }

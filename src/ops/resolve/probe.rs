@@ -34,7 +34,13 @@ const SHORTEST: Span = Span::from_millis(10);
 
 impl<W: Send + Sync> Resolver<'_, W> {
     /// Takes the probes of a file into the pool; the first of a name stays.
-    pub(super) fn collect_probes(&mut self, probes: &BTreeMap<String, ProbeFile>, site: &Site, parameters: &Map<String, Value>, open: &BTreeSet<String>) {
+    pub(super) fn collect_probes(
+        &mut self,
+        probes: &BTreeMap<String, ProbeFile>,
+        site: &Site,
+        parameters: &Map<String, Value>,
+        open: &BTreeSet<String>,
+    ) {
         for (id, probe) in probes {
             let site = site.under(&way![id]);
             if !is_id(id) {
@@ -58,11 +64,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// Notes the probes of the list at `site`.
     pub(super) fn mention_all(&mut self, ids: &[String], site: &Site) {
         if ids.is_empty() {
-            self.say(site.problem("name at least one probe"));
+            self.say(site.problem("name at least one probe").hint("probes are written under `probes:`, here or in lifeboat.yaml"));
         }
         for (index, id) in ids.iter().enumerate() {
             if ids[..index].contains(id) {
-                self.say(site.under(&way![index]).problem(format!("the probe `{id}` is here twice")));
+                self.say(site.under(&way![index]).problem(format!("the probe `{id}` is here twice")).hint("keep one of them"));
             }
             self.mention(id, site.under(&way![index]));
         }
@@ -90,10 +96,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
 
     fn probe_plan(&mut self, id: &str) -> Option<ProbePlan> {
         let Found { probe, site, scope } = self.pool.get(id)?.clone();
-        for (name, span) in [("every", probe.every)] {
-            if span < SHORTEST {
-                self.say(site.under(&way![name]).problem(format!("{span} is too short; the shortest is {SHORTEST}")));
-            }
+        if probe.every < SHORTEST {
+            self.say(
+                site.under(&way!["every"]).problem(format!("{} is too short; the shortest is {SHORTEST}", probe.every)).hint("200ms to 5s is usual"),
+            );
         }
         for (name, count) in [("bad_after", probe.bad_after), ("good_after", probe.good_after)] {
             if !(1..=1000).contains(&count) {
@@ -108,11 +114,14 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
         };
         let with = self.evaluate(&site.under(&way!["with"]), &scope);
+        if with.is_refused {
+            return None;
+        }
         let parsed = match (row.parse)(&with.check) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let schema = Value::from((row.schema)());
-                self.say_parameter(&error, &with, &schema, &site);
+                self.say_parameter(&error, &with, &schema, &site, row.kind);
                 return None;
             }
         };

@@ -72,7 +72,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
     }
 
     /// A plan with what comes from the project and the request.
-    pub(super) fn empty_plan(&mut self, path: &Path) -> Plan {
+    pub(super) fn empty_plan(&self, path: &Path) -> Plan {
         Plan {
             version: 1,
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -111,7 +111,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             return None;
         }
         if self.stack.len() > MAX_INCLUDES {
-            self.say(at.problem(format!("runbooks include each other deeper than {MAX_INCLUDES} levels")));
+            self.say(at.problem(format!("runbooks include each other deeper than {MAX_INCLUDES} levels")).hint("include the innermost directly"));
             return None;
         }
         let with = self.evaluate(&site.under(&way!["with"]), scope);
@@ -124,7 +124,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
             && let Some((site, _)) = &given
         {
             let at = site.under(&way!["runbook"]);
-            self.say(at.problem(format!("this is not a runbook; its kind is {}", crate::model::expression::describe(&other))));
+            let found = other.as_str().map_or_else(|| "something else".to_owned(), |kind| format!("a {kind}"));
+            self.say(at.problem(format!("this file is {found}, not a runbook")).hint("name a file with `kind: runbook`"));
             return None;
         }
         let written: RunbookFile = match decode(&file.doc) {
@@ -145,7 +146,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 && let Err(expected) = parameter.of.accepts(default)
             {
                 let at = root.under(&way!["parameters", name, "default"]);
-                self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(default))));
+                self.say(
+                    at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(default)))
+                        .hint("the default must be of the parameter's own type"),
+                );
             }
             let value = match (values.remove(name), &given) {
                 (Some(value), Some((site, with))) => {
@@ -155,7 +159,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                     }
                     if let (Err(expected), None) = (parameter.of.accepts(&value), example) {
                         let at = site.under(&way!["with", name]);
-                        self.say(at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(&value))).hint(format!("the runbook declares `{name}` so")));
+                        self.say(
+                            at.problem(format!("expected {expected}, found {}", crate::model::expression::describe(&value)))
+                                .hint(format!("the runbook declares `{name}` so")),
+                        );
                     }
                     Some(value)
                 }
@@ -166,7 +173,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 && let Err(expected) = parameter.of.accepts(value)
             {
                 let at = root.under(&way!["parameters", name]);
-                self.say(at.key_problem(format!("the parameter `{name}` takes {expected}; given was {}", crate::model::expression::describe(value))));
+                self.say(
+                    at.key_problem(format!("the parameter `{name}` takes {expected}; given was {}", crate::model::expression::describe(value)))
+                        .hint(format!("say it with `--with {name}=VALUE`")),
+                );
             }
             let value = match value.or_else(|| parameter.default.clone()) {
                 Some(value) => value,
@@ -197,10 +207,16 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let problem = match site {
             Some(site) => {
                 let with = site.under(&way!["with"]);
-                let at = if with.file.doc.root.get(&with.path).is_some() { with.key_problem(message) } else { site.under(&way!["runbook"]).problem(message) };
+                let at = if with.file.doc.root.get(&with.path).is_some() {
+                    with.key_problem(message)
+                } else {
+                    site.under(&way!["runbook"]).problem(message)
+                };
                 at.hint(format!("write `with: {{ {name}: … }}` beside `runbook`, or give it a default in the runbook"))
             }
-            None => root.under(&way!["parameters", name]).key_problem(message).hint(format!("say it with `--with {name}=VALUE`, or give it a default")),
+            None => {
+                root.under(&way!["parameters", name]).key_problem(message).hint(format!("say it with `--with {name}=VALUE`, or give it a default"))
+            }
         };
         self.say(problem);
     }
@@ -223,7 +239,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let steps = &book.written.steps;
         self.steps += steps.len();
         if steps.is_empty() {
-            self.say(site.key_problem("a runbook needs at least one step"));
+            self.say(site.key_problem("a runbook needs at least one step").hint("`uses: note` is the simplest"));
         }
         if self.steps > MAX_STEPS {
             self.say(site.key_problem(format!("more than {MAX_STEPS} steps")).hint("included runbooks count as often as they are included"));
@@ -240,8 +256,14 @@ impl<W: Send + Sync> Resolver<'_, W> {
         for (index, step) in steps.iter().enumerate() {
             let at = site.under(&way![index]);
             match (&step.uses, &step.runbook) {
-                (Some(_), Some(_)) => self.say(at.under(&way!["runbook"]).key_problem("a step has `uses` or `runbook`, not both")),
-                (None, None) => self.say(at.under(&way!["id"]).problem(format!("the step `{}` does nothing", step.id)).hint("add `uses:` with an action, or `runbook:` with a file")),
+                (Some(_), Some(_)) => {
+                    self.say(at.under(&way!["runbook"]).key_problem("a step has `uses` or `runbook`, not both").hint("keep one of them"));
+                }
+                (None, None) => self.say(
+                    at.under(&way!["id"])
+                        .problem(format!("the step `{}` does nothing", step.id))
+                        .hint("add `uses:` with an action, or `runbook:` with a file"),
+                ),
                 (None, Some(name)) => {
                     self.check_include(step, &at);
                     if let Some(inner) = self.referred_book(name, &at, &scope) {
@@ -265,7 +287,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
             if mentions_steps(step) {
                 context.before = before(&needs, step);
                 // A step that stands for a runbook is done when all of its steps are.
-                let inner: Vec<String> = context.outputs.keys().filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer))).cloned().collect();
+                let inner: Vec<String> = context
+                    .outputs
+                    .keys()
+                    .filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer)))
+                    .cloned()
+                    .collect();
                 context.before.extend(inner);
             } else {
                 context.before.clear();
@@ -295,9 +322,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
         self.check_bounds(step, at);
         let with = self.evaluate(&at.under(&way!["with"]), scope);
         match self.words.action(uses, Place::Step) {
+            Ok(_) if with.is_refused => {}
             Ok(row) => match (row.parse)(&with.check) {
                 Ok(_) => self.mention_parameters(&with, at),
-                Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
+                Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
             },
             Err((message, hint)) => self.say(at.under(&way!["uses"]).problem(message).maybe_hint(hint)),
         }
@@ -321,7 +349,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let site = at.under(&way!["for_each"]);
         if step.for_each.is_none() {
             if step.concurrency.is_some() {
-                self.say(at.under(&way!["concurrency"]).key_problem("`concurrency` is for steps with `for_each`"));
+                self.say(
+                    at.under(&way!["concurrency"])
+                        .key_problem("`concurrency` is for steps with `for_each`")
+                        .hint("add `for_each:` with a list, or remove it"),
+                );
             }
             return None;
         }
@@ -348,7 +380,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             self.say(at.under(&way!["retry", "attempts"]).problem(format!("{attempts} attempts are out of range")).hint("1 to 100"));
         }
         if step.timeout == Some(Span::default()) {
-            self.say(at.under(&way!["timeout"]).problem("no step is done in 0s"));
+            self.say(at.under(&way!["timeout"]).problem("no step is done in 0s").hint("write something like 30s"));
         }
     }
 
@@ -362,7 +394,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
             ("concurrency", step.concurrency.is_some()),
         ];
         for (key, _) in wrong.into_iter().filter(|(_, is_there)| *is_there) {
-            self.say(at.under(&way![key]).key_problem(format!("a step that includes a runbook has no `{key}`")).hint("write it at the steps of that runbook"));
+            self.say(
+                at.under(&way![key])
+                    .key_problem(format!("a step that includes a runbook has no `{key}`"))
+                    .hint("write it at the steps of that runbook"),
+            );
         }
     }
 }

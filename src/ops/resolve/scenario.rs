@@ -44,11 +44,13 @@ impl<W: Send + Sync> Resolver<'_, W> {
         plan.fault = fault;
         plan.detect = written.detect.map(|detect| Detect { probe: detect.probe, timeout: detect.timeout });
         plan.failover = failover;
-        plan.recovered = written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
+        plan.recovered =
+            written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
         plan.leave = self.request.no_failback;
         plan.source = written.source.map(|source| Source { probes: source.probes, timeout: source.timeout });
         plan.failback = failback.filter(|_| !self.request.no_failback);
-        plan.stop_conditions = written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
+        plan.stop_conditions =
+            written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
         Ok(plan)
     }
 
@@ -84,13 +86,17 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// A wait cannot end well when it is given up before what it waits for can have happened.
     fn check_longer(&mut self, timeout: Span, wanted: Span, key: &str, at: &Site) {
         if timeout < wanted {
-            self.say(at.under(&way![key]).problem(format!("`{key}` ({wanted}) is longer than `timeout` ({timeout})")).hint("give `timeout` more than that"));
+            self.say(
+                at.under(&way![key])
+                    .problem(format!("`{key}` ({wanted}) is longer than `timeout` ({timeout})"))
+                    .hint("give `timeout` more than that"),
+            );
         }
     }
 
     fn fault(&mut self, fault: &FaultFile, at: &Site) -> Option<FaultPlan> {
         if fault.lease == Span::default() {
-            self.say(at.under(&way!["lease"]).problem("a lease of 0s is no lease"));
+            self.say(at.under(&way!["lease"]).problem("a lease of 0s is no lease").hint("write how long the fault may stand at most, like 2m"));
         }
         let row = match self.words.action(&fault.uses, Place::Fault) {
             Ok(row) => row,
@@ -101,8 +107,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
         };
         let with = self.evaluate(&at.under(&way!["with"]), &Scope::default());
         match (row.parse)(&with.check) {
+            _ if with.is_refused => {}
             Ok(_) => self.mention_parameters(&with, at),
-            Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at),
+            Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
         }
         let with = if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan };
         Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, timeout: fault.timeout })

@@ -1,14 +1,15 @@
 //! Values with expressions in them: what is known now is evaluated; what only a run will know is checked for what it refers to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
 use super::output::Output;
 use super::{Resolver, Site};
-use crate::model::diagnostic::{Diagnostic, suggest};
+use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression::{ExprError, Expression, Reference, Step, literal};
-use crate::model::yaml::{Kind, Node, Seg};
+use crate::model::yaml::{Key, Kind, Node, Seg};
 
 /// What expressions may use at one place of a file.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,8 @@ pub(super) struct Evaluated {
     pub check: Value,
     /// Where examples stand in, relative to the value; with whether the example has the right type.
     pub examples: Vec<(Vec<Seg>, bool)>,
+    /// Whether something in it was refused already, so that nothing more should be said about it.
+    pub is_refused: bool,
 }
 
 impl Evaluated {
@@ -69,10 +72,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let mut examples = Vec::new();
         let known = self.known(scope);
         let Some(node) = site.file.doc.root.get(&site.path).cloned() else {
-            return Evaluated { plan: Value::Null, check: Value::Null, examples };
+            return Evaluated { plan: Value::Null, check: Value::Null, examples, is_refused: false };
         };
+        let before = self.problems.len();
         let (plan, check) = self.walk(&node, site, &mut Vec::new(), scope, &known, &mut examples);
-        Evaluated { plan, check, examples }
+        Evaluated { plan, check, examples, is_refused: self.problems.len() > before }
     }
 
     /// The value of every name that is known now.
@@ -82,7 +86,15 @@ impl<W: Send + Sync> Resolver<'_, W> {
         Value::Object(known)
     }
 
-    fn walk(&mut self, node: &Node, site: &Site, way: &mut Vec<Seg>, scope: &Scope, known: &Value, examples: &mut Vec<(Vec<Seg>, bool)>) -> (Value, Value) {
+    fn walk(
+        &mut self,
+        node: &Node,
+        site: &Site,
+        way: &mut Vec<Seg>,
+        scope: &Scope,
+        known: &Value,
+        examples: &mut Vec<(Vec<Seg>, bool)>,
+    ) -> (Value, Value) {
         match &node.kind {
             Kind::Text(text) if text.contains("${{") => self.text(text, &site.under(way), way, scope, known, examples),
             Kind::List(items) => {
@@ -97,7 +109,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 (Value::Array(both.0), Value::Array(both.1))
             }
             Kind::Map(entries) => {
-                self.check_secret(entries, &site.under(way));
+                if is_secret(entries) {
+                    self.check_secret(entries, &site.under(way));
+                    // A run reads the secret just before it is used, and gives it as a text.
+                    examples.push((way.clone(), false));
+                    return (node.to_json(), Value::from("x"));
+                }
                 let mut both = (Map::new(), Map::new());
                 for (key, value) in entries {
                     way.push(Seg::Key(key.text.clone()));
@@ -142,8 +159,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
             Err(error) => {
                 // What does not depend on the run must be right now.
-                let now = expression.references().filter(|reference| !reference.is_dynamic() && error.at == reference.at).next().is_some();
-                if now {
+                if expression
+                    .references()
+                    .any(|reference| !reference.is_dynamic() && error.at == reference.at && !is_open_reference(reference, scope))
+                {
                     return self.fails(site, error, way, examples);
                 }
                 examples.push((way.to_vec(), false));
@@ -171,7 +190,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
             Kind::Bool(value) => return Some(value.to_string()),
             Kind::Text(text) => text.clone(),
             _ => {
-                self.say(site.problem(format!("expected a condition, found {}", node.describe())).hint("write something like `vars.name == 'value'`"));
+                self.say(
+                    site.problem(format!("expected a condition, found {}", node.describe())).hint("write something like `vars.name == 'value'`"),
+                );
                 return None;
             }
         };
@@ -204,17 +225,30 @@ impl<W: Send + Sync> Resolver<'_, W> {
     }
 
     /// `{ secret: … }` is a reference, never a value.
-    fn check_secret(&mut self, entries: &[(crate::model::yaml::Key, Node)], site: &Site) {
-        let [(key, value)] = entries else { return };
-        if key.text != "secret" {
-            return;
-        }
+    fn check_secret(&mut self, entries: &[(Key, Node)], site: &Site) {
+        let [(_, value)] = entries else { return };
         let fits = matches!(&value.kind, Kind::Text(text) if ["env:", "file:"].iter().any(|from| text.strip_prefix(from).is_some_and(|name| !name.is_empty())));
         if !fits {
-            // Not quoted in the message: it may be the secret itself.
-            self.say(site.under(&[Seg::from("secret")]).key_problem("a secret is said by reference only").hint("write `secret: env:NAME` or `secret: file:PATH`"));
+            // What stands there may be the secret itself: it is not shown.
+            let problem = site
+                .under(&[Seg::from("secret")])
+                .key_problem("a secret is said by reference only")
+                .hint("write `secret: env:NAME` or `secret: file:PATH`");
+            self.say(masked(problem, &value.at));
         }
     }
+}
+
+fn is_secret(entries: &[(Key, Node)]) -> bool {
+    matches!(entries, [(key, _)] if key.text == "secret")
+}
+
+/// The problem with what is at `hidden`, which comes after its place, made unreadable.
+fn masked(problem: Diagnostic, hidden: &Range<usize>) -> Diagnostic {
+    let text = &problem.source.text;
+    let (before, after) = (text.get(..hidden.start).unwrap_or(""), text.get(hidden.end..).unwrap_or(""));
+    let source = Source::new(problem.source.name.clone(), format!("{before}***{after}"));
+    Diagnostic { source, ..problem }
 }
 
 /// An expression's error at its place in the scalar at `site`.
@@ -227,22 +261,30 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
     let refuse = |reference: &Reference, message: String, hint: Option<String>| Err(ExprError { message, at: reference.at.clone(), hint });
     for reference in expression.references().filter(|reference| reference.is_dynamic()) {
         let Some(steps) = &scope.steps else {
-            return refuse(reference, format!("`{}` cannot be used here", reference.root), Some("only steps of a runbook see outputs of steps".to_owned()));
+            return refuse(
+                reference,
+                format!("`{}` cannot be used here", reference.root),
+                Some("only steps of a runbook see outputs of steps".to_owned()),
+            );
         };
         if reference.root == "item" {
             if scope.item.is_none() {
-                return refuse(reference, "`item` is only there in a step with `for_each`".to_owned(), None);
+                return refuse(
+                    reference,
+                    "`item` is only there in a step with `for_each`".to_owned(),
+                    Some("add `for_each:` with a list to the step".to_owned()),
+                );
             }
             continue;
         }
         let Some(id) = reference.step() else {
-            return refuse(reference, "say which step: `steps.ID.output`".to_owned(), None);
+            return refuse(reference, "this names no step".to_owned(), Some("write `steps.ID.output` and a field of it".to_owned()));
         };
         let Some(output) = steps.outputs.get(id) else {
             return refuse(reference, format!("there is no step `{id}`"), suggest(id, steps.outputs.keys().map(String::as_str), "steps here"));
         };
         if id == steps.here {
-            return refuse(reference, format!("the step `{id}` cannot use its own output"), None);
+            return refuse(reference, format!("the step `{id}` cannot use its own output"), Some("use that of a step it needs".to_owned()));
         }
         if !steps.before.contains(id) {
             let outer = id.split('/').next().unwrap_or(id);
@@ -250,7 +292,11 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
         }
         match reference.path.get(1) {
             Some(Step::Name(name)) if name == "output" => {
-                output.check(&reference.path[2..]).map_err(|(message, hint)| ExprError { message: format!("`steps.{id}.output` {message}"), at: reference.at.clone(), hint })?;
+                output.check(&reference.path[2..]).map_err(|(message, hint)| ExprError {
+                    message: format!("`steps.{id}.output` {message}"),
+                    at: reference.at.clone(),
+                    hint,
+                })?;
             }
             Some(Step::Name(name)) => return refuse(reference, format!("a step has no `{name}`"), Some(format!("write `steps.{id}.output.{name}`"))),
             _ => return refuse(reference, "a step is not a value".to_owned(), Some(format!("write `steps.{id}.output` and a field of it"))),
@@ -271,9 +317,11 @@ fn is_open(expression: &Expression, scope: &Scope) -> bool {
 fn is_typed(expression: &Expression, scope: &Scope) -> bool {
     expression.references().all(|reference| match (reference.root.as_str(), reference.step()) {
         ("item", _) => matches!(scope.item, Some(Item::Known(_))),
-        ("steps", Some(id)) => {
-            scope.steps.as_ref().and_then(|steps| steps.outputs.get(id)).is_some_and(|output| output.is_typed(reference.path.get(2..).unwrap_or_default()))
-        }
+        ("steps", Some(id)) => scope
+            .steps
+            .as_ref()
+            .and_then(|steps| steps.outputs.get(id))
+            .is_some_and(|output| output.is_typed(reference.path.get(2..).unwrap_or_default())),
         _ => true,
     })
 }
@@ -282,7 +330,8 @@ fn is_typed(expression: &Expression, scope: &Scope) -> bool {
 fn with_examples(known: &Value, scope: &Scope) -> Value {
     let mut all = known.clone();
     if let Some(steps) = &scope.steps {
-        let outputs: Map<String, Value> = steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
+        let outputs: Map<String, Value> =
+            steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
         all["steps"] = Value::Object(outputs);
     }
     match &scope.item {

@@ -72,7 +72,9 @@ impl Drop for LabProcess {
 fn settled(value: Value) -> Value {
     const MOVES: [&str; 12] = ["now", "clock", "time", "traffic", "objects", "orders", "requests", "metrics", "changes", "events", "seq", "log"];
     match value {
-        Value::Object(map) => Value::Object(map.into_iter().filter(|(key, _)| !MOVES.contains(&key.as_str())).map(|(key, value)| (key, settled(value))).collect()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().filter(|(key, _)| !MOVES.contains(&key.as_str())).map(|(key, value)| (key, settled(value))).collect())
+        }
         Value::Array(items) => Value::Array(items.into_iter().map(settled).collect()),
         other => other,
     }

@@ -48,7 +48,7 @@ impl Action<World> for CheckDns {
             cx.world.resolver().records(&self.name, self.record_type.record_type(), self.server.as_deref()).await.map_err(|error| said(&error))?;
         let detail = self.expect.judge(&values).map_err(|unmet| said(&unmet))?;
         (cx.progress)(format!("{}: {detail}", self.name));
-        Ok(Applied::already(Output { values }))
+        Ok(Applied::changed(Output { values }))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

@@ -79,7 +79,7 @@ impl Action<World> for CheckHttp {
                 latency_ms: u64::try_from(answer.elapsed.as_millis()).unwrap_or(u64::MAX),
             };
         }
-        Ok(Applied::already(output))
+        Ok(Applied::changed(output))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

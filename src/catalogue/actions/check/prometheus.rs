@@ -44,7 +44,7 @@ impl Action<World> for CheckPrometheus {
         let values = query(cx.world.http(), &self.url, &self.query).await.map_err(said)?;
         let detail = self.expect.judge(&values).map_err(said)?;
         (cx.progress)(detail);
-        Ok(Applied::already(Output { values }))
+        Ok(Applied::changed(Output { values }))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

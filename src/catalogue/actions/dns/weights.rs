@@ -77,20 +77,23 @@ pub(super) fn is_worth(current: &[WeightedRecord], wanted: &[WeightedRecord]) ->
     wanted.iter().all(|record| get(current, record).is_some_and(|found| effect(found) == effect(record)))
 }
 
-/// Refuses when a record's effect is none of those that it had before or that this step gives it on its way (`ways`), or when it is gone:
-/// somebody else was here.
+/// Refuses when a record is gone, or has a weight or a status that it neither had before nor is given by this step on its way (`ways`): somebody
+/// else was here. Weight and status each for itself, because Alidns takes them one after the other, and this step may have been cut off between.
 pub(super) fn check_ours(name: &str, current: &[WeightedRecord], before: &[WeightedRecord], ways: &[Vec<WeightedRecord>]) -> Result<(), ActionError> {
     for record in before {
-        let mut expected: Vec<u32> = ways.iter().filter_map(|way| get(way, record)).chain([record]).map(effect).collect();
-        expected.sort_unstable();
-        expected.dedup();
-        let found = get(current, record).map(effect);
-        if !found.is_some_and(|found| expected.contains(&found)) {
-            let expected: Vec<String> = expected.iter().map(u32::to_string).collect();
+        let known: Vec<&WeightedRecord> = ways.iter().filter_map(|way| get(way, record)).chain([record]).collect();
+        let found = get(current, record);
+        let is_ours = found.is_some_and(|found| {
+            let has_status = known.iter().any(|known| known.enabled == found.enabled);
+            // The weight of a record that is not served means nothing.
+            has_status && (!found.enabled || known.iter().any(|known| known.weight == found.weight))
+        });
+        if !is_ours {
+            let expected: BTreeSet<String> = known.into_iter().map(weight).collect();
             return Err(ActionError::Conflict {
                 what: format!("the weight of {name} {}", label(record)),
-                expected: expected.join(" or "),
-                found: found.map_or_else(|| "no such record".to_owned(), |found| found.to_string()),
+                expected: expected.into_iter().collect::<Vec<_>>().join(" or "),
+                found: found.map_or_else(|| "no such record".to_owned(), weight),
             });
         }
     }
@@ -127,7 +130,9 @@ mod tests {
     #[test]
     fn shares_sum_to_a_hundred() {
         assert!(shares(r#"{"aws": 100, "aliyun": 0}"#).is_ok());
-        for (json, message) in [(r#"{"aws": 100, "aliyun": 1}"#, "sum to 101"), (r#"{"aws": 50}"#, "sum to 50"), ("{}", "sum to 0"), (r#"{"aws": -1}"#, "invalid")] {
+        for (json, message) in
+            [(r#"{"aws": 100, "aliyun": 1}"#, "sum to 101"), (r#"{"aws": 50}"#, "sum to 50"), ("{}", "sum to 0"), (r#"{"aws": -1}"#, "invalid")]
+        {
             let error = shares(json).unwrap_err();
             assert!(error.contains(message), "{json}: {error}");
         }
@@ -153,11 +158,10 @@ mod tests {
         assert!(check(&after).is_ok());
         // The way back left another weight on a record that is not served: that is no conflict, and undo makes it exact again.
         assert!(check(&[record("aliyun", "1", 100, true), record("aws", "2", 100, false)]).is_ok());
+        // Cut off between switching the record on and giving it its weight.
+        assert!(check(&[record("aliyun", "1", 100, true), record("aws", "2", 1, true)]).is_ok());
         let error = check(&[record("aliyun", "1", 100, false), record("aws", "2", 60, true)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the weight of shop aws (2) was changed by someone else: expected 0 or 100, found 60; left as it is"
-        );
+        assert_eq!(error.to_string(), "the weight of shop aws (2) was changed by someone else: expected 100 or off, found 60; left as it is");
         assert!(check(&[record("aws", "2", 100, true)]).unwrap_err().to_string().contains("no such record"));
     }
 }

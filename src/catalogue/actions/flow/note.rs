@@ -26,7 +26,7 @@ impl Action<World> for Note {
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<()>, ActionError> {
         (cx.progress)(self.text.clone());
-        Ok(Applied::already(()))
+        Ok(Applied::changed(()))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

@@ -28,7 +28,7 @@ impl Action<World> for Wait {
 
     async fn apply(&self, _: &Cx<'_, World>, _: &()) -> Result<Applied<()>, ActionError> {
         tokio::time::sleep(self.duration.duration()).await;
-        Ok(Applied::already(()))
+        Ok(Applied::changed(()))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

@@ -1,10 +1,13 @@
 //! `wait-for`.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::board::Board;
 use crate::model::event::step::Target;
 use crate::model::plan::ProbeState;
 use crate::model::time::Span;
@@ -19,7 +22,7 @@ pub(crate) struct WaitFor {
     /// The state to wait for; good unless written.
     #[serde(default = "good")]
     is: ProbeState,
-    /// For how long it must last; not at all unless written.
+    /// For how long it must last, counted from the start of this step; not at all unless written.
     #[serde(default)]
     lasting: Span,
 }
@@ -50,12 +53,59 @@ impl Action<World> for WaitFor {
         if let Some(standing) = cx.board.standing(&self.probe) {
             (cx.progress)(format!("{}: {}", self.probe, standing.detail));
         }
-        cx.board.wait_for(&self.probe, self.is, self.lasting.duration()).await;
+        wait(cx.board, &self.probe, self.is, self.lasting.duration()).await;
         let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Applied::already(Output { waited_ms }))
+        Ok(Applied::changed(Output { waited_ms }))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
         Ok(Undone::Already)
+    }
+}
+
+/// Waits until `probe` is in `state` and has been for `lasting`, counted from now at the earliest.
+async fn wait(board: &Board, probe: &str, state: ProbeState, lasting: Duration) {
+    let start = Instant::now();
+    let opposite = match state {
+        ProbeState::Good => ProbeState::Bad,
+        ProbeState::Bad => ProbeState::Good,
+    };
+    loop {
+        board.wait_for(probe, state, Duration::ZERO).await;
+        let Some(standing) = board.standing(probe).filter(|standing| standing.state == Some(state)) else { continue };
+        tokio::select! {
+            () = tokio::time::sleep_until(standing.since.max(start) + lasting) => return,
+            () = board.wait_for(probe, opposite, Duration::ZERO) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::board::Standing;
+
+    #[tokio::test]
+    async fn the_time_counts_from_the_start_of_the_step_and_anew_after_a_change() {
+        let (sender, board) = Board::new();
+        let set = |state, since| {
+            let standing = Standing { state: Some(state), since, good_since: None, detail: String::new() };
+            sender.send_modify(|standings| _ = standings.insert("shop".to_owned(), standing));
+        };
+        let start = Instant::now();
+        set(ProbeState::Good, start - Duration::from_secs(60));
+        let lasting = Duration::from_millis(60);
+        let flap = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            set(ProbeState::Bad, Instant::now());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            set(ProbeState::Good, Instant::now());
+        };
+        tokio::join!(wait(&board, "shop", ProbeState::Good, lasting), flap);
+        assert!(start.elapsed() >= Duration::from_millis(100), "{:?}", start.elapsed());
+
+        let start = Instant::now();
+        wait(&board, "shop", ProbeState::Good, Duration::ZERO).await;
+        assert!(start.elapsed() < Duration::from_millis(50), "what is so already needs no wait");
     }
 }

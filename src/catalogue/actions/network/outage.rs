@@ -114,6 +114,7 @@ impl<N: Network> Outage<'_, N> {
             network.set_entries(&ours, &[AclEntry::everything(false, "lifeboat")], &self.token("entries")).await?;
             self.settled(&ours).await?;
         }
+        self.settle(before).await?;
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut free = Vec::new();
         for (id, acl) in self.current(before).await? {
@@ -150,6 +151,7 @@ impl<N: Network> Outage<'_, N> {
                 changed = true;
             }
         }
+        self.settle(before).await?;
         let mut back: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut third = None;
         let current = self.current(before).await?;
@@ -174,7 +176,9 @@ impl<N: Network> Outage<'_, N> {
         }
         match third {
             Some(conflict) => Err(conflict),
-            None if self.current(before).await? != before.vswitches => Err(ActionError::NoEffect(format!("the vSwitches of {} are not as before", self.vpc))),
+            None if self.current(before).await? != before.vswitches => {
+                Err(ActionError::NoEffect(format!("the vSwitches of {} are not as before", self.vpc)))
+            }
             None => Ok(if changed { Undone::Restored } else { Undone::Already }),
         }
     }
@@ -197,6 +201,18 @@ impl<N: Network> Outage<'_, N> {
             Ok((acl.status == AVAILABLE).then_some(acl))
         })
         .await
+    }
+
+    /// Waits until no swap that was cut off is still under way: until then a vSwitch may show an ACL that is about to leave it.
+    async fn settle(&self, before: &Before) -> Result<(), ActionError> {
+        for acl in before.vswitches.values().flatten().collect::<BTreeSet<_>>() {
+            match self.settled(acl).await {
+                // Somebody has removed it; what that means is said where it is missed.
+                Err(ActionError::Cloud(error)) if error.kind == Kind::NotFound => {}
+                settled => _ = settled?,
+            }
+        }
+        Ok(())
     }
 
     async fn release(&self, acl: &str, ids: &[String], act: &str) -> Result<(), ActionError> {
@@ -310,7 +326,13 @@ mod tests {
     impl Network for Fake {
         async fn vswitches(&self, vpc: &str) -> Result<Vec<VSwitch>, CloudError> {
             let state = self.0.lock().unwrap();
-            let show = |(id, acl): (&String, &Option<String>)| VSwitch { id: id.clone(), name: String::new(), vpc: vpc.to_owned(), zone: "h".to_owned(), acl: acl.clone() };
+            let show = |(id, acl): (&String, &Option<String>)| VSwitch {
+                id: id.clone(),
+                name: String::new(),
+                vpc: vpc.to_owned(),
+                zone: "h".to_owned(),
+                acl: acl.clone(),
+            };
             Ok(state.vswitches.iter().map(show).collect())
         }
 

@@ -94,7 +94,7 @@ impl Action<World> for Reconcile {
             }))
         })
         .await?;
-        Ok(Applied::already(output))
+        Ok(Applied::changed(output))
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {

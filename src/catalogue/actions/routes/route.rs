@@ -1,6 +1,7 @@
 //! One route of an AWS route table: leading it elsewhere, and exactly back.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::catalogue::until::until;
 use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
@@ -83,7 +84,13 @@ pub(super) fn planned(spot: Spot<'_>, current: Option<&RouteTarget>, wanted: &Ro
 }
 
 /// Leads the route to `target` and waits until it is there, with `state` if that matters. Gives back whether anything was changed.
-pub(super) async fn lead(aws: &Aws, spot: Spot<'_>, target: &RouteTarget, state: Option<RouteState>, accepted: &(dyn Fn() + Send + Sync)) -> Result<bool, ActionError> {
+pub(super) async fn lead(
+    aws: &Aws,
+    spot: Spot<'_>,
+    target: &RouteTarget,
+    state: Option<RouteState>,
+    accepted: &(dyn Fn() + Send + Sync),
+) -> Result<bool, ActionError> {
     let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
     let change = Change::between(current.as_ref(), Some(target));
     make(aws, spot, change, Some(target)).await?;
@@ -96,8 +103,11 @@ pub(super) async fn lead(aws: &Aws, spot: Spot<'_>, target: &RouteTarget, state:
 pub(super) async fn restore(aws: &Aws, spot: Spot<'_>, before: Option<&Route>, ours: &RouteTarget) -> Result<Undone, ActionError> {
     let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
     let target = before.map(|route| &route.target);
-    let change = way_back(current.as_ref(), target, ours)
-        .map_err(|(expected, found)| ActionError::Conflict { what: format!("route {spot}"), expected, found })?;
+    let change = way_back(current.as_ref(), target, ours).map_err(|(expected, found)| ActionError::Conflict {
+        what: format!("route {spot}"),
+        expected,
+        found,
+    })?;
     make(aws, spot, change, target).await?;
     // Its state is its target's own affair: the instance behind it may have been stopped meanwhile.
     see(aws, spot, target, None).await?;
@@ -115,14 +125,28 @@ async fn make(aws: &Aws, spot: Spot<'_>, change: Change, target: Option<&RouteTa
 }
 
 async fn see(aws: &Aws, spot: Spot<'_>, target: Option<&RouteTarget>, state: Option<RouteState>) -> Result<(), ActionError> {
+    let looks = AtomicU32::new(0);
+    let looks = &looks;
     until(|| async move {
         let route = aws.route(spot.table, spot.destination).await?;
-        let is_there = route.as_ref().map(|route| &route.target) == target;
-        let is_so = state.is_none_or(|state| route.is_some_and(|route| route.state == state));
-        Ok((is_there && is_so).then_some(()))
+        if route.as_ref().map(|route| &route.target) != target {
+            return Ok(None);
+        }
+        let Some(wanted) = state else { return Ok(Some(())) };
+        match route {
+            Some(route) if route.state == wanted => Ok(Some(())),
+            // The state follows the target within moments; one that does not will not.
+            Some(route) if looks.fetch_add(1, Ordering::Relaxed) > PATIENCE => Err(ActionError::NoEffect(
+                format!("route {spot} leads to {}, which takes no traffic: its state is {:?}", word(&route.target), route.state).to_lowercase(),
+            )),
+            _ => Ok(None),
+        }
     })
     .await
 }
+
+/// Looks at a route with the right target and the wrong state before it is called without effect; some four seconds.
+const PATIENCE: u32 = 8;
 
 #[cfg(test)]
 mod tests {

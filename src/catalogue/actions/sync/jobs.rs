@@ -89,7 +89,12 @@ pub(super) async fn apply(
     Ok(Applied { output: Output { job: id.to_owned(), status }, already: !asked && before == wanted })
 }
 
-pub(super) async fn undo(sync: &dyn Sync, id: &str, before: Wanted, progress: &(dyn Fn(String) + Send + std::marker::Sync)) -> Result<Undone, ActionError> {
+pub(super) async fn undo(
+    sync: &dyn Sync,
+    id: &str,
+    before: Wanted,
+    progress: &(dyn Fn(String) + Send + std::marker::Sync),
+) -> Result<Undone, ActionError> {
     let (asked, _) = bring(sync, id, before, progress, &|| {}).await?;
     Ok(if asked { Undone::Restored } else { Undone::Already })
 }
@@ -113,7 +118,10 @@ async fn bring(
             progress(format!("{id}: {}", job.status));
             lock().2.clone_from(&job.status);
         }
-        let (asked, on_its_way, _) = *&*lock();
+        let (asked, on_its_way) = {
+            let seen = lock();
+            (seen.0, seen.1)
+        };
         if wanted.can_ask(job.state) {
             if on_its_way {
                 return Err(ActionError::NoEffect(format!("job {id} went back to {}", job.status)));

@@ -210,18 +210,24 @@ mod tests {
     fn history() -> History {
         let history = History::default();
         for second in 0..=20_i32 {
-            history.push(at(second.into()), vec![
-                (series("requests", &[("outcome", "ok"), ("service", "shop")]), f64::from(second) * 10.0),
-                (series("requests", &[("outcome", "error"), ("service", "shop")]), f64::from(second)),
-                (series("lag", &[]), f64::from(second % 5)),
-            ]);
+            history.push(
+                at(second.into()),
+                vec![
+                    (series("requests", &[("outcome", "ok"), ("service", "shop")]), f64::from(second) * 10.0),
+                    (series("requests", &[("outcome", "error"), ("service", "shop")]), f64::from(second)),
+                    (series("lag", &[]), f64::from(second % 5)),
+                ],
+            );
         }
         history
     }
 
     fn check(query: &str, expected: &[(&str, f64)]) {
         let Value::Vector(vector) = eval(&parse(query).unwrap(), at(20), &history()).unwrap() else { panic!("{query} is no vector") };
-        let shown: Vec<_> = vector.iter().map(|(labels, value)| (labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","), *value)).collect();
+        let shown: Vec<_> = vector
+            .iter()
+            .map(|(labels, value)| (labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","), *value))
+            .collect();
         let expected: Vec<_> = expected.iter().map(|(labels, value)| ((*labels).to_owned(), *value)).collect();
         assert_eq!(shown, expected, "{query}");
     }

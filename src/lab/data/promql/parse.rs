@@ -18,14 +18,27 @@ pub(crate) enum Expr {
     /// The latest value of every chosen series.
     Instant(Selector),
     /// A function over the chosen series' points of the last `range`.
-    Over { function: Over, selector: Selector, range: Duration },
+    Over {
+        function: Over,
+        selector: Selector,
+        range: Duration,
+    },
     /// The moment of evaluation, in seconds.
     Time,
     /// A scalar as a vector without labels.
     Vector(Box<Self>),
     Negative(Box<Self>),
-    Aggregate { operation: Aggregation, grouping: Grouping, of: Box<Self> },
-    Binary { operator: Operator, is_bool: bool, left: Box<Self>, right: Box<Self> },
+    Aggregate {
+        operation: Aggregation,
+        grouping: Grouping,
+        of: Box<Self>,
+    },
+    Binary {
+        operator: Operator,
+        is_bool: bool,
+        left: Box<Self>,
+        right: Box<Self>,
+    },
 }
 
 impl Expr {
@@ -163,8 +176,7 @@ impl std::fmt::Display for Token {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 22] =
-    ["=~", "!~", "==", "!=", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "(", ")", "{", "}", "[", "]", ",", "^"];
+const SIGNS: [&str; 22] = ["=~", "!~", "==", "!=", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "(", ")", "{", "}", "[", "]", ",", "^"];
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
@@ -216,7 +228,9 @@ fn number(text: &str) -> Result<Token, String> {
         return Ok(Token::Number(number));
     }
     // Spans are read as in scenarios: units from long to short, `1m30s`.
-    text.parse::<crate::model::time::Span>().map(|span| Token::Duration(span.duration())).map_err(|_| format!("bad number or duration syntax: {text:?}"))
+    text.parse::<crate::model::time::Span>()
+        .map(|span| Token::Duration(span.duration()))
+        .map_err(|_| format!("bad number or duration syntax: {text:?}"))
 }
 
 struct Parser {

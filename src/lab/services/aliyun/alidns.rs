@@ -177,7 +177,8 @@ impl Wanted {
         if !fits {
             return Err(invalid("Value"));
         }
-        let is_label = |label: &str| label.len() <= 63 && !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte));
+        let is_label =
+            |label: &str| label.len() <= 63 && !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte));
         if rr != "@" && !rr.split('.').all(is_label) {
             return Err(invalid("RR"));
         }

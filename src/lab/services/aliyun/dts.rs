@@ -84,7 +84,8 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
         .collect();
     let total = all.len();
     let jobs = page.cut(all);
-    let fields = json!({ "TotalRecordCount": total, "PageNumber": page.number, "PageRecordCount": jobs.len(), "DtsJobList": jobs, "EtlDemoList": [] });
+    let fields =
+        json!({ "TotalRecordCount": total, "PageNumber": page.number, "PageRecordCount": jobs.len(), "DtsJobList": jobs, "EtlDemoList": [] });
     Ok(outcome("", "", fields))
 }
 

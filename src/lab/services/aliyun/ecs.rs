@@ -254,7 +254,9 @@ fn describe_security_groups(state: &mut State, call: &Call) -> Result<Value, Fau
     let (total, region) = (all.len(), &state.accounts.aliyun_region);
     let Page { number, size } = call.page(10, 100)?;
     let groups = Page { number, size }.cut(all);
-    Ok(json!({ "RegionId": region, "TotalCount": total, "PageNumber": number, "PageSize": size, "NextToken": "", "SecurityGroups": { "SecurityGroup": groups } }))
+    Ok(
+        json!({ "RegionId": region, "TotalCount": total, "PageNumber": number, "PageSize": size, "NextToken": "", "SecurityGroups": { "SecurityGroup": groups } }),
+    )
 }
 
 fn describe_security_group_attribute(state: &mut State, call: &Call) -> Result<Value, Fault> {

@@ -1,8 +1,8 @@
 //! Between Alibaba Cloud RPC requests and the world: one endpoint for all products, told apart by version and action.
 //!
-//! A product is a row of [`PRODUCTS`], an action a row of its product's table; what all actions share is done here: signature, nonce,
-//! rate limit, region, client token, request id, counting. [`ecs`] machines and images, [`vpc`] networks with [`acl`] and [`route`],
-//! [`alidns`] names, [`dts`] synchronisation jobs, [`sts`] who am I.
+//! A product is a row of `PRODUCTS`, an action a row of its product's table; what all actions share is done here: signature, nonce,
+//! rate limit, region, client token, request id, counting. `ecs` machines and images, `vpc` networks with `acl` and `route`,
+//! `alidns` names, `dts` synchronisation jobs, `sts` who am I.
 
 mod acl;
 mod alidns;
@@ -26,8 +26,8 @@ use sha2::{Digest as _, Sha256};
 use crate::lab::services::throttle;
 use crate::lab::wire::acs3::{self, Key};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
-use crate::lab::world::state::State;
 use crate::lab::world::World;
+use crate::lab::world::state::State;
 
 /// The largest request body; the vendors' own limit is of this order.
 const LARGEST_BODY: usize = 1 << 20;

@@ -136,7 +136,9 @@ pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
     let hops = call.structs("NextHopList");
     let (kind, id) = match hops.as_slice() {
         [] => (call.text("NextHopType").unwrap_or("Instance"), call.need("NextHopId")?),
-        [one] => (one.get("NextHopType").copied().unwrap_or("Instance"), one.get("NextHopId").copied().ok_or_else(|| missing("NextHopList.1.NextHopId"))?),
+        [one] => {
+            (one.get("NextHopType").copied().unwrap_or("Instance"), one.get("NextHopId").copied().ok_or_else(|| missing("NextHopList.1.NextHopId"))?)
+        }
         _ => return Err(Fault::new(400, "OperationUnsupported.EcmpRoute", "Routes with several next hops are not supported here.")),
     };
     let target = target(state, kind, id)?;

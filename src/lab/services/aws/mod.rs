@@ -87,7 +87,11 @@ impl Service {
                 _ => Self::Other,
             },
             None if parts.uri.path().starts_with("/2013-04-01/") => Self::Route53,
-            None if parts.uri.path() == "/" && (parts.method == http::Method::POST || parts.uri.query().is_some_and(|query| query.contains("Action="))) => Self::Ec2,
+            None if parts.uri.path() == "/"
+                && (parts.method == http::Method::POST || parts.uri.query().is_some_and(|query| query.contains("Action="))) =>
+            {
+                Self::Ec2
+            }
             None => Self::S3,
         }
     }
@@ -132,12 +136,16 @@ fn refusal(dialect: Dialect, error: SignatureError) -> Fault {
                             Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
     let ec2 = dialect == Dialect::Ec2;
     match error {
-        SignatureError::Missing => Fault::new("MissingAuthenticationToken", "Request is missing Authentication Token").with_status(StatusCode::FORBIDDEN),
+        SignatureError::Missing => {
+            Fault::new("MissingAuthenticationToken", "Request is missing Authentication Token").with_status(StatusCode::FORBIDDEN)
+        }
         SignatureError::Incomplete(message) => Fault::new("IncompleteSignature", message),
         SignatureError::UnknownKey(_) if ec2 => {
             Fault::new("AuthFailure", "AWS was not able to validate the provided access credentials").with_status(StatusCode::UNAUTHORIZED)
         }
-        SignatureError::UnknownKey(_) => Fault::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(StatusCode::FORBIDDEN),
+        SignatureError::UnknownKey(_) => {
+            Fault::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(StatusCode::FORBIDDEN)
+        }
         SignatureError::Expired(_) if ec2 => Fault::new("RequestExpired", "Request has expired."),
         SignatureError::Expired(message) => Fault::new("SignatureDoesNotMatch", message).with_status(StatusCode::FORBIDDEN),
         SignatureError::Mismatch => Fault::new("SignatureDoesNotMatch", MISMATCH).with_status(StatusCode::FORBIDDEN),
@@ -165,7 +173,10 @@ mod rules {
     fn parts(method: &str, target: &str, service: Option<&str>) -> Parts {
         let mut request = Request::builder().method(method).uri(target);
         if let Some(service) = service {
-            request = request.header("authorization", format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"));
+            request = request.header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"),
+            );
         }
         request.body(()).unwrap().into_parts().0
     }

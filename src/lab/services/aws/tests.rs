@@ -81,7 +81,8 @@ async fn instances_images_and_routes_answer_the_sdk() {
     let client = aws_sdk_ec2::Client::new(&config(&lab).await);
     let standby = Filter::builder().name("tag:posture").values("standby").build();
     let reservations = client.describe_instances().filters(standby).send().await.unwrap().reservations.unwrap();
-    let ids: Vec<String> = reservations.iter().flat_map(|reservation| reservation.instances()).filter_map(|instance| instance.instance_id.clone()).collect();
+    let ids: Vec<String> =
+        reservations.iter().flat_map(|reservation| reservation.instances()).filter_map(|instance| instance.instance_id.clone()).collect();
     assert_eq!(ids.len(), 2);
     let refused = client.start_instances().set_instance_ids(Some(ids.clone())).dry_run(true).send().await.unwrap_err();
     assert_eq!(refused.code(), Some("DryRunOperation"));
@@ -113,7 +114,8 @@ async fn objects_are_put_and_got_in_every_form_the_sdk_sends() {
     // Streamed bodies come in chunks with the checksum in a trailer.
     let stream = || async { ByteStream::from_path(file.path()).await.unwrap() };
     client.put_object().bucket("shop-assets").key("stream").body(stream().await).send().await.unwrap();
-    let sha = client.put_object().bucket("shop-assets").key("sha").checksum_algorithm(ChecksumAlgorithm::Sha256).body(stream().await).send().await.unwrap();
+    let sha =
+        client.put_object().bucket("shop-assets").key("sha").checksum_algorithm(ChecksumAlgorithm::Sha256).body(stream().await).send().await.unwrap();
     assert!(sha.checksum_sha256.is_some());
 
     let head = client.head_object().bucket("shop-assets").key("心 a+b").send().await.unwrap();

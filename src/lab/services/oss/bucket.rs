@@ -126,7 +126,8 @@ struct Listing<'a> {
 impl<'a> Listing<'a> {
     fn of(bucket: &'a Bucket, asked: &Asked, after: &str) -> Result<Self, Fault> {
         let text = |name: &str| asked.query.get(name).cloned().unwrap_or_default();
-        let wrong = |name: &str| Fault::new(400, "InvalidArgument", "0017-00000100", format!("The argument {name} is not valid.")).with("ArgumentName", name);
+        let wrong =
+            |name: &str| Fault::new(400, "InvalidArgument", "0017-00000100", format!("The argument {name} is not valid.")).with("ArgumentName", name);
         let most = match asked.query.get("max-keys") {
             None => USUAL_KEYS,
             Some(most) => most.parse().ok().filter(|most| (1..=MOST_KEYS).contains(most)).ok_or_else(|| wrong("max-keys"))?,

@@ -1,6 +1,6 @@
 //! Between OSS requests and the world's Alibaba buckets, path style or with the bucket in the host name; XML both ways.
 //!
-//! An operation is a row of [`OPERATIONS`]: method, whether it is about the service, a bucket or an object, and the sub-resource in the query.
+//! An operation is a row of `OPERATIONS`: method, whether it is about the service, a bucket or an object, and the sub-resource in the query.
 
 mod bucket;
 mod object;
@@ -68,7 +68,18 @@ const fn row(
 
 /// Query parameters that choose an operation or a variant this lab does not have: such requests are refused, not misunderstood.
 const NOT_HERE: [&str; 12] = [
-    "replication", "replicationProgress", "lifecycle", "policy", "versioning", "versions", "uploads", "uploadId", "delete", "append", "tagging", "x-oss-process",
+    "replication",
+    "replicationProgress",
+    "lifecycle",
+    "policy",
+    "versioning",
+    "versions",
+    "uploads",
+    "uploadId",
+    "delete",
+    "append",
+    "tagging",
+    "x-oss-process",
 ];
 
 /// A request that was believed.
@@ -189,7 +200,10 @@ fn perform(state: &mut State, parts: Parts, body: Option<Bytes>) -> (&'static st
         return (name, Err(fault));
     }
     let Some(operation) = operation else {
-        return (name, Err(Fault::new(501, "NotImplemented", "0001-00000001", "A header or query you provided implies functionality that is not implemented.")));
+        return (
+            name,
+            Err(Fault::new(501, "NotImplemented", "0001-00000001", "A header or query you provided implies functionality that is not implemented.")),
+        );
     };
     let Some(body) = body else {
         return (name, Err(Fault::new(400, "EntityTooLarge", "0001-00000002", "Your proposed upload exceeds the maximum allowed size.")));

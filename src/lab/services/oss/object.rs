@@ -47,10 +47,8 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
         return Err(Fault::new(409, "FileAlreadyExists", "0026-00000002", "The object you specified already exists and can not be overwritten."));
     }
     let mut answer = Answer::empty(200);
-    answer.headers = vec![
-        (HeaderName::from_static("etag"), etag(&object)),
-        (HeaderName::from_static("x-oss-hash-crc64ecma"), crc64(&object.body).to_string()),
-    ];
+    answer.headers =
+        vec![(HeaderName::from_static("etag"), etag(&object)), (HeaderName::from_static("x-oss-hash-crc64ecma"), crc64(&object.body).to_string())];
     bucket.objects.insert(key.clone(), object);
     let fields = json!({ "bucket": asked.resource.bucket, "key": key, "size": asked.body.len() });
     state.truth.record(state.now, "object", fields);

@@ -85,7 +85,13 @@ fn an_object_comes_back_as_it_was_put() {
     assert_eq!((status, body.as_str()), (200, "123456789"));
     assert!(got.iter().any(|(name, value)| name == "x-oss-meta-committed" && value == "now"));
     assert!(got.iter().any(|(name, value)| name == "etag" && value == "\"25F9E794323B453885F5181F1B624D0B\""));
-    for (range, expected) in [("bytes=2-4", (206, "345")), ("bytes=7-", (206, "89")), ("bytes=-3", (206, "789")), ("bytes=4-99", (206, "56789")), ("bytes=50-60", (200, "123456789"))] {
+    for (range, expected) in [
+        ("bytes=2-4", (206, "345")),
+        ("bytes=7-", (206, "89")),
+        ("bytes=-3", (206, "789")),
+        ("bytes=4-99", (206, "56789")),
+        ("bytes=50-60", (200, "123456789")),
+    ] {
         let (status, _, body) = call(&mut state, "GET", target, &[("range", range)], "");
         assert_eq!((status, body.as_str()), expected, "{range}");
     }

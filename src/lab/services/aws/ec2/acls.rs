@@ -100,7 +100,9 @@ pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut An
         .members("TagSpecification")
         .into_iter()
         .flat_map(|prefix| parameters.members(&format!("{prefix}.Tag")))
-        .filter_map(|prefix| Some((parameters.get(&format!("{prefix}.Key"))?.to_owned(), parameters.get(&format!("{prefix}.Value")).unwrap_or_default().to_owned())))
+        .filter_map(|prefix| {
+            Some((parameters.get(&format!("{prefix}.Key"))?.to_owned(), parameters.get(&format!("{prefix}.Value")).unwrap_or_default().to_owned()))
+        })
         .collect();
     let deny = AclEntry { number: LAST, allow: false, protocol: "-1".into(), cidr: "0.0.0.0/0".into(), port: String::new(), name: String::new() };
     let acl = NetworkAcl {
@@ -152,7 +154,12 @@ fn entry(parameters: &Parameters) -> Result<(AclEntry, bool), Fault> {
     let allow = match parameters.required("RuleAction")? {
         "allow" => true,
         "deny" => false,
-        other => return Err(Fault::new("InvalidParameterValue", format!("Value ({other}) for parameter ruleAction is invalid. Valid values: allow, deny"))),
+        other => {
+            return Err(Fault::new(
+                "InvalidParameterValue",
+                format!("Value ({other}) for parameter ruleAction is invalid. Valid values: allow, deny"),
+            ));
+        }
     };
     if parameters.get("Ipv6CidrBlock").is_some() {
         return Err(Fault::new("InvalidParameterValue", "The lab has no IPv6; give a CidrBlock."));
@@ -171,9 +178,13 @@ fn entry(parameters: &Parameters) -> Result<(AclEntry, bool), Fault> {
 }
 
 fn place(parameters: &Parameters) -> Result<(u32, bool), Fault> {
-    let number = parameters.number::<u32>("RuleNumber")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter RuleNumber"))?;
+    let number =
+        parameters.number::<u32>("RuleNumber")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter RuleNumber"))?;
     if !(1..LAST).contains(&number) {
-        return Err(Fault::new("InvalidParameterValue", format!("Value ({number}) for parameter ruleNumber is invalid. Rule number must be between 1 and 32766")));
+        return Err(Fault::new(
+            "InvalidParameterValue",
+            format!("Value ({number}) for parameter ruleNumber is invalid. Rule number must be between 1 and 32766"),
+        ));
     }
     parameters.required("Egress")?;
     Ok((number, parameters.flag("Egress")?))
@@ -288,11 +299,16 @@ mod tests {
         let created = ask(&mut state, "Action=CreateNetworkAcl&VpcId=vpc-0a11febe0a7000001&ClientToken=t1").unwrap();
         let sink = text(&created, &["networkAcl", "networkAclId"]);
         let entries = &created.child("networkAcl").unwrap().child("entrySet").unwrap().children;
-        assert_eq!(entries.iter().map(|entry| (entry.text_of("ruleNumber"), entry.text_of("ruleAction"))).collect::<Vec<_>>(), [(Some("32767"), Some("deny")); 2]);
+        assert_eq!(
+            entries.iter().map(|entry| (entry.text_of("ruleNumber"), entry.text_of("ruleAction"))).collect::<Vec<_>>(),
+            [(Some("32767"), Some("deny")); 2]
+        );
         let again = ask(&mut state, "Action=CreateNetworkAcl&VpcId=vpc-0a11febe0a7000001&ClientToken=t1").unwrap();
         assert_eq!(text(&again, &["networkAcl", "networkAclId"]), sink);
 
-        let swap = |state: &mut State, association: &str, acl: &str| ask(state, &format!("Action=ReplaceNetworkAclAssociation&AssociationId={association}&NetworkAclId={acl}"));
+        let swap = |state: &mut State, association: &str, acl: &str| {
+            ask(state, &format!("Action=ReplaceNetworkAclAssociation&AssociationId={association}&NetworkAclId={acl}"))
+        };
         let new = text(&swap(&mut state, &association, &sink).unwrap(), &["newAssociationId"]);
         assert_ne!(new, association);
         assert_eq!(of_subnet(&mut state), (sink.clone(), new.clone()));
@@ -312,7 +328,12 @@ mod tests {
         let deny = "RuleNumber=1&Protocol=-1&RuleAction=deny&Egress=false&CidrBlock=0.0.0.0/0";
         call(&mut state, "CreateNetworkAclEntry", deny).unwrap();
         assert_eq!(call(&mut state, "CreateNetworkAclEntry", deny).unwrap_err(), "NetworkAclEntryAlreadyExists");
-        call(&mut state, "ReplaceNetworkAclEntry", "RuleNumber=1&Protocol=tcp&RuleAction=allow&Egress=false&CidrBlock=10.0.0.0/8&PortRange.From=1&PortRange.To=2").unwrap();
+        call(
+            &mut state,
+            "ReplaceNetworkAclEntry",
+            "RuleNumber=1&Protocol=tcp&RuleAction=allow&Egress=false&CidrBlock=10.0.0.0/8&PortRange.From=1&PortRange.To=2",
+        )
+        .unwrap();
         assert_eq!(state.acls[DEFAULT].ingress.iter().find(|entry| entry.number == 1).unwrap().port, "1/2");
         call(&mut state, "DeleteNetworkAclEntry", "RuleNumber=1&Egress=false").unwrap();
         assert_eq!(call(&mut state, "DeleteNetworkAclEntry", "RuleNumber=1&Egress=false").unwrap_err(), "InvalidNetworkAclEntry.NotFound");

@@ -74,9 +74,13 @@ mod tests {
         let id = "i-0a11febe0a7c00001";
         ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={id}&GroupId.1=sg-0a11febe0a7000001")).unwrap();
         assert_eq!(state.instances[id].security_groups, ["sg-0a11febe0a7000001"]);
-        assert_eq!(ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={id}&GroupId.1=sg-0123456789abcdef0")).unwrap_err(), "InvalidGroup.NotFound");
+        assert_eq!(
+            ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={id}&GroupId.1=sg-0123456789abcdef0")).unwrap_err(),
+            "InvalidGroup.NotFound"
+        );
         assert_eq!(ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={id}")).unwrap_err(), "InvalidParameterCombination");
-        ask(&mut state, "Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId=eni-0a11febe0a7000c01&SecurityGroupId.1=sg-0a11febe0a7000001").unwrap();
+        ask(&mut state, "Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId=eni-0a11febe0a7000c01&SecurityGroupId.1=sg-0a11febe0a7000001")
+            .unwrap();
         let shown = ask(&mut state, &format!("Action=DescribeInstanceAttribute&InstanceId={id}&Attribute=groupSet")).unwrap();
         assert_eq!(shown.child("groupSet").unwrap().children.len(), 1);
     }

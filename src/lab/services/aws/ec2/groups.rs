@@ -16,7 +16,9 @@ fn all(state: &State) -> impl Iterator<Item = &SecurityGroup> {
 /// The group that a call names by id or by name.
 fn get<'a>(state: &'a State, parameters: &Parameters) -> Result<&'a SecurityGroup, Fault> {
     if let (None, Some(name)) = (parameters.get("GroupId"), parameters.get("GroupName")) {
-        return GROUP.found("sg-00000000", all(state).find(|group| group.name == name)).map_err(|_| Fault::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
+        return GROUP
+            .found("sg-00000000", all(state).find(|group| group.name == name))
+            .map_err(|_| Fault::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
     }
     let id = parameters.required("GroupId")?;
     GROUP.found(id, all(state).find(|group| group.id == id))
@@ -190,7 +192,10 @@ fn authorize(state: &mut State, parameters: &Parameters, answer: &mut Answer, eg
         let SecurityRule { cidr, protocol, from_port, to_port, .. } = known;
         let protocol = if protocol == "-1" { "ALL".to_owned() } else { protocol.to_uppercase() };
         let ports = if *from_port < 0 { String::new() } else { format!(", from port: {from_port}, to port: {to_port}") };
-        return Err(Fault::new("InvalidPermission.Duplicate", format!("the specified rule \"peer: {cidr}, {protocol}{ports}, ALLOW\" already exists")));
+        return Err(Fault::new(
+            "InvalidPermission.Duplicate",
+            format!("the specified rule \"peer: {cidr}, {protocol}{ports}, ALLOW\" already exists"),
+        ));
     }
     commit(parameters)?;
     for rule in &mut wanted {
@@ -221,11 +226,16 @@ fn revoke(state: &mut State, parameters: &Parameters, answer: &mut Answer, egres
     let mut gone: Vec<SecurityRule> = Vec::new();
     for rule_id in parameters.list("SecurityGroupRuleId") {
         let rule = known.iter().find(|rule| rule.id == rule_id);
-        gone.push(rule.cloned().ok_or_else(|| Fault::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule_id}' does not exist")))?);
+        gone.push(
+            rule.cloned()
+                .ok_or_else(|| Fault::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule_id}' does not exist")))?,
+        );
     }
     for wanted in described(parameters)? {
         let rule = known.iter().find(|rule| same(rule, &wanted));
-        gone.push(rule.cloned().ok_or_else(|| Fault::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group."))?);
+        gone.push(
+            rule.cloned().ok_or_else(|| Fault::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group."))?,
+        );
     }
     if gone.is_empty() {
         return Err(Fault::new("MissingParameter", "The request must contain the parameter ipPermissions or securityGroupRuleIds"));
@@ -249,7 +259,8 @@ mod tests {
     fn a_revoked_rule_can_be_authorized_again() {
         let mut state = world();
         let before = state.view();
-        let rule = "IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=8080&IpPermissions.1.ToPort=8080&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0";
+        let rule =
+            "IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=8080&IpPermissions.1.ToPort=8080&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0";
         let call = |state: &mut State, action: &str, rest: &str| ask(state, &format!("Action={action}&GroupId={GROUP_ID}&{rest}"));
         assert_eq!(call(&mut state, "AuthorizeSecurityGroupIngress", rule).unwrap_err(), "InvalidPermission.Duplicate");
         call(&mut state, "RevokeSecurityGroupIngress", rule).unwrap();

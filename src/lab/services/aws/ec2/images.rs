@@ -121,7 +121,9 @@ pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answe
 
 /// One account or the group of all, checked.
 fn item(user: Option<&str>, group: Option<&str>) -> Result<String, Fault> {
-    let wrong = |value: &str, kind: &str| Fault::new("InvalidAMIAttributeItemValue", format!("Invalid attribute item value \"{value}\" for {kind} item type."));
+    let wrong = |value: &str, kind: &str| {
+        Fault::new("InvalidAMIAttributeItemValue", format!("Invalid attribute item value \"{value}\" for {kind} item type."))
+    };
     match (user, group) {
         (Some(user), _) if user.len() == 12 && user.bytes().all(|byte| byte.is_ascii_digit()) => Ok(user.to_owned()),
         (Some(user), _) => Err(wrong(user, "userId")),
@@ -160,7 +162,8 @@ mod tests {
     #[test]
     fn both_forms_share_and_withdraw() {
         let mut state = world();
-        let modify = |state: &mut State, what: &str| ask(state, &format!("Action=ModifyImageAttribute&ImageId={IMAGE_ID}&{what}")).map(|_| shared(state));
+        let modify =
+            |state: &mut State, what: &str| ask(state, &format!("Action=ModifyImageAttribute&ImageId={IMAGE_ID}&{what}")).map(|_| shared(state));
         assert_eq!(modify(&mut state, "LaunchPermission.Add.1.UserId=444455556666").unwrap(), ["444455556666"]);
         assert_eq!(modify(&mut state, "LaunchPermission.Add.1.UserId=444455556666").unwrap(), ["444455556666"], "again changes nothing");
         assert_eq!(modify(&mut state, "Attribute=launchPermission&OperationType=add&UserGroup.1=all").unwrap(), ["444455556666", "all"]);
@@ -168,13 +171,17 @@ mod tests {
         assert_eq!(modify(&mut state, "LaunchPermission.Remove.1.Group=all").unwrap(), [""; 0]);
         assert_eq!(modify(&mut state, "LaunchPermission.Add.1.UserId=12").unwrap_err(), "InvalidAMIAttributeItemValue");
         assert_eq!(modify(&mut state, "").unwrap_err(), "InvalidParameterCombination");
-        assert_eq!(ask(&mut state, "Action=ModifyImageAttribute&ImageId=ami-0123456789abcdef0&LaunchPermission.Add.1.UserId=444455556666").unwrap_err(), "InvalidAMIID.NotFound");
+        assert_eq!(
+            ask(&mut state, "Action=ModifyImageAttribute&ImageId=ami-0123456789abcdef0&LaunchPermission.Add.1.UserId=444455556666").unwrap_err(),
+            "InvalidAMIID.NotFound"
+        );
     }
 
     #[test]
     fn images_are_found_by_owner_and_name() {
         let mut state = world();
-        let mut count = |query: &str| ask(&mut state, &format!("Action=DescribeImages&{query}")).map(|answer| answer.child("imagesSet").unwrap().children.len());
+        let mut count =
+            |query: &str| ask(&mut state, &format!("Action=DescribeImages&{query}")).map(|answer| answer.child("imagesSet").unwrap().children.len());
         assert_eq!(count("Owner.1=self"), Ok(1));
         assert_eq!(count("Owner.1=amazon"), Ok(0));
         assert_eq!(count("Filter.1.Name=name&Filter.1.Value.1=shop-standby-*"), Ok(1));

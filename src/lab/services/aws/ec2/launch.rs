@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::instances::{get, named, write_changes, write_reservation};
-use super::{IMAGE, SUBNET, GROUP, commit};
+use super::{GROUP, IMAGE, SUBNET, commit};
 use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
@@ -30,13 +30,18 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             .cloned()
             .ok_or_else(|| Fault::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."))?,
     };
-    let least = parameters.number::<u32>("MinCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MinCount"))?;
-    let most = parameters.number::<u32>("MaxCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MaxCount"))?;
+    let least =
+        parameters.number::<u32>("MinCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MinCount"))?;
+    let most =
+        parameters.number::<u32>("MaxCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MaxCount"))?;
     if least == 0 || most < least {
         return Err(Fault::new("InvalidParameterValue", "minCount must be at least 1 and not larger than maxCount."));
     }
     if least > MOST {
-        return Err(Fault::new("InstanceLimitExceeded", format!("You have requested more instances ({least}) than your current instance limit of {MOST} allows.")));
+        return Err(Fault::new(
+            "InstanceLimitExceeded",
+            format!("You have requested more instances ({least}) than your current instance limit of {MOST} allows."),
+        ));
     }
     let groups: Vec<String> = parameters.list("SecurityGroupId").into_iter().map(str::to_owned).collect();
     for id in &groups {
@@ -47,7 +52,10 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
     if let Some(before) = token.as_ref().and_then(|token| state.tokens.get(token)) {
         let (known, ids) = before.split_once(' ').unwrap_or((before, ""));
         if known != fingerprint {
-            return Err(Fault::new("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."));
+            return Err(Fault::new(
+                "IdempotentParameterMismatch",
+                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            ));
         }
         let instances: Vec<&Instance> = ids.split(',').filter_map(|id| state.instances.get(id)).collect();
         write_reservation(answer, state, &instances);
@@ -81,7 +89,9 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             boots: 0,
         };
         state.instances.insert(id.clone(), instance);
-        state.interfaces.insert(interface.clone(), Interface { id: interface, cloud: Cloud::Aws, subnet: subnet.id.clone(), instance: Some(id.clone()) });
+        state
+            .interfaces
+            .insert(interface.clone(), Interface { id: interface, cloud: Cloud::Aws, subnet: subnet.id.clone(), instance: Some(id.clone()) });
         state.instance_start(&id);
         ids.push(id);
     }
@@ -100,7 +110,9 @@ fn tags(parameters: &Parameters) -> BTreeMap<String, String> {
         .into_iter()
         .filter(|prefix| parameters.get(&format!("{prefix}.ResourceType")) == Some("instance"))
         .flat_map(|prefix| parameters.members(&format!("{prefix}.Tag")))
-        .filter_map(|prefix| Some((parameters.get(&format!("{prefix}.Key"))?.to_owned(), parameters.get(&format!("{prefix}.Value")).unwrap_or_default().to_owned())))
+        .filter_map(|prefix| {
+            Some((parameters.get(&format!("{prefix}.Key"))?.to_owned(), parameters.get(&format!("{prefix}.Value")).unwrap_or_default().to_owned()))
+        })
         .collect()
 }
 
@@ -151,7 +163,9 @@ mod tests {
         let mut state = world();
         let call = "Action=RunInstances&ImageId=ami-0a11febe0a7000001&MinCount=1&MaxCount=1&ClientToken=drill-1&TagSpecification.1.ResourceType=instance\
                     &TagSpecification.1.Tag.1.Key=drill&TagSpecification.1.Tag.1.Value=a%2Bb";
-        let mut run = |call: &str| ask(&mut state, call).map(|answer| answer.child("instancesSet").unwrap().children[0].text_of("instanceId").unwrap().to_owned());
+        let mut run = |call: &str| {
+            ask(&mut state, call).map(|answer| answer.child("instancesSet").unwrap().children[0].text_of("instanceId").unwrap().to_owned())
+        };
         let first = run(call).unwrap();
         assert_eq!(run(call).unwrap(), first);
         assert_eq!(run(&format!("{call}&InstanceType=t3.micro")).unwrap_err(), "IdempotentParameterMismatch");

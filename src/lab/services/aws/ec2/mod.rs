@@ -108,7 +108,9 @@ fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answ
 /// `DryRunOperation` with status 412 when `DryRun` is true.
 fn commit(parameters: &Parameters) -> Result<(), Fault> {
     if parameters.flag("DryRun")? {
-        return Err(Fault::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").with_status(StatusCode::PRECONDITION_FAILED));
+        return Err(
+            Fault::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").with_status(StatusCode::PRECONDITION_FAILED)
+        );
     }
     Ok(())
 }
@@ -125,11 +127,17 @@ const INSTANCE: Kind = Kind { prefix: "i-", not_found: "InvalidInstanceID.NotFou
 const IMAGE: Kind = Kind { prefix: "ami-", not_found: "InvalidAMIID.NotFound", malformed: "InvalidAMIID.Malformed", noun: "image" };
 const SUBNET: Kind = Kind { prefix: "subnet-", not_found: "InvalidSubnetID.NotFound", malformed: "InvalidSubnetID.Malformed", noun: "subnet" };
 const VPC: Kind = Kind { prefix: "vpc-", not_found: "InvalidVpcID.NotFound", malformed: "InvalidVpcID.Malformed", noun: "vpc" };
-const ROUTE_TABLE: Kind = Kind { prefix: "rtb-", not_found: "InvalidRouteTableID.NotFound", malformed: "InvalidRouteTableId.Malformed", noun: "routeTable" };
-const NETWORK_ACL: Kind = Kind { prefix: "acl-", not_found: "InvalidNetworkAclID.NotFound", malformed: "InvalidNetworkAclId.Malformed", noun: "networkAcl" };
+const ROUTE_TABLE: Kind =
+    Kind { prefix: "rtb-", not_found: "InvalidRouteTableID.NotFound", malformed: "InvalidRouteTableId.Malformed", noun: "routeTable" };
+const NETWORK_ACL: Kind =
+    Kind { prefix: "acl-", not_found: "InvalidNetworkAclID.NotFound", malformed: "InvalidNetworkAclId.Malformed", noun: "networkAcl" };
 const GROUP: Kind = Kind { prefix: "sg-", not_found: "InvalidGroup.NotFound", malformed: "InvalidGroupId.Malformed", noun: "security group" };
-const INTERFACE: Kind =
-    Kind { prefix: "eni-", not_found: "InvalidNetworkInterfaceID.NotFound", malformed: "InvalidNetworkInterfaceId.Malformed", noun: "networkInterface" };
+const INTERFACE: Kind = Kind {
+    prefix: "eni-",
+    not_found: "InvalidNetworkInterfaceID.NotFound",
+    malformed: "InvalidNetworkInterfaceId.Malformed",
+    noun: "networkInterface",
+};
 
 impl Kind {
     /// The thing that was looked up by `id`, or EC2's error.

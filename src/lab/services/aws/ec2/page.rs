@@ -24,7 +24,10 @@ impl<'a, T> Page<'a, T> {
             Some(size) if (5..=1000).contains(&size) => size.min(most),
             Some(size) => {
                 let expected = if size < 5 { "greater than 5" } else { "less than 1000" };
-                return Err(Fault::new("InvalidParameterValue", format!("Value ( {size} ) for parameter maxResults is invalid. Expecting a value {expected}.")));
+                return Err(Fault::new(
+                    "InvalidParameterValue",
+                    format!("Value ( {size} ) for parameter maxResults is invalid. Expecting a value {expected}."),
+                ));
             }
         };
         if let Some(token) = parameters.get("NextToken") {

@@ -19,19 +19,23 @@ pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answe
     let state = &*state;
     let selection = Selection { ids: "SubnetId", kind: &SUBNET, parameters };
     let subnets = state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws);
-    let picked = selection.pick(subnets, |subnet| &subnet.id, |subnet, name| {
-        let one = |value: &str| Some(vec![value.to_owned()]);
-        match name {
-            "subnet-id" => one(&subnet.id),
-            "vpc-id" => one(&subnet.vpc),
-            "cidr-block" | "cidr" | "cidrBlock" => one(&subnet.cidr),
-            "availability-zone" | "availabilityZone" => one(&subnet.zone),
-            "state" => one("available"),
-            "default-for-az" | "defaultForAz" => one("false"),
-            "owner-id" => one(&state.accounts.aws),
-            _ => tag_attribute(&subnet_tags(subnet), name),
-        }
-    })?;
+    let picked = selection.pick(
+        subnets,
+        |subnet| &subnet.id,
+        |subnet, name| {
+            let one = |value: &str| Some(vec![value.to_owned()]);
+            match name {
+                "subnet-id" => one(&subnet.id),
+                "vpc-id" => one(&subnet.vpc),
+                "cidr-block" | "cidr" | "cidrBlock" => one(&subnet.cidr),
+                "availability-zone" | "availabilityZone" => one(&subnet.zone),
+                "state" => one("available"),
+                "default-for-az" | "defaultForAz" => one("false"),
+                "owner-id" => one(&state.accounts.aws),
+                _ => tag_attribute(&subnet_tags(subnet), name),
+            }
+        },
+    )?;
     let page = Page::cut(parameters, picked, 1000, |subnet| &subnet.id)?;
     answer.items("subnetSet", &page.items, |answer, subnet| {
         answer.text("subnetId", &subnet.id);
@@ -56,14 +60,18 @@ pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: 
     let state = &*state;
     let selection = Selection { ids: "VpcId", kind: &VPC, parameters };
     let vpcs = state.vpcs.values().filter(|vpc| vpc.cloud == Cloud::Aws);
-    let picked = selection.pick(vpcs, |vpc| &vpc.id, |vpc, name| match name {
-        "vpc-id" => Some(vec![vpc.id.clone()]),
-        "cidr" | "cidr-block-association.cidr-block" => Some(vec![vpc.cidr.clone()]),
-        "state" => Some(vec!["available".to_owned()]),
-        "isDefault" | "is-default" => Some(vec!["false".to_owned()]),
-        "owner-id" => Some(vec![state.accounts.aws.clone()]),
-        _ => tag_attribute(&BTreeMap::new(), name),
-    })?;
+    let picked = selection.pick(
+        vpcs,
+        |vpc| &vpc.id,
+        |vpc, name| match name {
+            "vpc-id" => Some(vec![vpc.id.clone()]),
+            "cidr" | "cidr-block-association.cidr-block" => Some(vec![vpc.cidr.clone()]),
+            "state" => Some(vec!["available".to_owned()]),
+            "isDefault" | "is-default" => Some(vec!["false".to_owned()]),
+            "owner-id" => Some(vec![state.accounts.aws.clone()]),
+            _ => tag_attribute(&BTreeMap::new(), name),
+        },
+    )?;
     let page = Page::cut(parameters, picked, 1000, |vpc| &vpc.id)?;
     answer.items("vpcSet", &page.items, |answer, vpc| {
         answer.text("vpcId", &vpc.id);
@@ -90,18 +98,22 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
     let selection = Selection { ids: "NetworkInterfaceId", kind: &INTERFACE, parameters };
     let interfaces = state.interfaces.values().filter(|interface| interface.cloud == Cloud::Aws);
     let status = |attached: bool| if attached { "in-use" } else { "available" };
-    let picked = selection.pick(interfaces, |interface| &interface.id, |interface, name| {
-        let one = |value: &str| Some(vec![value.to_owned()]);
-        match name {
-            "network-interface-id" => one(&interface.id),
-            "subnet-id" => one(&interface.subnet),
-            "vpc-id" => one(state.subnets.get(&interface.subnet).map_or("", |subnet| &subnet.vpc)),
-            "status" => one(status(interface.instance.is_some())),
-            "attachment.instance-id" => Some(interface.instance.clone().into_iter().collect()),
-            "attachment.status" => Some(interface.instance.iter().map(|_| "attached".to_owned()).collect()),
-            _ => tag_attribute(&BTreeMap::new(), name),
-        }
-    })?;
+    let picked = selection.pick(
+        interfaces,
+        |interface| &interface.id,
+        |interface, name| {
+            let one = |value: &str| Some(vec![value.to_owned()]);
+            match name {
+                "network-interface-id" => one(&interface.id),
+                "subnet-id" => one(&interface.subnet),
+                "vpc-id" => one(state.subnets.get(&interface.subnet).map_or("", |subnet| &subnet.vpc)),
+                "status" => one(status(interface.instance.is_some())),
+                "attachment.instance-id" => Some(interface.instance.clone().into_iter().collect()),
+                "attachment.status" => Some(interface.instance.iter().map(|_| "attached".to_owned()).collect()),
+                _ => tag_attribute(&BTreeMap::new(), name),
+            }
+        },
+    )?;
     let page = Page::cut(parameters, picked, 1000, |interface| &interface.id)?;
     answer.items("networkInterfaceSet", &page.items, |answer, interface| {
         let instance = interface.instance.as_ref().and_then(|id| state.instances.get(id));
@@ -138,7 +150,8 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
 
 /// `DescribeAvailabilityZones`: those that subnets are in.
 pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
-    let zones: std::collections::BTreeSet<&str> = state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws).map(|subnet| subnet.zone.as_str()).collect();
+    let zones: std::collections::BTreeSet<&str> =
+        state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws).map(|subnet| subnet.zone.as_str()).collect();
     let region = &state.accounts.aws_region;
     answer.items("availabilityZoneInfo", zones, |answer, zone| {
         answer.text("zoneName", zone);

@@ -41,7 +41,9 @@ fn associations(state: &State, table: &RouteTable) -> Vec<(String, Option<String
 fn hops<'a>(state: &'a State, route: &'a Route) -> (Option<&'a str>, Option<&'a str>) {
     match &route.target {
         RouteTarget::Interface(id) => (state.interfaces.get(id).and_then(|interface| interface.instance.as_deref()), Some(id)),
-        RouteTarget::Instance(id) => (Some(id), state.interfaces.values().find(|interface| interface.instance.as_ref() == Some(id)).map(|interface| interface.id.as_str())),
+        RouteTarget::Instance(id) => {
+            (Some(id), state.interfaces.values().find(|interface| interface.instance.as_ref() == Some(id)).map(|interface| interface.id.as_str()))
+        }
         RouteTarget::Local | RouteTarget::Gateway(_) | RouteTarget::Peering(_) => (None, None),
     }
 }
@@ -135,7 +137,8 @@ fn destination(parameters: &Parameters) -> Result<String, Fault> {
 /// # Errors
 /// `InvalidParameterValue` naming the parameter.
 pub(super) fn cidr(text: &str, parameter: &str) -> Result<String, Fault> {
-    let wrong = || Fault::new("InvalidParameterValue", format!("Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."));
+    let wrong =
+        || Fault::new("InvalidParameterValue", format!("Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."));
     let (network, length) = text.split_once('/').ok_or_else(wrong)?;
     let network: Ipv4Addr = network.parse().map_err(|_| wrong())?;
     let length: u32 = length.parse().ok().filter(|length| *length <= 32).ok_or_else(wrong)?;
@@ -302,7 +305,10 @@ mod tests {
         ] {
             assert_eq!(call(&mut state, action, rest).unwrap_err(), code, "{action} {rest}");
         }
-        assert_eq!(ask(&mut state, "Action=DeleteRoute&RouteTableId=rtb-0123456789abcdef0&DestinationCidrBlock=10.20.0.0/16").unwrap_err(), "InvalidRouteTableID.NotFound");
+        assert_eq!(
+            ask(&mut state, "Action=DeleteRoute&RouteTableId=rtb-0123456789abcdef0&DestinationCidrBlock=10.20.0.0/16").unwrap_err(),
+            "InvalidRouteTableID.NotFound"
+        );
     }
 
     #[test]

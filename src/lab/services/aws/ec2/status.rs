@@ -1,9 +1,9 @@
 //! `DescribeInstanceStatus`: the two status checks.
 
+use super::INSTANCE;
 use super::instances::{all, code, write_state};
 use super::page::Page;
 use super::select::Selection;
-use super::INSTANCE;
 use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;

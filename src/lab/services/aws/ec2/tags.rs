@@ -66,7 +66,8 @@ pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut An
     let resources = resources(state, parameters)?;
     let tags = given(parameters)?;
     commit(parameters)?;
-    let is_deleted = |key: &str, value: &str| tags.is_empty() || tags.iter().any(|(other, only)| other == key && only.as_deref().is_none_or(|only| only == value));
+    let is_deleted =
+        |key: &str, value: &str| tags.is_empty() || tags.iter().any(|(other, only)| other == key && only.as_deref().is_none_or(|only| only == value));
     for id in resources {
         if let Some(instance) = state.instances.get_mut(&id) {
             instance.tags.retain(|key, value| !is_deleted(key, value));
@@ -83,7 +84,8 @@ pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut An
 
 /// `DescribeTags`, with the filters `resource-id`, `resource-type`, `key` and `value`.
 pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
-    let of_instances = instances::all(state).flat_map(|instance| instances::tags(instance).into_iter().map(|(key, value)| [instance.id.clone(), "instance".into(), key, value]));
+    let of_instances = instances::all(state)
+        .flat_map(|instance| instances::tags(instance).into_iter().map(|(key, value)| [instance.id.clone(), "instance".into(), key, value]));
     let acls = state.acls.values().filter(|acl| acl.cloud == Cloud::Aws);
     let of_acls = acls.flat_map(|acl| acl.tags.iter().map(|(key, value)| [acl.id.clone(), "network-acl".into(), key.clone(), value.clone()]));
     let mut tags: Vec<[String; 4]> = of_instances.chain(of_acls).collect();

@@ -19,8 +19,7 @@ const MAX_CHARACTERS: usize = 32_000;
 const MAX_WEIGHTED: usize = 100;
 
 /// The record types that can be made.
-const TYPES: [&str; 16] =
-    ["A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TXT"];
+const TYPES: [&str; 16] = ["A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TXT"];
 
 /// Elements that would make a record set of a kind that the lab does not have.
 const OTHER_ROUTING: [&str; 8] =
@@ -140,9 +139,15 @@ fn read_change(number: usize, change: &Element) -> Result<Change, Fault> {
         let number: i64 = text.parse().map_err(|_| invalid_input(format!("Could not parse '{text}' as a number for {name}.")))?;
         match u32::try_from(number) {
             Ok(number) if number <= most => Ok(Some(number)),
-            Ok(_) => Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), &format!("Member must have value less than or equal to {most}"))),
-            Err(_) if number < 0 => Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), "Member must have value greater than or equal to 0")),
-            Err(_) => Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), &format!("Member must have value less than or equal to {most}"))),
+            Ok(_) => {
+                Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), &format!("Member must have value less than or equal to {most}")))
+            }
+            Err(_) if number < 0 => {
+                Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), "Member must have value greater than or equal to 0"))
+            }
+            Err(_) => {
+                Err(violation(text, &path(&format!("resourceRecordSet.{wire}")), &format!("Member must have value less than or equal to {most}")))
+            }
         }
     };
     let name = field("Name").ok_or_else(|| violation("null", &path("resourceRecordSet.name"), "Member must not be null"))?;
@@ -152,7 +157,11 @@ fn read_change(number: usize, change: &Element) -> Result<Change, Fault> {
     }
     let identifier = field("SetIdentifier").map(str::to_owned);
     if identifier.as_deref().is_some_and(|identifier| identifier.chars().count() > 128) {
-        return Err(violation(identifier.as_deref().unwrap_or_default(), &path("resourceRecordSet.setIdentifier"), "Member must have length less than or equal to 128"));
+        return Err(violation(
+            identifier.as_deref().unwrap_or_default(),
+            &path("resourceRecordSet.setIdentifier"),
+            "Member must have length less than or equal to 128",
+        ));
     }
     let weight = bounded("Weight", "weight", 255)?;
     let ttl = bounded("TTL", "tTL", 2_147_483_647)?;
@@ -160,7 +169,12 @@ fn read_change(number: usize, change: &Element) -> Result<Change, Fault> {
         .child("ResourceRecords")
         .map(|records| records.children.iter().map(|record| record.text_of("Value").unwrap_or_default().to_owned()).collect())
         .unwrap_or_default();
-    let at = format!("Change with [Action={}, Name={}, Type={kind}, SetIdentifier={}]", action.word(), canonical_name(name), identifier.as_deref().unwrap_or("null"));
+    let at = format!(
+        "Change with [Action={}, Name={}, Type={kind}, SetIdentifier={}]",
+        action.word(),
+        canonical_name(name),
+        identifier.as_deref().unwrap_or("null")
+    );
     if let Some(other) = OTHER_ROUTING.iter().find(|other| set.child(other).is_some()) {
         return Err(invalid_input(format!("Invalid request: the lab has no record sets with {other}; found one in {at}")));
     }
@@ -226,9 +240,12 @@ fn apply(zone: &Zone, records: &mut Vec<Record>, action: Action, record: &Record
     if kind == "CNAME" && record.values.len() > 1 {
         return Err(format!("Invalid Resource Record: RRSet of type CNAME with DNS name {name} may have only one value"));
     }
-    let mixed = records.iter().any(|other| other.name == *name && other.kind == *kind && other.set_identifier.is_some() != record.set_identifier.is_some());
+    let mixed =
+        records.iter().any(|other| other.name == *name && other.kind == *kind && other.set_identifier.is_some() != record.set_identifier.is_some());
     if mixed {
-        return Err(format!("RRSet with DNS name {name}, type {kind}{identifier} cannot be created as other RRSets exist with the same name and type."));
+        return Err(format!(
+            "RRSet with DNS name {name}, type {kind}{identifier} cannot be created as other RRSets exist with the same name and type."
+        ));
     }
     match found {
         Some(index) => records[index] = record.clone(),
@@ -260,7 +277,10 @@ fn whole(zone: &Zone, records: &[Record]) -> Vec<String> {
     let mut names: Vec<_> = kinds.into_iter().filter(|(_, kinds)| kinds.contains("CNAME") && kinds.len() > 1).map(|(name, _)| name).collect();
     names.sort_by_key(|name| sort_key(name));
     messages.extend(names.into_iter().map(|name| {
-        format!("RRSet of type CNAME with DNS name {name} is not permitted as it conflicts with other records with the same DNS name in zone {}", zone.name)
+        format!(
+            "RRSet of type CNAME with DNS name {name} is not permitted as it conflicts with other records with the same DNS name in zone {}",
+            zone.name
+        )
     }));
     messages.extend(
         weighted
@@ -339,7 +359,9 @@ mod tests {
 
     /// `action name type identifier weight ttl values…`, with `-` for nothing.
     fn batch(changes: &[&str]) -> Result<Batch, Fault> {
-        let mut text = String::from("<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch><Comment>c</Comment><Changes>");
+        let mut text = String::from(
+            "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch><Comment>c</Comment><Changes>",
+        );
         for change in changes {
             let words: Vec<&str> = change.split(' ').collect();
             write!(text, "<Change><Action>{}</Action><ResourceRecordSet><Name>{}</Name><Type>{}</Type>", words[0], words[1], words[2]).unwrap();
@@ -364,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_weight_shift_changes_both_sets_and_nothing_else() {
-        let records = outcome(&["UPSERT shop.example.com A aws 100 5 127.0.0.1 127.0.0.2", "UPSERT SHOP.example.com. A aliyun 0 5 127.0.0.3"]).unwrap();
+        let records =
+            outcome(&["UPSERT shop.example.com A aws 100 5 127.0.0.1 127.0.0.2", "UPSERT SHOP.example.com. A aliyun 0 5 127.0.0.3"]).unwrap();
         let mut expected = zone().records;
         expected[2].weight = Some(100);
         expected[3].weight = Some(0);
@@ -374,8 +397,14 @@ mod tests {
     #[test]
     fn the_zone_refuses_with_route_53s_messages() {
         for (change, message) in [
-            ("CREATE shop.example.com A aws 1 5 127.0.0.1", "Tried to create resource record set [name='shop.example.com.', type='A', set-identifier='aws'] but it already exists"),
-            ("DELETE nothing.example.com A - - 5 127.0.0.1", "Tried to delete resource record set [name='nothing.example.com.', type='A'] but it was not found"),
+            (
+                "CREATE shop.example.com A aws 1 5 127.0.0.1",
+                "Tried to create resource record set [name='shop.example.com.', type='A', set-identifier='aws'] but it already exists",
+            ),
+            (
+                "DELETE nothing.example.com A - - 5 127.0.0.1",
+                "Tried to delete resource record set [name='nothing.example.com.', type='A'] but it was not found",
+            ),
             ("DELETE shop.example.com A aws 1 5 127.0.0.1 127.0.0.2", "but the values provided do not match the current values"),
             ("DELETE shop.example.com A aws 0 6 127.0.0.1 127.0.0.2", "but the values provided do not match the current values"),
             ("DELETE shop.example.com A aws 0 5 127.0.0.1", "but the values provided do not match the current values"),
@@ -422,7 +451,12 @@ mod tests {
         assert_eq!(replaced.last().unwrap().values, ["127.0.0.5"]);
         let (_, message) = outcome(&["CREATE b.example.com A - - 5 127.0.0.4", "CREATE b.example.com A - - 5 127.0.0.5"]).unwrap_err();
         assert_eq!(message, "[The request contains an invalid set of changes for a resource record set 'A b.example.com.']");
-        let (_, message) = outcome(&["DELETE x.example.com A - - 5 127.0.0.4", "UPSERT shop.example.com A aws 1 5 127.0.0.1", "DELETE y.example.com A - - 5 127.0.0.4"]).unwrap_err();
+        let (_, message) = outcome(&[
+            "DELETE x.example.com A - - 5 127.0.0.4",
+            "UPSERT shop.example.com A aws 1 5 127.0.0.1",
+            "DELETE y.example.com A - - 5 127.0.0.4",
+        ])
+        .unwrap_err();
         assert_eq!(message.matches("was not found").count(), 2);
     }
 

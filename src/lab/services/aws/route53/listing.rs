@@ -44,8 +44,12 @@ pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> R
     let asked = |name: &str| call.query.get(name).map(String::as_str);
     let start = match (asked("name"), asked("type"), asked("identifier")) {
         (None, None, None) => None,
-        (None, _, _) => return Err(Fault::new("InvalidInput", "A start record type or identifier can be given only together with a start record name.")),
-        (Some(_), None, Some(_)) => return Err(Fault::new("InvalidInput", "A start record identifier can be given only together with a start record type.")),
+        (None, _, _) => {
+            return Err(Fault::new("InvalidInput", "A start record type or identifier can be given only together with a start record name."));
+        }
+        (Some(_), None, Some(_)) => {
+            return Err(Fault::new("InvalidInput", "A start record identifier can be given only together with a start record type."));
+        }
         (Some(name), kind, identifier) => {
             Some((sort_key(&canonical_name(name)), kind.unwrap_or_default().to_owned(), identifier.unwrap_or_default().to_owned()))
         }

@@ -65,7 +65,10 @@ fn route(parts: &Parts) -> Result<(&'static str, String, Handler), Fault> {
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     for (action, method, template, handler) in ACTIONS {
         let expected: Vec<&str> = template.split('/').collect();
-        if *method == parts.method && expected.len() == segments.len() && expected.iter().zip(&segments).all(|(want, have)| want == have || *want == "{}") {
+        if *method == parts.method
+            && expected.len() == segments.len()
+            && expected.iter().zip(&segments).all(|(want, have)| want == have || *want == "{}")
+        {
             let id = expected.iter().position(|part| *part == "{}").map_or("", |at| segments[at]);
             return Ok((action, id.to_owned(), *handler));
         }

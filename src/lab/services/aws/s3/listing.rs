@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::{CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object as ObjectDto, ObjectStorageClass};
+use s3s::dto::{
+    CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object as ObjectDto,
+    ObjectStorageClass,
+};
 use s3s::{S3Result, s3_error};
 
 use super::{bucket, s3_time};
@@ -103,7 +106,9 @@ pub(super) fn list_v2(state: &State, input: ListObjectsV2Input) -> S3Result<List
     let (max_keys, count) = most(input.max_keys)?;
     let token = input.continuation_token.as_ref().map(|token| {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
+        bytes
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
     });
     let token = token.transpose()?;
     let prefix = input.prefix.as_deref().unwrap_or_default();

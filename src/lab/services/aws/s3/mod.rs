@@ -127,7 +127,11 @@ impl S3 for Objects {
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         self.call("ListBuckets", |state| {
             let buckets = state.buckets.values().filter(|bucket| bucket.cloud == Cloud::Aws);
-            let buckets = buckets.map(|bucket| BucketDto { name: Some(bucket.name.clone()), creation_date: Some(s3_time(bucket.created_at)), ..BucketDto::default() });
+            let buckets = buckets.map(|bucket| BucketDto {
+                name: Some(bucket.name.clone()),
+                creation_date: Some(s3_time(bucket.created_at)),
+                ..BucketDto::default()
+            });
             Ok(ListBucketsOutput { buckets: Some(buckets.collect()), owner: Some(owner(state)), ..ListBucketsOutput::default() })
         })
     }

@@ -20,7 +20,9 @@ const NO_TYPE: &str = "binary/octet-stream";
 pub(super) async fn collect(mut blob: StreamingBlob) -> S3Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = blob.next().await {
-        body.extend_from_slice(&chunk.map_err(|_| s3_error!(IncompleteBody, "The request body does not have the length or the checksum it should have."))?);
+        body.extend_from_slice(
+            &chunk.map_err(|_| s3_error!(IncompleteBody, "The request body does not have the length or the checksum it should have."))?,
+        );
     }
     Ok(body.freeze())
 }

@@ -1,0 +1,231 @@
+//! Any plan, any answers, any moment of a stop: what holds of every run, whatever happens.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::tests::{book, plan, step};
+use super::*;
+use crate::model::event::Event;
+use crate::model::event::step::Target;
+use crate::model::failure::FailureKind;
+use crate::model::plan::*;
+use crate::model::state::{self, RunState};
+use crate::model::time::{Span, Timestamp};
+
+/// What a call of an action comes to.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Good,
+    /// Fails, and a retry may help.
+    Again,
+    /// Fails for good.
+    Never,
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Move {
+    /// The n-th call under way ends.
+    End(prop::sample::Index, Answer),
+    /// Time goes by, in seconds.
+    Pass(u64),
+    Probe(ProbeState),
+    Stop(bool),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let answer = prop_oneof![6 => Just(Answer::Good), 2 => Just(Answer::Again), 1 => Just(Answer::Never)];
+    let one = prop_oneof![
+        12 => (any::<prop::sample::Index>(), answer).prop_map(|(which, answer)| Move::End(which, answer)),
+        3 => (1..20_u64).prop_map(Move::Pass),
+        3 => prop_oneof![Just(ProbeState::Good), Just(ProbeState::Bad)].prop_map(Move::Probe),
+        1 => any::<bool>().prop_map(Move::Stop),
+    ];
+    prop::collection::vec(one, 0..80)
+}
+
+fn steps() -> impl Strategy<Value = Vec<StepPlan>> {
+    let failure = prop_oneof![Just(OnFailure::Stop), Just(OnFailure::Continue), Just(OnFailure::Undo)];
+    let one = (failure, 1..4_u32, any::<bool>(), prop::option::of((0..4_usize, 1..3_u32)), any::<u8>());
+    prop::collection::vec(one, 1..5).prop_map(|all| {
+        let of = |(index, (on_failure, attempts, mutates, each, needs)): (usize, (OnFailure, u32, bool, Option<(usize, u32)>, u8))| StepPlan {
+            uses: if mutates { "toy.change" } else { "toy.read" }.into(),
+            needs: (0..index).filter(|need| needs & (1 << need) != 0).map(|need| format!("s{need}")).collect(),
+            retry: Retry { attempts, backoff: Span::from_secs(2) },
+            on_failure,
+            for_each: each.map(|(count, concurrency)| ForEach { items: json!(vec![0; count]), concurrency }),
+            ..step(&format!("s{index}"), &[])
+        };
+        all.into_iter().enumerate().map(of).collect()
+    })
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    (steps(), prop::option::of(steps()), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(over, back, source, leave, emergency)| {
+        let mut plan = Plan { failback: back.map(book), leave, ..plan(over) };
+        plan.source = source.then(|| Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
+        if emergency {
+            plan = Plan { mode: Mode::Emergency, fault: None, steady_state: None, detect: None, failback: None, source: None, leave: false, ..plan };
+        }
+        plan
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Call {
+    Plan,
+    Apply,
+    Undo,
+}
+
+/// A machine with everything it decided: calls under way, and the state that its events make.
+struct World {
+    machine: Machine,
+    state: RunState,
+    now: u64,
+    calls: BTreeSet<(String, Call)>,
+    aborting: bool,
+    finished: u32,
+}
+
+impl World {
+    fn new(plan: &Plan, mutates: fn(&str) -> bool) -> Self {
+        let machine = Machine::new(Arc::new(plan.clone()), mutates);
+        let mut world = Self { machine, state: RunState::default(), now: 0, calls: BTreeSet::new(), aborting: false, finished: 0 };
+        world.record(Body::Run(RunEvent::Started {
+            plan: Box::new(plan.clone()),
+            plan_sha256: String::new(),
+            tool: String::new(),
+            operator: String::new(),
+            host: String::new(),
+            clock_error_ms: None,
+        }));
+        world.feed(Input::Start);
+        world
+    }
+
+    fn record(&mut self, body: Body) {
+        self.aborting |= matches!(&body, Body::Run(RunEvent::StopRequested { abort: true, .. }));
+        let (seq, at) = (self.state.seq + 1, Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000));
+        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: 1, at, body };
+        self.state.apply(&event).unwrap_or_else(|error| panic!("{error}: {event:?}"));
+    }
+
+    fn feed(&mut self, input: Input) {
+        for effect in self.machine.handle(Duration::from_secs(self.now), input) {
+            assert_eq!(self.finished, 0, "{effect:?} after the end");
+            match effect {
+                Effect::Record(body) => self.record(body),
+                Effect::Plan { key, .. } => self.begin(key, Call::Plan),
+                Effect::Apply { key, uses, .. } => {
+                    let step = &self.state.steps[&key];
+                    assert!(uses == "toy.read" || step.intent.is_some(), "{key} changes something without an intent");
+                    self.begin(key, Call::Apply);
+                }
+                Effect::Undo { key, .. } => {
+                    assert!(self.state.steps[&key].intent.is_some());
+                    self.begin(key, Call::Undo);
+                }
+                // Whether the call was over before it could be cut off is the script's to say.
+                Effect::Cancel(_) | Effect::Wake(_) => {}
+                Effect::Finish => self.finished += 1,
+            }
+        }
+    }
+
+    fn begin(&mut self, key: String, call: Call) {
+        assert!(!self.aborting || call == Call::Undo, "{call:?} of {key} begins after the abort");
+        assert!(!self.calls.iter().any(|(other, _)| *other == key), "two calls of {key} at once");
+        self.calls.insert((key, call));
+    }
+
+    fn end(&mut self, key: String, call: Call, answer: Answer) {
+        self.calls.remove(&(key.clone(), call));
+        let failure = |retry| Failure { retry, ..Failure::new(FailureKind::Cloud, "no") };
+        let result = match answer {
+            Answer::Good => Ok(()),
+            Answer::Again => Err(failure(true)),
+            Answer::Never => Err(failure(false)),
+        };
+        let planned = Planned::new(json!("was"), vec![Target::new("toy", "t", "")], vec![]);
+        self.feed(match call {
+            Call::Plan => Input::Planned(key, result.map(|()| (planned, json!({})))),
+            Call::Apply => Input::Applied(key, result.map(|()| Applied::changed(json!({}))), None),
+            Call::Undo => Input::Undone(key, result.map(|()| Undone::Restored)),
+        });
+    }
+
+    fn probe(&mut self, state: ProbeState) {
+        let now = Duration::from_secs(self.now);
+        self.feed(Input::Probe("p".into(), Standing { state: Some(state), since: now, good_since: (state == ProbeState::Good).then_some(now) }));
+    }
+
+    fn make(&mut self, one: &Move) {
+        if self.finished > 0 {
+            return;
+        }
+        match one {
+            Move::End(which, answer) if !self.calls.is_empty() => {
+                let (key, call) = which.get(&self.calls.iter().cloned().collect::<Vec<_>>()).clone();
+                self.end(key, call, *answer);
+            }
+            Move::End(..) => {}
+            Move::Pass(seconds) => {
+                self.now += seconds;
+                self.feed(Input::Wake);
+            }
+            Move::Probe(state) => self.probe(*state),
+            Move::Stop(abort) => self.feed(Input::Stop { abort: *abort, why: "test".into(), by: "signal".into() }),
+        }
+    }
+
+    /// From here on everything answers well: the run has to come to its end by itself.
+    fn come_to_an_end(&mut self) {
+        for _ in 0..400 {
+            if self.finished > 0 {
+                return;
+            }
+            match self.calls.first().cloned() {
+                Some((key, call)) => self.end(key, call, Answer::Good),
+                None => {
+                    self.now += 5;
+                    self.feed(Input::Wake);
+                }
+            }
+        }
+        panic!("it does not end: {:?}", self.machine);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves()) {
+        let mut world = World::new(&plan, |uses| uses != "toy.read");
+        script.iter().for_each(|one| world.make(one));
+        world.come_to_an_end();
+        prop_assert!(world.calls.is_empty(), "{:?} still run", world.calls);
+        prop_assert_eq!(world.finished, 1);
+        let state = &world.state;
+        let gone = |step: &state::StepState| matches!(step.status, state::Status::Undone | state::Status::UndoFailed);
+        if let Some(fault) = state.fault().filter(|fault| fault.intent.is_some()) {
+            prop_assert!(gone(fault), "the fault is {:?}", fault.status);
+            let healed = fault.undo_ended.unwrap();
+            // Only what its own file says is undone at once may come before the fault.
+            for (key, step) in state.steps.iter().filter(|(key, _)| *key != FAULT) {
+                let own = plan.failover.steps.iter().find(|own| key.starts_with(&format!("failover/{}", own.id)));
+                if own.is_none_or(|own| own.on_failure != OnFailure::Undo) {
+                    prop_assert!(step.undoing.is_none_or(|at| at >= healed), "{} before the fault", key);
+                }
+            }
+        }
+        let failed_back = state.steps.iter().any(|(key, step)| key.starts_with("failback/") && step.applied);
+        for (key, step) in state.steps.iter().filter(|(_, step)| step.intent.is_some()) {
+            let may_stay = plan.mode == Mode::Emergency || plan.leave || (failed_back && key.starts_with("failback/"));
+            prop_assert!(gone(step) || (may_stay && !world.aborting), "{} is {:?}", key, step.status);
+        }
+    }
+}
