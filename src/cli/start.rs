@@ -20,6 +20,7 @@ use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
+use crate::ops::preflight::{self, Rigour};
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Outcome};
@@ -105,9 +106,10 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
+        preflight::accounts(&environment, Rigour::Drill).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
-        Ok(conclude(&outcome, output))
+        conclude(outcome, output)
     })
 }
 
@@ -119,9 +121,10 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
+        preflight::accounts(&environment, Rigour::Emergency).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
-        Ok(conclude(&outcome, output))
+        conclude(outcome, output)
     })
 }
 
@@ -147,17 +150,21 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
     let run = runs::find(&store, &args.run)?;
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
-    let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
+    let Some(plan) = state.plan().cloned() else {
+        output.say(&format!("run {run} never started: there is nothing to undo"));
+        return Ok(0);
+    };
     if state.ended.is_some() && state.held().is_empty() {
         output.say(&format!("run {run} has ended and left nothing to undo"));
         return Ok(0);
     }
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
+        preflight::accounts(&environment, Rigour::Emergency).await?;
         let watch = observer(&plan, output);
         let outcome = run::recover(store, run, to, &environment, watch).await?;
-        conclude(&outcome, output);
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+        conclude(outcome, output)?;
         let left = state.held();
         if left.is_empty() {
             return Ok(0);
@@ -201,7 +208,10 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
 }
 
 /// Prints what a run came to; returns its exit code.
-fn conclude(outcome: &Outcome, output: &Output) -> u8 {
+///
+/// # Errors
+/// When its report could not be written: the verdict is printed all the same.
+fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if output.json {
         let services = RunState::from_events(&outcome.events)
@@ -217,7 +227,7 @@ fn conclude(outcome: &Outcome, output: &Output) -> u8 {
     } else {
         output.say(&format!("\n{}  {}\nreport  {}", verdict_word(outcome.verdict), outcome.run, outcome.report.display()));
     }
-    of_verdict(outcome.verdict)
+    outcome.unreported.map_or(Ok(of_verdict(outcome.verdict)), Err)
 }
 
 pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {

@@ -23,7 +23,7 @@ use crate::model::state::RunState;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
-use crate::ports::store::Owner;
+use crate::ports::store::{Owner, StoreError};
 use crate::world::World;
 
 /// A file of the definitions, as it was when the plan was made.
@@ -66,6 +66,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// The English report.
     pub report: PathBuf,
+    /// Why the reports could not be written, if so. The run itself has ended all the same.
+    pub unreported: Option<Exit>,
     /// The journal.
     pub journal: PathBuf,
 }
@@ -84,13 +86,11 @@ pub async fn start(
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
-    store.create(&run, &owner).map_err(|error| Exit::from_error(Kind::Environment, &error))?;
     let plan_json = serde_json_canonicalizer::to_vec(&plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
-    let beside =
-        |name: &str, bytes: &[u8]| store.write_beside(&run, name, bytes).map(|_| ()).map_err(|error| Exit::from_error(Kind::Environment, &error));
-    beside("plan.json", &plan_json)?;
-    for definition in definitions {
-        beside(&format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+    if let Err(error) = lay_out(&store, &run, &owner, &plan_json, definitions) {
+        // Half a folder would look like a run that somebody has to take back.
+        store.discard(&run);
+        return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
@@ -104,6 +104,16 @@ pub async fn start(
     Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }
         .see_through(environment, observer)
         .await
+}
+
+/// Makes the folder of a run with its empty journal, its plan and its definitions.
+fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
+    store.create(run, owner)?;
+    store.write_beside(run, "plan.json", plan)?;
+    for definition in definitions {
+        store.write_beside(run, &format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+    }
+    Ok(())
 }
 
 /// Takes over a run that another process left and takes back whatever it left applied.
@@ -211,9 +221,13 @@ impl Hold {
         signals.abort();
         watching.join().map_err(|_| Exit::new(Kind::Internal, "the display failed"))?;
         let verdict = ended.map_err(|error| engine_error(&error))?;
-        let (report, journal) = (report::write(&store, &run)?, store.journal(&run));
+        let (report, unreported) = match report::write(&store, &run) {
+            Ok(path) => (path, None),
+            Err(error) => (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible")))),
+        };
+        let journal = store.journal(&run);
         let events = std::mem::take(&mut *lock(&events));
-        Ok(Outcome { run, verdict, events, report, journal })
+        Ok(Outcome { run, verdict, events, report, unreported, journal })
     }
 }
 
@@ -257,11 +271,9 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
 /// Signals: an abort, or in an emergency a stop that undoes nothing.
 async fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return;
-    };
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup())) else { return };
+    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
+    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     loop {
         let name = tokio::select! {
             _ = interrupt.recv() => "SIGINT",
