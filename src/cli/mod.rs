@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
     // A panic is a bug of ours, which has an exit code of its own; the runtime has already said where it was.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| run(cli, &output))).unwrap_or_else(|_| Err(broken()));
     match ended {
+        Ok(0) if output::is_lost() => ExitCode::from(Kind::Environment.code()),
         Ok(code) => ExitCode::from(code),
         Err(exit) => {
             output.error(&exit);

@@ -1,11 +1,20 @@
 //! Where a command writes: the one place that touches standard output and standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Global, Output as Format};
 use super::errors::{self, Style};
 use crate::model::diagnostic::Diagnostic;
 use crate::ops::exit::Exit;
+
+/// Whether something could not be printed.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that was printed got lost, on a full disk for example.
+pub(super) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// How a command writes.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +35,15 @@ impl Output {
         Self { json, color: terminal && !plain, terminal }
     }
 
-    /// Prints to standard output. A closed pipe is the reader's choice, not an error.
+    /// Prints to standard output. A closed pipe is the reader's choice, not an error; anything else is told once, and [`is_lost`] knows.
     pub(super) fn print(self, text: &str) {
-        let _ = io::stdout().write_all(text.as_bytes());
-        let _ = io::stdout().flush();
+        let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+            && !LOST.swap(true, Ordering::Relaxed)
+        {
+            let _ = writeln!(io::stderr(), "error: standard output cannot be written\n  because {error}");
+        }
     }
 
     /// Prints one JSON line to standard output.

@@ -20,6 +20,7 @@ use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
+use crate::ops::preflight::{self, Rigour};
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Outcome};
@@ -105,9 +106,10 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
+        preflight::accounts(&environment, Rigour::Drill).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
-        Ok(conclude(&outcome, output))
+        conclude(outcome, output)
     })
 }
 
@@ -119,9 +121,10 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
+        preflight::accounts(&environment, Rigour::Emergency).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, watch).await?;
-        Ok(conclude(&outcome, output))
+        conclude(outcome, output)
     })
 }
 
@@ -159,15 +162,16 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
         // Its lab was part of the process whose run this no longer is.
         let outcome = run::recover_nothing(store, run, to, observer(&plan, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
-        conclude(&outcome, output);
+        conclude(outcome, output)?;
         return Ok(0);
     }
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
+        preflight::accounts(&environment, Rigour::Emergency).await?;
         let watch = observer(&plan, output);
         let outcome = run::recover(store, run, to, &environment, watch).await?;
-        conclude(&outcome, output);
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+        conclude(outcome, output)?;
         let left = state.held();
         if left.is_empty() {
             return Ok(0);
@@ -204,7 +208,10 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
 }
 
 /// Prints what a run came to; returns its exit code.
-fn conclude(outcome: &Outcome, output: &Output) -> u8 {
+///
+/// # Errors
+/// When its report could not be written: the verdict is printed all the same.
+fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if output.json {
         let services = RunState::from_events(&outcome.events)
@@ -220,7 +227,7 @@ fn conclude(outcome: &Outcome, output: &Output) -> u8 {
     } else {
         output.say(&format!("\n{}  {}\nreport  {}", verdict_word(outcome.verdict), outcome.run, outcome.report.display()));
     }
-    of_verdict(outcome.verdict)
+    outcome.unreported.map_or(Ok(of_verdict(outcome.verdict)), Err)
 }
 
 pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {

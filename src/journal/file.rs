@@ -58,8 +58,9 @@ impl FileStore {
     /// When the run exists already or the folder cannot be written.
     pub fn create(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
         let path = self.path(run);
-        let failed = |source| StoreError { action: "make", subject: path.display().to_string(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
+        let cannot_make = |path: &Path, source| StoreError { action: "make", subject: path.display().to_string(), source };
+        let failed = |source| cannot_make(&path, source);
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|source| cannot_make(&self.folder, source))?;
         DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.journal(run)).map_err(failed)?;
         self.own(run, owner)?;
@@ -70,6 +71,16 @@ impl FileStore {
             }
         }
         Ok(())
+    }
+
+    /// Takes away the folder of a run that this store made and that has no event yet; anything else stays.
+    pub fn discard(&self, run: &str) {
+        let own = self.lock().get(run).is_some_and(|entry| entry.last == 0);
+        if own {
+            self.lock().remove(run);
+            // What cannot be taken away is an empty run, listed as such.
+            let _ = fs::remove_dir_all(self.path(run));
+        }
     }
 
     /// Becomes the owner of an existing run: takes the lock and cuts off a last line that was not written whole.
@@ -290,6 +301,20 @@ mod tests {
         });
         FileStore::new(folder.path(), true).own("r", &owner("b")).unwrap();
         asked.join().unwrap();
+    }
+
+    #[test]
+    fn only_a_run_without_events_is_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("empty", &owner("a")).unwrap();
+        store.create("begun", &owner("a")).unwrap();
+        store.append("begun", &owner("a"), 0, b"{}", true).unwrap();
+        FileStore::new(folder.path(), true).discard("empty");
+        assert_eq!(store.runs().unwrap(), ["begun", "empty"], "another store's run stays");
+        store.discard("empty");
+        store.discard("begun");
+        assert_eq!(store.runs().unwrap(), ["begun"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Kind};
-use crate::lab::serve::{Endpoints, Lab, Options};
+use crate::lab::serve::{Endpoints, Lab, LabError, Options};
 use crate::model::project::{EnvironmentFile, EnvironmentKind};
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
@@ -196,13 +196,22 @@ impl EmbeddedLab {
                             let _ = stopped.await;
                             lab.stop().await;
                         }
-                        Err(error) => drop(ready.send(Err(Exit::from_error(Kind::Environment, &error)))),
+                        Err(error) => drop(ready.send(Err(advised(&error)))),
                     }
                 });
             })
             .map_err(|error| Exit::new(Kind::Environment, "the lab cannot be started").cause(error.to_string()))?;
         let endpoints = started.recv().map_err(|_| Exit::new(Kind::Internal, "the lab ended while it started"))??;
         Ok(Self { endpoints, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+fn advised(error: &LabError) -> Exit {
+    let exit = Exit::from_error(Kind::Environment, error);
+    match error {
+        LabError::Taken { .. } => exit.hint("leave --prefix out to take the first free one"),
+        LabError::NoPrefix => exit.hint("another program listens on that port of every address (`ss -ltnp` names it); end it first"),
+        _ => exit,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod dry_run;
 pub mod environment;
 pub mod exit;
 pub mod files;
+pub mod preflight;
 pub mod project;
 pub mod report;
 pub mod resolve;

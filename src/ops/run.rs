@@ -24,7 +24,7 @@ use crate::model::state::{FAULT, RunState, Status};
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
-use crate::ports::store::Owner;
+use crate::ports::store::{Owner, StoreError};
 use crate::world::World;
 
 /// A file of the definitions, as it was when the plan was made.
@@ -67,6 +67,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// The English report.
     pub report: PathBuf,
+    /// Why the reports could not be written, if so. The run itself has ended all the same.
+    pub unreported: Option<Exit>,
     /// The journal.
     pub journal: PathBuf,
 }
@@ -85,13 +87,11 @@ pub async fn start(
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
-    store.create(&run, &owner).map_err(|error| Exit::from_error(Kind::Environment, &error))?;
     let plan_json = serde_json_canonicalizer::to_vec(&plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
-    let beside =
-        |name: &str, bytes: &[u8]| store.write_beside(&run, name, bytes).map(|_| ()).map_err(|error| Exit::from_error(Kind::Environment, &error));
-    beside("plan.json", &plan_json)?;
-    for definition in definitions {
-        beside(&format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+    if let Err(error) = lay_out(&store, &run, &owner, &plan_json, definitions) {
+        // Half a folder would look like a run that somebody has to take back.
+        store.discard(&run);
+        return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
@@ -105,6 +105,16 @@ pub async fn start(
     Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }
         .see_through(environment, observer)
         .await
+}
+
+/// Makes the folder of a run with its empty journal, its plan and its definitions.
+fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
+    store.create(run, owner)?;
+    store.write_beside(run, "plan.json", plan)?;
+    for definition in definitions {
+        store.write_beside(run, &format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+    }
+    Ok(())
 }
 
 /// Takes over a run that another process left and takes back whatever it left applied.
@@ -277,8 +287,14 @@ impl Told {
 
     fn conclude(self, store: &FileStore, run: String, verdict: Verdict) -> Result<Outcome, Exit> {
         let events = self.end();
-        let (report, journal) = (report::write(store, &run)?, store.journal(&run));
-        Ok(Outcome { run, verdict, events, report, journal })
+        let (report, unreported) = match report::write(store, &run) {
+            Ok(path) => (path, None),
+            Err(error) => {
+                (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible"))))
+            }
+        };
+        let journal = store.journal(&run);
+        Ok(Outcome { run, verdict, events, report, unreported, journal })
     }
 }
 
@@ -329,6 +345,8 @@ fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) -> Result
     let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let mut hangup = catch(SignalKind::hangup())?;
+    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault. Caught once is caught for good.
+    let _too_large = catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     Ok(async move {
         loop {
             let name = tokio::select! {

@@ -17,7 +17,7 @@ pub enum Appended {
 
 /// A store that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} {subject}")]
+#[error("cannot {action} {subject}")]
 pub struct StoreError {
     /// What was being done, such as `append to`.
     pub action: &'static str,

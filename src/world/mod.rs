@@ -152,6 +152,20 @@ impl World {
         Ok(if zone.ends_with('.') { Cloud::Aws } else { Cloud::Aliyun })
     }
 
+    /// The account that the credentials of `cloud` belong to.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`]; whatever asking ends in.
+    pub async fn account(&self, cloud: Cloud) -> Result<String, CloudError> {
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => self.aws()?.account().await,
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => self.aliyun()?.account().await,
+        }
+    }
+
     /// Closes and opens regions for everything that holds this run's clients.
     #[must_use]
     pub const fn gate(&self) -> &Gate {
