@@ -46,11 +46,14 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 0..80)
 }
 
+/// `on_failure`, attempts, whether it changes anything, items and how many at once, the steps it needs as bits.
+type Shape = (OnFailure, u32, bool, Option<(usize, u32)>, u8);
+
 fn steps() -> impl Strategy<Value = Vec<StepPlan>> {
     let failure = prop_oneof![Just(OnFailure::Stop), Just(OnFailure::Continue), Just(OnFailure::Undo)];
     let one = (failure, 1..4_u32, any::<bool>(), prop::option::of((0..4_usize, 1..3_u32)), any::<u8>());
     prop::collection::vec(one, 1..5).prop_map(|all| {
-        let of = |(index, (on_failure, attempts, mutates, each, needs)): (usize, (OnFailure, u32, bool, Option<(usize, u32)>, u8))| StepPlan {
+        let of = |(index, (on_failure, attempts, mutates, each, needs)): (usize, Shape)| StepPlan {
             uses: if mutates { "toy.change" } else { "toy.read" }.into(),
             needs: (0..index).filter(|need| needs & (1 << need) != 0).map(|need| format!("s{need}")).collect(),
             retry: Retry { attempts, backoff: Span::from_secs(2) },

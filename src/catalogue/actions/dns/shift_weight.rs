@@ -122,14 +122,15 @@ impl ShiftWeight {
 
     async fn undo_on(&self, dns: &dyn Dns, before: &[WeightedRecord]) -> Result<Undone, ActionError> {
         let current = self.read(dns).await?;
-        if is_as(&current, before) {
+        let wanted = restored(&current, before);
+        if wanted.len() == before.len() && is_as(&current, &wanted) {
             return Ok(Undone::Already);
         }
         let shares = self.stages.iter().map(|stage| &stage.to).chain([&self.to]);
         let ways = shares.map(|to| target(dns, before, to)).collect::<Result<Vec<_>, _>>()?;
         check_ours(&self.name(), &current, before, &ways)?;
-        self.set(dns, restored(&current, before), &|_| {}, "", &|| {}).await?;
-        if is_as(&self.read(dns).await?, before) { Ok(Undone::Restored) } else { Err(self.not_taken()) }
+        self.set(dns, wanted.clone(), &|_| {}, "", &|| {}).await?;
+        if is_as(&self.read(dns).await?, &wanted) { Ok(Undone::Restored) } else { Err(self.not_taken()) }
     }
 
     /// Sets the records and waits until every name server answers them and they read back as set.
@@ -211,6 +212,7 @@ pub(in crate::catalogue) mod fake {
             for wanted in records {
                 let mut all = self.records.lock().unwrap();
                 let record = all.iter_mut().find(|record| (&record.label, &record.id) == (&wanted.label, &wanted.id)).unwrap();
+                assert!(record.enabled || wanted.enabled || record.weight == wanted.weight, "the weight of a paused record cannot be changed");
                 (record.weight, record.enabled) = (wanted.weight, wanted.enabled);
             }
             self.sets.lock().unwrap().push(self.now());
@@ -229,7 +231,8 @@ pub(in crate::catalogue) mod fake {
         fn share(&self, percent: u32, record: &WeightedRecord) -> (u32, bool) {
             match percent {
                 _ if self.can_be_zero => (percent, true),
-                0 => (record.weight, false),
+                0 if !record.enabled => (record.weight, false),
+                0 => (1, false),
                 _ => (percent, true),
             }
         }
@@ -282,6 +285,16 @@ mod tests {
             assert_eq!(dns.now(), start);
             assert_eq!(over().undo_on(&dns, &before).await.unwrap(), Undone::Already);
         }
+    }
+
+    #[tokio::test]
+    async fn a_paused_record_is_not_served_for_the_sake_of_its_weight() {
+        let dns = FakeDns::alidns(&[record("aliyun", "1", 100, true), record("aws", "2", 7, false)]);
+        let (before, _) = run(&over(), &dns).await;
+        run(&back_in_stages(), &dns).await;
+        let sets = dns.sets.lock().unwrap().len();
+        assert_eq!(over().undo_on(&dns, &before).await.unwrap(), Undone::Already);
+        assert_eq!((dns.sets.lock().unwrap().len(), dns.now()), (sets, vec![(100, true), (1, false)]));
     }
 
     #[tokio::test]

@@ -100,12 +100,14 @@ pub(super) fn check_ours(name: &str, current: &[WeightedRecord], before: &[Weigh
     Ok(())
 }
 
-/// What is asked for undo: the records as they were, as far as they still exist (which [`check_ours`] has made sure of).
+/// What is asked for undo: the records as they were, as far as they still exist (which [`check_ours`] has made sure of). A record that is not served
+/// and was not keeps the weight it now has: it means nothing, and Alidns could change it only by serving the record for a moment.
 pub(super) fn restored(current: &[WeightedRecord], before: &[WeightedRecord]) -> Vec<WeightedRecord> {
-    before
-        .iter()
-        .filter_map(|record| get(current, record).map(|found| WeightedRecord { weight: record.weight, enabled: record.enabled, ..found.clone() }))
-        .collect()
+    let back = |found: &WeightedRecord, record: &WeightedRecord| {
+        let weight = if found.enabled || record.enabled { record.weight } else { found.weight };
+        WeightedRecord { weight, enabled: record.enabled, ..found.clone() }
+    };
+    before.iter().filter_map(|record| get(current, record).map(|found| back(found, record))).collect()
 }
 
 /// A record for people: its label, and its id where that says more.
@@ -143,7 +145,7 @@ mod tests {
         let records = [record("aliyun", "1", 100, true), record("aws", "2", 1, false)];
         let to = shares(r#"{"aws": 100, "aliyun": 0}"#).unwrap();
         let wanted = target(&FakeDns::alidns(&[]), &records, &to).unwrap();
-        assert_eq!(wanted.iter().map(|record| (record.weight, record.enabled)).collect::<Vec<_>>(), [(100, false), (100, true)]);
+        assert_eq!(wanted.iter().map(|record| (record.weight, record.enabled)).collect::<Vec<_>>(), [(1, false), (100, true)]);
         let error = target(&FakeDns::alidns(&[]), &records, &shares(r#"{"azure": 100}"#).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "no weighted record is labelled `azure`; there are: aliyun, aws");
         assert!(matches!(target(&FakeDns::alidns(&[]), &records, &shares(r#"{"aws": 100}"#).unwrap()).unwrap_err(), ActionError::Parameters(_)));
