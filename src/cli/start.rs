@@ -151,11 +151,18 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
     let Some(plan) = state.plan().cloned() else {
-        output.say(&format!("run {run} never started: there is nothing to undo"));
+        output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
     if state.ended.is_some() && state.held().is_empty() {
         output.say(&format!("run {run} has ended and left nothing to undo"));
+        return Ok(0);
+    }
+    if args.lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true)) {
+        // Its lab was part of the process whose run this no longer is.
+        let outcome = run::recover_nothing(store, run, to, observer(&plan, output))?;
+        output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
+        conclude(outcome, output)?;
         return Ok(0);
     }
     runtime()?.block_on(async {
@@ -178,15 +185,8 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
 async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
     let recorded = plan.scope.pointer("/env/lab/control").and_then(Value::as_str);
     if let Some(control) = lab.or(recorded) {
-        let embedded = lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true));
         let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
-        return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await.map_err(|error| {
-            if embedded {
-                error.hint("this run's lab was part of its process and ended with it: its faults ended too, there is nothing left to undo")
-            } else {
-                error
-            }
-        });
+        return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await;
     }
     let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
     Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await

@@ -69,7 +69,7 @@ pub struct StopRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The journal cannot be written. Nothing was started after that; what is applied stays until `abort`.
-    #[error("the run was left where it is: `lifeboat abort {run}` undoes it")]
+    #[error("run {run} was left where it is; `lifeboat abort` undoes it")]
     Journal {
         /// The run.
         run: String,

@@ -1,6 +1,8 @@
 //! A toy world for the engine's tests: named numbers that actions set and probes read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,23 +13,52 @@ use tokio::sync::mpsc;
 
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
+use super::machine::Held;
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
-use super::shell::{self, Setup, StopRequest};
+use super::shell::{self, EngineError, Setup, StopRequest};
 use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::plan::*;
+use crate::model::state::RunState;
 use crate::model::text::Text;
 use crate::model::time::Span;
-use crate::ports::store::{Owner, RunStore as _};
+use crate::ports::Cloud;
+use crate::ports::calls;
+use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
 
 #[derive(Default)]
 struct World {
     numbers: Mutex<BTreeMap<String, i64>>,
     /// Names whose next change fails after it took effect.
     ambiguous: Mutex<Vec<String>>,
+    /// Names in the order in which they were changed.
+    sent: Mutex<Vec<String>>,
+    /// Whether the journal has failed, and the names that were changed after that.
+    failed: AtomicBool,
+    late: Mutex<Vec<String>>,
+}
+
+impl World {
+    /// A call that changes a number, some time after it was sent.
+    async fn change(&self, name: &str, to: Option<i64>, takes: Duration) -> Result<(), ActionError> {
+        let _in_hand = calls::in_hand(Cloud::Aws, "toy:Change", true)?;
+        if self.failed.load(Ordering::Relaxed) {
+            self.late.lock().unwrap().push(name.to_owned());
+        }
+        self.sent.lock().unwrap().push(name.to_owned());
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        let mut numbers = self.numbers.lock().unwrap();
+        match to {
+            Some(to) => numbers.insert(name.to_owned(), to),
+            None => numbers.remove(name),
+        };
+        Ok(())
+    }
 }
 
 /// Sets a number.
@@ -53,7 +84,7 @@ impl Action<World> for Set {
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &Option<i64>) -> Result<Applied<Out>, ActionError> {
-        cx.world.numbers.lock().unwrap().insert(self.name.clone(), self.to);
+        cx.world.change(&self.name, Some(self.to), Duration::ZERO).await?;
         let mut ambiguous = cx.world.ambiguous.lock().unwrap();
         if let Some(at) = ambiguous.iter().position(|name| *name == self.name) {
             ambiguous.remove(at);
@@ -63,11 +94,38 @@ impl Action<World> for Set {
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Option<i64>) -> Result<Undone, ActionError> {
-        let mut numbers = cx.world.numbers.lock().unwrap();
-        match before {
-            Some(before) => numbers.insert(self.name.clone(), *before),
-            None => numbers.remove(&self.name),
-        };
+        cx.world.change(&self.name, *before, Duration::ZERO).await?;
+        Ok(Undone::Restored)
+    }
+}
+
+/// Sets `b` and then `c`, which takes its time.
+#[derive(Deserialize, JsonSchema)]
+struct SetTwo {}
+
+impl Action<World> for SetTwo {
+    const KIND: &'static str = "toy.set-two";
+    type Before = ();
+    type Output = ();
+
+    async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
+        Ok(Planned::new((), vec![Target::new("number", "b", ""), Target::new("number", "c", "")], vec![]))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, (): &()) -> Result<Applied<()>, ActionError> {
+        for name in ["b", "c"] {
+            cx.world.change(name, Some(1), Duration::from_millis(30)).await?;
+        }
+        Ok(Applied::changed(()))
+    }
+
+    async fn undo(&self, cx: &Cx<'_, World>, (): &()) -> Result<Undone, ActionError> {
+        // As a real one: what reads as never done is left alone.
+        for name in ["b", "c"] {
+            if cx.world.numbers.lock().unwrap().contains_key(name) {
+                cx.world.change(name, None, Duration::ZERO).await?;
+            }
+        }
         Ok(Undone::Restored)
     }
 }
@@ -112,7 +170,7 @@ impl Probe<World> for Sum {
     }
 }
 
-static ACTIONS: [ActionType<World>; 2] = [ActionType::of::<Hang>(), ActionType::of::<Set>()];
+static ACTIONS: [ActionType<World>; 3] = [ActionType::of::<Hang>(), ActionType::of::<Set>(), ActionType::of::<SetTwo>()];
 static PROBES: [ProbeType<World>; 1] = [ProbeType::of::<Sum>()];
 
 fn plan(steps: Vec<StepPlan>) -> Plan {
@@ -169,16 +227,76 @@ fn step(id: &str, uses: &str, with: serde_json::Value) -> StepPlan {
     }
 }
 
-async fn run(plan: Plan, world: Arc<World>, stops: mpsc::UnboundedReceiver<StopRequest>) -> Vec<Event> {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(FileStore::new(folder.path(), true));
-    let owner = Owner { token: "t".into(), epoch: 1 };
-    store.create("r", &owner).unwrap();
+/// A journal on disk whose n-th append fails, as on a full disk.
+struct Failing {
+    store: FileStore,
+    at: u64,
+    world: Arc<World>,
+}
+
+impl RunStore for Failing {
+    fn append(&self, run: &str, owner: &Owner, expected: u64, bytes: &[u8], durable: bool) -> Result<Appended, StoreError> {
+        if expected + 1 == self.at {
+            self.world.failed.store(true, Ordering::Relaxed);
+            return Err(StoreError { action: "append to", subject: run.to_owned(), source: std::io::ErrorKind::StorageFull.into() });
+        }
+        self.store.append(run, owner, expected, bytes, durable)
+    }
+
+    fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.read(run, after)
+    }
+
+    fn last(&self, run: &str) -> Result<u64, StoreError> {
+        self.store.last(run)
+    }
+
+    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+        self.store.lease_get(key)
+    }
+
+    fn lease_cas(&self, key: &str, expected: u64, bytes: &[u8], lifetime: Duration) -> Result<Option<u64>, StoreError> {
+        self.store.lease_cas(key, expected, bytes, lifetime)
+    }
+}
+
+/// One hold of run `r` in `folder`: a new run, or what a former hold left is taken back. Gives its verdict and all events that are kept.
+async fn hold(
+    folder: &Path,
+    plan: Plan,
+    world: Arc<World>,
+    stops: mpsc::UnboundedReceiver<StopRequest>,
+    fails_at: u64,
+) -> (Result<Verdict, EngineError>, Vec<Event>) {
+    let kept = |store: &FileStore| {
+        let lines = store.read("r", 0).unwrap();
+        chain::verify("r", lines.iter().map(Vec::as_slice)).unwrap()
+    };
+    let store = FileStore::new(folder, true);
+    let is_new = !store.journal("r").exists();
+    let mut owner = Owner { token: "t".into(), epoch: 1 };
+    if is_new { store.create("r", &owner) } else { store.own("r", &owner) }.unwrap();
+    let before = kept(&store);
+    let state = RunState::from_events(&before.events).unwrap();
+    owner.epoch = state.epoch + 1;
+    let started = || RunEvent::Started {
+        plan: Box::new(plan.clone()),
+        plan_sha256: String::new(),
+        tool: String::new(),
+        operator: String::new(),
+        host: String::new(),
+        clock_error_ms: None,
+    };
+    let left = |key: &str| {
+        let intent = state.step(key).unwrap().intent.clone().unwrap();
+        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false }
+    };
     let clock = RunClock::start();
-    let recorder = Recorder::new(store.clone(), owner, "r".into(), clock, 0, chain::genesis("r"), Box::new(|_| {}));
+    let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });
+    let recorder = Recorder::new(store.clone(), owner, "r".into(), clock, state.seq, before.head, Box::new(|_| {}));
     let setup = Setup {
-        opening: RunEvent::Note { text: "begin".into() },
-        plan: Arc::new(plan),
+        opening: if is_new { started() } else { RunEvent::Resumed { to: "abort".into() } },
+        plan: Arc::new(plan.clone()),
         actions: &ACTIONS,
         probes: &PROBES,
         mutates: |uses| uses != "toy.hang",
@@ -186,13 +304,21 @@ async fn run(plan: Plan, world: Arc<World>, stops: mpsc::UnboundedReceiver<StopR
         probe_world: world,
         clock,
         recorder,
-        recover: None,
+        recover: (!is_new).then(|| state.held().into_iter().map(left).collect()),
         stops,
         judge: Box::new(|| (Verdict::Pass, vec![])),
     };
-    shell::run(setup).await.unwrap();
-    let lines = store.read("r", 0).unwrap();
-    chain::verify("r", lines.iter().map(Vec::as_slice)).unwrap().events
+    let verdict = shell::run(setup).await;
+    let events = kept(&store.store).events;
+    RunState::from_events(&events).unwrap_or_else(|error| panic!("no legal run: {error}"));
+    (verdict, events)
+}
+
+async fn run(plan: Plan, world: Arc<World>, stops: mpsc::UnboundedReceiver<StopRequest>) -> Vec<Event> {
+    let folder = tempfile::tempdir().unwrap();
+    let (verdict, events) = hold(folder.path(), plan, world, stops, 0).await;
+    verdict.unwrap();
+    events
 }
 
 fn world() -> Arc<World> {
@@ -251,4 +377,48 @@ async fn an_abort_reaches_a_hanging_step_and_takes_everything_back() {
     let events = run(plan(steps), world.clone(), stops).await;
     assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
     assert_eq!(kinds(&events, "failover/b").last().unwrap(), "undone");
+}
+
+#[tokio::test]
+async fn an_abort_waits_for_the_change_in_hand_and_the_next_is_not_sent() {
+    let world = world();
+    let (ask, stops) = mpsc::unbounded_channel();
+    let watcher = world.clone();
+    tokio::spawn(async move {
+        while !watcher.sent.lock().unwrap().contains(&"b".to_owned()) {
+            tokio::task::yield_now().await;
+        }
+        ask.send(StopRequest { abort: true, why: "test".into(), by: "operator".into() }).unwrap();
+    });
+    run(plan(vec![step("two", "toy.set-two", json!({}))]), world.clone(), stops).await;
+    assert_eq!(*world.sent.lock().unwrap(), ["a", "b", "a", "b"], "fault, first change; heal, undo of a change that was seen through");
+    assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn wherever_the_journal_fails_nothing_more_is_changed_and_abort_takes_everything_back() {
+    let fail_at = async |at: u64| {
+        let (world, folder) = (world(), tempfile::tempdir().unwrap());
+        let all = || plan(vec![step("two", "toy.set-two", json!({})), step("d", "toy.set", json!({"name": "d", "to": 1}))]);
+        let (_keep, stops) = mpsc::unbounded_channel();
+        let (verdict, events) = hold(folder.path(), all(), world.clone(), stops, at).await;
+        let intended = |step: &str| kinds(&events, step).contains(&"intended".to_owned());
+        assert_eq!(*world.late.lock().unwrap(), Vec::<String>::new(), "changed after event {at} failed");
+        for (name, step) in [("a", "fault"), ("b", "failover/two"), ("c", "failover/two"), ("d", "failover/d")] {
+            assert!(intended(step) || !world.sent.lock().unwrap().contains(&name.to_owned()), "{name} changed without an intent, event {at}");
+        }
+        if verdict.is_ok() {
+            return false;
+        }
+        assert_eq!(events.len() as u64, at - 1);
+        if !events.is_empty() {
+            world.failed.store(false, Ordering::Relaxed);
+            let (_keep, stops) = mpsc::unbounded_channel();
+            hold(folder.path(), all(), world.clone(), stops, 0).await.0.unwrap();
+        }
+        assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]), "event {at}");
+        true
+    };
+    let failed = futures_util::future::join_all((1..60).map(fail_at)).await;
+    assert!(failed.iter().filter(|failed| **failed).count() > 25, "{failed:?}");
 }

@@ -94,7 +94,7 @@ impl FileStore {
             move |source| StoreError { action, subject, source }
         };
         let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed("open"))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed("lock")(error.into()))?;
+        lock_soon(&file).map_err(|error| failed("lock")(error.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
         let whole = whole_lines(&bytes);
@@ -161,6 +161,17 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
+/// Takes the lock. Whoever only asks whether a run is owned holds it for a moment too: that is waited for, a tenth of a second at most.
+fn lock_soon(file: &File) -> Result<(), rustix::io::Errno> {
+    for _ in 0..20 {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(5)),
+            other => return other,
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
+}
+
 /// Length of `bytes` up to and including the last newline.
 fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
@@ -191,13 +202,10 @@ impl RunStore for FileStore {
     fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         let path = self.journal(run);
         let bytes = fs::read(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
-        let whole = &bytes[..whole_lines(&bytes)];
-        Ok(whole
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .skip(usize::try_from(after).unwrap_or(usize::MAX))
-            .map(<[u8]>::to_vec)
-            .collect())
+        // Without the last newline, so that what is between two newlines is a line, an empty one too: it was not written by us.
+        let Some(whole) = whole_lines(&bytes).checked_sub(1) else { return Ok(Vec::new()) };
+        let lines = bytes[..whole].split(|byte| *byte == b'\n');
+        Ok(lines.skip(usize::try_from(after).unwrap_or(usize::MAX)).map(<[u8]>::to_vec).collect())
     }
 
     fn last(&self, run: &str) -> Result<u64, StoreError> {
@@ -280,6 +288,33 @@ mod tests {
         store.discard("empty");
         store.discard("begun");
         assert_eq!(store.runs().unwrap(), ["begun"]);
+    }
+
+    #[test]
+    fn a_line_that_was_added_empty_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("r", &owner("a")).unwrap();
+        assert!(store.read("r", 0).unwrap().is_empty());
+        store.append("r", &owner("a"), 0, b"{}", true).unwrap();
+        OpenOptions::new().append(true).open(store.journal("r")).unwrap().write_all(b"\n").unwrap();
+        assert_eq!(store.read("r", 0).unwrap(), vec![b"{}".to_vec(), b"".to_vec()]);
+    }
+
+    #[test]
+    fn who_only_asks_does_not_keep_an_owner_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("r", &owner("a")).unwrap();
+        drop(store);
+        let asking = File::open(folder.path().join("r").join(JOURNAL)).unwrap();
+        flock(&asking, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let asked = std::thread::spawn(move || {
+            std::thread::park_timeout(Duration::from_millis(20));
+            drop(asking);
+        });
+        FileStore::new(folder.path(), true).own("r", &owner("b")).unwrap();
+        asked.join().unwrap();
     }
 
     #[test]

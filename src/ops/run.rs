@@ -13,13 +13,14 @@ use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::machine::Held;
-use crate::engine::record::Recorder;
+use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::shell::{self, EngineError, Setup, StopRequest};
 use crate::journal::FileStore;
-use crate::model::event::{Event, RunEvent};
+use crate::model::event::step::StepKind;
+use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::measure::Measures;
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::RunState;
+use crate::model::state::{FAULT, RunState, Status};
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -127,6 +128,52 @@ pub async fn recover(
     environment: &Environment,
     observer: Box<dyn Observer + Send>,
 ) -> Result<Outcome, Exit> {
+    let (mut hold, state) = take_over(store, run, to)?;
+    let intent = |key: &str, undone: bool| {
+        let intent = state.step(key)?.intent.clone()?;
+        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone })
+    };
+    let mut held: Vec<Held> = state.held().into_iter().filter_map(|key| intent(key, false)).collect();
+    if !held.is_empty() && state.fault().is_some_and(|fault| fault.status == Status::Undone) {
+        held.extend(intent(FAULT, true));
+    }
+    hold.recover = Some(held);
+    hold.see_through(environment, observer).await
+}
+
+/// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+    let (hold, state) = take_over(store, run, to)?;
+    let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
+    let mut bodies = vec![
+        Body::Run(hold.opening.clone()),
+        Body::Run(RunEvent::Note {
+            text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed".into(),
+        }),
+    ];
+    // In the order in which it would have been undone.
+    let held = state.held();
+    let (faults, steps): (Vec<&str>, Vec<&str>) = held.into_iter().rev().partition(|key| *key == FAULT);
+    for key in faults.into_iter().chain(steps) {
+        let attempt = state.step(key).map_or(0, |step| step.undo_attempts) + 1;
+        bodies.extend([step(key, StepKind::Undoing { attempt }), step(key, StepKind::Undone { already: true })]);
+    }
+    let Hold { store, run, owner, clock, earlier, head, .. } = hold;
+    let told = Told::start(observer, earlier)?;
+    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+    let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
+    bodies.into_iter().try_for_each(&mut record)?;
+    let (verdict, reasons) = told.judge()();
+    record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
+    drop(recorder);
+    told.conclude(&store, run, verdict)
+}
+
+/// Becomes the owner of a run that another process left; gives also what it had come to.
+fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunState), Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
@@ -137,27 +184,9 @@ pub async fn recover(
     let state = runs::state(&run, &read)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
     owner.epoch = state.epoch + 1;
-    let held = state
-        .held()
-        .into_iter()
-        .filter_map(|key| {
-            let intent = state.step(key)?.intent.clone()?;
-            Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets })
-        })
-        .collect();
     let opening = RunEvent::Resumed { to: to.to_owned() };
-    let hold = Hold {
-        store,
-        run,
-        owner,
-        clock: RunClock::start(),
-        plan: Arc::new(plan),
-        earlier: read.events,
-        head: read.head,
-        opening,
-        recover: Some(held),
-    };
-    hold.see_through(environment, observer).await
+    let (clock, plan) = (RunClock::start(), Arc::new(plan));
+    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, recover: None }, state))
 }
 
 /// One process's hold of a run.
@@ -176,33 +205,14 @@ struct Hold {
 impl Hold {
     async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
         let Self { store, run, owner, clock, plan, earlier, head, opening, recover } = self;
+        let (ask, stops) = channel::unbounded_channel();
+        // Before the first event: from then on no signal may end this process by itself.
+        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none())?);
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
-        let position = earlier.len() as u64;
-        let (told, watching) = watch(observer, &earlier)?;
-        let events = Arc::new(Mutex::new(earlier));
-        let on_event = {
-            let events = events.clone();
-            Box::new(move |event: &Event| {
-                lock(&events).push(event.clone());
-                // The observers' thread ends before the run only if it panicked; the run goes on.
-                let _ = told.send(event.clone());
-            })
-        };
-        let judge = {
-            let events = events.clone();
-            Box::new(move || match RunState::from_events(&lock(&events)) {
-                Ok(state) => {
-                    let (verdict, reasons) = measure::judge(&state, &Measures::of(&state));
-                    (verdict, reasons.iter().map(ToString::to_string).collect())
-                }
-                Err(error) => (Verdict::Inconclusive, vec![format!("the events make no legal run: {error}")]),
-            })
-        };
-        let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, position, head, on_event);
-        let (ask, stops) = channel::unbounded_channel();
-        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none()));
+        let told = Told::start(observer, earlier)?;
+        let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
         let setup = Setup {
             plan,
             actions: catalogue::actions(),
@@ -215,30 +225,89 @@ impl Hold {
             opening,
             recover,
             stops,
-            judge,
+            judge: told.judge(),
         };
         let ended = shell::run(setup).await;
         signals.abort();
-        watching.join().map_err(|_| Exit::new(Kind::Internal, "the display failed"))?;
-        let verdict = ended.map_err(|error| engine_error(&error))?;
-        let (report, unreported) = match report::write(&store, &run) {
+        match ended {
+            Ok(verdict) => told.conclude(&store, run, verdict),
+            Err(error) => {
+                told.end();
+                Err(engine_error(&error, &store, &run))
+            }
+        }
+    }
+}
+
+/// Everything that hears of a run's events after they were journalled: the display, and the memory that the verdict is made from.
+struct Told {
+    events: Arc<Mutex<Vec<Event>>>,
+    display: mpsc::Sender<Event>,
+    thread: JoinHandle<()>,
+}
+
+impl Told {
+    fn start(observer: Box<dyn Observer + Send>, earlier: Vec<Event>) -> Result<Self, Exit> {
+        let (display, thread) = watch(observer, &earlier)?;
+        Ok(Self { events: Arc::new(Mutex::new(earlier)), display, thread })
+    }
+
+    /// How many events there are.
+    fn position(&self) -> u64 {
+        lock(&self.events).len() as u64
+    }
+
+    fn on_event(&self) -> OnEvent {
+        let (events, display) = (self.events.clone(), self.display.clone());
+        Box::new(move |event: &Event| {
+            lock(&events).push(event.clone());
+            // The observers' thread ends before the run only if it panicked; the run goes on.
+            let _ = display.send(event.clone());
+        })
+    }
+
+    fn judge(&self) -> Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send> {
+        let events = self.events.clone();
+        Box::new(move || match RunState::from_events(&lock(&events)) {
+            Ok(state) => {
+                let (verdict, reasons) = measure::judge(&state, &Measures::of(&state));
+                (verdict, reasons.iter().map(ToString::to_string).collect())
+            }
+            Err(error) => (Verdict::Inconclusive, vec![format!("the events make no legal run: {error}")]),
+        })
+    }
+
+    /// Lets the display finish. Every other sender of events must be gone.
+    fn end(self) -> Vec<Event> {
+        drop(self.display);
+        // A display that panicked has said so; the run and its report do not depend on it.
+        let _ = self.thread.join();
+        std::mem::take(&mut *lock(&self.events))
+    }
+
+    fn conclude(self, store: &FileStore, run: String, verdict: Verdict) -> Result<Outcome, Exit> {
+        let events = self.end();
+        let (report, unreported) = match report::write(store, &run) {
             Ok(path) => (path, None),
             Err(error) => {
                 (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible"))))
             }
         };
         let journal = store.journal(&run);
-        let events = std::mem::take(&mut *lock(&events));
         Ok(Outcome { run, verdict, events, report, unreported, journal })
     }
 }
 
-fn engine_error(error: &EngineError) -> Exit {
-    let kind = match error {
-        EngineError::Journal { .. } | EngineError::Probes(_) => Kind::Environment,
-        EngineError::Plan(_) => Kind::Definitions,
-    };
-    Exit::from_error(kind, error)
+fn engine_error(error: &EngineError, store: &FileStore, run: &str) -> Exit {
+    match error {
+        EngineError::Journal { .. } => {
+            let folder = std::path::absolute(store.path("")).unwrap_or_else(|_| store.path(""));
+            let command = format!("lifeboat abort {run} --reports {}", folder.to_string_lossy().trim_end_matches('/'));
+            Exit::from_error(Kind::Environment, error).hint(format!("once it can be written again: {command}"))
+        }
+        EngineError::Probes(_) => Exit::from_error(Kind::Environment, error),
+        EngineError::Plan(_) => Exit::from_error(Kind::Definitions, error),
+    }
 }
 
 fn lock(events: &Mutex<Vec<Event>>) -> std::sync::MutexGuard<'_, Vec<Event>> {
@@ -270,26 +339,27 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
     Ok((told, thread))
 }
 
-/// Signals: an abort, or in an emergency a stop that undoes nothing.
-async fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) {
+/// Signals: an abort, or in an emergency a stop that undoes nothing. They are caught from the moment this returns; the future passes them on.
+fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) -> Result<impl Future<Output = ()>, Exit> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return;
-    };
+    let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    let mut hangup = catch(SignalKind::hangup())?;
     // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
-    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-    loop {
-        let name = tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
-            _ = hangup.recv() => "SIGHUP",
-        };
-        if ask.send(StopRequest { abort: !emergency, why: format!("signal {name}"), by: "signal".into() }).is_err() {
-            return;
+    let too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+    Ok(async move {
+        let _too_large = too_large;
+        loop {
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => "SIGHUP",
+            };
+            if ask.send(StopRequest { abort: !emergency, why: format!("signal {name}"), by: "signal".into() }).is_err() {
+                return;
+            }
         }
-    }
+    })
 }
 
 fn token() -> String {

@@ -102,7 +102,9 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                     }
                     listed.state = if state.ended.is_some() { "ended" } else { "interrupted" };
                     let held = state.held().len();
-                    if held > 0 && !owned {
+                    if state.start.is_none() {
+                        listed.remark = "never began".into();
+                    } else if held > 0 && !owned {
                         listed.remark = format!("{held} applied, not undone");
                     }
                 }

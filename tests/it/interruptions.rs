@@ -96,3 +96,64 @@ fn an_altered_journal_is_refused_by_event() {
     assert_eq!(output.status.code(), Some(65), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("event 1:") || text(&output.stderr).contains("event 2:"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_killed_drill_whose_lab_died_with_it_is_ended_and_reported() {
+    for command in ["abort", "resume"] {
+        let reports = folder();
+        let mut child =
+            lifeboat().args(["drill", OUTAGE, "--reports"]).arg(reports.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        await_step(reports.path(), "failover/start-standby", "intended");
+        let running = run(lifeboat().args([command, "latest", "--reports"]).arg(reports.path()));
+        assert_eq!(running.status.code(), Some(69), "it still runs: {}", text(&running.stderr));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let output = run(lifeboat().args([command, "latest", "--output", "json", "--reports"]).arg(reports.path()));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let result = last_json(&output);
+        assert_eq!(result["verdict"], "aborted");
+        let report = std::fs::read_to_string(crate::common::path(&result["report"])).unwrap();
+        assert!(report.contains("simulated clouds ended with the process"), "{report}");
+        let listed = run(lifeboat().args(["runs", "--reports"]).arg(reports.path()));
+        assert!(text(&listed.stdout).contains("ended") && !text(&listed.stdout).contains("not undone"), "{}", text(&listed.stdout));
+        let again = run(lifeboat().args([command, "latest", "--reports"]).arg(reports.path()));
+        assert_eq!((again.status.code(), text(&again.stdout).contains("left nothing to undo")), (Some(0), true), "{}", text(&again.stderr));
+    }
+}
+
+#[test]
+fn a_run_that_died_before_its_first_event_is_listed_and_has_nothing_to_undo() {
+    let reports = folder();
+    let run_folder = reports.path().join("20261122T232711Z-x-0000");
+    std::fs::create_dir(&run_folder).unwrap();
+    std::fs::write(run_folder.join("journal.jsonl"), "").unwrap();
+    let listed = run(lifeboat().args(["runs", "--reports"]).arg(reports.path()));
+    assert!(text(&listed.stdout).contains("never began"), "{}", text(&listed.stdout));
+    let output = run(lifeboat().args(["abort", "latest", "--reports"]).arg(reports.path()));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = run(lifeboat().args(["report", "latest", "--reports"]).arg(reports.path()));
+    assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_says_how_to_take_it_back() {
+    let (lab, reports) = (LabProcess::start(&[]), folder());
+    let before = lab.world();
+    // A limit on the size of files is a disk that is full for the journal; the signal that comes with it is ignored.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 24; exec {} drill {OUTAGE} --output json --lab {} --reports {}",
+        env!("CARGO_BIN_EXE_lifeboat"),
+        lab.control(),
+        reports.path().display()
+    );
+    let mut command = std::process::Command::new("/bin/sh");
+    let output = run(command.current_dir(crate::common::root()).env_clear().env("PATH", "/usr/bin:/bin").args(["-c", &script]));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    let hint =
+        said.lines().find_map(|line| line.split_once("once it can be written again: lifeboat ")).unwrap_or_else(|| panic!("no command: {said}")).1;
+    assert_eq!(runs(reports.path())[0]["state"], "interrupted");
+    let output = run(lifeboat().args(hint.split(' ')));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(lab.world(), before);
+}

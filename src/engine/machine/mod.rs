@@ -136,6 +136,8 @@ pub struct Held {
     pub before: Value,
     /// What it acted on.
     pub targets: Vec<Target>,
+    /// Whether it was taken back already: only of the fault, which is named all the same because undo must know what it had broken.
+    pub undone: bool,
 }
 
 /// Where a step is.

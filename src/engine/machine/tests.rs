@@ -267,14 +267,7 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
     let mut rig = Rig::new(plan(vec![]));
-    let held = |key: &str| Held {
-        key: key.into(),
-        uses: "toy.change".into(),
-        with: json!({}),
-        before: json!("was"),
-        targets: vec![crate::model::event::step::Target::new("toy", key, "")],
-    };
-    rig.feed(Input::Recover(vec![held("fault"), held("failover/a"), held("failover/b")]));
+    rig.feed(Input::Recover(vec![left("fault", "f"), left("failover/a", "a"), left("failover/b", "b")]));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
 
@@ -323,13 +316,19 @@ fn a_fault_that_cannot_be_taken_out_leads_nothing_back_by_a_runbook() {
 }
 
 #[test]
-fn what_a_former_owner_left_waits_for_the_source_also_when_the_fault_is_gone_already() {
+fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
     let mut with = plan(vec![]);
     with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
     let mut rig = Rig::new(with);
-    let left = Held { key: "failover/a".into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets: Vec::new() };
-    rig.feed(Input::Recover(vec![left]));
-    assert!(rig.undone().is_empty());
+    let fault = Held { undone: true, ..left("fault", "route") };
+    rig.feed(Input::Recover(vec![fault, left("failover/a", "other"), left("failover/repair", "route")]));
+    assert!(rig.undone().is_empty(), "not before the source is good");
     rig.probe(ProbeState::Good);
-    assert_eq!(rig.undone(), ["failover/a"]);
+    assert_eq!(rig.undone(), ["failover/a"], "what the repair found was the fault");
+    assert!(rig.log.contains(&"failover/repair undone".to_owned()));
+}
+
+fn left(key: &str, target: &str) -> Held {
+    let targets = vec![crate::model::event::step::Target::new("toy", target, "")];
+    Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false }
 }

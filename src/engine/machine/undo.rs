@@ -95,21 +95,13 @@ impl Machine {
             }
             _ => {}
         }
-        match self.plan.source.clone().filter(|_| self.has_harmed()) {
+        match self.plan.source.clone().filter(|_| self.steps.get(FAULT).is_some_and(has_harmed)) {
             Some(source) => {
                 let until = self.now + source.timeout.duration();
                 self.wake_at(until);
                 self.phase = Phase::SourceReturns { until, failback };
             }
             None => self.go_back(failback),
-        }
-    }
-
-    /// Whether there was a fault, taken out or not, so that the source side may need time. A fault that a former owner has taken out is not among the steps.
-    fn has_harmed(&self) -> bool {
-        match self.steps.get(FAULT) {
-            Some(fault) => matches!(fault.status, Status::Undone | Status::UndoFailed),
-            None => self.plan.fault.is_some() && !self.intents.is_empty(),
         }
     }
 
@@ -274,7 +266,7 @@ impl Machine {
             let step = Step {
                 plan,
                 book,
-                status: Status::Failed,
+                status: if one.undone { Status::Undone } else { Status::Failed },
                 attempt: 1,
                 undo_attempt: 0,
                 mutates: true,
@@ -289,7 +281,9 @@ impl Machine {
                 dependents: Vec::new(),
                 has_expressions: false,
             };
-            self.intents.push(one.key.clone());
+            if !one.undone {
+                self.intents.push(one.key.clone());
+            }
             self.steps.insert(one.key, step);
         }
         self.stop = Some(super::Stop { abort: true });
@@ -297,4 +291,9 @@ impl Machine {
         self.enter(Stage::Cleanup);
         self.heal(false);
     }
+}
+
+/// Whether the fault stood at some time, so that the source side may need a while.
+fn has_harmed(fault: &Step) -> bool {
+    matches!(fault.status, Status::Undone | Status::UndoFailed)
 }

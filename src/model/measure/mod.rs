@@ -141,10 +141,12 @@ fn disrupted_from(state: &RunState) -> Option<Timestamp> {
     }
 }
 
-/// Until when the recovery is measured: the way back or the cleaning up begins, or the run ends, or this is all there is.
+/// Until when the recovery is measured: the way back or the cleaning up begins, or its process is gone (nobody recovers or looks after that), or
+/// the run ends, or this is all there is.
 fn failover_until(state: &RunState) -> Timestamp {
-    let begun = [Stage::Failback, Stage::Cleanup].into_iter().filter_map(|stage| state.stage_began(stage)).min();
-    begun.or(state.ended.as_ref().map(|end| end.at)).or(state.at).unwrap_or(Timestamp::from_nanos(0))
+    let begun = [Stage::Failback, Stage::Cleanup].into_iter().filter_map(|stage| state.stage_began(stage));
+    let left = state.resumed.iter().filter(|takeover| !takeover.reopened).filter_map(|takeover| takeover.left);
+    begun.chain(left).min().or(state.ended.as_ref().map(|end| end.at)).or(state.at).unwrap_or(Timestamp::from_nanos(0))
 }
 
 fn availability(tally: Tally) -> Availability {

@@ -115,6 +115,25 @@ fn an_abort_is_no_failure_while_nothing_was_missed() {
 }
 
 #[test]
+fn the_time_between_a_crash_and_its_abort_is_nobodys_outage() {
+    let mut events = samples::success();
+    // The process is gone while the service is down; an hour later somebody aborts.
+    let back = events.iter().position(|event| matches!(&event.body, crate::model::event::Body::Probe(probe) if matches!(&probe.kind, crate::model::event::probe::ProbeKind::Edge { to: ProbeState::Good, .. }))).unwrap();
+    events.truncate(back);
+    let mut taken = events.last().unwrap().clone();
+    (taken.seq, taken.epoch, taken.at) = (taken.seq + 1, 2, t(3_600_000));
+    taken.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "resume".to_owned() });
+    events.push(taken);
+    let last = RunState::from_events(&events[..back]).unwrap().at.unwrap();
+    let (state, measures) = measured(&events);
+    let Measured::AtLeast(lo) = measures.outages["storefront"].rta() else { panic!("it is not over") };
+    assert!(lo <= last.nanos_since(t(0)), "{lo}");
+    let leftovers = leftovers(&state).into_iter().map(|(step, why)| Reason::Leftover { step, why });
+    let (_, reasons) = judge(&state, &measures);
+    assert_eq!(reasons, leftovers.collect::<Vec<_>>(), "nothing but what is not put back yet");
+}
+
+#[test]
 fn an_abort_does_not_hide_a_missed_objective() {
     let mut events = samples::failure();
     let stop = RunEvent::StopRequested { abort: true, why: "enough".to_owned(), by: "signal".to_owned() };

@@ -8,7 +8,7 @@ use super::{Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::failure::FailureKind;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
-use crate::model::state::{FAULT, RunState, Status, StepState};
+use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,9 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
         let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
         let bad = steady.filter(|probe| {
-            state.probes.get(*probe).is_some_and(|standing| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad))
+            // What a former owner saw last says nothing about now.
+            let is_bad = |standing: &ProbeStanding| standing.confirmed == Some(ProbeState::Bad) && standing.raw == Some(ProbeState::Bad);
+            state.probes.get(*probe).is_some_and(|standing| standing.is_current() && is_bad(standing))
         });
         reasons.extend(bad.map(|probe| Reason::NotNormal { probe: probe.clone() }));
     }
@@ -220,14 +222,18 @@ fn is_required(plan: &Plan, key: &str) -> bool {
     runbook.and_then(|runbook| step_plan(runbook, key)).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
 }
 
-/// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover to abort.
+/// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover, which only takes back.
 fn stopped_by_someone(state: &RunState) -> Option<Reason> {
     let cleaned = state.stage_began(Stage::Cleanup);
     let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && cleaned.is_none_or(|cleaned| stop.at <= cleaned));
     let stop = stops.clone().find(|stop| stop.abort).or_else(|| stops.next());
-    let taken = || state.resumed.iter().find(|takeover| takeover.to == "abort" && !takeover.reopened);
-    stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() })
-        .or_else(|| taken().map(|_| Reason::Stopped { by: "abort".to_owned(), why: "the interrupted run was taken over to be aborted".to_owned() }))
+    let taken = || state.resumed.iter().find(|takeover| !takeover.reopened);
+    stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() }).or_else(|| {
+        taken().map(|takeover| Reason::Stopped {
+            by: takeover.to.clone(),
+            why: "the interrupted run was taken over to take back what it had left".to_owned(),
+        })
+    })
 }
 
 fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {

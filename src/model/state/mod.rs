@@ -80,6 +80,8 @@ pub struct Takeover {
     pub to: String,
     /// Whether the run had ended before: what was judged then stands.
     pub reopened: bool,
+    /// When the former owner's last event happened: nobody looked after that.
+    pub left: Option<Timestamp>,
 }
 
 /// The failover was decided.
@@ -197,7 +199,7 @@ impl RunState {
             RunEvent::Resumed { to } => {
                 let reopened = self.ended.is_some();
                 self.earlier_end = self.ended.take().or(self.earlier_end.take());
-                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened });
+                self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened, left: self.at });
                 self.probes.values_mut().for_each(ProbeStanding::taken_over);
             }
             RunEvent::Stage { stage } => {
@@ -326,20 +328,32 @@ impl RunState {
     }
 
     /// Keys of everything that changed something and was not undone, in the order in which the intents were journalled.
-    /// A failback is itself the way back: once nothing else is held, what it did is no leftover.
+    /// A failback is itself the way back: once it is done, or nothing else is held, what it did is no leftover.
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
+        let stays = self.failback_stays();
+        let is_failback = |key: &str| key.starts_with("failback/");
         let mut held: Vec<_> = self
             .steps
             .iter()
-            .filter(|(_, step)| step.is_held())
+            .filter(|(key, step)| step.is_held() && !(stays && is_failback(key)))
             .map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str()))
             .collect();
-        if held.iter().all(|(_, key)| key.starts_with("failback/")) {
+        if held.iter().all(|(_, key)| is_failback(key)) {
             return Vec::new();
         }
         held.sort();
         held.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Whether the failback went well, so that it stays and only what lies beneath it is put back: all of it was done, or something beneath it is
+    /// being put back although it was not (undo goes backwards). Undoing it would lead traffic away again while what it led to is being stopped.
+    fn failback_stays(&self) -> bool {
+        let Some(begun) = self.stage_began(Stage::Failback) else { return false };
+        let of = |book: &'static str| self.steps.iter().filter(move |(key, _)| key.starts_with(book)).map(|(_, step)| step);
+        let is_done = of("failback/").all(|step| step.applied || step.skipped.is_some()) && !self.stops.iter().any(|stop| stop.abort);
+        let is_beneath = of("failover/").any(|step| step.undoing.is_some_and(|at| at >= begun));
+        (is_done || is_beneath) && of("failback/").any(|step| step.applied) && of("failback/").all(|step| step.undoing.is_none())
     }
 
     /// All steps in the order of the plan: the fault, the failover, the failback, each followed by its items.

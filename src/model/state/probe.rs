@@ -125,6 +125,12 @@ impl ProbeStanding {
         self.tallies.iter().filter(|(from, _)| *from < until).fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally))
     }
 
+    /// Whether what is known comes from whoever owns the run now, not from a former owner.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        !self.anew
+    }
+
     /// Another process samples from here on.
     pub(super) fn taken_over(&mut self) {
         self.anew = true;

@@ -34,6 +34,18 @@ fn a_run_that_went_well_holds_only_what_needs_no_undo() {
 }
 
 #[test]
+fn a_failback_that_went_well_stays_while_what_lies_beneath_it_is_put_back() {
+    let events = samples::success();
+    let is_undoing = |event: &Event| matches!(&event.body, Body::Step(step) if step.step.starts_with("failover/") && matches!(step.kind, StepKind::Undoing { .. }));
+    let begun = events.iter().position(is_undoing).unwrap();
+    for end in begun..events.len() {
+        let state = fold(&events[..end]);
+        assert!(state.held().iter().all(|key| key.starts_with("failover/")), "after event {end}: {:?}", state.held());
+    }
+    assert!(!fold(&events[..begun]).held().is_empty());
+}
+
+#[test]
 fn what_could_not_be_put_back_stays_held() {
     let state = fold(&samples::failure());
     assert_eq!(state.held(), ["failover/share-image"]);
