@@ -35,7 +35,9 @@ pub async fn accounts(environment: &Environment, rigour: Rigour) -> Result<(), E
     }
     let world = World::connect(&environment.settings, &Gate::default()).await;
     let (aws, aliyun) = tokio::join!(check(&world, Cloud::Aws, aws, rigour), check(&world, Cloud::Aliyun, aliyun, rigour));
-    aws.and(aliyun).map_err(|exit| exit.hint(format!("correct `{}` under `environments` in lifeboat.yaml, or use the credentials that belong to it", environment.name)))
+    aws.and(aliyun).map_err(|exit| {
+        exit.hint(format!("correct `{}` under `environments` in lifeboat.yaml, or use the credentials that belong to it", environment.name))
+    })
 }
 
 async fn check(world: &World, cloud: Cloud, meant: Option<String>, rigour: Rigour) -> Result<(), Exit> {
@@ -53,9 +55,14 @@ async fn check(world: &World, cloud: Cloud, meant: Option<String>, rigour: Rigou
 fn judge(cloud: Cloud, meant: &str, asked: Result<String, CloudError>, rigour: Rigour) -> Result<(), Exit> {
     match asked {
         Ok(found) if found == meant => Ok(()),
-        Ok(found) => Err(Exit::new(Kind::Environment, format!("the credentials for {cloud} belong to account {found}, the environment names {meant}; nothing was changed"))),
+        Ok(found) => Err(Exit::new(
+            Kind::Environment,
+            format!("the credentials for {cloud} belong to account {found}, the environment names {meant}; nothing was changed"),
+        )),
         Err(_) if rigour == Rigour::Emergency => Ok(()),
-        Err(error) => Err(Exit::new(Kind::Environment, format!("the {cloud} account cannot be checked; nothing was changed")).cause(error.to_string())),
+        Err(error) => {
+            Err(Exit::new(Kind::Environment, format!("the {cloud} account cannot be checked; nothing was changed")).cause(error.to_string()))
+        }
     }
 }
 

@@ -223,7 +223,9 @@ impl Hold {
         let verdict = ended.map_err(|error| engine_error(&error))?;
         let (report, unreported) = match report::write(&store, &run) {
             Ok(path) => (path, None),
-            Err(error) => (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible")))),
+            Err(error) => {
+                (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible"))))
+            }
         };
         let journal = store.journal(&run);
         let events = std::mem::take(&mut *lock(&events));
@@ -271,7 +273,11 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
 /// Signals: an abort, or in an emergency a stop that undoes nothing.
 async fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup())) else { return };
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
     // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
     let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     loop {
