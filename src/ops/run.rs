@@ -60,14 +60,14 @@ pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit
 pub struct Outcome {
     /// The run's id.
     pub run: String,
-    /// What it came to.
-    pub verdict: Verdict,
+    /// What it came to; `None` when it was left before its end.
+    pub verdict: Option<Verdict>,
     /// Its events.
     pub events: Vec<Event>,
     /// The English report.
     pub report: PathBuf,
-    /// Why the reports could not be written, if so. The run itself has ended all the same.
-    pub unreported: Option<Exit>,
+    /// Why it was left, or why its reports could not be written, if so.
+    pub problem: Option<Exit>,
     /// The journal.
     pub journal: PathBuf,
 }
@@ -220,7 +220,15 @@ impl Hold {
         let ended = shell::run(setup).await;
         signals.abort();
         watching.join().map_err(|_| Exit::new(Kind::Internal, "the display failed"))?;
-        let verdict = ended.map_err(|error| engine_error(&error))?;
+        let events = std::mem::take(&mut *lock(&events));
+        let (verdict, left) = match ended {
+            Ok(verdict) => (Some(verdict), None),
+            Err(error) if events.is_empty() => {
+                store.discard(&run);
+                return Err(engine_error(&error).hint("nothing was changed"));
+            }
+            Err(error) => (None, Some(engine_error(&error))),
+        };
         let (report, unreported) = match report::write(&store, &run) {
             Ok(path) => (path, None),
             Err(error) => {
@@ -228,8 +236,7 @@ impl Hold {
             }
         };
         let journal = store.journal(&run);
-        let events = std::mem::take(&mut *lock(&events));
-        Ok(Outcome { run, verdict, events, report, unreported, journal })
+        Ok(Outcome { run, verdict, events, report, problem: left.or(unreported), journal })
     }
 }
 

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{LabProcess, folder, lifeboat, run, text};
+use serde_json::Value;
+
+use crate::common::{LabProcess, folder, last_json, lifeboat, root, run, text};
 
 /// A project with one environment on custom endpoints and a runbook that touches no cloud.
 fn project(folder: &Path, endpoint: &str) -> Command {
@@ -71,6 +73,33 @@ fn a_folder_of_runs_that_cannot_be_made_refuses_the_drill() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{said}");
     assert!(said.contains("cannot make") && said.contains("--reports DIR"), "{said}");
+    assert_eq!(lab.world(), before);
+}
+
+#[test]
+fn a_disruption_that_begins_in_the_future_is_refused() {
+    let folder = folder();
+    let output = run(project(folder.path(), "http://127.0.0.1:9").args(["--since", "2200-01-01T00:00:00Z"]));
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
+    assert!(!folder.path().join("reports").exists());
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_ends_the_run_and_says_so() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let before = lab.world();
+    // A limit for files does what a full disk does.
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", r#"ulimit -f 80; exec "$@""#, "sh"]).arg(env!("CARGO_BIN_EXE_lifeboat")).current_dir(root()).env_clear();
+    limited.args(["drill", "scenarios/sync-stop.yaml", "--output", "json", "--lab", lab.control(), "--reports"]).arg(folder.path());
+    let output = run(&mut limited);
+    assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));
+    let line = last_json(&output);
+    assert_eq!((text(&output.stdout).lines().count(), &line["verdict"]), (1, &Value::Null), "{line}");
+    let name = line["run"].as_str().unwrap();
+    assert!(text(&output.stderr).contains(&format!("lifeboat abort {name}")), "{}", text(&output.stderr));
+    let output = run(lifeboat().args(["abort", name, "--reports"]).arg(folder.path()));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(lab.world(), before);
 }
 
