@@ -9,6 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
 use super::commands::verdict_word;
 use super::errors;
 use super::output::Output;
+use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::diagnostic::Diagnostic;
@@ -115,6 +116,10 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
 
 pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
     let project = project()?;
+    if let Some(since) = args.since.filter(|since| *since > RunClock::start().now()) {
+        return Err(Exit::new(Kind::Usage, format!("--since {since} lies in the future"))
+            .hint("give the time at which the disruption began, in UTC with `Z` or with its offset"));
+    }
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
@@ -210,7 +215,7 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
 /// Prints what a run came to; returns its exit code.
 ///
 /// # Errors
-/// When its report could not be written: the verdict is printed all the same.
+/// When it was left before its end or its report could not be written: what there is is printed all the same.
 fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if output.json {
@@ -225,9 +230,13 @@ fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
             "services": services,
         }));
     } else {
-        output.say(&format!("\n{}  {}\nreport  {}", verdict_word(outcome.verdict), outcome.run, outcome.report.display()));
+        output.say(&format!("\n{}  {}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, outcome.report.display()));
     }
-    outcome.unreported.map_or(Ok(of_verdict(outcome.verdict)), Err)
+    match (outcome.verdict, outcome.problem) {
+        (Some(verdict), None) => Ok(of_verdict(verdict)),
+        (_, Some(problem)) => Err(problem),
+        (None, None) => Err(Exit::new(Kind::Internal, "the run was left without a reason")),
+    }
 }
 
 pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {

@@ -277,6 +277,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_run_without_events_is_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path(), true);
+        store.create("empty", &owner("a")).unwrap();
+        store.create("begun", &owner("a")).unwrap();
+        store.append("begun", &owner("a"), 0, b"{}", true).unwrap();
+        FileStore::new(folder.path(), true).discard("empty");
+        assert_eq!(store.runs().unwrap(), ["begun", "empty"], "another store's run stays");
+        store.discard("empty");
+        store.discard("begun");
+        assert_eq!(store.runs().unwrap(), ["begun"]);
+    }
+
+    #[test]
     fn a_line_that_was_added_empty_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path(), true);
@@ -301,20 +315,6 @@ mod tests {
         });
         FileStore::new(folder.path(), true).own("r", &owner("b")).unwrap();
         asked.join().unwrap();
-    }
-
-    #[test]
-    fn only_a_run_without_events_is_discarded() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = FileStore::new(folder.path(), true);
-        store.create("empty", &owner("a")).unwrap();
-        store.create("begun", &owner("a")).unwrap();
-        store.append("begun", &owner("a"), 0, b"{}", true).unwrap();
-        FileStore::new(folder.path(), true).discard("empty");
-        assert_eq!(store.runs().unwrap(), ["begun", "empty"], "another store's run stays");
-        store.discard("empty");
-        store.discard("begun");
-        assert_eq!(store.runs().unwrap(), ["begun"]);
     }
 
     #[test]

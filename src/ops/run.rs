@@ -61,14 +61,14 @@ pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit
 pub struct Outcome {
     /// The run's id.
     pub run: String,
-    /// What it came to.
-    pub verdict: Verdict,
+    /// What it came to; `None` when it was left before its end.
+    pub verdict: Option<Verdict>,
     /// Its events.
     pub events: Vec<Event>,
     /// The English report.
     pub report: PathBuf,
-    /// Why the reports could not be written, if so. The run itself has ended all the same.
-    pub unreported: Option<Exit>,
+    /// Why it was left, or why its reports could not be written, if so.
+    pub problem: Option<Exit>,
     /// The journal.
     pub journal: PathBuf,
 }
@@ -169,7 +169,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: B
     let (verdict, reasons) = told.judge()();
     record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
     drop(recorder);
-    told.conclude(&store, run, verdict)
+    told.conclude(&store, run, Ok(verdict))
 }
 
 /// Becomes the owner of a run that another process left; gives also what it had come to.
@@ -229,13 +229,7 @@ impl Hold {
         };
         let ended = shell::run(setup).await;
         signals.abort();
-        match ended {
-            Ok(verdict) => told.conclude(&store, run, verdict),
-            Err(error) => {
-                told.end();
-                Err(engine_error(&error, &store, &run))
-            }
-        }
+        told.conclude(&store, run, ended)
     }
 }
 
@@ -285,8 +279,16 @@ impl Told {
         std::mem::take(&mut *lock(&self.events))
     }
 
-    fn conclude(self, store: &FileStore, run: String, verdict: Verdict) -> Result<Outcome, Exit> {
+    fn conclude(self, store: &FileStore, run: String, ended: Result<Verdict, EngineError>) -> Result<Outcome, Exit> {
         let events = self.end();
+        let (verdict, left) = match ended {
+            Ok(verdict) => (Some(verdict), None),
+            Err(error) if events.is_empty() => {
+                store.discard(&run);
+                return Err(engine_error(&error, store, &run).hint("nothing was changed"));
+            }
+            Err(error) => (None, Some(engine_error(&error, store, &run))),
+        };
         let (report, unreported) = match report::write(store, &run) {
             Ok(path) => (path, None),
             Err(error) => {
@@ -294,7 +296,7 @@ impl Told {
             }
         };
         let journal = store.journal(&run);
-        Ok(Outcome { run, verdict, events, report, unreported, journal })
+        Ok(Outcome { run, verdict, events, report, problem: left.or(unreported), journal })
     }
 }
 
@@ -345,9 +347,10 @@ fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) -> Result
     let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let mut hangup = catch(SignalKind::hangup())?;
-    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault. Caught once is caught for good.
-    let _too_large = catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
+    let too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     Ok(async move {
+        let _too_large = too_large;
         loop {
             let name = tokio::select! {
                 _ = interrupt.recv() => "SIGINT",

@@ -7,6 +7,7 @@
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `plans`: what a plan is made of.
+//! - `refusals`: what is refused before anything begins.
 
 mod actions;
 mod aliyun_client;
@@ -16,3 +17,4 @@ mod drills;
 mod interruptions;
 mod layers;
 mod plans;
+mod refusals;
