@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
 use super::action::{ActionType, Cx, DynAction};
 use super::board::{self, Board};
 use super::clock::RunClock;
+use super::lease::Marker;
 use super::machine::{Effect, Held, Input, Machine, Standing};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
@@ -22,6 +23,7 @@ use crate::model::event::step::StepKind;
 use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::order::{Asked, Order};
 use crate::model::plan::{Plan, Verdict};
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::gate;
@@ -48,21 +50,31 @@ pub struct Setup<W: 'static> {
     pub opening: RunEvent,
     /// What a former owner left, to be taken back instead of running the plan.
     pub recover: Option<Vec<Held>>,
-    /// Asks from outside.
-    pub stops: mpsc::UnboundedReceiver<StopRequest>,
+    /// What people and signals ask for while it runs.
+    pub orders: mpsc::UnboundedReceiver<Envelope>,
+    /// Writes the marks of faults.
+    pub marker: Arc<dyn Marker>,
+    /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
+    pub approved: Vec<(String, String)>,
     /// The verdict, from the events so far.
     pub judge: Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send>,
 }
 
-/// Somebody asks to end the run.
-#[derive(Debug, Clone)]
-pub struct StopRequest {
-    /// Undo everything.
-    pub abort: bool,
-    /// Why, in one line.
-    pub why: String,
-    /// `signal`, `operator`.
-    pub by: String,
+/// Something asked of the run, with the way back to whoever asks.
+#[derive(Debug)]
+pub struct Envelope {
+    /// What.
+    pub asked: Asked,
+    /// Hears whether it is done, or why it cannot be.
+    pub reply: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Envelope {
+    /// An order that nobody waits for the answer of.
+    #[must_use]
+    pub fn new(order: Order, by: &str, why: impl Into<String>) -> Self {
+        Self { asked: Asked { order, by: by.to_owned(), why: why.into() }, reply: None }
+    }
 }
 
 /// A run that could not be brought to its end.
@@ -185,7 +197,8 @@ struct Shell<W: 'static> {
 /// # Errors
 /// See [`EngineError`].
 pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, EngineError> {
-    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, recover, mut stops, judge } = setup;
+    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, recover, mut orders, marker, approved, judge } = setup;
+    let _ = (&marker, &approved);
     let (standings, board) = Board::new();
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let (reports, mut reported) = mpsc::unbounded_channel();
@@ -210,7 +223,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     shell.record(Body::Run(opening))?;
     shell.watch = Some(Watch::start(watched, probe_world, clock, reports).map_err(EngineError::Probes)?);
     let begin = recover.map_or(Input::Start, Input::Recover);
-    let outcome = shell.live(begin, &mut inbox, &mut reported, &mut stops).await;
+    let outcome = shell.live(begin, &mut inbox, &mut reported, &mut orders).await;
     if outcome.is_err() {
         // Finish the calls in hand; send nothing more.
         shell.sinks.values().for_each(|sink| sink.cut_off());
@@ -244,10 +257,10 @@ impl<W: Send + Sync + 'static> Shell<W> {
         begin: Input,
         inbox: &mut mpsc::UnboundedReceiver<Message>,
         reported: &mut mpsc::UnboundedReceiver<Report>,
-        stops: &mut mpsc::UnboundedReceiver<StopRequest>,
+        orders: &mut mpsc::UnboundedReceiver<Envelope>,
     ) -> Result<(), EngineError> {
         self.feed(begin)?;
-        let mut stops_open = true;
+        let mut orders_open = true;
         while !self.finished {
             let wake = self.wakes.first().copied();
             let sleep = async {
@@ -258,9 +271,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
             };
             tokio::select! {
                 biased;
-                stop = stops.recv(), if stops_open => match stop {
-                    Some(StopRequest { abort, why, by }) => self.feed(Input::Stop { abort, why, by })?,
-                    None => stops_open = false,
+                order = orders.recv(), if orders_open => match order {
+                    Some(envelope) => self.ordered(envelope)?,
+                    None => orders_open = false,
                 },
                 Some(message) = inbox.recv() => self.message(message)?,
                 Some(ended) = self.tasks.join_next_with_id() => {
@@ -279,6 +292,19 @@ impl<W: Send + Sync + 'static> Shell<W> {
                     self.feed(Input::Wake)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn ordered(&mut self, envelope: Envelope) -> Result<(), EngineError> {
+        let Envelope { asked: Asked { order, by, why }, reply } = envelope;
+        let done = match order {
+            Order::Stop | Order::Abort => self.feed(Input::Stop { abort: order == Order::Abort, why, by }).map(|()| Ok(())),
+            other => Ok(Err(format!("{other}: not possible yet"))),
+        }?;
+        if let Some(reply) = reply {
+            // Whoever asked may be gone.
+            let _ = reply.send(done);
         }
         Ok(())
     }

@@ -12,13 +12,15 @@ use super::exit::{Exit, Kind};
 use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
+use crate::engine::lease::NoMarks;
 use crate::engine::machine::Held;
 use crate::engine::record::{OnEvent, Recorder};
-use crate::engine::shell::{self, EngineError, Setup, StopRequest};
+use crate::engine::shell::{self, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::measure::Measures;
+use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::{FAULT, RunState, Status};
 use crate::model::{chain, measure};
@@ -205,7 +207,7 @@ struct Hold {
 impl Hold {
     async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
         let Self { store, run, owner, clock, plan, earlier, head, opening, recover } = self;
-        let (ask, stops) = channel::unbounded_channel();
+        let (ask, orders) = channel::unbounded_channel();
         // Before the first event: from then on no signal may end this process by itself.
         let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none())?);
         let gate = Gate::default();
@@ -224,7 +226,9 @@ impl Hold {
             recorder,
             opening,
             recover,
-            stops,
+            orders,
+            marker: Arc::new(NoMarks),
+            approved: Vec::new(),
             judge: told.judge(),
         };
         let ended = shell::run(setup).await;
@@ -342,7 +346,7 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
 }
 
 /// Signals: an abort, or in an emergency a stop that undoes nothing. They are caught from the moment this returns; the future passes them on.
-fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) -> Result<impl Future<Output = ()>, Exit> {
+fn listen(ask: channel::UnboundedSender<Envelope>, emergency: bool) -> Result<impl Future<Output = ()>, Exit> {
     use tokio::signal::unix::{SignalKind, signal};
     let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
@@ -357,7 +361,8 @@ fn listen(ask: channel::UnboundedSender<StopRequest>, emergency: bool) -> Result
                 _ = terminate.recv() => "SIGTERM",
                 _ = hangup.recv() => "SIGHUP",
             };
-            if ask.send(StopRequest { abort: !emergency, why: format!("signal {name}"), by: "signal".into() }).is_err() {
+            let order = if emergency { Order::Stop } else { Order::Abort };
+            if ask.send(Envelope::new(order, "signal", format!("signal {name}"))).is_err() {
                 return;
             }
         }

@@ -270,6 +270,7 @@ fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
             retry: Retry { attempts: 3, ..Retry::default() },
             on_failure: OnFailure::Stop,
             critical: true,
+            ungraceful: None,
             for_each: None,
         },
         book: FAULT,

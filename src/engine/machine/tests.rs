@@ -18,6 +18,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
         retry: Retry::default(),
         on_failure: OnFailure::Stop,
         critical: true,
+        ungraceful: None,
         for_each: None,
     }
 }
@@ -41,7 +42,13 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         controls: Vec::new(),
         probes: Vec::new(),
         steady_state: Some(SteadyState { probes: vec!["p".into()], hold: Span::from_secs(3), timeout: Span::from_secs(30) }),
-        fault: Some(FaultPlan { uses: "toy.fault".into(), with: json!({}), lease: Span::from_secs(120), timeout: Span::from_secs(10) }),
+        fault: Some(FaultPlan {
+            uses: "toy.fault".into(),
+            with: json!({}),
+            lease: Span::from_secs(120),
+            limit: Span::from_secs(1800),
+            timeout: Span::from_secs(10),
+        }),
         detect: Some(Detect { probe: "p".into(), timeout: Span::from_secs(20) }),
         failover: book(steps),
         recovered: Some(Recovered { probes: vec!["p".into()], stable_for: Span::from_secs(5), timeout: Span::from_secs(60) }),
@@ -49,6 +56,8 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         leave: false,
         source: None,
         stop_conditions: Vec::new(),
+        ungraceful: false,
+        limits: Limits::default(),
         definitions: Vec::new(),
     }
 }

@@ -261,6 +261,7 @@ impl Machine {
                 retry: Retry::default(),
                 on_failure: OnFailure::Stop,
                 critical: true,
+                ungraceful: None,
                 for_each: None,
             };
             let step = Step {
