@@ -6,6 +6,7 @@ pub mod dns;
 pub mod error;
 pub mod gate;
 pub mod objects;
+pub mod pages;
 pub mod store;
 pub mod sync;
 
