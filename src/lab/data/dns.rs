@@ -65,13 +65,13 @@ async fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Transport {
+pub(in crate::lab) enum Transport {
     Udp,
     Tcp,
 }
 
 /// The answer to one message; `None` for what must not be answered: fragments and answers.
-fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
+pub(in crate::lab) fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let is_answer = packet.get(2)? & 0x80 != 0;
     if packet.len() < 12 || is_answer {
         return None;
