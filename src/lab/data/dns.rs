@@ -82,7 +82,8 @@ pub(in crate::lab) fn respond(world: &World, packet: &[u8], transport: Transport
     };
     let mut response = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
     response.metadata = Metadata::response_from_request(&query.metadata);
-    response.add_queries(query.queries.iter().cloned());
+    // One question is answered; of more, the first is given back, so that what is said fits in a datagram.
+    response.add_queries(query.queries.iter().take(1).cloned());
     if let Some(edns) = &query.edns {
         let mut ours = Edns::new();
         ours.set_max_payload(OUR_PAYLOAD).set_version(0);
