@@ -8,6 +8,8 @@
 mod control;
 pub mod data;
 mod driver;
+#[doc(hidden)]
+pub mod fuzzing;
 mod listen;
 pub mod serve;
 pub mod services;

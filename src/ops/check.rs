@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{Files, shown};
-use super::project::{FILE_NAME, Project, read_project};
+use super::project::{FILE_NAME, Project, project_in};
 use super::resolve::{Request, Resolver, Unsaid, plan_runbook, plan_scenario};
 use super::words::Words;
 use crate::model::diagnostic::{Diagnostic, Source};
@@ -48,7 +48,7 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
             });
         }
         for (file, is_named) in found {
-            if let Some(mut checked) = check(&file, is_named, project, words, request, &mut files) {
+            if let Some((mut checked, _)) = check(&file, is_named, project, words, request, &mut files) {
                 checked.problems.retain(|problem| !told.contains(problem));
                 told.extend(checked.problems.iter().cloned());
                 results.push(checked);
@@ -69,7 +69,17 @@ pub fn plan_either<W: Send + Sync>(path: &Path, project: &Project, words: Words<
     if is_runbook { plan_runbook(path, project, words, request) } else { plan_scenario(path, project, words, request) }
 }
 
-/// `None` for a file in a folder that is not ours.
+/// Checks `texts`, given with their paths instead of read, as [`validate`] checks files; nothing on disk is looked at. The project file is the one
+/// that is called `lifeboat.yaml`. With the plans of what is right.
+pub fn check_given<W: Send + Sync>(texts: Vec<(PathBuf, Vec<u8>)>, words: Words<W>, request: &Request<'_>) -> Vec<(Checked, Option<Plan>)> {
+    let paths: Vec<PathBuf> = texts.iter().map(|(path, _)| path.clone()).collect();
+    let mut files = Files::given(texts);
+    let project = paths.iter().find(|path| path.file_name().is_some_and(|name| name == FILE_NAME));
+    let project = project.and_then(|path| project_in(&mut files, path).ok()).unwrap_or_else(|| Project::bare(PathBuf::from("/")));
+    paths.iter().filter_map(|path| check(path, true, &project, words, request, &mut files)).collect()
+}
+
+/// `None` for a file in a folder that is not ours. With the plan, when there is one.
 fn check<W: Send + Sync>(
     path: &Path,
     is_named: bool,
@@ -77,9 +87,9 @@ fn check<W: Send + Sync>(
     words: Words<W>,
     request: &Request<'_>,
     files: &mut Files,
-) -> Option<Checked> {
+) -> Option<(Checked, Option<Plan>)> {
     let file = shown(path);
-    let failed = |problems: Vec<Diagnostic>| Some(Checked { file: file.clone(), kind: "", summary: String::new(), problems });
+    let failed = |problems: Vec<Diagnostic>| Some((Checked { file: file.clone(), kind: "", summary: String::new(), problems }, None));
     let loaded = match files.load(path) {
         Ok(loaded) => loaded,
         Err(error) => return failed(vec![error.of(path)]),
@@ -91,7 +101,7 @@ fn check<W: Send + Sync>(
         Some("scenario") => ("scenario", Resolver::new(project, words, request, files).and_then(|resolver| resolver.scenario(path))),
         Some("runbook") => ("runbook", Resolver::new(project, words, request, files).and_then(|resolver| resolver.runbook(path, Unsaid::Open))),
         None if path.file_name().is_some_and(|name| name == FILE_NAME) || doc.root.get(&way!["environments"]).is_some() => {
-            return Some(check_project(path, words, request, files));
+            return Some((check_project(path, words, request, files), None));
         }
         _ if !is_ours && !is_named => return None,
         Some(other) => {
@@ -100,15 +110,15 @@ fn check<W: Send + Sync>(
         }
         None => return failed(vec![doc.key_problem(&way!["kind"], "the key `kind` is missing").hint("write `kind: scenario` or `kind: runbook`")]),
     };
-    let (summary, problems) = match result {
-        Ok(plan) => (summary(&plan, kind), Vec::new()),
-        Err(problems) => (String::new(), problems),
+    let (summary, problems, plan) = match result {
+        Ok(plan) => (summary(&plan, kind), Vec::new(), Some(plan)),
+        Err(problems) => (String::new(), problems, None),
     };
-    Some(Checked { file, kind, summary, problems })
+    Some((Checked { file, kind, summary, problems }, plan))
 }
 
 fn check_project<W: Send + Sync>(path: &Path, words: Words<W>, request: &Request<'_>, files: &mut Files) -> Checked {
-    let result = read_project(path).and_then(|project| {
+    let result = project_in(files, path).and_then(|project| {
         // Each environment has variables of its own; the one asked for is the one whose probes are looked at.
         let problems = Resolver::new(&project, words, request, files)?.project_probes();
         if problems.is_empty() { Ok(project) } else { Err(problems) }

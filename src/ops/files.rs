@@ -58,9 +58,21 @@ impl LoadError {
 pub struct Files {
     loaded: BTreeMap<PathBuf, Result<Rc<Loaded>, LoadError>>,
     used: BTreeSet<PathBuf>,
+    /// Whether nothing but what is loaded exists.
+    is_closed: bool,
 }
 
 impl Files {
+    /// Files that are given, not read: there are no others, and the disk is left alone.
+    pub fn given(files: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Self {
+        let loaded = files.into_iter().map(|(path, bytes)| {
+            let path = normal(&path);
+            let file = understand(&path, bytes).map(Rc::new);
+            (path, file)
+        });
+        Self { loaded: loaded.collect(), used: BTreeSet::new(), is_closed: true }
+    }
+
     /// The file at `path`, read now or before.
     ///
     /// # Errors
@@ -71,9 +83,22 @@ impl Files {
         if let Some(known) = self.loaded.get(&path) {
             return known.clone();
         }
-        let result = load(&path).map(Rc::new);
+        if self.is_closed {
+            return Err(LoadError::Unreadable(absent()));
+        }
+        let result = read(&path).map_err(LoadError::Unreadable).and_then(|bytes| understand(&path, bytes)).map(Rc::new);
         self.loaded.insert(path, result.clone());
         result
+    }
+
+    /// The names of what is in a folder, as far as that is of use for a hint.
+    pub(crate) fn names_in(&self, folder: &Path) -> Vec<String> {
+        if self.is_closed {
+            let here = self.loaded.keys().filter(|path| path.parent() == Some(&normal(folder)));
+            return here.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect();
+        }
+        let entries = std::fs::read_dir(folder).into_iter().flatten().take(1000);
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
     }
 
     /// Forgets which files were used, not what they hold.
@@ -100,8 +125,11 @@ impl Files {
     }
 }
 
-fn load(path: &Path) -> Result<Loaded, LoadError> {
-    let bytes = read(path).map_err(LoadError::Unreadable)?;
+fn absent() -> Unreadable {
+    Unreadable { message: "no such file".to_owned(), hint: Some("check the path".to_owned()) }
+}
+
+fn understand(path: &Path, bytes: Vec<u8>) -> Result<Loaded, LoadError> {
     let sha256 = hex::encode(Sha256::digest(&bytes));
     let source = text(&shown(path), bytes).map_err(LoadError::Text)?;
     let doc = yaml::parse(&source).map_err(LoadError::Text)?;
@@ -115,7 +143,7 @@ fn load(path: &Path) -> Result<Loaded, LoadError> {
 pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let refuse = |message: String, hint: Option<&str>| Unreadable { message, hint: hint.map(str::to_owned) };
     let failed = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => refuse("no such file".to_owned(), Some("check the path")),
+        std::io::ErrorKind::NotFound => absent(),
         std::io::ErrorKind::PermissionDenied => refuse("the file may not be read".to_owned(), Some("check its permissions")),
         _ => refuse(format!("the file cannot be read: {error}"), Some("check the disk and the path")),
     };

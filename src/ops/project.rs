@@ -35,7 +35,7 @@ pub fn load_project(start: &Path) -> Result<Project, Vec<Diagnostic>> {
     let start = absolute(start);
     match start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file()) {
         Some(file) => read_project(&file),
-        None => Ok(Project { root: start, settings: ProjectFile::default(), loaded: None }),
+        None => Ok(Project::bare(start)),
     }
 }
 
@@ -44,7 +44,12 @@ pub fn load_project(start: &Path) -> Result<Project, Vec<Diagnostic>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
-    let loaded = Files::default().load(file).map_err(|error| vec![error.of(file)])?;
+    project_in(&mut Files::default(), file)
+}
+
+/// As [`read_project`], of a file among these.
+pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<Diagnostic>> {
+    let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
     let settings: ProjectFile = decode(&loaded.doc)?;
     let mut problems = Vec::new();
     if settings.zone.parse::<chrono_tz::Tz>().is_err() {
@@ -69,6 +74,11 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
 }
 
 impl Project {
+    /// A project without a file.
+    pub(crate) fn bare(root: PathBuf) -> Self {
+        Self { root, settings: ProjectFile::default(), loaded: None }
+    }
+
     /// The environment called `name`.
     ///
     /// # Errors

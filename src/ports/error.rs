@@ -61,14 +61,15 @@ pub struct CloudError {
 }
 
 impl CloudError {
-    /// An error with the retry advice that its kind implies; not ambiguous.
+    /// An error with the retry advice that its kind implies; not ambiguous. Whatever somebody else put into the message: it is one line, and not
+    /// a long one.
     pub fn new(cloud: Cloud, operation: impl Into<String>, kind: Kind, message: impl Into<String>) -> Self {
         Self {
             cloud,
             operation: operation.into(),
             kind,
             code: None,
-            message: message.into(),
+            message: shown(&message.into()),
             retry: matches!(kind, Kind::Throttled | Kind::Unavailable | Kind::Timeout | Kind::Transport | Kind::Malformed | Kind::Conflict),
             retry_after: None,
             ambiguous: false,
@@ -79,7 +80,7 @@ impl CloudError {
     /// With the vendor's code.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+        self.code = Some(shown(&code.into()));
         self
     }
 
@@ -103,5 +104,30 @@ impl CloudError {
 
     fn request_suffix(&self) -> String {
         self.request_id.as_ref().map(|id| format!(" [request {id}]")).unwrap_or_default()
+    }
+}
+
+/// The longest text of somebody else's that is kept, in characters.
+const LONGEST: usize = 600;
+
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(LONGEST).map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_is_one_line_and_bounded() {
+        let error = CloudError::new(Cloud::Aws, "ec2:StartInstances", Kind::Unexpected, "a\nb\u{1b}[2J".to_owned() + &"é".repeat(100_000))
+            .code("x\r".repeat(9000));
+        let told = error.to_string();
+        assert!(told.starts_with("aws ec2:StartInstances: a b [2Jéé"), "{told}");
+        assert!(told.chars().count() < 1300 && !told.contains(char::is_control), "{told}");
     }
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod gate;
 pub mod metrics;
 pub mod objects;
+pub mod pages;
 pub mod store;
 pub mod sync;
 

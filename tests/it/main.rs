@@ -4,6 +4,7 @@
 //! - `aliyun_client`: the Alibaba client against the lab.
 //! - `bad_files`: every kind of bad file, and what is said about it.
 //! - `drills`: whole drills, held against the lab's ground truth.
+//! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
@@ -15,6 +16,7 @@ mod aliyun_client;
 mod bad_files;
 mod common;
 mod drills;
+mod fuzz_regressions;
 mod interruptions;
 mod layers;
 mod monitoring;

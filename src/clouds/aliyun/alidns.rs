@@ -58,6 +58,7 @@ impl Dns for Aliyun {
             let domain = zone.trim_end_matches('.').to_ascii_lowercase();
             let rr = if name.is_empty() { "@".to_owned() } else { name.to_ascii_lowercase() };
             let mut records = Vec::new();
+            let mut pages = LIST.pages();
             for number in 1_u32.. {
                 let params = Params::new()
                     .set("DomainName", &domain)
@@ -67,11 +68,12 @@ impl Dns for Aliyun {
                     .set("PageSize", PAGE)
                     .set("PageNumber", number);
                 let page = self.rpc::<Records>(LIST, &params).await?.domain_records.record;
-                let is_last = page.len() < PAGE;
+                let first = page.first().filter(|_| page.len() >= PAGE).map(|record| record.record_id.clone());
                 // Not every version of the API heeds the search mode.
                 records.extend(page.into_iter().filter(|record| record.rr.eq_ignore_ascii_case(&rr) && record.r#type == "A"));
-                if is_last {
-                    break;
+                match first {
+                    Some(first) => pages.turn(&first)?,
+                    None => break,
                 }
             }
             let is_weighted = |record: &Record| record.weight.is_some() && record.lba_status != Some(false);

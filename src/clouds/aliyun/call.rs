@@ -12,6 +12,7 @@ use super::config::StaticKeys;
 use super::error::{self, chain};
 use super::{Aliyun, endpoint};
 use crate::ports::calls::{self, Call};
+use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind};
 
 /// The region that journals show for products without regions.
@@ -50,6 +51,11 @@ impl Api {
         Self { name, mutating: true, repeatable: true }
     }
 
+    /// The way through the pages of the list that this call gives.
+    pub(super) const fn pages(self) -> Pages {
+        Pages::of(Cloud::Aliyun, self.name)
+    }
+
     /// Product and action.
     pub(super) fn parts(self) -> (&'static str, &'static str) {
         self.name.split_once(':').unwrap_or((self.name, ""))
@@ -76,6 +82,14 @@ impl Api {
     }
 }
 
+/// Who answers.
+pub(super) enum Transport {
+    /// The vendor; else why there can be no client.
+    Http(Result<reqwest::Client, String>),
+    /// A fuzzer.
+    MadeUp(Box<dyn Fn() -> Option<http::Response<Bytes>> + Send + Sync>),
+}
+
 /// An answer that came, whatever it says.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -93,7 +107,7 @@ impl Answer {
     /// The vendor's request id, in a header or in the body.
     pub(super) fn request_id(&self) -> Option<String> {
         let header = self.header("x-acs-request-id").or_else(|| self.header("x-oss-request-id"));
-        header.map(str::to_owned).or_else(|| error::request_id_in(&self.body))
+        header.and_then(error::as_id).or_else(|| error::request_id_in(&self.body))
     }
 }
 
@@ -143,7 +157,14 @@ impl Aliyun {
     }
 
     async fn exchange(&self, api: Api, request: reqwest::Request) -> Result<Answer, CloudError> {
-        let http = self.shared.http.as_ref().map_err(|why| api.error(Kind::Unconfigured, why.clone()))?;
+        let http = match &self.shared.transport {
+            Transport::Http(http) => http.as_ref().map_err(|why| api.error(Kind::Unconfigured, why.clone()))?,
+            Transport::MadeUp(answers) => {
+                let broken = || api.error(Kind::Transport, "the connection broke").ambiguous(api.mutating);
+                let (head, body) = answers().ok_or_else(broken)?.into_parts();
+                return Ok(Answer { status: head.status.as_u16(), headers: head.headers, body });
+            }
+        };
         let broken = |error: &reqwest::Error| {
             // Without a connection nothing was sent.
             let kind = if error.is_timeout() { Kind::Timeout } else { Kind::Transport };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
+use super::call::Transport;
 use super::credentials::Chain;
 use super::endpoint::Endpoints;
 use super::{Aliyun, Shared};
@@ -75,8 +76,13 @@ impl fmt::Debug for StaticKeys {
 }
 
 pub(super) fn connect(settings: Settings) -> Aliyun {
+    let http = http_client(&settings);
+    assemble(settings, Transport::Http(http))
+}
+
+pub(super) fn assemble(settings: Settings, transport: Transport) -> Aliyun {
     let shared = Shared {
-        http: http_client(&settings),
+        transport,
         endpoints: Endpoints { products: settings.product_endpoints, all: settings.endpoint, oss: settings.oss_endpoint },
         credentials: Chain::new(settings.credentials, settings.profile),
         account: settings.account,

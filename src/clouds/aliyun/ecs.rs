@@ -146,6 +146,7 @@ impl Aliyun {
 
     async fn describe(&self, ids: &[String], tags: &BTreeMap<String, String>) -> Result<Vec<Machine>, CloudError> {
         let mut machines = Vec::new();
+        let mut pages = FIND.pages();
         let mut next = None;
         loop {
             let tags = tags.iter().map(|(key, value)| [("Key", key), ("Value", value)]);
@@ -160,8 +161,9 @@ impl Aliyun {
                 machines.push(machine(instance)?);
             }
             next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(machines);
+            match &next {
+                Some(token) => pages.turn(token)?,
+                None => return Ok(machines),
             }
         }
     }

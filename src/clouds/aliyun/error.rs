@@ -199,8 +199,12 @@ pub(super) fn of_oss(api: Api, answer: &Answer) -> CloudError {
 /// The request id that stands in a JSON body.
 pub(super) fn request_id_in(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let id = body.get("RequestId").or_else(|| body.get("requestId"))?.as_str()?;
-    (!id.is_empty() && id.len() <= 64).then(|| id.to_owned())
+    as_id(body.get("RequestId").or_else(|| body.get("requestId"))?.as_str()?)
+}
+
+/// What can be a request id; whatever else stands in its place is no use to anybody.
+pub(super) fn as_id(text: &str) -> Option<String> {
+    (!text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
 }
 
 /// Our word for a failure without a code.

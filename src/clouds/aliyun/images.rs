@@ -42,13 +42,15 @@ impl Aliyun {
     /// Any failed call.
     pub async fn launch_permissions(&self, image: &str) -> Result<BTreeSet<String>, CloudError> {
         let mut found = BTreeSet::new();
+        let mut pages = READ.pages();
         for page in 1_u32.. {
             let params = Params::new().set("RegionId", &self.region).set("ImageId", image).set("PageSize", PAGE).set("PageNumber", page);
             let accounts = self.rpc::<Shares>(READ, &params).await?.accounts.account;
-            let is_last = accounts.len() < PAGE;
+            let first = accounts.first().filter(|_| accounts.len() >= PAGE).map(|account| account.aliyun_id.clone());
             found.extend(accounts.into_iter().map(|account| account.aliyun_id));
-            if is_last {
-                break;
+            match first {
+                Some(first) => pages.turn(&first)?,
+                None => break,
             }
         }
         Ok(found)

@@ -41,7 +41,7 @@ pub struct Aliyun {
 }
 
 struct Shared {
-    http: Result<reqwest::Client, String>,
+    transport: call::Transport,
     endpoints: endpoint::Endpoints,
     credentials: credentials::Chain,
     account: Option<String>,
@@ -55,6 +55,13 @@ impl Aliyun {
     #[must_use]
     pub fn connect(settings: Settings) -> Self {
         config::connect(settings)
+    }
+
+    /// A client whose answers are made up on the spot instead of sent for, for fuzzing; `None` is a connection that broke.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn answered(settings: Settings, answers: impl Fn() -> Option<http::Response<bytes::Bytes>> + Send + Sync + 'static) -> Self {
+        config::assemble(settings, call::Transport::MadeUp(Box::new(answers)))
     }
 
     /// The same client speaking to another region. Alidns has no regions and is unaffected.

@@ -44,6 +44,7 @@ impl ObjectStore for Aliyun {
     fn list<'a>(&'a self, bucket: &'a str, prefix: &'a str, after: &'a str) -> PortFuture<'a, Vec<ObjectInfo>> {
         Box::pin(async move {
             let mut objects = Vec::new();
+            let mut pages = LIST.pages();
             let mut next: Option<String> = None;
             loop {
                 let mut draft = Draft::new(LIST, Method::GET, bucket, "");
@@ -64,8 +65,9 @@ impl ObjectStore for Aliyun {
                     objects.push(info(object)?);
                 }
                 next = page.text("NextContinuationToken").filter(|token| !token.is_empty()).map(str::to_owned);
-                if page.text("IsTruncated") != Some("true") || next.is_none() {
-                    return Ok(objects);
+                match next.as_deref().filter(|_| page.text("IsTruncated") == Some("true")) {
+                    Some(token) => pages.turn(token)?,
+                    None => return Ok(objects),
                 }
             }
         })

@@ -221,12 +221,14 @@ impl Aliyun {
 
     async fn pages<P: Page<Item = T> + DeserializeOwned, T>(&self, api: Api, params: &Params) -> Result<Vec<T>, CloudError> {
         let mut found = Vec::new();
+        let mut pages = api.pages();
         for number in 1_u32.. {
             let page = self.rpc::<P>(api, &params.clone().set("PageSize", PAGE).set("PageNumber", number)).await?.items();
-            let is_last = page.len() < PAGE;
+            let first = page.first().filter(|_| page.len() >= PAGE).map(|item| P::id(item).to_owned());
             found.extend(page);
-            if is_last {
-                break;
+            match first {
+                Some(first) => pages.turn(&first)?,
+                None => break,
             }
         }
         Ok(found)
@@ -237,6 +239,7 @@ impl Aliyun {
 trait Page {
     type Item;
     fn items(self) -> Vec<Self::Item>;
+    fn id(item: &Self::Item) -> &str;
 }
 
 #[derive(Deserialize)]
@@ -257,6 +260,10 @@ impl Page for VSwitchPage {
 
     fn items(self) -> Vec<RawVSwitch> {
         self.vswitches.vswitch
+    }
+
+    fn id(item: &RawVSwitch) -> &str {
+        &item.id
     }
 }
 
@@ -308,6 +315,10 @@ impl Page for AclPage {
 
     fn items(self) -> Vec<RawAcl> {
         self.network_acls.network_acl
+    }
+
+    fn id(item: &RawAcl) -> &str {
+        &item.network_acl_id
     }
 }
 

@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, SummaryStatus};
 use super::Aws;
 use super::call::send;
 use crate::ports::compute::{Compute, ComputeCalls, Machine, MachineState, Selector};
+use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
 const FIND: &str = "ec2:DescribeInstances";
@@ -85,6 +86,7 @@ impl Aws {
         let filters: Vec<Filter> =
             selector.tags.iter().map(|(key, value)| Filter::builder().name(format!("tag:{key}")).values(literal(value)).build()).collect();
         let mut machines = Vec::new();
+        let mut pages = Pages::of(Cloud::Aws, FIND);
         let mut next = None;
         loop {
             let operation = self.reading(FIND)?;
@@ -99,8 +101,9 @@ impl Aws {
                 machines.extend(machine(instance)?);
             }
             next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(machines);
+            match &next {
+                Some(token) => pages.turn(token)?,
+                None => return Ok(machines),
             }
         }
     }

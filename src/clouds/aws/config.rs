@@ -69,7 +69,15 @@ impl fmt::Debug for StaticKeys {
 }
 
 pub(super) async fn connect(settings: Settings) -> Aws {
-    let config = sdk_config(&settings).await;
+    let client = http_client(&settings);
+    // The SDK's first pause is a second; a failover is measured in seconds.
+    let retries =
+        RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2));
+    assemble(settings, client, retries).await
+}
+
+pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, retries: RetryConfig) -> Aws {
+    let config = sdk_config(&settings, client, retries).await;
     let partition = own_partition();
     let shared = Shared {
         cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
@@ -101,16 +109,12 @@ fn source(settings: &Settings) -> String {
     }
 }
 
-async fn sdk_config(settings: &Settings) -> SdkConfig {
-    let client = http_client(settings);
+async fn sdk_config(settings: &Settings, client: SharedHttpClient, retries: RetryConfig) -> SdkConfig {
     let region = Region::new(settings.region.clone());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(client.clone())
         .region(region.clone())
-        // The SDK's first pause is a second; a failover is measured in seconds.
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)),
-        )
+        .retry_config(retries)
         // Every call has a deadline of ours; a second watch over slow bodies would only add another way to fail.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .app_name(AppName::new("lifeboat").expect("letters only"));

@@ -7,6 +7,7 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ChangeStatus, Ho
 use super::Aws;
 use super::call::{fits, send};
 use crate::ports::dns::{ChangeId, Dns, WeightedRecord};
+use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
 const ZONES: &str = "route53:ListHostedZonesByName";
@@ -99,6 +100,7 @@ impl Aws {
     async fn weighted_sets(&self, zone_id: &str, full: &str) -> Result<Vec<ResourceRecordSet>, CloudError> {
         fits(LIST, "name", full, LONGEST_NAME)?;
         let mut sets = Vec::new();
+        let mut pages = Pages::of(Cloud::Aws, LIST);
         let mut from = (Some(full.to_owned()), Some(RrType::A), None);
         loop {
             let operation = self.global(LIST, false);
@@ -121,6 +123,7 @@ impl Aws {
                 return Ok(sets);
             }
             from = (page.next_record_name, page.next_record_type, page.next_record_identifier);
+            pages.turn(&format!("{from:?}"))?;
         }
     }
 }

@@ -188,14 +188,16 @@ pub(super) fn never_sent(failure: &(dyn Error + 'static)) -> bool {
 
 /// The vendor's request id of an answer: in a header, or, with EC2, in the body.
 pub(super) fn request_id(response: &HttpResponse) -> Option<String> {
-    call::header_request_id(response).or_else(|| {
+    let fits = |id: &String| !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let in_body = || {
         let body = std::str::from_utf8(response.body().bytes()?).ok()?;
         ["<requestId>", "<RequestID>", "<RequestId>"].iter().find_map(|tag| {
             let rest = &body[body.find(tag)? + tag.len()..];
             let id = &rest[..rest.find('<')?];
-            (!id.is_empty() && id.len() <= 64).then(|| id.to_owned())
+            Some(id.to_owned()).filter(fits)
         })
-    })
+    };
+    call::header_request_id(response).filter(fits).or_else(in_body)
 }
 
 fn find<'a, T: Error + 'static>(failure: &'a (dyn Error + 'static)) -> Option<&'a T> {

@@ -9,6 +9,7 @@ mod config;
 mod dns;
 mod error;
 mod images;
+mod made_up;
 mod metrics;
 mod network;
 mod objects;
@@ -49,6 +50,13 @@ impl Aws {
     /// (no such profile, an address that is not one) is said by the first call.
     pub async fn connect(settings: Settings) -> Self {
         config::connect(settings).await
+    }
+
+    /// A client whose answers are made up on the spot instead of sent for, for fuzzing; `None` is a connection that broke. Nothing is sent twice.
+    #[doc(hidden)]
+    pub async fn answered(settings: Settings, answers: impl Fn() -> Option<http::Response<bytes::Bytes>> + Send + Sync + 'static) -> Self {
+        let retries = aws_config::retry::RetryConfig::disabled();
+        config::assemble(settings, made_up::client(answers), retries).await
     }
 
     /// The same client speaking to another region. Route 53 has no regions and is unaffected.

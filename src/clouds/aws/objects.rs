@@ -8,6 +8,7 @@ use super::Aws;
 use super::call::{fits, send};
 use crate::model::time::Timestamp;
 use crate::ports::objects::{ObjectInfo, ObjectStore};
+use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
 const LIST: &str = "s3:ListObjectsV2";
@@ -23,6 +24,7 @@ impl ObjectStore for Aws {
         Box::pin(async move {
             addressable(LIST, bucket, prefix)?;
             let mut objects = Vec::new();
+            let mut pages = Pages::of(Cloud::Aws, LIST);
             let mut next = None;
             loop {
                 let operation = self.reading(LIST)?;
@@ -39,8 +41,9 @@ impl ObjectStore for Aws {
                     objects.push(info(object)?);
                 }
                 next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
-                if next.is_none() {
-                    return Ok(objects);
+                match &next {
+                    Some(token) => pages.turn(token)?,
+                    None => return Ok(objects),
                 }
             }
         })

@@ -65,13 +65,13 @@ async fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Transport {
+pub(in crate::lab) enum Transport {
     Udp,
     Tcp,
 }
 
 /// The answer to one message; `None` for what must not be answered: fragments and answers.
-fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
+pub(in crate::lab) fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let is_answer = packet.get(2)? & 0x80 != 0;
     if packet.len() < 12 || is_answer {
         return None;
@@ -82,7 +82,8 @@ fn respond(world: &World, packet: &[u8], transport: Transport) -> Option<Vec<u8>
     };
     let mut response = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
     response.metadata = Metadata::response_from_request(&query.metadata);
-    response.add_queries(query.queries.iter().cloned());
+    // One question is answered; of more, the first is given back, so that what is said fits in a datagram.
+    response.add_queries(query.queries.iter().take(1).cloned());
     if let Some(edns) = &query.edns {
         let mut ours = Edns::new();
         ours.set_max_payload(OUR_PAYLOAD).set_version(0);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -94,7 +94,7 @@ pub struct Orders {
 }
 
 /// The world file as written.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorldFile {
     timing: Timing,
@@ -118,7 +118,7 @@ struct WorldFile {
     vars: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSubnet {
     id: String,
@@ -132,7 +132,7 @@ struct WrittenSubnet {
     route_table: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenTable {
     id: String,
@@ -143,7 +143,7 @@ struct WrittenTable {
     routes: Vec<Route>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenInstance {
     id: String,
@@ -161,7 +161,7 @@ struct WrittenInstance {
     needs: Option<Ipv4Addr>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenBucket {
     name: String,
@@ -170,7 +170,7 @@ struct WrittenBucket {
     objects: Vec<WrittenObject>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenObject {
     key: String,
@@ -178,7 +178,7 @@ struct WrittenObject {
     body: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenJob {
     id: String,
@@ -190,7 +190,7 @@ struct WrittenJob {
     prefix: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenService {
     name: String,
@@ -201,7 +201,7 @@ struct WrittenService {
 
 /// The shipped world at its beginning: seeded, its delays divided by `scale` (0.01 to 1000), its addresses in 127.`prefix`.0.0/16, at `now`.
 pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State, WorldFileError> {
-    let file = read(WORLD)?;
+    let file = shipped()?;
     let mut state = State {
         now,
         rng: StdRng::seed_from_u64(seed),
@@ -268,9 +268,18 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
 
 /// The variables that the environment `lab` gives to scenarios, in the lab with this prefix.
 pub fn vars(prefix: u8) -> Result<BTreeMap<String, String>, WorldFileError> {
-    let vars = read(WORLD)?.vars;
+    let vars = shipped()?.vars;
     let placed = |value: String| if is_short(&value) { place(&value, prefix).map_or(value, |address| address.to_string()) } else { value };
     Ok(vars.into_iter().map(|(name, value)| (name, placed(value))).collect())
+}
+
+/// The world file inside the program; its text is read once.
+fn shipped() -> Result<WorldFile, WorldFileError> {
+    static SHIPPED: OnceLock<WorldFile> = OnceLock::new();
+    match SHIPPED.get() {
+        Some(file) => Ok(file.clone()),
+        None => read(WORLD).map(|file| SHIPPED.get_or_init(|| file).clone()),
+    }
 }
 
 fn read(text: &str) -> Result<WorldFile, WorldFileError> {

@@ -76,7 +76,19 @@ impl Code {
         let mut code = Self { source: source.to_owned(), offset, readable: String::new(), shifts: Vec::new(), references: Vec::new() };
         code.scan()?;
         code.compile()?;
+        code.check_end()?;
         Ok(code)
+    }
+
+    /// Makes sure that all of it was read: what it cannot read after a text, the evaluator takes for the end, and `vars.a == 'x' && vars.b` would
+    /// be only its first half. In brackets there must be more to come.
+    fn check_end(&self) -> Result<(), ExprError> {
+        if evaluator().compile_expression(&format!("({})", self.readable)).is_ok() {
+            return Ok(());
+        }
+        let at = stray(&self.source).map_or_else(|| self.whole(), |at| self.offset + at.start..self.offset + at.end);
+        Err(ExprError::new(at, "not an expression: this cannot be read")
+            .hint("write values with operators between them, and `and`, `or`, `not` in words: `vars.name == 'text' and vars.number > 3`"))
     }
 
     /// Finds references and writes them in the evaluator's form.
@@ -299,6 +311,24 @@ impl Code {
 fn unquote(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     text.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(['\\', quote]))
+}
+
+/// The first character outside quotes that means nothing in expressions.
+fn stray(source: &str) -> Option<Range<usize>> {
+    let bytes = source.as_bytes();
+    let mut at = 0;
+    while let Some(character) = source[at..].chars().next() {
+        if matches!(character, '"' | '\'') {
+            at = string_end(bytes, at)? + 1;
+            continue;
+        }
+        let end = at + character.len_utf8();
+        if !character.is_ascii_alphanumeric() && !character.is_whitespace() && !"_+-*/%.,:~|=!<>()[]{}".contains(character) {
+            return Some(at..end);
+        }
+        at = end;
+    }
+    None
 }
 
 /// Where `name` stands in `source` as a word of its own.

@@ -410,4 +410,26 @@ mod tests {
         let again = Expression::parse("${{ steps[\"outer/a\"].output.n }}").unwrap();
         assert_eq!(again.references().next().unwrap().step(), Some("outer/a"));
     }
+
+    #[test]
+    fn nothing_after_an_expression_is_left_out() {
+        let refused = |text: &str| Expression::parse_condition(text).map(|_| ()).unwrap_err();
+        let error = refused("parameters.service == 'storefront' && false");
+        assert_eq!((error.at, error.message.as_str()), (35..36, "not an expression: this cannot be read"));
+        assert!(error.hint.unwrap().contains("`and`"));
+        for text in [
+            "'a' `b`",
+            "'é' \0\0`v\0{\"a\":7",
+            "'a' '\\x1'",
+            "vars.zone ~ 'a' $",
+            "vars.n == 3 && false",
+            "'a' 切",
+            "[1] ^ 2",
+            "'a') + ('b'",
+            "'a', 'b'",
+        ] {
+            refused(text);
+        }
+        assert!(is_true("vars.zone == 'a' 'b' or (vars.n == 3)", &scope()).unwrap());
+    }
 }

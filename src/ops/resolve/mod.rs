@@ -182,7 +182,7 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
                 None
             }
             Err(LoadError::Unreadable(why)) => {
-                let near = near_file(folder, name);
+                let near = self.near_file(folder, name);
                 self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(near));
                 None
             }
@@ -192,13 +192,12 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
     fn definitions(&self) -> Vec<crate::model::plan::Definition> {
         self.files.definitions(&self.project.root, self.project.loaded.as_deref())
     }
-}
 
-/// A file with nearly this name in the same folder.
-fn near_file(folder: &Path, name: &str) -> Option<String> {
-    let wanted = Path::new(name);
-    let inside = folder.join(wanted.parent()?);
-    let names: Vec<String> = std::fs::read_dir(inside).ok()?.take(1000).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    let near = crate::model::diagnostic::nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
-    Some(format!("did you mean `{}`?", wanted.with_file_name(near).display()))
+    /// A file with nearly this name in the same folder.
+    fn near_file(&self, folder: &Path, name: &str) -> Option<String> {
+        let wanted = Path::new(name);
+        let names = self.files.names_in(&folder.join(wanted.parent()?));
+        let near = crate::model::diagnostic::nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+        Some(format!("did you mean `{}`?", wanted.with_file_name(near).display()))
+    }
 }

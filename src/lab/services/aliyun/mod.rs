@@ -99,12 +99,26 @@ where
     answer(&mut state, &parts, &body)
 }
 
+/// Answers one request without asking who sent it: for fuzzers, which cannot sign.
+pub(in crate::lab) fn unsigned(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
+    let call = Call::read(parts, body);
+    let (product, action) = find(&call);
+    match perform(state, product, action, &call) {
+        Ok(fields) => done(&request_id(), fields),
+        Err(fault) => failed(&request_id(), &call.host, &fault),
+    }
+}
+
+fn find(call: &Call) -> (Option<&'static Product>, Option<&'static Action>) {
+    let product = PRODUCTS.iter().find(|product| product.version == call.version);
+    (product, product.and_then(|product| product.actions.iter().find(|action| action.name == call.action)))
+}
+
 /// One request at one moment of the world.
 fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
     let request_id = request_id();
     let call = Call::read(parts, body);
-    let product = PRODUCTS.iter().find(|product| product.version == call.version);
-    let action = product.and_then(|product| product.actions.iter().find(|action| action.name == call.action));
+    let (product, action) = find(&call);
     let result = authenticate(state, parts, body, &call).and_then(|()| perform(state, product, action, &call));
 
     // Names that do not exist are counted together: anybody can invent them.

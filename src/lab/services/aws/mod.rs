@@ -60,14 +60,24 @@ async fn respond(world: &Arc<World>, service: Service, parts: Parts, body: Bytes
         }
         return aws_answer::fault(dialect, &fault, &request_id);
     }
+    believed(world, service, &parts, &body, &request_id)
+}
+
+/// Answers one request that is authentic, to any service but S3.
+fn believed(world: &World, service: Service, parts: &Parts, body: &[u8], request_id: &str) -> Response<Full<Bytes>> {
     let answer = match service {
-        Service::Route53 => route53::respond(&mut world.lock(), &parts, &body, &request_id),
-        Service::Ec2 => ec2::respond(&mut world.lock(), &parts, &body, &request_id),
-        Service::Sts => sts::respond(&mut world.lock(), &parts, &body, &request_id),
-        Service::CloudWatch => Ok(cloudwatch::respond(&mut world.lock(), &parts, &body, &request_id)),
+        Service::Route53 => route53::respond(&mut world.lock(), parts, body, request_id),
+        Service::Ec2 => ec2::respond(&mut world.lock(), parts, body, request_id),
+        Service::Sts => sts::respond(&mut world.lock(), parts, body, request_id),
+        Service::CloudWatch => Ok(cloudwatch::respond(&mut world.lock(), parts, body, request_id)),
         Service::S3 | Service::Other => Err(Fault::new("InvalidAction", "The lab does not have this service.")),
     };
-    answer.unwrap_or_else(|fault| aws_answer::fault(dialect, &fault, &request_id))
+    answer.unwrap_or_else(|fault| aws_answer::fault(service.dialect(), &fault, request_id))
+}
+
+/// Answers one request without asking who sent it: for fuzzers, which cannot sign.
+pub(in crate::lab) fn unsigned(world: &World, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
+    believed(world, Service::of(parts), parts, body, &aws_answer::request_id())
 }
 
 /// The services behind the endpoint.
