@@ -3,11 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::answers::{Authority, Servers, Told, answered};
 use super::weights::{Shares, check_ours, is_as, is_worth, label, restored, target, weight};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
 use crate::model::time::Span;
+use crate::ports::Kind;
 use crate::ports::dns::{ChangeId, Dns, WeightedRecord};
 use crate::world::World;
 
@@ -59,12 +61,23 @@ impl Action<World> for ShiftWeight {
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Vec<WeightedRecord>) -> Result<Applied<Output>, ActionError> {
-        self.apply_on(cx.world.dns(&self.zone).await?, before, cx.progress, cx.accepted).await
+        let (dns, name) = (cx.world.dns(&self.zone).await?, self.name());
+        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &self.zone, name: &name };
+        self.apply_on(&Side { dns, servers: &servers, progress: cx.progress }, before, cx.accepted).await
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Vec<WeightedRecord>) -> Result<Undone, ActionError> {
-        self.undo_on(cx.world.dns(&self.zone).await?, before).await
+        let (dns, name) = (cx.world.dns(&self.zone).await?, self.name());
+        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &self.zone, name: &name };
+        self.undo_on(&Side { dns, servers: &servers, progress: cx.progress }, before).await
     }
+}
+
+/// Who is told, who answers, and who listens.
+struct Side<'a> {
+    dns: &'a dyn Dns,
+    servers: &'a dyn Servers,
+    progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
 impl ShiftWeight {
@@ -99,55 +112,79 @@ impl ShiftWeight {
 
     async fn apply_on(
         &self,
-        dns: &dyn Dns,
+        side: &Side<'_>,
         before: &[WeightedRecord],
-        progress: &(dyn Fn(String) + Send + Sync),
         accepted: &(dyn Fn() + Send + Sync),
     ) -> Result<Applied<Output>, ActionError> {
+        let dns = side.dns;
         let mut current = self.read(dns).await?;
         let wanted = target(dns, &current, &self.to)?;
         if is_worth(&current, &wanted) {
             accepted();
-            // After an ambiguous outcome the change may be ours: then it was changed by this step all the same.
-            return Ok(Applied { output: self.output(&wanted), already: is_worth(before, &wanted) });
+            // After an ambiguous outcome the change may be ours: then it was changed by this step all the same, and may still be on its way.
+            let already = is_worth(before, &wanted);
+            if !already {
+                self.await_answers(side, &wanted, true).await?;
+            }
+            return Ok(Applied { output: self.output(&wanted), already });
         }
         for stage in &self.stages {
-            self.set(dns, target(dns, &current, &stage.to)?, progress, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
+            self.set(side, target(dns, &current, &stage.to)?, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
             tokio::time::sleep(stage.hold.duration()).await;
             current = self.read(dns).await?;
         }
-        self.set(dns, target(dns, &current, &self.to)?, progress, &self.to.to_string(), accepted).await?;
+        self.set(side, target(dns, &current, &self.to)?, &self.to.to_string(), accepted).await?;
         Ok(Applied::changed(self.output(&wanted)))
     }
 
-    async fn undo_on(&self, dns: &dyn Dns, before: &[WeightedRecord]) -> Result<Undone, ActionError> {
-        let current = self.read(dns).await?;
+    async fn undo_on(&self, side: &Side<'_>, before: &[WeightedRecord]) -> Result<Undone, ActionError> {
+        let dns = side.dns;
+        // Deleted, or weights switched off for the whole name: there is nothing left whose weight could be put back.
+        let current = match dns.weights(&self.zone, &self.record).await {
+            Err(error) if error.kind != Kind::NotFound => return Err(error.into()),
+            found => found.unwrap_or_default(),
+        };
         let wanted = restored(&current, before);
         if wanted.len() == before.len() && is_as(&current, &wanted) {
+            // An undo that was cut off may have put it back just now.
+            self.await_answers(side, &wanted, false).await?;
             return Ok(Undone::Already);
         }
         let shares = self.stages.iter().map(|stage| &stage.to).chain([&self.to]);
         let ways = shares.map(|to| target(dns, before, to)).collect::<Result<Vec<_>, _>>()?;
         check_ours(&self.name(), &current, before, &ways)?;
-        self.set(dns, wanted.clone(), &|_| {}, "", &|| {}).await?;
+        self.set(side, wanted.clone(), "as before", &|| {}).await?;
         if is_as(&self.read(dns).await?, &wanted) { Ok(Undone::Restored) } else { Err(self.not_taken()) }
     }
 
     /// Sets the records and waits until every name server answers them and they read back as set.
     async fn set(
         &self,
-        dns: &dyn Dns,
+        side: &Side<'_>,
         records: Vec<WeightedRecord>,
-        progress: &(dyn Fn(String) + Send + Sync),
         what: &str,
         accepted: &(dyn Fn() + Send + Sync),
     ) -> Result<(), ActionError> {
+        let dns = side.dns;
         let change: ChangeId = dns.set_weights(&self.zone, &self.record, &records).await?;
         accepted();
-        progress(format!("{}: {what}", self.name()));
+        (side.progress)(format!("{}: {what}", self.name()));
+        if change.0.is_empty() {
+            self.await_answers(side, &records, false).await?;
+        }
         let change = &change;
         until(|| async move { Ok(dns.in_sync(change).await?.then_some(())) }).await?;
         if is_worth(&self.read(dns).await?, &records) { Ok(()) } else { Err(self.not_taken()) }
+    }
+
+    /// For a change whose progress no provider tells. What is not seen is said; that the records read as they shall is known all the same.
+    async fn await_answers(&self, side: &Side<'_>, records: &[WeightedRecord], patient: bool) -> Result<(), ActionError> {
+        match answered(side.servers, records, patient).await? {
+            Told::Answered => {}
+            Told::Otherwise => (side.progress)(format!("{}: its name servers still answer otherwise", self.name())),
+            Told::Nothing => (side.progress)(format!("{}: its name servers cannot be asked from here", self.name())),
+        }
+        Ok(())
     }
 
     async fn read(&self, dns: &dyn Dns) -> Result<Vec<WeightedRecord>, ActionError> {
@@ -178,7 +215,7 @@ pub(in crate::catalogue) mod fake {
     use crate::ports::PortFuture;
 
     pub(in crate::catalogue) fn record(label: &str, id: &str, weight: u32, enabled: bool) -> WeightedRecord {
-        WeightedRecord { label: label.to_owned(), id: id.to_owned(), weight, enabled, values: vec![format!("127.0.0.{id}")], ttl: 5 }
+        WeightedRecord { label: label.to_owned(), id: id.to_owned(), weight, enabled, values: vec![format!("127.0.0.{id}")], ttl: 5, health_check: None }
     }
 
     /// Behaves as one of the two providers; a change is in sync at the third look.
@@ -189,6 +226,18 @@ pub(in crate::catalogue) mod fake {
         can_be_zero: bool,
     }
 
+    /// Answers what the records are, from the third look after a change on.
+    impl Servers for FakeDns {
+        fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+            let mut looks = self.looks.lock().unwrap();
+            *looks += 1;
+            let records = self.records.lock().unwrap();
+            let served = records.iter().filter(|record| record.enabled && record.weight > 0);
+            let answers = if *looks > 2 { served.map(|record| record.values.clone()).collect() } else { vec![vec!["192.0.2.1".to_owned()]] };
+            Box::pin(std::future::ready(Ok(answers)))
+        }
+    }
+
     impl FakeDns {
         pub(in crate::catalogue) fn alidns(records: &[WeightedRecord]) -> Self {
             Self { records: Mutex::new(records.to_vec()), sets: Mutex::default(), looks: Mutex::default(), can_be_zero: false }
@@ -196,6 +245,11 @@ pub(in crate::catalogue) mod fake {
 
         pub(in crate::catalogue) fn route53(records: &[WeightedRecord]) -> Self {
             Self { can_be_zero: true, ..Self::alidns(records) }
+        }
+
+        /// How often it was looked at since the last change.
+        pub(in crate::catalogue) fn looks(&self) -> u32 {
+            *self.looks.lock().unwrap()
         }
 
         pub(in crate::catalogue) fn now(&self) -> Vec<(u32, bool)> {
@@ -228,6 +282,10 @@ pub(in crate::catalogue) mod fake {
             })
         }
 
+        fn name_servers<'a>(&'a self, _: &'a str) -> PortFuture<'a, Vec<String>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
         fn share(&self, percent: u32, record: &WeightedRecord) -> (u32, bool) {
             match percent {
                 _ if self.can_be_zero => (percent, true),
@@ -252,6 +310,10 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    fn side(dns: &FakeDns) -> Side<'_> {
+        Side { dns, servers: dns, progress: &|_| {} }
+    }
+
     fn over() -> ShiftWeight {
         shift(r#"{"zone": "example.cn", "record": "shop", "to": {"aws": 100, "aliyun": 0}}"#)
     }
@@ -269,7 +331,7 @@ mod tests {
 
     async fn run(action: &ShiftWeight, dns: &FakeDns) -> (Vec<WeightedRecord>, Applied<Output>) {
         let planned = action.plan_on(dns).await.unwrap();
-        let applied = action.apply_on(dns, &planned.before, &|_| {}, &|| {}).await.unwrap();
+        let applied = action.apply_on(&side(dns), &planned.before, &|| {}).await.unwrap();
         (planned.before, applied)
     }
 
@@ -281,9 +343,9 @@ mod tests {
             assert!(!applied.already);
             assert!(applied.output.addresses.iter().all(|address| !address.ends_with(".1")), "{:?}", applied.output);
             run(&back_in_stages(), &dns).await;
-            over().undo_on(&dns, &before).await.unwrap();
+            over().undo_on(&side(&dns), &before).await.unwrap();
             assert_eq!(dns.now(), start);
-            assert_eq!(over().undo_on(&dns, &before).await.unwrap(), Undone::Already);
+            assert_eq!(over().undo_on(&side(&dns), &before).await.unwrap(), Undone::Already);
         }
     }
 
@@ -293,7 +355,7 @@ mod tests {
         let (before, _) = run(&over(), &dns).await;
         run(&back_in_stages(), &dns).await;
         let sets = dns.sets.lock().unwrap().len();
-        assert_eq!(over().undo_on(&dns, &before).await.unwrap(), Undone::Already);
+        assert_eq!(over().undo_on(&side(&dns), &before).await.unwrap(), Undone::Already);
         assert_eq!((dns.sets.lock().unwrap().len(), dns.now()), (sets, vec![(100, true), (1, false)]));
     }
 
@@ -311,7 +373,7 @@ mod tests {
         let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 100, true)]);
         let before = back_in_stages().plan_on(&dns).await.unwrap().before;
         *dns.records.lock().unwrap() = vec![record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
-        assert_eq!(back_in_stages().undo_on(&dns, &before).await.unwrap(), Undone::Restored);
+        assert_eq!(back_in_stages().undo_on(&side(&dns), &before).await.unwrap(), Undone::Restored);
         assert_eq!(dns.now(), [(0, true), (100, true)]);
     }
 
@@ -321,7 +383,7 @@ mod tests {
         let (before, _) = run(&over(), &dns).await;
         dns.records.lock().unwrap()[3].weight = 33;
         let left = dns.now();
-        assert!(matches!(over().undo_on(&dns, &before).await.unwrap_err(), ActionError::Conflict { .. }));
+        assert!(matches!(over().undo_on(&side(&dns), &before).await.unwrap_err(), ActionError::Conflict { .. }));
         assert_eq!(dns.now(), left);
     }
 
@@ -334,5 +396,30 @@ mod tests {
         assert_eq!(dns.sets.lock().unwrap().len(), 1);
         let planned = over().plan_on(&dns).await.unwrap();
         assert!(planned.calls.iter().all(|call| !call.mutating) && planned.targets.iter().all(|target| target.change.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_answer_was_lost_is_waited_for_and_so_is_one_that_was_just_put_back() {
+        for dns in [alidns(), FakeDns::route53(&[record("aliyun", "1", 100, true), record("aws", "2", 0, true)])] {
+            let before = over().plan_on(&dns).await.unwrap().before;
+            let current = over().read(&dns).await.unwrap();
+            dns.set_weights("", "", &target(&dns, &current, &over().to).unwrap()).await.unwrap();
+            assert_eq!(dns.looks(), 0);
+            let applied = over().apply_on(&side(&dns), &before, &|| {}).await.unwrap();
+            assert!(!applied.already && dns.looks() > 2, "the name servers are asked until they answer it");
+            dns.set_weights("", "", &before).await.unwrap();
+            assert_eq!(over().undo_on(&side(&dns), &before).await.unwrap(), Undone::Already);
+            assert!(dns.looks() > 2);
+            assert_eq!(dns.sets.lock().unwrap().len(), 2, "nothing is sent again");
+        }
+    }
+
+    #[tokio::test]
+    async fn weights_switched_off_and_records_deleted_by_someone_else_are_a_conflict() {
+        let dns = alidns();
+        let (before, _) = run(&over(), &dns).await;
+        dns.records.lock().unwrap().clear();
+        let error = over().undo_on(&side(&dns), &before).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Conflict { found, .. } if found == "no such record"), "{error}");
     }
 }

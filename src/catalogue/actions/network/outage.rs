@@ -5,6 +5,7 @@
 //! minute, so all vSwitches go into one call; waiting reads the attributes of one ACL, which is not so limited.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -77,9 +78,20 @@ pub(super) struct Outage<'a, N> {
     pub(super) progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
+/// What was found before anything is done.
+pub(super) struct Found {
+    pub(super) before: Before,
+    /// This run's ACL, when it is there already.
+    pub(super) ours: Option<String>,
+}
+
 /// What an association reads as once it is in force.
 const BOUND: &str = "BINDED";
 const AVAILABLE: &str = "Available";
+/// How often a run may make its ACL anew.
+const MOST: u32 = 100;
+/// Looks at a new ACL before it is taken for one that is gone again; some five seconds.
+const PATIENCE: u32 = 8;
 
 impl<N: Network> Outage<'_, N> {
     /// The name by which this run's ACL is found again, also by a person.
@@ -87,32 +99,43 @@ impl<N: Network> Outage<'_, N> {
         format!("lifeboat:{}", self.run)
     }
 
-    /// The same act has the same token in every attempt; another act, another one.
-    fn token(&self, act: &str) -> String {
-        let digest = Sha256::digest(format!("{}\n{}\n{act}", self.run, self.vpc));
+    /// The same in every attempt to make this run's ACL for the `number`th time, so that no lost answer leaves two.
+    fn token(&self, number: u32) -> String {
+        let digest = Sha256::digest(format!("{}\n{}\ncreate {number}", self.run, self.vpc));
         format!("lifeboat-{}", hex::encode(&digest[..16]))
     }
 
-    pub(super) async fn read(&self) -> Result<Before, ActionError> {
+    pub(super) async fn read(&self) -> Result<Found, ActionError> {
         let vswitches: BTreeMap<_, _> = self.network.vswitches(self.vpc).await?.into_iter().map(|vswitch| (vswitch.id, vswitch.acl)).collect();
         if vswitches.is_empty() {
             return Err(ActionError::NoTargets(format!("{} has no vSwitches", self.vpc)));
         }
-        let acls = self.network.acls(self.vpc).await?.into_iter().map(|acl| acl.id).collect();
-        Ok(Before { vswitches, acls })
+        let acls = self.network.acls(self.vpc).await?;
+        let ours = acls.iter().find(|acl| acl.name == self.name()).map(|acl| acl.id.clone());
+        Ok(Found { before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
     }
 
-    /// Cuts off every vSwitch of `before`. Gives back our ACL's id.
-    pub(super) async fn cut(&self, before: &Before) -> Result<String, ActionError> {
+    /// Cuts off every vSwitch of `before`. Gives back our ACL's id, and whether anything had to be done.
+    pub(super) async fn cut(&self, before: &Before) -> Result<(String, bool), ActionError> {
         let network = self.network;
+        let mut changed = false;
         let ours = match self.ours().await? {
             Some(acl) => acl.id,
-            None => network.create(self.vpc, &self.name(), &self.token("create")).await?,
+            None => {
+                changed = true;
+                self.create().await?
+            }
         };
-        if !drops_all(&self.settled(&ours).await?) {
+        let vswitches = network.vswitches(self.vpc).await?;
+        let mut all = vec![AclEntry::everything(false, "lifeboat")];
+        if vswitches.iter().any(|vswitch| vswitch.ipv6) {
+            all.push(AclEntry::everything6(false, "lifeboat"));
+        }
+        if !drops(&self.settled(&ours).await?, &all) {
             // A new ACL lets everything through.
-            network.set_entries(&ours, &[AclEntry::everything(false, "lifeboat")], &self.token("entries")).await?;
+            network.set_entries(&ours, &all, &fresh_token()).await?;
             self.settled(&ours).await?;
+            changed = true;
         }
         self.settle(before).await?;
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -121,7 +144,7 @@ impl<N: Network> Outage<'_, N> {
             match acl {
                 Some(acl) if acl == ours => continue,
                 Some(acl) if before.vswitches.get(&id) != Some(&Some(acl.clone())) => {
-                    return Err(conflict(&id, before.vswitches.get(&id).cloned().flatten(), &ours, Some(acl)));
+                    return Err(conflict(&id, before.vswitches.get(&id).cloned().flatten(), &ours, &acl));
                 }
                 Some(acl) => others.entry(acl).or_default().push(id.clone()),
                 None => {}
@@ -129,13 +152,37 @@ impl<N: Network> Outage<'_, N> {
             free.push(id);
         }
         for (acl, ids) in &others {
-            self.release(acl, ids, "cut").await?;
+            self.release(acl, ids).await?;
         }
         if !free.is_empty() {
-            network.associate(&ours, &free, &self.token("cut")).await?;
+            network.associate(&ours, &free, &fresh_token()).await?;
+            changed = true;
         }
         self.bound(&ours, &before.vswitches.keys().cloned().collect::<Vec<_>>()).await?;
-        Ok(ours)
+        Ok((ours, changed))
+    }
+
+    /// Makes this run's ACL. A token that was spent on one which this run has removed since is answered with the id of that one.
+    async fn create(&self) -> Result<String, ActionError> {
+        for number in 1..=MOST {
+            let id = self.network.create(self.vpc, &self.name(), &self.token(number)).await?;
+            let looks = &AtomicU32::new(0);
+            let is_there = until(|| {
+                let look = self.network.acl(&id);
+                async move {
+                    match look.await {
+                        Ok(_) => Ok(Some(true)),
+                        Err(error) if error.kind != Kind::NotFound => Err(error.into()),
+                        // Just made, it may not be shown yet.
+                        Err(_) => Ok((looks.fetch_add(1, Ordering::Relaxed) >= PATIENCE).then_some(false)),
+                    }
+                }
+            });
+            if is_there.await? {
+                return Ok(id);
+            }
+        }
+        Err(ActionError::NoEffect(format!("no ACL could be made in {}", self.vpc)))
     }
 
     /// Gives every vSwitch of `before` the ACL it had and removes ours. A vSwitch that somebody else has meanwhile given a third one is left as it
@@ -147,26 +194,32 @@ impl<N: Network> Outage<'_, N> {
             let ours = self.settled(&ours.id).await?;
             let held: Vec<String> = ours.vswitches.into_iter().map(|(id, _)| id).collect();
             if !held.is_empty() {
-                self.release(&ours.id, &held, "heal").await?;
+                self.release(&ours.id, &held).await?;
                 changed = true;
             }
         }
         self.settle(before).await?;
         let mut back: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut third = None;
+        let our_name = || ours.as_ref().map_or_else(|| self.name(), |acl| acl.id.clone());
         let current = self.current(before).await?;
         for (id, had) in &before.vswitches {
             match (current.get(id), had) {
                 (Some(now), had) if now == had => {}
                 (Some(None), Some(had)) => back.entry(had.clone()).or_default().push(id.clone()),
-                (now, had) => {
-                    let ours = ours.as_ref().map_or_else(|| self.name(), |acl| acl.id.clone());
-                    third = Some(conflict(id, had.clone(), &ours, now.cloned().flatten()));
-                }
+                (Some(Some(now)), had) => third = Some(conflict(id, had.clone(), &our_name(), now)),
+                (Some(None), None) => {}
+                (None, had) => third = Some(conflict(id, had.clone(), &our_name(), "no such vSwitch")),
             }
         }
         for (acl, ids) in &back {
-            self.network.associate(acl, ids, &self.token(&format!("heal {acl}"))).await?;
+            match self.network.associate(acl, ids, &fresh_token()).await {
+                Err(error) if error.kind == Kind::NotFound => {
+                    third = Some(conflict(&ids.join(" "), Some(acl.clone()), &our_name(), "no ACL, and that one is gone"));
+                    continue;
+                }
+                associated => associated?,
+            }
             self.bound(acl, ids).await?;
             changed = true;
         }
@@ -215,9 +268,9 @@ impl<N: Network> Outage<'_, N> {
         Ok(())
     }
 
-    async fn release(&self, acl: &str, ids: &[String], act: &str) -> Result<(), ActionError> {
+    async fn release(&self, acl: &str, ids: &[String]) -> Result<(), ActionError> {
         self.settled(acl).await?;
-        self.network.unassociate(acl, ids, &self.token(&format!("{act} release {acl}"))).await?;
+        self.network.unassociate(acl, ids, &fresh_token()).await?;
         until(|| async move {
             let acl = self.network.acl(acl).await?;
             let is_free = acl.vswitches.iter().all(|(id, _)| !ids.contains(id));
@@ -252,14 +305,24 @@ impl<N: Network> Outage<'_, N> {
     }
 }
 
-fn drops_all(acl: &NetworkAcl) -> bool {
-    let drops = |entries: &[AclEntry]| matches!(entries, [only] if !only.allow && only.protocol == Protocol::All && only.cidr == "0.0.0.0/0");
+/// A token for an act that looks first and is therefore safe to do again: the client's own retries of one call share it, a later act never does.
+/// The cloud answers a token that it knows without doing anything.
+fn fresh_token() -> String {
+    format!("lifeboat-{:032x}", rand::random::<u128>())
+}
+
+/// Whether an ACL drops exactly what `all` names, both ways.
+fn drops(acl: &NetworkAcl, all: &[AclEntry]) -> bool {
+    let drops = |entries: &[AclEntry]| {
+        let same = |(is, wanted): (&AclEntry, &AclEntry)| !is.allow && is.protocol == Protocol::All && is.cidr == wanted.cidr;
+        entries.len() == all.len() && entries.iter().zip(all).all(same)
+    };
     drops(&acl.ingress) && drops(&acl.egress)
 }
 
-fn conflict(vswitch: &str, had: Option<String>, ours: &str, found: Option<String>) -> ActionError {
-    let name = |acl: Option<String>| acl.unwrap_or_else(|| "no ACL".to_owned());
-    ActionError::Conflict { what: format!("the ACL of vSwitch {vswitch}"), expected: format!("{ours} or {}", name(had)), found: name(found) }
+fn conflict(vswitch: &str, had: Option<String>, ours: &str, found: &str) -> ActionError {
+    let had = had.unwrap_or_else(|| "no ACL".to_owned());
+    ActionError::Conflict { what: format!("the ACL of vSwitch {vswitch}"), expected: format!("{ours} or {had}"), found: found.to_owned() }
 }
 
 #[cfg(test)]
@@ -272,7 +335,10 @@ mod tests {
     #[derive(Default)]
     struct State {
         vswitches: BTreeMap<String, Option<String>>,
-        acls: BTreeMap<String, (String, bool)>,
+        /// By id: the name, and the entries (of both ways) that drop.
+        acls: BTreeMap<String, (String, Vec<AclEntry>)>,
+        created: BTreeMap<String, String>,
+        spent: BTreeSet<String>,
         calls: Vec<String>,
         /// The call that fails once, by its name.
         fails: Option<&'static str>,
@@ -287,7 +353,7 @@ mod tests {
             for (id, acl) in vswitches {
                 state.vswitches.insert((*id).to_owned(), acl.map(str::to_owned));
                 if let Some(acl) = acl {
-                    state.acls.insert((*acl).to_owned(), ((*acl).to_owned(), false));
+                    state.acls.insert((*acl).to_owned(), ((*acl).to_owned(), Vec::new()));
                 }
             }
             Self(Mutex::new(state))
@@ -308,8 +374,8 @@ mod tests {
         }
 
         fn show(state: &State, id: &str) -> Option<NetworkAcl> {
-            let (name, drops) = state.acls.get(id)?;
-            let entries = vec![AclEntry::everything(!drops, "")];
+            let (name, entries) = state.acls.get(id)?;
+            let entries = if entries.is_empty() { vec![AclEntry::everything(true, "")] } else { entries.clone() };
             let bound = state.vswitches.iter().filter(|(_, acl)| acl.as_deref() == Some(id)).map(|(vswitch, _)| (vswitch.clone(), BOUND.to_owned()));
             Some(NetworkAcl {
                 id: id.to_owned(),
@@ -332,6 +398,7 @@ mod tests {
                 vpc: vpc.to_owned(),
                 zone: "h".to_owned(),
                 acl: acl.clone(),
+                ipv6: id == "vsw-six",
             };
             Ok(state.vswitches.iter().map(show).collect())
         }
@@ -348,23 +415,33 @@ mod tests {
         async fn create(&self, _: &str, name: &str, token: &str) -> Result<String, CloudError> {
             assert!(token.len() <= 64);
             self.act("create", |state| {
-                state.acls.insert("nacl-ours".to_owned(), (name.to_owned(), false));
-                Ok("nacl-ours".to_owned())
+                // A token that comes again is answered as before, and nothing is done.
+                if let Some(id) = state.created.get(token) {
+                    return Ok(id.clone());
+                }
+                let id = format!("nacl-{}", state.created.len() + 1);
+                state.created.insert(token.to_owned(), id.clone());
+                state.acls.insert(id.clone(), (name.to_owned(), Vec::new()));
+                Ok(id)
             })
         }
 
-        async fn set_entries(&self, acl: &str, entries: &[AclEntry], _: &str) -> Result<(), CloudError> {
-            let drops = entries.iter().all(|entry| !entry.allow);
+        async fn set_entries(&self, acl: &str, entries: &[AclEntry], token: &str) -> Result<(), CloudError> {
             self.act("entries", |state| {
-                state.acls.get_mut(acl).ok_or(Kind::NotFound)?.1 = drops;
+                assert!(state.spent.insert(token.to_owned()));
+                state.acls.get_mut(acl).ok_or(Kind::NotFound)?.1 = entries.to_vec();
                 Ok(())
             })
         }
 
-        async fn associate(&self, acl: &str, vswitches: &[String], _: &str) -> Result<(), CloudError> {
+        async fn associate(&self, acl: &str, vswitches: &[String], token: &str) -> Result<(), CloudError> {
             self.act("associate", |state| {
+                assert!(state.spent.insert(token.to_owned()), "a token for each act");
+                if !state.acls.contains_key(acl) {
+                    return Err(Kind::NotFound);
+                }
                 for id in vswitches {
-                    if state.vswitches[id].is_some() || !state.acls.contains_key(acl) {
+                    if state.vswitches[id].is_some() {
                         return Err(Kind::Invalid);
                     }
                     state.vswitches.insert(id.clone(), Some(acl.to_owned()));
@@ -373,8 +450,9 @@ mod tests {
             })
         }
 
-        async fn unassociate(&self, acl: &str, vswitches: &[String], _: &str) -> Result<(), CloudError> {
+        async fn unassociate(&self, acl: &str, vswitches: &[String], token: &str) -> Result<(), CloudError> {
             self.act("unassociate", |state| {
+                assert!(state.spent.insert(token.to_owned()), "a token for each act");
                 for id in vswitches {
                     if state.vswitches[id].as_deref() != Some(acl) {
                         return Err(Kind::Invalid);
@@ -406,14 +484,14 @@ mod tests {
     #[tokio::test]
     async fn every_vswitch_is_cut_off_in_few_calls_and_gets_back_what_it_had() {
         let fake = world();
-        let before = outage(&fake).read().await.unwrap();
-        assert_eq!(outage(&fake).cut(&before).await.unwrap(), "nacl-ours");
-        assert!(fake.state().values().all(|acl| acl.as_deref() == Some("nacl-ours")));
+        let before = outage(&fake).read().await.unwrap().before;
+        assert_eq!(outage(&fake).cut(&before).await.unwrap(), ("nacl-1".to_owned(), true));
+        assert!(fake.state().values().all(|acl| acl.as_deref() == Some("nacl-1")));
         assert_eq!(fake.0.lock().unwrap().calls, ["create", "entries", "unassociate", "associate"]);
-        outage(&fake).cut(&before).await.unwrap();
+        assert!(!outage(&fake).cut(&before).await.unwrap().1);
         assert_eq!(fake.0.lock().unwrap().calls.len(), 4, "a second attempt finds everything done");
         assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Restored);
-        assert_eq!(outage(&fake).read().await.unwrap(), before);
+        assert_eq!(outage(&fake).read().await.unwrap().before, before);
         assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Already);
     }
 
@@ -421,31 +499,31 @@ mod tests {
     async fn whatever_call_fails_undo_restores_everything() {
         for call in ["create", "entries", "unassociate", "associate"] {
             let fake = world();
-            let before = outage(&fake).read().await.unwrap();
+            let before = outage(&fake).read().await.unwrap().before;
             fake.0.lock().unwrap().fails = Some(call);
             outage(&fake).cut(&before).await.unwrap_err();
             outage(&fake).heal(&before).await.unwrap();
-            assert_eq!(outage(&fake).read().await.unwrap(), before, "{call}");
+            assert_eq!(outage(&fake).read().await.unwrap().before, before, "{call}");
         }
         for call in ["unassociate", "associate", "delete"] {
             let fake = world();
-            let before = outage(&fake).read().await.unwrap();
+            let before = outage(&fake).read().await.unwrap().before;
             outage(&fake).cut(&before).await.unwrap();
             fake.0.lock().unwrap().fails = Some(call);
             outage(&fake).heal(&before).await.unwrap_err();
             assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Restored, "{call}");
-            assert_eq!(outage(&fake).read().await.unwrap(), before, "{call}");
+            assert_eq!(outage(&fake).read().await.unwrap().before, before, "{call}");
         }
     }
 
     #[tokio::test]
     async fn a_third_acl_is_left_alone_and_the_others_are_healed() {
         let fake = world();
-        let before = outage(&fake).read().await.unwrap();
+        let before = outage(&fake).read().await.unwrap().before;
         outage(&fake).cut(&before).await.unwrap();
         {
             let mut state = fake.0.lock().unwrap();
-            state.acls.insert("nacl-third".to_owned(), ("x".to_owned(), false));
+            state.acls.insert("nacl-third".to_owned(), ("x".to_owned(), Vec::new()));
             state.vswitches.insert("vsw-app".to_owned(), Some("nacl-third".to_owned()));
         }
         let error = outage(&fake).heal(&before).await.unwrap_err();
@@ -457,6 +535,50 @@ mod tests {
 
     #[tokio::test]
     async fn a_vpc_without_vswitches_is_no_target() {
-        assert!(matches!(outage(&Fake::new(&[])).read().await.unwrap_err(), ActionError::NoTargets(_)));
+        assert!(matches!(outage(&Fake::new(&[])).read().await.err().unwrap(), ActionError::NoTargets(_)));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_cuts_off_again_after_healing_makes_an_acl_that_is_there() {
+        let fake = world();
+        let before = outage(&fake).read().await.unwrap().before;
+        for number in 1..=3 {
+            assert_eq!(outage(&fake).cut(&before).await.unwrap().0, format!("nacl-{number}"));
+            assert_eq!(outage(&fake).heal(&before).await.unwrap(), Undone::Restored);
+            assert_eq!(outage(&fake).read().await.unwrap().before, before);
+        }
+    }
+
+    #[tokio::test]
+    async fn where_there_is_ipv6_it_is_dropped_too() {
+        for (vswitches, expected) in
+            [(vec![("vsw-app", None)], vec!["0.0.0.0/0"]), (vec![("vsw-app", None), ("vsw-six", None)], vec!["0.0.0.0/0", "::/0"])]
+        {
+            let fake = Fake::new(&vswitches);
+            let before = outage(&fake).read().await.unwrap().before;
+            let (ours, _) = outage(&fake).cut(&before).await.unwrap();
+            let acl = fake.acl(&ours).await.unwrap();
+            assert_eq!(acl.ingress.iter().map(|entry| entry.cidr.as_str()).collect::<Vec<_>>(), expected);
+            assert!(acl.ingress.iter().chain(&acl.egress).all(|entry| !entry.allow));
+            assert!(!outage(&fake).cut(&before).await.unwrap().1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_somebody_removed_is_said_once_everything_else_is_back() {
+        let fake = world();
+        let before = outage(&fake).read().await.unwrap().before;
+        outage(&fake).cut(&before).await.unwrap();
+        fake.0.lock().unwrap().acls.remove("nacl-data");
+        let error = outage(&fake).heal(&before).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Conflict { what, found, .. } if what.ends_with("vsw-data") && found.contains("gone")), "{error}");
+        assert!(fake.state().values().all(Option::is_none) && fake.0.lock().unwrap().acls.is_empty(), "ours is gone");
+
+        let fake = world();
+        outage(&fake).cut(&before).await.unwrap();
+        fake.0.lock().unwrap().vswitches.remove("vsw-app");
+        let error = outage(&fake).heal(&before).await.unwrap_err();
+        assert!(matches!(&error, ActionError::Conflict { what, found, .. } if what.ends_with("vsw-app") && found == "no such vSwitch"), "{error}");
+        assert_eq!(fake.state()["vsw-data"].as_deref(), Some("nacl-data"));
     }
 }
