@@ -95,16 +95,17 @@ impl ShiftWeight {
                 Target::new("record", format!("{} {}", self.name(), label(now)), change)
             })
             .collect();
+        let call = |operation: &str, subject: String, mutating| PlannedCall { operation: operation.to_owned(), subject, mutating };
+        if is_worth(&records, &wanted) {
+            let reads = dns.calls().into_iter().filter(|(_, mutating)| !mutating);
+            let calls = reads.map(|(operation, _)| call(operation, self.name(), false)).collect();
+            return Ok(Planned::new(records, targets, calls));
+        }
         let mut calls = Vec::new();
-        let shares = self.stages.iter().map(|stage| &stage.to).chain([&self.to]);
-        for (index, to) in shares.enumerate() {
+        for to in self.stages_left(dns, &records)?.iter().map(|stage| &stage.to).chain([&self.to]) {
             for (operation, mutating) in dns.calls() {
-                // Already as asked: only looked at.
-                if mutating && index == 0 && self.stages.is_empty() && is_worth(&records, &wanted) {
-                    continue;
-                }
                 let subject = if mutating { format!("{}: {to}", self.name()) } else { self.name() };
-                calls.push(PlannedCall { operation: operation.to_owned(), subject, mutating });
+                calls.push(call(operation, subject, mutating));
             }
         }
         Ok(Planned::new(records, targets, calls))
@@ -128,13 +129,23 @@ impl ShiftWeight {
             }
             return Ok(Applied { output: self.output(&wanted), already });
         }
-        for stage in &self.stages {
+        for stage in self.stages_left(dns, &current)? {
             self.set(side, target(dns, &current, &stage.to)?, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
             tokio::time::sleep(stage.hold.duration()).await;
             current = self.read(dns).await?;
         }
         self.set(side, target(dns, &current, &self.to)?, &self.to.to_string(), accepted).await?;
         Ok(Applied::changed(self.output(&wanted)))
+    }
+
+    /// The stages from the one that was reached last on: another attempt does not lead the traffic back to those before it.
+    fn stages_left(&self, dns: &dyn Dns, current: &[WeightedRecord]) -> Result<&[Stage], ActionError> {
+        for (at, stage) in self.stages.iter().enumerate().rev() {
+            if is_worth(current, &target(dns, current, &stage.to)?) {
+                return Ok(&self.stages[at..]);
+            }
+        }
+        Ok(&self.stages)
     }
 
     async fn undo_on(&self, side: &Side<'_>, before: &[WeightedRecord]) -> Result<Undone, ActionError> {
@@ -366,6 +377,19 @@ mod tests {
         run(&back_in_stages(), &dns).await;
         assert_eq!(*dns.sets.lock().unwrap(), [[(50, true), (50, true)], [(100, true), (0, true)]]);
         assert!(start.elapsed() >= std::time::Duration::from_millis(20));
+    }
+
+    #[tokio::test]
+    async fn another_attempt_goes_on_from_the_stage_that_was_reached() {
+        let action = shift(
+            r#"{"zone": "example.cn", "record": "shop", "to": {"aws": 0, "aliyun": 100},
+                "stages": [{"to": {"aws": 90, "aliyun": 10}}, {"to": {"aws": 50, "aliyun": 50}}, {"to": {"aws": 10, "aliyun": 90}}]}"#,
+        );
+        let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 100, true)]);
+        let before = action.plan_on(&dns).await.unwrap().before;
+        *dns.records.lock().unwrap() = vec![record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
+        action.apply_on(&side(&dns), &before, &|| {}).await.unwrap();
+        assert_eq!(*dns.sets.lock().unwrap(), [[(50, true), (50, true)], [(90, true), (10, true)], [(100, true), (0, true)]]);
     }
 
     #[tokio::test]
