@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::board::Board;
+use super::desk::Desk;
+use super::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
 use crate::ports::CloudError;
@@ -27,6 +29,8 @@ pub struct Cx<'a, W> {
     pub step: &'a str,
     /// States of the probes.
     pub board: &'a Board,
+    /// Where people are asked.
+    pub desk: &'a Desk,
     /// Shows a line while the step runs.
     pub progress: &'a (dyn Fn(String) + Send + Sync),
     /// Tells the engine that the last change was accepted and what follows is verification; call it once, after the last mutating call.
@@ -48,6 +52,13 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps may use as `steps.ID.output.FIELD`. Its default shows `validate` which fields there are and of which type.
     type Output: Serialize + DeserializeOwned + Default + JsonSchema + Send;
+
+    /// The cloud objects that shall carry a fault's marks, from which `lifeboat reaper` finds and undoes it when its run is gone. Of faults only; they
+    /// must outlive the fault itself, so never something that it creates or deletes. Empty = the fault cannot be found without its journal.
+    fn anchors(&self, before: &Self::Before) -> Vec<Anchor> {
+        let _ = before;
+        Vec::new()
+    }
 
     /// Reads only: what is there now, what would change, by which calls.
     fn plan(&self, cx: &Cx<'_, W>) -> impl Future<Output = Result<Planned<Self::Before>, ActionError>> + Send;
@@ -198,6 +209,11 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, ActionError>> + Send +
 
 /// An action with its types erased: `before` and output are JSON, as the journal keeps them. Written by nobody; see the blanket implementation.
 pub trait DynAction<W>: Send + Sync {
+    /// See [`Action::anchors`].
+    ///
+    /// # Errors
+    /// When `before` is not one of this action's.
+    fn anchors(&self, before: &Value) -> Result<Vec<Anchor>, ActionError>;
     /// See [`Action::plan`].
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>>;
     /// See [`Action::apply`].
@@ -207,6 +223,10 @@ pub trait DynAction<W>: Send + Sync {
 }
 
 impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
+    fn anchors(&self, before: &Value) -> Result<Vec<Anchor>, ActionError> {
+        Ok(Action::anchors(self, &from_json(before)?))
+    }
+
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
         Box::pin(async move {
             let Planned { before, targets, calls, not_undone } = Action::plan(self, cx).await?;

@@ -13,16 +13,18 @@ use tokio::sync::mpsc;
 
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
-use super::machine::Held;
+use super::lease::NoMarks;
+use super::machine::{Held, Recovery};
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
-use super::shell::{self, EngineError, Setup, StopRequest};
+use super::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::order::Order;
 use crate::model::plan::*;
-use crate::model::state::RunState;
+use crate::model::state::{RunState, Status};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -199,7 +201,13 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
             service: true,
         }],
         steady_state: Some(SteadyState { probes: vec!["p".into()], hold: ms(20), timeout: ms(5000) }),
-        fault: Some(FaultPlan { uses: "toy.set".into(), with: json!({"name": "a", "to": 0}), lease: Span::from_secs(60), timeout: ms(1000) }),
+        fault: Some(FaultPlan {
+            uses: "toy.set".into(),
+            with: json!({"name": "a", "to": 0}),
+            lease: Span::from_secs(60),
+            limit: Span::from_secs(1800),
+            timeout: ms(1000),
+        }),
         detect: Some(Detect { probe: "p".into(), timeout: ms(5000) }),
         failover: RunbookPlan { file: "r".into(), title: Text::default(), parameters: json!({}), steps },
         recovered: Some(Recovered { probes: vec!["p".into()], stable_for: ms(20), timeout: ms(5000) }),
@@ -207,6 +215,8 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         leave: false,
         source: None,
         stop_conditions: vec![],
+        ungraceful: false,
+        limits: Limits::default(),
         definitions: vec![],
     }
 }
@@ -223,6 +233,7 @@ fn step(id: &str, uses: &str, with: serde_json::Value) -> StepPlan {
         retry: Retry { attempts: 2, backoff: Span::from_millis(1) },
         on_failure: OnFailure::Stop,
         critical: true,
+        ungraceful: None,
         for_each: None,
     }
 }
@@ -265,7 +276,7 @@ async fn hold(
     folder: &Path,
     plan: Plan,
     world: Arc<World>,
-    stops: mpsc::UnboundedReceiver<StopRequest>,
+    orders: mpsc::UnboundedReceiver<Envelope>,
     fails_at: u64,
 ) -> (Result<Verdict, EngineError>, Vec<Event>) {
     let kept = |store: &FileStore| {
@@ -288,8 +299,9 @@ async fn hold(
         clock_error_ms: None,
     };
     let left = |key: &str| {
-        let intent = state.step(key).unwrap().intent.clone().unwrap();
-        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false }
+        let step = state.step(key).unwrap();
+        let (intent, open) = (step.intent.clone().unwrap(), matches!(step.status, Status::Running | Status::Retrying));
+        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false, open }
     };
     let clock = RunClock::start();
     let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });
@@ -304,8 +316,15 @@ async fn hold(
         probe_world: world,
         clock,
         recorder,
-        recover: (!is_new).then(|| state.held().into_iter().map(left).collect()),
-        stops,
+        begin: if is_new {
+            Begin::Fresh
+        } else {
+            Begin::TakeBack(Recovery { held: state.held().into_iter().map(left).collect(), snapshot: state.snapshot.clone() })
+        },
+        starter: "ann".into(),
+        orders,
+        marker: Arc::new(NoMarks),
+        approved: Vec::new(),
         judge: Box::new(|| (Verdict::Pass, vec![])),
     };
     let verdict = shell::run(setup).await;
@@ -314,9 +333,9 @@ async fn hold(
     (verdict, events)
 }
 
-async fn run(plan: Plan, world: Arc<World>, stops: mpsc::UnboundedReceiver<StopRequest>) -> Vec<Event> {
+async fn run(plan: Plan, world: Arc<World>, orders: mpsc::UnboundedReceiver<Envelope>) -> Vec<Event> {
     let folder = tempfile::tempdir().unwrap();
-    let (verdict, events) = hold(folder.path(), plan, world, stops, 0).await;
+    let (verdict, events) = hold(folder.path(), plan, world, orders, 0).await;
     verdict.unwrap();
     events
 }
@@ -341,8 +360,8 @@ fn kinds(events: &[Event], step: &str) -> Vec<String> {
 async fn a_whole_drill_ends_with_the_world_as_it_was() {
     let world = world();
     world.ambiguous.lock().unwrap().push("b".into());
-    let (_keep, stops) = mpsc::unbounded_channel();
-    let events = run(plan(vec![step("b", "toy.set", json!({"name": "b", "to": 1}))]), world.clone(), stops).await;
+    let (_keep, orders) = mpsc::unbounded_channel();
+    let events = run(plan(vec![step("b", "toy.set", json!({"name": "b", "to": 1}))]), world.clone(), orders).await;
     assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
     assert_eq!(kinds(&events, "failover/b"), ["started", "intended", "attempt-failed", "started", "applied", "undoing", "undone"]);
     let before = events.iter().find_map(|event| match &event.body {
@@ -364,7 +383,7 @@ async fn a_whole_drill_ends_with_the_world_as_it_was() {
 #[tokio::test]
 async fn an_abort_reaches_a_hanging_step_and_takes_everything_back() {
     let world = world();
-    let (ask, stops) = mpsc::unbounded_channel();
+    let (ask, orders) = mpsc::unbounded_channel();
     let mut steps = vec![step("b", "toy.set", json!({"name": "b", "to": 1})), step("hang", "toy.hang", json!({}))];
     steps[1].needs = vec!["b".into()];
     let watcher = world.clone();
@@ -372,9 +391,9 @@ async fn an_abort_reaches_a_hanging_step_and_takes_everything_back() {
         while !watcher.numbers.lock().unwrap().contains_key("b") {
             tokio::task::yield_now().await;
         }
-        ask.send(StopRequest { abort: true, why: "test".into(), by: "operator".into() }).unwrap();
+        ask.send(Envelope::new(Order::Abort, "operator", "test")).unwrap();
     });
-    let events = run(plan(steps), world.clone(), stops).await;
+    let events = run(plan(steps), world.clone(), orders).await;
     assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
     assert_eq!(kinds(&events, "failover/b").last().unwrap(), "undone");
 }
@@ -382,15 +401,15 @@ async fn an_abort_reaches_a_hanging_step_and_takes_everything_back() {
 #[tokio::test]
 async fn an_abort_waits_for_the_change_in_hand_and_the_next_is_not_sent() {
     let world = world();
-    let (ask, stops) = mpsc::unbounded_channel();
+    let (ask, orders) = mpsc::unbounded_channel();
     let watcher = world.clone();
     tokio::spawn(async move {
         while !watcher.sent.lock().unwrap().contains(&"b".to_owned()) {
             tokio::task::yield_now().await;
         }
-        ask.send(StopRequest { abort: true, why: "test".into(), by: "operator".into() }).unwrap();
+        ask.send(Envelope::new(Order::Abort, "operator", "test")).unwrap();
     });
-    run(plan(vec![step("two", "toy.set-two", json!({}))]), world.clone(), stops).await;
+    run(plan(vec![step("two", "toy.set-two", json!({}))]), world.clone(), orders).await;
     assert_eq!(*world.sent.lock().unwrap(), ["a", "b", "a", "b"], "fault, first change; heal, undo of a change that was seen through");
     assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
 }
@@ -400,8 +419,8 @@ async fn wherever_the_journal_fails_nothing_more_is_changed_and_abort_takes_ever
     let fail_at = async |at: u64| {
         let (world, folder) = (world(), tempfile::tempdir().unwrap());
         let all = || plan(vec![step("two", "toy.set-two", json!({})), step("d", "toy.set", json!({"name": "d", "to": 1}))]);
-        let (_keep, stops) = mpsc::unbounded_channel();
-        let (verdict, events) = hold(folder.path(), all(), world.clone(), stops, at).await;
+        let (_keep, orders) = mpsc::unbounded_channel();
+        let (verdict, events) = hold(folder.path(), all(), world.clone(), orders, at).await;
         let intended = |step: &str| kinds(&events, step).contains(&"intended".to_owned());
         assert_eq!(*world.late.lock().unwrap(), Vec::<String>::new(), "changed after event {at} failed");
         for (name, step) in [("a", "fault"), ("b", "failover/two"), ("c", "failover/two"), ("d", "failover/d")] {
@@ -413,12 +432,12 @@ async fn wherever_the_journal_fails_nothing_more_is_changed_and_abort_takes_ever
         assert_eq!(events.len() as u64, at - 1);
         if !events.is_empty() {
             world.failed.store(false, Ordering::Relaxed);
-            let (_keep, stops) = mpsc::unbounded_channel();
-            hold(folder.path(), all(), world.clone(), stops, 0).await.0.unwrap();
+            let (_keep, orders) = mpsc::unbounded_channel();
+            hold(folder.path(), all(), world.clone(), orders, 0).await.0.unwrap();
         }
         assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]), "event {at}");
         true
     };
     let failed = futures_util::future::join_all((1..60).map(fail_at)).await;
-    assert!(failed.iter().filter(|failed| **failed).count() > 25, "{failed:?}");
+    assert!(failed.iter().filter(|failed| **failed).count() > 15, "{failed:?}");
 }

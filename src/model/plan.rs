@@ -64,8 +64,31 @@ pub struct Plan {
     /// What makes the run abort by itself.
     #[serde(default)]
     pub stop_conditions: Vec<StopCondition>,
+    /// Whether it begins without relying on the source side (`--ungraceful`).
+    #[serde(default)]
+    pub ungraceful: bool,
+    /// How long it may take.
+    #[serde(default)]
+    pub limits: Limits,
     /// The files this plan was made from.
     pub definitions: Vec<Definition>,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The whole way there; then a drill aborts and an emergency stops.
+    pub run: Span,
+    /// Taking everything back; what is not back by then is left to a person, with the command that tries again.
+    pub undo: Span,
+    /// How long a step that has failed for good waits for a person to retry or skip it; 0 = not at all.
+    pub patience: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { run: Span::from_secs(3600), undo: Span::from_secs(600), patience: Span::from_secs(0) }
+    }
 }
 
 /// Why a run runs.
@@ -134,10 +157,17 @@ pub struct FaultPlan {
     pub uses: String,
     /// Its parameters.
     pub with: Value,
-    /// How long it may stand at most; then it is taken out and the run aborts.
+    /// How long it may stand without its run renewing it; then whoever looks takes it out.
     pub lease: Span,
+    /// How long it may stand in all, however often its lease is renewed.
+    #[serde(default = "half_an_hour")]
+    pub limit: Span,
     /// How long injecting may take.
     pub timeout: Span,
+}
+
+fn half_an_hour() -> Span {
+    Span::from_secs(1800)
 }
 
 /// Which probe must go bad, and how soon.
@@ -229,9 +259,22 @@ pub struct StepPlan {
     pub on_failure: OnFailure,
     /// Whether the recovery counts as failed without it; also marks the steps that end before traffic moves.
     pub critical: bool,
+    /// What is different about it once the source side is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungraceful: Option<Ungraceful>,
     /// Run once for each item, as `step[0]`, `step[1]`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
+}
+
+/// What is different about a step when the source side is not relied upon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ungraceful {
+    /// It is left out.
+    Skip,
+    /// These parameters take the place of those of the same name.
+    With(serde_json::Map<String, Value>),
 }
 
 /// Repetition over a list.

@@ -84,8 +84,11 @@ pub struct FaultFile {
     /// Its parameters.
     #[serde(default)]
     pub with: Map<String, Value>,
-    /// How long it may stand at most.
+    /// How long it may stand without its run renewing it: a run that is gone keeps no fault.
     pub lease: Span,
+    /// How long it may stand in all, however often its lease is renewed.
+    #[serde(default = "half_an_hour")]
+    pub limit: Span,
     /// How long injecting may take.
     #[serde(default = "two_minutes")]
     pub timeout: Span,
@@ -156,6 +159,10 @@ fn three_seconds() -> Span {
 
 fn two_minutes() -> Span {
     Span::from_secs(120)
+}
+
+fn half_an_hour() -> Span {
+    Span::from_secs(1800)
 }
 
 fn ten_minutes() -> Span {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::event::probe::ProbeKind;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{Measured, Measures};
 use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
@@ -58,6 +59,21 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         RunEvent::Decided { by, basis } => (Weight::Course, format!("failover decided by {by}: {basis}")),
         RunEvent::StopRequested { abort: true, why, by } => (Weight::Trouble, format!("abort ({by}): {why}; everything is put back")),
         RunEvent::StopRequested { abort: false, why, by } => (Weight::Trouble, format!("stop ({by}): {why}; nothing more is started")),
+        RunEvent::Guarded { decisions } => {
+            let lines: Vec<String> = decisions.iter().filter(|decision| decision.outcome != Outcome::Allows).map(guard_line).collect();
+            return (!lines.is_empty()).then(|| Said { weight: Weight::Trouble, subject: "guard".to_owned(), lines });
+        }
+        RunEvent::Ordered { order, by, why } if why.is_empty() => (Weight::Trouble, format!("{order} ({by})")),
+        RunEvent::Ordered { order, by, why } => (Weight::Trouble, format!("{order} ({by}): {why}")),
+        RunEvent::LeaseRenewed { until } => (Weight::Detail, format!("the fault may stand until {until}")),
+        RunEvent::Snapshot { .. } => return None,
+        RunEvent::Baseline { same, differences } if differences.is_empty() => {
+            (Weight::Course, format!("{} of {} snapshots read as before the run", same.len(), same.len()))
+        }
+        RunEvent::Baseline { differences, .. } => {
+            let lines = differences.iter().map(|one| one_line(&format!("NOT AS BEFORE: {} {}: {} → {}", one.step, one.what, one.before, one.after)));
+            return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
+        }
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),
         RunEvent::Ended { verdict, reasons } => {
             let mut lines = vec![format!("verdict: {}", verdict_word(*verdict))];
@@ -69,6 +85,13 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         RunEvent::Unknown => return None,
     };
     Some(Said { weight, subject: "run".to_owned(), lines: vec![one_line(&line)] })
+}
+
+/// `windows: outside Tue-Thu 10:00-16:00; overridden by ann: …`.
+fn guard_line(decision: &Decision) -> String {
+    let word = if decision.outcome == Outcome::Warns { "warns" } else { "refuses" };
+    let overridden = decision.overridden.as_ref().map(|own| format!("; overridden by {}: {}", own.by, own.why)).unwrap_or_default();
+    one_line(&format!("{} {word}: {}{overridden}", decision.guard, decision.detail))
 }
 
 /// `Alibaba Cloud region outage: rehearsal in lab`.
@@ -138,6 +161,23 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             (Weight::Detail, format!("{} {} in {} ms{id}", call.operation, call.outcome, call.elapsed_ms))
         }
         StepKind::Progress { text } => (Weight::Course, text.clone()),
+        StepKind::Asked { question } => {
+            let who = if question.approvers > 1 { format!(" ({} people)", question.approvers) } else { String::new() };
+            (Weight::Trouble, format!("{}{who}: {}", if question.manual { "TO BE DONE BY HAND" } else { "WAITS FOR APPROVAL" }, question.text))
+        }
+        StepKind::Answered { yes, by, note, simulated } => {
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            let simulated = if *simulated { ", simulated" } else { "" };
+            (Weight::Course, format!("{} by {by}{simulated}{note}", if *yes { "yes" } else { "no" }))
+        }
+        StepKind::Found { done, detail } => {
+            let what = match done {
+                Found::Done => "was done",
+                Found::NotDone => "was not done",
+                Found::Unknown => "cannot be told whether it was done",
+            };
+            (Weight::Course, format!("{what}: {detail}"))
+        }
         StepKind::AttemptFailed { attempt, failure, retry_in_ms } => {
             let again = retry_in_ms.map_or_else(String::new, |ms| {
                 format!("; again in {} s", seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)))

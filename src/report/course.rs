@@ -61,6 +61,10 @@ impl Page<'_> {
                 RunEvent::StopRequested { abort, why, by } => line(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
                 RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
                 RunEvent::Ended { .. } => line(self.after_verified(event, Label::EvEnded), tool()),
+                RunEvent::Ordered { order, by, why } => {
+                    line(if why.is_empty() { text(&order.to_string()) } else { text(&format!("{order}: {why}")) }, code(by))
+                }
+                RunEvent::Guarded { .. } | RunEvent::LeaseRenewed { .. } | RunEvent::Snapshot { .. } | RunEvent::Baseline { .. } => None,
                 RunEvent::Stage { .. } | RunEvent::Unknown => None,
             },
             Body::Step(body) if body.step == FAULT => {

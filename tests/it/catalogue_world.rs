@@ -10,6 +10,7 @@ use std::time::Duration;
 use lifeboat::catalogue;
 use lifeboat::engine::action::{ActionError, Applied, Cx, DynAction, Planned, Undone};
 use lifeboat::engine::board::Board;
+use lifeboat::engine::desk::Desk;
 use lifeboat::lab::serve::{Lab, Options};
 use lifeboat::lab::world::State;
 use lifeboat::ports::calls::{Call, CallSink, observed};
@@ -83,6 +84,7 @@ pub(crate) struct Stage {
     settings: Settings,
     pub(crate) world: World,
     board: Board,
+    desk: Desk,
     runs: AtomicUsize,
 }
 
@@ -128,7 +130,7 @@ impl Stage {
             name_server: Some(endpoints.dns),
         };
         let world = World::connect(&settings, &Gate::default()).await;
-        Self { lab, settings, world, board: Board::new().1, runs: AtomicUsize::new(1) }
+        Self { lab, settings, world, board: Board::new().1, desk: Desk::simulated(), runs: AtomicUsize::new(1) }
     }
 
     /// What is in the lab, without what moves by itself.
@@ -178,7 +180,7 @@ pub(crate) struct Step<'a> {
 
 impl Step<'_> {
     fn cx<'a>(&'a self, world: &'a World) -> Cx<'a, World> {
-        Cx { world, run: &self.run, step: "failover/x", board: &self.stage.board, progress: &|_| {}, accepted: &|| {} }
+        Cx { world, run: &self.run, step: "failover/x", board: &self.stage.board, desk: &self.stage.desk, progress: &|_| {}, accepted: &|| {} }
     }
 
     pub(crate) async fn plan(&self) -> Planned<Value> {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::guard::Decision;
+use crate::model::order::Order;
 use crate::model::plan::{Plan, Stage, Verdict};
+use crate::model::time::Timestamp;
 
 /// What happened to the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,44 @@ pub enum RunEvent {
         /// Who or what: `signal`, `stop-condition`, `lease`, `engine`.
         by: String,
     },
+    /// How the guards of the environment decided; follows the start.
+    Guarded {
+        /// One for each guard.
+        decisions: Vec<Decision>,
+    },
+    /// A person steered the run: paused it, went on, skipped or repeated a step, gave the source side up.
+    Ordered {
+        /// What was asked and done.
+        #[serde(flatten)]
+        order: Order,
+        /// Who asked.
+        by: String,
+        /// Why, in one line.
+        why: String,
+    },
+    /// The fault may stand until then; the marks on what it broke say so too.
+    LeaseRenewed {
+        /// When it runs out.
+        until: Timestamp,
+    },
+    /// What one step or the fault would restore, read before anything was changed.
+    Snapshot {
+        /// The step.
+        step: String,
+        /// Its action.
+        uses: String,
+        /// Its resolved parameters.
+        with: serde_json::Value,
+        /// What was there.
+        before: serde_json::Value,
+    },
+    /// What the snapshots read as after everything was taken back.
+    Baseline {
+        /// Keys of the steps whose things are as they were.
+        same: Vec<String>,
+        /// What is not as it was.
+        differences: Vec<Difference>,
+    },
     /// Something a reader of the report must know.
     Note {
         /// One line.
@@ -65,4 +106,17 @@ pub enum RunEvent {
     /// From a newer Lifeboat.
     #[serde(other)]
     Unknown,
+}
+
+/// Something that is not as it was before the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The step that reads it.
+    pub step: String,
+    /// Where in what it reads, such as `vswitches.vsw-1`; empty = the whole.
+    pub what: String,
+    /// What was there, in one line.
+    pub before: String,
+    /// What is there now, in one line; or why it could not be read.
+    pub after: String,
 }

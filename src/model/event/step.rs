@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::failure::Failure;
+use crate::model::order::Question;
 
 /// Something happened to one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,31 @@ pub enum StepKind {
     Progress {
         /// One line.
         text: String,
+    },
+    /// It waits for people.
+    Asked {
+        /// What it wants to know.
+        question: Question,
+    },
+    /// Somebody answered.
+    Answered {
+        /// Yes or done.
+        yes: bool,
+        /// Who.
+        by: String,
+        /// What they said about it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+        /// Whether the rehearsal answered by itself.
+        #[serde(default)]
+        simulated: bool,
+    },
+    /// What a new owner found in the clouds of an intent whose end is not in the journal.
+    Found {
+        /// Whether it was done.
+        done: Found,
+        /// On what ground, in one line.
+        detail: String,
     },
     /// An attempt failed.
     AttemptFailed {
@@ -117,4 +143,16 @@ impl Target {
     pub fn new(kind: impl Into<String>, id: impl Into<String>, change: impl Into<String>) -> Self {
         Self { kind: kind.into(), id: id.into(), change: change.into() }
     }
+}
+
+/// What had become of an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// Everything is as the step was to make it.
+    Done,
+    /// Everything is as it was before.
+    NotDone,
+    /// Neither, or it cannot be read.
+    Unknown,
 }

@@ -8,7 +8,10 @@ pub mod step;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::event::run::Difference;
 use super::event::{Body, Event, RunEvent, StepEvent};
+use super::guard;
+use super::order::Order;
 use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
@@ -42,6 +45,16 @@ pub struct RunState {
     pub steps: BTreeMap<String, StepState>,
     /// Every probe of the plan, by id.
     pub probes: BTreeMap<String, ProbeStanding>,
+    /// How the guards decided.
+    pub guards: Vec<guard::Decision>,
+    /// How people steered it, in order.
+    pub orders: Vec<Steered>,
+    /// Until when the fault may stand, as last said.
+    pub lease_until: Option<Timestamp>,
+    /// What steps and fault would restore, read before anything was changed, by key.
+    pub snapshot: BTreeMap<String, Snapshot>,
+    /// What the snapshot read as after everything was taken back.
+    pub baseline: Option<Baseline>,
     /// Notes for the report.
     pub notes: Vec<(Timestamp, String)>,
     /// How it ended.
@@ -106,6 +119,41 @@ pub struct StopRequest {
     pub why: String,
     /// `signal`, `stop-condition`, `lease` or `engine`.
     pub by: String,
+}
+
+/// A person steered the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steered {
+    /// When.
+    pub at: Timestamp,
+    /// What was asked and done.
+    pub order: Order,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What one step would restore, read before anything was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Its action.
+    pub uses: String,
+    /// Its resolved parameters.
+    pub with: serde_json::Value,
+    /// What was there.
+    pub before: serde_json::Value,
+}
+
+/// What the snapshots read as after everything was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// When.
+    pub at: Timestamp,
+    /// Keys of the steps whose things are as they were.
+    pub same: Vec<String>,
+    /// What is not as it was.
+    pub differences: Vec<Difference>,
 }
 
 /// The end of a run.
@@ -221,6 +269,20 @@ impl RunState {
                 self.decided = Some(Decision { at, by: by.clone(), basis: basis.clone() });
             }
             RunEvent::StopRequested { abort, why, by } => self.stops.push(StopRequest { at, abort: *abort, why: why.clone(), by: by.clone() }),
+            RunEvent::Guarded { decisions } => self.guards.extend(decisions.iter().cloned()),
+            RunEvent::Ordered { order, by, why } => {
+                if let Order::Retry { step } = order {
+                    self.steps.get_mut(step).ok_or_else(|| format!("the plan has no step `{step}`"))?.reopen();
+                }
+                self.orders.push(Steered { at, order: order.clone(), by: by.clone(), why: why.clone() });
+            }
+            RunEvent::LeaseRenewed { until } => self.lease_until = Some(*until),
+            RunEvent::Snapshot { step, uses, with, before } => {
+                self.snapshot.insert(step.clone(), Snapshot { uses: uses.clone(), with: with.clone(), before: before.clone() });
+            }
+            RunEvent::Baseline { same, differences } => {
+                self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
+            }
             RunEvent::Note { text } => self.notes.push((at, text.clone())),
             RunEvent::Ended { verdict, reasons } => self.ended = Some(End { at, verdict: *verdict, reasons: reasons.clone() }),
             RunEvent::Unknown => {}
@@ -276,6 +338,22 @@ impl RunState {
     #[must_use]
     pub fn mode(&self) -> Option<Mode> {
         self.plan().map(|plan| plan.mode)
+    }
+
+    /// Whether a person has paused it.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.orders.iter().rev().find_map(|steered| match steered.order {
+            Order::Pause => Some(true),
+            Order::Unpause => Some(false),
+            _ => None,
+        }) == Some(true)
+    }
+
+    /// Whether the source side is not relied upon any more.
+    #[must_use]
+    pub fn is_ungraceful(&self) -> bool {
+        self.plan().is_some_and(|plan| plan.ungraceful) || self.orders.iter().any(|steered| steered.order == Order::Ungraceful)
     }
 
     /// The current stage.

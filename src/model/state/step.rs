@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::event::Event;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::failure::Failure;
+use crate::model::order::Question;
 use crate::model::time::Timestamp;
 
 /// Where a step stands.
@@ -63,6 +64,12 @@ pub struct StepState {
     pub failure: Option<Failure>,
     /// Why it was skipped.
     pub skipped: Option<String>,
+    /// What it asks people, with since when.
+    pub question: Option<(Timestamp, Question)>,
+    /// What they answered.
+    pub answers: Vec<Answer>,
+    /// What a new owner found of it in the clouds.
+    pub found: Option<(Found, String)>,
     /// Attempts to undo it.
     pub undo_attempts: u32,
     /// When the first attempt to undo it began.
@@ -98,6 +105,21 @@ pub struct Intent {
     pub targets: Vec<Target>,
 }
 
+/// What somebody answered to an approval or a manual step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// When.
+    pub at: Timestamp,
+    /// Yes or done.
+    pub yes: bool,
+    /// Who.
+    pub by: String,
+    /// What they said about it.
+    pub note: String,
+    /// Whether the rehearsal answered by itself.
+    pub simulated: bool,
+}
+
 /// A call of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepCall {
@@ -124,6 +146,23 @@ impl StepState {
         !matches!(self.status, Status::Pending | Status::Running | Status::Retrying)
     }
 
+    /// How long it waited for people.
+    #[must_use]
+    pub fn waited_for_people(&self) -> Option<std::time::Duration> {
+        let (asked, _) = self.question.as_ref()?;
+        let until = self.answers.last().map(|answer| answer.at).or(self.ended)?;
+        Some(until.since(*asked))
+    }
+
+    /// A person wants a failed step to be tried again.
+    pub(super) fn reopen(&mut self) {
+        if self.status == Status::Failed {
+            self.status = Status::Retrying;
+            self.failure = None;
+            self.ended = None;
+        }
+    }
+
     /// Takes one event in; on an error nothing was changed.
     pub(super) fn apply(&mut self, event: &Event, ready: Option<Timestamp>, kind: &StepKind) -> Result<(), String> {
         let at = event.at;
@@ -141,6 +180,11 @@ impl StepState {
             }
             StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
             StepKind::Progress { text } => self.progress = Some(text.clone()),
+            StepKind::Asked { question } => self.question = Some((self.question.as_ref().map_or(at, |(since, _)| *since), question.clone())),
+            StepKind::Answered { yes, by, note, simulated } => {
+                self.answers.push(Answer { at, yes: *yes, by: by.clone(), note: note.clone(), simulated: *simulated });
+            }
+            StepKind::Found { done, detail } => self.found = Some((*done, detail.clone())),
             StepKind::AttemptFailed { attempt, failure, .. } => self.attempt_failures.push((*attempt, failure.clone())),
             StepKind::Applied { output, already, accepted_ms, .. } => {
                 self.ended = Some(at);
@@ -196,12 +240,17 @@ impl StepState {
             (Running | Retrying, StepKind::Failed { .. }) => Some(Failed),
             // A step may fail before its first attempt: its parameters could not be resolved.
             (Pending, StepKind::Failed { .. }) => Some(Failed),
-            (Pending, StepKind::Skipped { .. }) => Some(Skipped),
-            (Running | Retrying | Applied | Failed | Undoing | UndoFailed, StepKind::Undoing { .. }) if intended => Some(Undoing),
+            // A person may do without a step whatever became of it; what it changed stays held.
+            (Pending | Running | Retrying | Failed, StepKind::Skipped { .. }) => Some(Skipped),
+            (Running, StepKind::Asked { .. } | StepKind::Answered { .. }) => Some(Running),
+            // Only a new owner has to look.
+            (status, StepKind::Found { .. }) if intended => Some(status),
+            // What was cut off in the middle of a call is looked at once more after it was put back: the call may have arrived late.
+            (Running | Retrying | Applied | Failed | Skipped | Undoing | UndoFailed | Undone, StepKind::Undoing { .. }) if intended => Some(Undoing),
             (Undoing, StepKind::Undone { .. }) => Some(Undone),
             (Undoing, StepKind::UndoFailed { .. }) => Some(UndoFailed),
             // Answers may come in late, after the step was given up.
-            (Pending | Skipped, StepKind::Call { .. } | StepKind::Progress { .. }) => None,
+            (Pending, StepKind::Call { .. } | StepKind::Progress { .. }) => None,
             (status, StepKind::Call { .. } | StepKind::Progress { .. }) => Some(status),
             _ => None,
         };
@@ -219,6 +268,9 @@ fn name(kind: &StepKind) -> &'static str {
         StepKind::Intended { .. } => "intended",
         StepKind::Call { .. } => "calling",
         StepKind::Progress { .. } => "making progress",
+        StepKind::Asked { .. } => "asking",
+        StepKind::Answered { .. } => "answered",
+        StepKind::Found { .. } => "found",
         StepKind::AttemptFailed { .. } => "failing an attempt",
         StepKind::Applied { .. } => "applied",
         StepKind::Failed { .. } => "failed",

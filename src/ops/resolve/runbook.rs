@@ -12,7 +12,7 @@ use super::value::{Evaluated, Item, Scope, Steps};
 use super::{Resolver, Site, Unsaid};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
-use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan};
+use crate::model::plan::{ForEach, Limits, Plan, Retry, RunbookPlan, StepPlan};
 use crate::model::runbook::{RunbookFile, StepFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
@@ -95,6 +95,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
             leave: false,
             source: None,
             stop_conditions: Vec::new(),
+            ungraceful: false,
+            limits: Limits::default(),
             definitions: self.definitions(),
         }
     }
@@ -340,6 +342,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             retry: step.retry.unwrap_or_default(),
             on_failure: step.on_failure.unwrap_or_default(),
             critical: step.critical.unwrap_or(true),
+            ungraceful: None,
             for_each,
         })
     }

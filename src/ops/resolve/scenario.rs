@@ -112,7 +112,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
         }
         let with = if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan };
-        Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, timeout: fault.timeout })
+        Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, limit: fault.limit, timeout: fault.timeout })
     }
 
     fn book(&mut self, reference: &RunbookRef, at: &Site) -> RunbookPlan {
