@@ -137,7 +137,7 @@ fn only_the_accounts_that_were_added_are_taken_from_an_image() {
     on_stage(async |stage| {
         let image = "ami-0a11febe0a7000001";
         let share = |accounts: &[&str]| {
-            stage.meddle(|state| state.images.get_mut(image).unwrap().shared_with.extend(accounts.iter().map(|one| (*one).to_owned())))
+            stage.meddle(|state| state.images.get_mut(image).unwrap().shared_with.extend(accounts.iter().map(|one| (*one).to_owned())));
         };
         let shared = || stage.meddle(|state| state.images[image].shared_with.iter().cloned().collect::<Vec<_>>());
         share(&["111111111111", "222222222222"]);

@@ -50,7 +50,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         ("aws.ec2.start-instances", standby("storefront")),
         ("aws.ec2.stop-instances", active("checkout")),
         ("dns.shift-weight", json!({ "zone": "example.com.", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
-        ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
+        ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 } })),
         ("dns.shift-weight", json!({ "zone": "example.com", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
     ]

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::power::{self, AutoScaled, PowerBefore, Wanted};
+use super::bring::Wanted;
+use super::power::{self, AutoScaled, PowerBefore};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
