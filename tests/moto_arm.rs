@@ -105,7 +105,7 @@ async fn zones_and_names_that_are_not_there() {
     let aws = moto().await;
     assert_eq!(aws.weights("example.net.", "shop").await.unwrap_err().kind, Kind::NotFound);
     assert_eq!(aws.weights("example.com.", "nobody").await.unwrap(), []);
-    let ghost = WeightedRecord { label: "aws".into(), id: String::new(), weight: 1, enabled: true, values: vec![], ttl: 5 };
+    let ghost = WeightedRecord { label: "aws".into(), id: String::new(), weight: 1, enabled: true, values: vec![], ttl: 5, health_check: None };
     assert_eq!(aws.set_weights("example.com.", "nobody", &[ghost]).await.unwrap_err().kind, Kind::NotFound);
 }
 

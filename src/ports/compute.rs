@@ -45,6 +45,12 @@ pub struct Machine {
     pub state: MachineState,
     /// Running and passing the cloud's own status checks (where the cloud has none: running).
     pub healthy: bool,
+    /// The auto scaling group it belongs to: one that takes a stopped machine for a broken one, ends it and puts another in its place.
+    pub group: Option<String>,
+    /// Its public address, where a stop takes that away and a start brings another one.
+    pub fleeting_address: Option<String>,
+    /// Stopped with its capacity given back, which costs less and may not come back.
+    pub released: bool,
 }
 
 /// Starting and stopping machines.
@@ -55,8 +61,13 @@ pub trait Compute: Send + Sync {
     /// Asks for start; returns when the request is accepted. Machines that already run are left as they are.
     fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()>;
 
-    /// Asks for stop (keeping the machine's capacity and charges); returns when the request is accepted.
+    /// Asks for stop, keeping the machines' capacity and charges; returns when the request is accepted.
     fn stop<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()>;
+
+    /// As [`Compute::stop`], giving the capacity back as far as the cloud knows such a thing: for machines that were [`Machine::released`].
+    fn release<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
+        self.stop(ids)
+    }
 
     /// The calls behind find, start and stop, for the plan.
     fn calls(&self) -> ComputeCalls;

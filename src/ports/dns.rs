@@ -19,9 +19,12 @@ pub struct WeightedRecord {
     pub values: Vec<String>,
     /// Seconds.
     pub ttl: u32,
+    /// The health check that takes it out of the answers, where it has one (Route 53). Never changed; here so that a difference shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<String>,
 }
 
-/// A change on its way to the name servers.
+/// A change on its way to the name servers; empty when the provider tells nothing of its progress, or nothing had to be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeId(pub String);
 
@@ -36,6 +39,9 @@ pub trait Dns: Send + Sync {
 
     /// Whether every authoritative server answers the change, as far as the provider tells.
     fn in_sync<'a>(&'a self, change: &'a ChangeId) -> PortFuture<'a, bool>;
+
+    /// The host names of the servers that answer for the zone.
+    fn name_servers<'a>(&'a self, zone: &'a str) -> PortFuture<'a, Vec<String>>;
 
     /// How a share of the traffic is written: the `(weight, enabled)` that mean `percent` (0 to 100) with this provider, given the record as it is.
     fn share(&self, percent: u32, record: &WeightedRecord) -> (u32, bool);

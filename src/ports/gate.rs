@@ -28,13 +28,19 @@ impl Gate {
         self.lock().remove(&(cloud, region.to_owned()));
     }
 
+    /// Whether `region` is closed, whoever asks.
+    #[must_use]
+    pub fn is_closed(&self, cloud: Cloud, region: &str) -> bool {
+        self.lock().contains(&(cloud, region.to_owned()))
+    }
+
     /// Refuses when `region` is closed and the caller is not inside [`exempt`]. Clients call this before they send anything;
     /// global services (Route 53, Alidns) do not.
     ///
     /// # Errors
     /// [`Kind::Gated`], never ambiguous: nothing was sent.
     pub fn check(&self, cloud: Cloud, region: &str, operation: &str) -> Result<(), CloudError> {
-        if EXEMPT.try_with(|()| ()).is_err() && self.lock().contains(&(cloud, region.to_owned())) {
+        if EXEMPT.try_with(|()| ()).is_err() && self.is_closed(cloud, region) {
             return Err(CloudError::new(cloud, operation, Kind::Gated, format!("region {region} is closed by this drill")));
         }
         Ok(())

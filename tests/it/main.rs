@@ -1,8 +1,10 @@
 //! Lifeboat from the outside, by subject:
 //!
-//! - `actions`: every action against the lab, cut off at any moment.
 //! - `aliyun_client`: the Alibaba client against the lab.
 //! - `bad_files`: every kind of bad file, and what is said about it.
+//! - `catalogue_conflicts`: somebody else changes what an action changed.
+//! - `catalogue_undo`: every action against the lab: twice is once, cut off anywhere it is ended or taken back exactly.
+//! - `catalogue_world`: the lab of these two, and the parameters for every action.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
 //! - `interruptions`: runs ended from outside.
@@ -11,9 +13,11 @@
 //! - `plans`: what a plan is made of.
 //! - `refusals`: what is refused before anything begins.
 
-mod actions;
 mod aliyun_client;
 mod bad_files;
+mod catalogue_conflicts;
+mod catalogue_undo;
+mod catalogue_world;
 mod common;
 mod drills;
 mod fuzz_regressions;

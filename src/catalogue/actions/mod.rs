@@ -12,7 +12,8 @@ mod objects;
 mod routes;
 mod sync;
 
-use crate::engine::action::ActionType;
+use crate::engine::action::{ActionError, ActionType};
+use crate::ports::{CloudError, Kind};
 use crate::world::World;
 
 /// Every row, unsorted.
@@ -27,4 +28,12 @@ pub(super) fn rows() -> Vec<ActionType<World>> {
         rows.extend(folder());
     }
     rows
+}
+
+/// What undo says of a thing that is not there any more: somebody has removed it, and there is nothing left to put back.
+fn gone(error: CloudError, what: &str, expected: String, found: &str) -> ActionError {
+    if error.kind != Kind::NotFound {
+        return error.into();
+    }
+    ActionError::Conflict { what: what.to_owned(), expected, found: found.to_owned() }
 }

@@ -15,6 +15,7 @@ use crate::ports::dns::{ChangeId, Dns, WeightedRecord};
 use crate::ports::{CloudError, Kind, PortFuture};
 
 const LIST: Api = Api::reads("alidns:DescribeDomainRecords");
+const DOMAINS: Api = Api::reads("alidns:DescribeDomains");
 const STATUS: Api = Api::changes("alidns:SetDomainRecordStatus");
 const WEIGHT: Api = Api::changes("alidns:UpdateDNSSLBWeight");
 
@@ -50,6 +51,31 @@ struct Record {
     /// Whether weights are switched on for this name and type.
     lba_status: Option<bool>,
     remark: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Domains {
+    domains: DomainList,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DomainList {
+    domain: Vec<Domain>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Domain {
+    domain_name: String,
+    dns_servers: DnsServers,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DnsServers {
+    dns_server: Vec<String>,
 }
 
 impl Dns for Aliyun {
@@ -99,6 +125,16 @@ impl Dns for Aliyun {
     fn in_sync<'a>(&'a self, _: &'a ChangeId) -> PortFuture<'a, bool> {
         // The API knows nothing of its name servers; whoever needs to know asks them.
         Box::pin(std::future::ready(Ok(true)))
+    }
+
+    fn name_servers<'a>(&'a self, zone: &'a str) -> PortFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let domain = zone.trim_end_matches('.').to_ascii_lowercase();
+            let params = Params::new().set("KeyWord", &domain).set("SearchMode", "EXACT");
+            let found = self.rpc::<Domains>(DOMAINS, &params).await?.domains.domain;
+            let own = found.into_iter().filter(|found| found.domain_name.eq_ignore_ascii_case(&domain));
+            Ok(own.flat_map(|found| found.dns_servers.dns_server).collect())
+        })
     }
 
     fn share(&self, percent: u32, record: &WeightedRecord) -> (u32, bool) {
@@ -181,6 +217,7 @@ fn weighted(record: Record) -> Result<WeightedRecord, CloudError> {
         enabled,
         values: vec![record.value],
         ttl: record.ttl,
+        health_check: None,
     })
 }
 
@@ -189,7 +226,7 @@ mod tests {
     use super::*;
 
     fn record(id: &str, weight: u32, enabled: bool) -> WeightedRecord {
-        WeightedRecord { label: "side".into(), id: id.into(), weight, enabled, values: vec!["192.0.2.1".into()], ttl: 5 }
+        WeightedRecord { label: "side".into(), id: id.into(), weight, enabled, values: vec!["192.0.2.1".into()], ttl: 5, health_check: None }
     }
 
     fn check(now: &[WeightedRecord], wanted: &[WeightedRecord]) -> Result<String, Kind> {

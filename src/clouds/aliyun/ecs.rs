@@ -17,6 +17,8 @@ const STOP: Api = Api::changes("ecs:StopInstances");
 
 /// The most ids in one call.
 const IDS: usize = 100;
+/// What Auto Scaling marks its instances with. Nobody else can set tags that begin with `acs:`.
+const GROUP_TAG: &str = "acs:autoscaling:scalingGroupId";
 /// DescribeInstanceStatus takes a hundred ids but answers fifty a page.
 const STATUS_PAGE: usize = 50;
 
@@ -39,6 +41,23 @@ struct Instance {
     instance_id: String,
     instance_name: Option<String>,
     status: String,
+    /// `KeepCharging` or `StopCharging` for a stopped one.
+    stopped_mode: Option<String>,
+    tags: Option<Tags>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tags {
+    tag: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    tag_key: String,
+    #[serde(default)]
+    tag_value: String,
 }
 
 #[derive(Deserialize)]
@@ -102,11 +121,15 @@ impl Compute for Aliyun {
     }
 
     fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
-        Box::pin(self.batch(START, ids, &["Running", "Starting"]))
+        Box::pin(self.batch(START, ids, None, &["Running", "Starting"]))
     }
 
     fn stop<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
-        Box::pin(self.batch(STOP, ids, &["Stopped", "Stopping"]))
+        Box::pin(self.batch(STOP, ids, Some("KeepCharging"), &["Stopped", "Stopping"]))
+    }
+
+    fn release<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
+        Box::pin(self.batch(STOP, ids, Some("StopCharging"), &["Stopped", "Stopping"]))
     }
 
     fn calls(&self) -> ComputeCalls {
@@ -169,13 +192,13 @@ impl Aliyun {
     }
 
     /// Starts or stops, each instance for itself; those that are `already` there are as asked.
-    async fn batch(&self, api: Api, ids: &[String], already: &[&str]) -> Result<(), CloudError> {
+    async fn batch(&self, api: Api, ids: &[String], stopped_mode: Option<&str>, already: &[&str]) -> Result<(), CloudError> {
         for (round, ids) in ids.chunks(IDS).enumerate() {
-            // One instance in the wrong state would otherwise refuse the whole batch. Keeping the charges keeps the machine's place.
+            // One instance in the wrong state would otherwise refuse the whole batch. Keeping the charges keeps the machine's place and address.
             let params = Params::new()
                 .set("RegionId", &self.region)
                 .set("BatchOptimization", "SuccessFirst")
-                .maybe("StoppedMode", (api.name == STOP.name).then_some("KeepCharging"))
+                .maybe("StoppedMode", stopped_mode)
                 .list("InstanceId", ids);
             let answer = self.rpc::<Batch>(api, &params).await.map_err(|error| if round > 0 { error.ambiguous(true) } else { error })?;
             let responses = answer.instance_responses.instance_response;
@@ -205,5 +228,15 @@ fn machine(instance: Instance) -> Result<Machine, CloudError> {
         other => return Err(FIND.error(Kind::Malformed, format!("instance {} has the unknown status `{other}`", instance.instance_id))),
     };
     let name = instance.instance_name.filter(|name| !name.is_empty()).unwrap_or_else(|| instance.instance_id.clone());
-    Ok(Machine { id: instance.instance_id, name, state, healthy: state == MachineState::Running })
+    let tags = instance.tags.map(|tags| tags.tag).unwrap_or_default();
+    Ok(Machine {
+        id: instance.instance_id,
+        name,
+        state,
+        healthy: state == MachineState::Running,
+        group: tags.into_iter().find(|tag| tag.tag_key == GROUP_TAG).map(|tag| tag.tag_value),
+        // A machine that keeps its charges keeps its address.
+        fleeting_address: None,
+        released: state == MachineState::Stopped && instance.stopped_mode.as_deref() == Some("StopCharging"),
+    })
 }

@@ -36,6 +36,9 @@ pub struct VSwitch {
     pub zone: String,
     /// The ACL of its own, when it has one.
     pub acl: Option<String>,
+    /// Whether it has an IPv6 block as well.
+    #[serde(default)]
+    pub ipv6: bool,
 }
 
 /// A network ACL as it is.
@@ -90,6 +93,12 @@ impl AclEntry {
     #[must_use]
     pub fn everything(allow: bool, name: &str) -> Self {
         Self { name: name.to_owned(), allow, protocol: Protocol::All, port: "-1/-1".to_owned(), cidr: "0.0.0.0/0".to_owned() }
+    }
+
+    /// As [`AclEntry::everything`], for IPv6: only in a VPC that has it.
+    #[must_use]
+    pub fn everything6(allow: bool, name: &str) -> Self {
+        Self { cidr: "::/0".to_owned(), ..Self::everything(allow, name) }
     }
 
     fn fields(&self, far_end: &'static str) -> Vec<(&'static str, String)> {
@@ -277,12 +286,14 @@ struct RawVSwitch {
     vpc_id: String,
     zone_id: String,
     network_acl_id: Option<String>,
+    ipv6_cidr_block: Option<String>,
 }
 
 impl From<RawVSwitch> for VSwitch {
     fn from(raw: RawVSwitch) -> Self {
         let acl = raw.network_acl_id.filter(|acl| !acl.is_empty());
-        Self { id: raw.id, name: raw.name.unwrap_or_default(), vpc: raw.vpc_id, zone: raw.zone_id, acl }
+        let ipv6 = raw.ipv6_cidr_block.is_some_and(|block| !block.is_empty());
+        Self { id: raw.id, name: raw.name.unwrap_or_default(), vpc: raw.vpc_id, zone: raw.zone_id, acl, ipv6 }
     }
 }
 

@@ -21,6 +21,9 @@ const STATUS_IDS: usize = 50;
 /// Asking without a page size draws on a smaller request budget than asking with one.
 const PAGE: i32 = 200;
 
+/// What Auto Scaling marks its instances with. Nobody else can set tags that begin with `aws:`.
+const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
 impl Compute for Aws {
     fn find<'a>(&'a self, selector: &'a Selector) -> PortFuture<'a, Vec<Machine>> {
         Box::pin(async move {
@@ -140,8 +143,19 @@ fn machine(instance: &Instance) -> Result<Option<Machine>, CloudError> {
         InstanceStateName::Terminated => return Ok(None),
         other => return Err(malformed(&format!("a known state: `{other}`"))),
     };
-    let name = instance.tags().iter().find(|tag| tag.key() == Some("Name")).and_then(|tag| tag.value()).filter(|name| !name.is_empty());
-    Ok(Some(Machine { id: id.to_owned(), name: name.unwrap_or(id).to_owned(), state, healthy: false }))
+    let tag = |key: &str| instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value()).filter(|value| !value.is_empty());
+    // An Elastic IP belongs to an account and stays with the instance; what EC2 gave it by itself is EC2's and goes with a stop.
+    let associations = instance.network_interfaces().iter().filter_map(|interface| interface.association());
+    let fleeting = associations.filter(|association| association.ip_owner_id() == Some("amazon")).find_map(|association| association.public_ip());
+    Ok(Some(Machine {
+        id: id.to_owned(),
+        name: tag("Name").unwrap_or(id).to_owned(),
+        state,
+        healthy: false,
+        group: tag(GROUP_TAG).map(str::to_owned),
+        fleeting_address: fleeting.map(str::to_owned),
+        released: false,
+    }))
 }
 
 /// Filter values have wildcards; a tag's value means itself.
@@ -158,7 +172,7 @@ fn literal(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{InstanceState, Tag};
+    use aws_sdk_ec2::types::{InstanceNetworkInterface, InstanceNetworkInterfaceAssociation, InstanceState, Tag};
 
     use super::*;
 
@@ -185,6 +199,27 @@ mod tests {
     fn a_state_nobody_knows_is_malformed_not_a_guess() {
         let error = machine(&instance(InstanceStateName::from("hibernating"))).unwrap_err();
         assert_eq!(error.kind, Kind::Malformed);
+    }
+
+    #[test]
+    fn groups_and_addresses_that_a_stop_takes_away_are_seen() {
+        let with = |owner: &str| {
+            let association = InstanceNetworkInterfaceAssociation::builder().ip_owner_id(owner).public_ip("203.0.113.9").build();
+            let machine = Instance::builder()
+                .instance_id("i-1")
+                .state(InstanceState::builder().name(InstanceStateName::Running).build())
+                .network_interfaces(InstanceNetworkInterface::builder().association(association).build())
+                .tags(Tag::builder().key(GROUP_TAG).value("shop").build());
+            machine_of(&machine.build())
+        };
+        assert_eq!(with("amazon").fleeting_address.as_deref(), Some("203.0.113.9"));
+        assert_eq!(with("111122223333").fleeting_address, None, "an Elastic IP stays");
+        assert_eq!(with("amazon").group.as_deref(), Some("shop"));
+        assert_eq!(machine_of(&instance(InstanceStateName::Running)).group, None);
+    }
+
+    fn machine_of(instance: &Instance) -> Machine {
+        machine(instance).unwrap().unwrap()
     }
 
     #[test]

@@ -69,6 +69,18 @@ impl Dns for Aws {
         })
     }
 
+    fn name_servers<'a>(&'a self, zone: &'a str) -> PortFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let (zone_id, full) = (self.zone_id(zone).await?, absolute(zone));
+            let operation = self.global(LIST, false);
+            let request =
+                self.shared.route53.list_resource_record_sets().hosted_zone_id(zone_id).start_record_name(&full).start_record_type(RrType::Ns);
+            let page = send!(operation, aws_sdk_route53, request)?;
+            let own = page.resource_record_sets.iter().filter(|set| absolute(set.name()) == full && *set.r#type() == RrType::Ns);
+            Ok(own.flat_map(|set| set.resource_records()).map(|record| record.value().to_owned()).collect())
+        })
+    }
+
     fn share(&self, percent: u32, _record: &WeightedRecord) -> (u32, bool) {
         (percent.min(100), true)
     }
@@ -160,6 +172,7 @@ fn record(set: &ResourceRecordSet) -> Result<WeightedRecord, CloudError> {
         // An alias set has none; it is still written back whole.
         values: set.resource_records().iter().map(|value| value.value().to_owned()).collect(),
         ttl: set.ttl().and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or(0),
+        health_check: set.health_check_id().map(str::to_owned),
     })
 }
 

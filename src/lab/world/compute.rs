@@ -1,20 +1,34 @@
-//! Instances over time: starting, becoming healthy, stopping.
+//! Instances over time: starting, becoming healthy, stopping, and being replaced by their auto scaling group.
+
+use std::net::Ipv4Addr;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
-use super::state::{Cloud, Instance, InstanceState, State};
+use super::state::{Cloud, Instance, InstanceState, Interface, State};
 use super::transition::Transition;
+
+/// The tags by which the two vendors' auto scaling knows its instances.
+const GROUP_TAGS: [&str; 2] = ["aws:autoscaling:groupName", "acs:autoscaling:scalingGroupId"];
+
+/// The part of the lab's loopback prefix from which public addresses are given.
+const GIVEN: u8 = 9;
 
 impl State {
     /// Begins to start a stopped instance; its healthy server follows by itself. Gives the state before, `None` when there is no such instance.
     /// Any other state than `Stopped` is left as it is: whether that is an error is the vendor's API to say.
     pub fn instance_start(&mut self, id: &str) -> Option<InstanceState> {
         let (timing, now, seed) = (self.timing.clone(), self.now, self.seed);
+        let another = self.free_address();
         let instance = self.instances.get_mut(id)?;
         let before = instance.state;
         if before == InstanceState::Stopped {
+            // An address that is not its own went with the stop: EC2's always, ECS's only with the capacity.
+            if !instance.elastic && (instance.cloud == Cloud::Aws || instance.released) {
+                instance.address = another;
+            }
+            instance.released = false;
             instance.state = InstanceState::Pending;
             instance.launched_at = now;
             instance.healthy_at = None;
@@ -39,6 +53,7 @@ impl State {
         if matches!(before, InstanceState::Pending | InstanceState::Running) {
             instance.state = InstanceState::Stopping;
             instance.healthy_at = None;
+            let is_scaled = GROUP_TAGS.iter().any(|tag| instance.tags.contains_key(*tag));
             let stop = match instance.cloud {
                 Cloud::Aws => timing.ec2_stop,
                 Cloud::Aliyun => timing.ecs_stop,
@@ -49,8 +64,70 @@ impl State {
             });
             self.record_instance(id);
             self.after(stop.duration(), Transition::Instance { id: id.to_owned(), to: InstanceState::Stopped });
+            if is_scaled {
+                self.after(stop.duration() + timing.scaling_check.duration(), Transition::Scaled { id: id.to_owned() });
+            }
         }
         Some(before)
+    }
+
+    /// Ends an instance at once. Its public address goes back, its interface with it.
+    pub fn instance_end(&mut self, id: &str) {
+        self.cancel(|transition| {
+            matches!(transition, Transition::Instance { id: other, .. } | Transition::Healthy { id: other } | Transition::Scaled { id: other } if other == id)
+        });
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.state = InstanceState::Terminated;
+            instance.healthy_at = None;
+        }
+        self.interfaces.retain(|_, interface| interface.instance.as_deref() != Some(id));
+        self.record_instance(id);
+    }
+
+    /// The group takes an instance that does not run for a broken one: it ends it and starts another one like it.
+    pub(super) fn instance_scaled(&mut self, id: &str) {
+        let stopped = |instance: &&Instance| matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped);
+        let Some(old) = self.instances.get(id).filter(stopped).cloned() else { return };
+        self.instance_end(id);
+        let (id, interface) = match old.cloud {
+            Cloud::Aws => (self.fresh_id("i-"), self.fresh_id("eni-")),
+            Cloud::Aliyun => (self.fresh_id("i-bp1"), self.fresh_id("eni-bp1")),
+        };
+        let cidr = self.subnets.get(&old.subnet).map(|subnet| subnet.cidr.clone()).unwrap_or_default();
+        let new = Instance {
+            id: id.clone(),
+            private_ip: self.free_private(&cidr),
+            address: self.free_address(),
+            elastic: false,
+            released: false,
+            state: InstanceState::Stopped,
+            boots: 0,
+            ..old
+        };
+        self.interfaces
+            .insert(interface.clone(), Interface { id: interface, cloud: new.cloud, subnet: new.subnet.clone(), instance: Some(id.clone()) });
+        self.instances.insert(id.clone(), new);
+        self.instance_start(&id);
+    }
+
+    /// The first address of the subnet's block that nobody has; the vendors keep the first ones for themselves.
+    #[must_use]
+    pub fn free_private(&self, cidr: &str) -> Ipv4Addr {
+        let network = cidr.split_once('/').and_then(|(network, _)| network.parse::<Ipv4Addr>().ok()).unwrap_or(Ipv4Addr::new(10, 0, 0, 0));
+        (4..=u32::MAX)
+            .map(|offset| Ipv4Addr::from(u32::from(network).wrapping_add(offset)))
+            .find(|address| self.instances.values().all(|instance| instance.private_ip != *address))
+            .unwrap_or(network)
+    }
+
+    /// The first public address to be given that nobody has.
+    #[must_use]
+    pub fn free_address(&self) -> Ipv4Addr {
+        let start = u32::from(Ipv4Addr::new(127, self.prefix, GIVEN, 1));
+        (start..=u32::MAX)
+            .map(Ipv4Addr::from)
+            .find(|address| self.instances.values().all(|instance| instance.address != *address))
+            .unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
     /// Whether the status checks are `ok` and the guest answers.
@@ -161,6 +238,46 @@ mod tests {
         };
         assert_eq!(boot(1, false), boot(1, true));
         assert_ne!(boot(1, false), boot(2, false));
+    }
+
+    #[test]
+    fn an_auto_scaling_group_replaces_what_was_stopped_and_leaves_alone_what_runs_again() {
+        for (id, tag) in [("i-0a11febe0a7c00001", GROUP_TAGS[0]), ("i-bp1lifeboat0store0001", GROUP_TAGS[1])] {
+            let mut state = world(1);
+            state.instances.get_mut(id).unwrap().tags.insert(tag.into(), "shop".into());
+            let count = state.instances.len();
+            state.instance_stop(id);
+            pass(&mut state, 2_100);
+            state.instance_start(id);
+            pass(&mut state, 10_000);
+            assert_eq!((state.instances[id].state, state.instances.len()), (InstanceState::Running, count), "it ran before the group looked");
+            state.instance_stop(id);
+            pass(&mut state, 4_000);
+            assert_eq!(state.instances[id].state, InstanceState::Stopped);
+            pass(&mut state, 20_000);
+            assert_eq!((state.instances[id].state, state.instances.len()), (InstanceState::Terminated, count + 1));
+            let new = state.instances.values().find(|other| other.id != id && other.tags.contains_key(tag)).unwrap();
+            assert_eq!((new.state, new.service.as_str()), (InstanceState::Running, state.instances[id].service.as_str()));
+            assert_ne!(new.private_ip, state.instances[id].private_ip);
+        }
+    }
+
+    #[test]
+    fn an_address_of_its_own_stays_and_another_one_goes_with_the_stop() {
+        let address = |id: &str, elastic: bool, released: bool| {
+            let mut state = world(1);
+            state.instances.get_mut(id).unwrap().elastic = elastic;
+            let before = state.instances[id].address;
+            state.instance_stop(id);
+            pass(&mut state, 5_000);
+            state.instances.get_mut(id).unwrap().released = released;
+            state.instance_start(id);
+            assert!(!state.instances[id].released);
+            state.instances[id].address == before
+        };
+        let (aws, aliyun) = ("i-0a11febe0a7c00001", "i-bp1lifeboat0store0001");
+        assert!(address(aws, true, false) && address(aliyun, true, true) && address(aliyun, false, false));
+        assert!(!address(aws, false, false) && !address(aliyun, false, true));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Timing {
     /// ECS `Running` until its server answers.
     pub ecs_ready: Span,
     pub ecs_stop: Span,
+    /// Until an auto scaling group sees that an instance of its own was stopped, ends it and starts another one.
+    pub scaling_check: Span,
     /// Route 53: until the authoritative servers answer a change.
     pub route53_serve: Span,
     /// Route 53: PENDING until INSYNC; not shorter than `route53_serve`.
@@ -130,6 +132,7 @@ struct WrittenSubnet {
     acl: Option<String>,
     acl_association: Option<String>,
     route_table: Option<String>,
+    ipv6: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -159,6 +162,15 @@ struct WrittenInstance {
     state: InstanceState,
     service: String,
     needs: Option<Ipv4Addr>,
+    /// DNS names the addresses of the shop's machines, so they are fixed ones.
+    #[serde(default = "yes")]
+    elastic: bool,
+    #[serde(default)]
+    released: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -312,6 +324,7 @@ fn subnet(written: WrittenSubnet) -> Subnet {
         effective_acl: written.acl.clone(),
         acl: written.acl,
         acl_association: written.acl_association,
+        ipv6: written.ipv6,
     }
 }
 
@@ -344,6 +357,8 @@ fn instance(written: WrittenInstance, address: Ipv4Addr, now: Timestamp) -> Inst
         service: written.service,
         needs: written.needs,
         boots: 0,
+        elastic: written.elastic,
+        released: written.released,
     }
 }
 

@@ -130,6 +130,8 @@ pub struct Subnet {
     pub acl: Option<String>,
     /// AWS only: the id of the association, new at every swap.
     pub acl_association: Option<String>,
+    /// Alibaba only: the IPv6 block, where IPv6 is switched on.
+    pub ipv6: Option<String>,
     /// What the data plane applies; follows `acl` after the propagation delay.
     pub effective_acl: Option<String>,
 }
@@ -257,6 +259,10 @@ pub struct Instance {
     pub needs: Option<Ipv4Addr>,
     /// How often it was started; seeds the jitter of its boots.
     pub boots: u64,
+    /// Whether its public address is an Elastic IP, which stays with it.
+    pub elastic: bool,
+    /// Alibaba: stopped in economical mode, with its capacity and its public address given back.
+    pub released: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

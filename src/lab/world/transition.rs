@@ -15,6 +15,8 @@ pub enum Transition {
     Instance { id: String, to: InstanceState },
     /// A running instance's checks turn to `ok` and its server answers.
     Healthy { id: String },
+    /// An auto scaling group looks after an instance of its own that was stopped.
+    Scaled { id: String },
     /// A Route 53 change becomes INSYNC.
     ChangeInSync { id: String },
     /// The authoritative servers begin to answer these records for this name and type (empty = no such record).
@@ -114,6 +116,7 @@ fn apply(state: &mut State, transition: Transition) {
     match transition {
         Transition::Instance { id, to } => state.instance_reached(&id, to),
         Transition::Healthy { id } => state.instance_healthy(&id),
+        Transition::Scaled { id } => state.instance_scaled(&id),
         Transition::ChangeInSync { id } => {
             if let Some(change) = state.changes.get_mut(&id) {
                 change.in_sync = true;

@@ -133,6 +133,8 @@ fn instance_view(instance: &Instance) -> Value {
         "instance_type": instance.instance_type,
         "private_ip": instance.private_ip,
         "address": instance.address,
+        "elastic": instance.elastic,
+        "released": instance.released,
         "tags": instance.tags,
         "security_groups": groups,
         "state": instance.state,

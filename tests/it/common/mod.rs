@@ -69,7 +69,7 @@ impl Drop for LabProcess {
 }
 
 /// The world without what moves by itself.
-fn settled(value: Value) -> Value {
+pub(crate) fn settled(value: Value) -> Value {
     const MOVES: [&str; 12] = ["now", "clock", "time", "traffic", "objects", "orders", "requests", "metrics", "changes", "events", "seq", "log"];
     match value {
         Value::Object(map) => {

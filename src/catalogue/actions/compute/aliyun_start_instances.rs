@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::power::{self, PowerBefore, Wanted};
+use super::bring::Wanted;
+use super::power::{self, AutoScaled, PowerBefore};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
@@ -32,15 +33,15 @@ impl Action<World> for StartInstances {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
-        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Running).await
+        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Running, AutoScaled::Refuse).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
-        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, cx.progress, cx.accepted).await?;
+        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, AutoScaled::Refuse, cx.progress, cx.accepted).await?;
         Ok(Applied { output: Output { ids: before.ids(), started: before.changed(Wanted::Running) }, already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {
-        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, cx.progress).await
+        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, AutoScaled::Refuse, cx.progress).await
     }
 }

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::power::{self, PowerBefore, Wanted};
+use super::bring::Wanted;
+use super::power::{self, AutoScaled, PowerBefore};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
@@ -15,6 +16,9 @@ use crate::world::World;
 pub(crate) struct StopInstances {
     /// The machines: by `ids`, by `tags` that must all match, or both.
     instances: Selector,
+    /// Whether machines of an auto scaling group, which ends a stopped machine for good, are stopped; `refuse` unless written.
+    #[serde(default)]
+    auto_scaled: AutoScaled,
 }
 
 /// Which machines it was.
@@ -32,15 +36,15 @@ impl Action<World> for StopInstances {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
-        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Stopped).await
+        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Stopped, self.auto_scaled).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
-        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, cx.progress, cx.accepted).await?;
+        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, self.auto_scaled, cx.progress, cx.accepted).await?;
         Ok(Applied { output: Output { ids: before.ids(), stopped: before.changed(Wanted::Stopped) }, already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {
-        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, cx.progress).await
+        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, self.auto_scaled, cx.progress).await
     }
 }

@@ -1,5 +1,6 @@
 //! DNS: where names lead.
 
+mod answers;
 mod weights;
 
 actions! {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
@@ -68,7 +69,12 @@ impl Action<World> for ShareImage {
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
-        let changed = self.bring(cx, &(&self.accounts - &before.had), false).await?;
+        let added = &self.accounts - &before.had;
+        let expected = || format!("shared with {} or not", list(added.clone()));
+        let changed = self.bring(cx, &added, false).await.map_err(|error| match error {
+            ActionError::Cloud(error) => gone(error, &format!("image {}", self.image), expected(), "no such image"),
+            other => other,
+        })?;
         Ok(if changed { Undone::Restored } else { Undone::Already })
     }
 }

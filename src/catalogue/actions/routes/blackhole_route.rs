@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::route::{Spot, lead, planned, restore, word};
-use crate::clouds::aws::{Route, RouteTarget};
+use super::route::{RouteBefore, Spot, lead, planned, restore, word};
+use crate::clouds::aws::RouteTarget;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
 use crate::world::World;
@@ -25,10 +25,10 @@ pub(crate) struct BlackholeRoute {
 impl Action<World> for BlackholeRoute {
     const KIND: &'static str = "aws.ec2.blackhole-route";
     const FAULT: bool = true;
-    type Before = Route;
+    type Before = RouteBefore;
     type Output = ();
 
-    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Route>, ActionError> {
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<RouteBefore>, ActionError> {
         let aws = cx.world.aws()?;
         let spot = self.spot();
         let before = aws.route(&self.route_table, &self.destination).await?.ok_or_else(|| ActionError::NoTargets(format!("there is no route {spot}")))?;
@@ -38,19 +38,21 @@ impl Action<World> for BlackholeRoute {
         if aws.interface(&self.interface).await?.attached {
             return Err(ActionError::Parameters(format!("interface {} is attached; a route to it would work", self.interface)));
         }
-        let target = Target::new("route", spot.to_string(), format!("{} → {} (blackhole)", word(&before.target), self.interface));
+        let change =
+            if before.target == self.target() { String::new() } else { format!("{} → {} (blackhole)", word(&before.target), self.interface) };
+        let target = Target::new("route", spot.to_string(), change);
         let mut calls = planned(spot, Some(&before.target), &self.target());
         calls.insert(1, PlannedCall::read("ec2:DescribeNetworkInterfaces", &self.interface));
-        Ok(Planned::new(before, vec![target], calls))
+        Ok(Planned::new(before.into(), vec![target], calls))
     }
 
-    async fn apply(&self, cx: &Cx<'_, World>, before: &Route) -> Result<Applied<()>, ActionError> {
+    async fn apply(&self, cx: &Cx<'_, World>, before: &RouteBefore) -> Result<Applied<()>, ActionError> {
         // That the interface is attached to nothing is what makes the route a black hole; not every EC2 (moto's) says so in the route's state.
         let changed = lead(cx.world.aws()?, self.spot(), &self.target(), None, cx.accepted).await?;
         Ok(Applied { output: (), already: !changed && before.target == self.target() })
     }
 
-    async fn undo(&self, cx: &Cx<'_, World>, before: &Route) -> Result<Undone, ActionError> {
+    async fn undo(&self, cx: &Cx<'_, World>, before: &RouteBefore) -> Result<Undone, ActionError> {
         restore(cx.world.aws()?, self.spot(), Some(before), &self.target()).await
     }
 }

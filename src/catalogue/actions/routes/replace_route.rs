@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::route::{Spot, lead, planned, restore, word};
-use crate::clouds::aws::{Route, RouteState, RouteTarget};
+use super::route::{RouteBefore, Spot, lead, planned, restore, word};
+use crate::clouds::aws::{RouteState, RouteTarget};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::model::event::step::Target;
 use crate::world::World;
@@ -21,6 +21,9 @@ pub(crate) struct ReplaceRoute {
     /// Where it leads: one of `interface`, `gateway`, `nat_gateway`, `instance`, `transit_gateway`, `peering`, with its id.
     target: To,
 }
+
+/// The origin of a route that a virtual private gateway propagates.
+const PROPAGATED: &str = "EnableVgwRoutePropagation";
 
 /// Where a route can be led.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -49,11 +52,18 @@ pub(crate) struct Output {
 
 impl Action<World> for ReplaceRoute {
     const KIND: &'static str = "aws.ec2.replace-route";
-    type Before = Option<Route>;
+    type Before = Option<RouteBefore>;
     type Output = Output;
 
-    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Option<Route>>, ActionError> {
-        let before = cx.world.aws()?.route(&self.route_table, &self.destination).await?;
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Option<RouteBefore>>, ActionError> {
+        let before = cx.world.aws()?.route(&self.route_table, &self.destination).await?.map(RouteBefore::from);
+        if let Some(before) = before.as_ref().filter(|before| before.origin == PROPAGATED) {
+            return Err(ActionError::Parameters(format!(
+                "route {} was propagated by {}; once it is replaced by hand it could not be made so again",
+                self.spot(),
+                word(&before.target)
+            )));
+        }
         let current = before.as_ref().map(|route| &route.target);
         let wanted = self.target();
         let change = if current == Some(&wanted) {
@@ -65,14 +75,14 @@ impl Action<World> for ReplaceRoute {
         Ok(Planned::new(before, vec![Target::new("route", self.spot().to_string(), change)], calls))
     }
 
-    async fn apply(&self, cx: &Cx<'_, World>, before: &Option<Route>) -> Result<Applied<Output>, ActionError> {
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Option<RouteBefore>) -> Result<Applied<Output>, ActionError> {
         let target = self.target();
         let changed = lead(cx.world.aws()?, self.spot(), &target, Some(RouteState::Active), cx.accepted).await?;
         let already = !changed && before.as_ref().is_some_and(|route| route.target == target);
         Ok(Applied { output: Output { target: word(&target) }, already })
     }
 
-    async fn undo(&self, cx: &Cx<'_, World>, before: &Option<Route>) -> Result<Undone, ActionError> {
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Option<RouteBefore>) -> Result<Undone, ActionError> {
         restore(cx.world.aws()?, self.spot(), before.as_ref(), &self.target()).await
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
 use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
 use crate::engine::action::{ActionError, PlannedCall, Undone};
@@ -21,6 +24,19 @@ pub(super) struct Spot<'a> {
 impl fmt::Display for Spot<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.table, self.destination)
+    }
+}
+
+/// What it takes to put a route back. Its state is none of it: that is its target's own affair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteBefore {
+    pub(super) target: RouteTarget,
+    pub(super) origin: String,
+}
+
+impl From<Route> for RouteBefore {
+    fn from(route: Route) -> Self {
+        Self { target: route.target, origin: route.origin }
     }
 }
 
@@ -100,9 +116,12 @@ pub(super) async fn lead(
 }
 
 /// Puts the route back as it was before it was led to `ours`.
-pub(super) async fn restore(aws: &Aws, spot: Spot<'_>, before: Option<&Route>, ours: &RouteTarget) -> Result<Undone, ActionError> {
-    let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
+pub(super) async fn restore(aws: &Aws, spot: Spot<'_>, before: Option<&RouteBefore>, ours: &RouteTarget) -> Result<Undone, ActionError> {
     let target = before.map(|route| &route.target);
+    let expected = || format!("{} or {}", word(ours), target.map_or_else(|| "no route".to_owned(), word));
+    let current =
+        aws.route(spot.table, spot.destination).await.map_err(|error| gone(error, &format!("route {spot}"), expected(), "no such table"))?;
+    let current = current.map(|route| route.target);
     let change = way_back(current.as_ref(), target, ours).map_err(|(expected, found)| ActionError::Conflict {
         what: format!("route {spot}"),
         expected,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::until::until;
 use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
+use crate::ports::Kind;
 use crate::ports::sync::{JobState, Sync};
 
 /// What is asked for, and how a job was.
@@ -95,6 +96,12 @@ pub(super) async fn undo(
     before: Wanted,
     progress: &(dyn Fn(String) + Send + std::marker::Sync),
 ) -> Result<Undone, ActionError> {
+    // Whatever ended it meanwhile, it cannot go on from where it was.
+    let conflict = |found: String| ActionError::Conflict { what: format!("job {id}"), expected: "running or suspended".to_owned(), found };
+    let job = sync.job(id).await.map_err(|error| if error.kind == Kind::NotFound { conflict("no such job".to_owned()) } else { error.into() })?;
+    if job.state == JobState::Other {
+        return Err(conflict(job.status));
+    }
     let (asked, _) = bring(sync, id, before, progress, &|| {}).await?;
     Ok(if asked { Undone::Restored } else { Undone::Already })
 }

@@ -124,12 +124,16 @@ fn shown(state: &State, instance: &Instance) -> Value {
             "NatIpAddress": "",
             "PrivateIpAddress": { "IpAddress": [instance.private_ip] },
         },
-        "PublicIpAddress": { "IpAddress": [instance.address] },
+        "PublicIpAddress": { "IpAddress": if instance.released && !instance.elastic { Vec::new() } else { vec![instance.address] } },
         "EipAddress": { "IpAddress": "", "AllocationId": "", "InternetChargeType": "" },
         "SecurityGroupIds": { "SecurityGroupId": instance.security_groups },
         "NetworkInterfaces": { "NetworkInterface": interfaces },
         "Tags": { "Tag": tags },
-        "StoppedMode": if instance.state == InstanceState::Stopped { "KeepCharging" } else { "Not-applicable" },
+        "StoppedMode": match (instance.state, instance.released) {
+            (InstanceState::Stopped, true) => "StopCharging",
+            (InstanceState::Stopped, false) => "KeepCharging",
+            _ => "Not-applicable",
+        },
         "InstanceChargeType": "PostPaid",
         "CreationTime": minutes(instance.launched_at),
         "StartTime": minutes(instance.launched_at),
@@ -226,6 +230,9 @@ fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
         let (code, message) = match result {
             Ok(_) => {
                 step.apply(state, id);
+                if let Some(instance) = state.instances.get_mut(id).filter(|_| step == Step::Stop) {
+                    instance.released = call.text("StoppedMode") == Some("StopCharging");
+                }
                 ("200".to_owned(), "success".to_owned())
             }
             Err(fault) => (fault.code, fault.message),

@@ -96,6 +96,7 @@ fn shown(state: &State, vswitch: &Subnet) -> Value {
         "VSwitchName": vswitch.name,
         "VpcId": vswitch.vpc,
         "CidrBlock": vswitch.cidr,
+        "Ipv6CidrBlock": vswitch.ipv6.as_deref().unwrap_or_default(),
         "ZoneId": vswitch.zone,
         "Status": "Available",
         "NetworkAclId": vswitch.acl.as_deref().unwrap_or_default(),

@@ -86,7 +86,8 @@ fn attribute(state: &State, instance: &Instance, name: &str) -> Option<Vec<Strin
         "vpc-id" | "network-interface.vpc-id" => one(subnet.map_or("", |subnet| &subnet.vpc)),
         "availability-zone" => one(subnet.map_or("", |subnet| &subnet.zone)),
         "private-ip-address" => one(&instance.private_ip.to_string()),
-        "ip-address" => one(&instance.address.to_string()),
+        "ip-address" if has_address(instance) => one(&instance.address.to_string()),
+        "ip-address" => Some(Vec::new()),
         "owner-id" => one(&state.accounts.aws),
         "instance.group-id" | "group-id" => Some(instance.security_groups.clone()),
         _ => tag_attribute(&tags(instance), name),
@@ -114,6 +115,11 @@ pub(super) fn write_reservation(answer: &mut Answer, state: &State, instances: &
     answer.text("ownerId", &state.accounts.aws);
     answer.element("groupSet", |_| {});
     answer.items("instancesSet", instances, |answer, instance| write(answer, state, instance));
+}
+
+/// An address that is not its own is given back with the stop.
+fn has_address(instance: &Instance) -> bool {
+    instance.elastic || matches!(instance.state, InstanceState::Pending | InstanceState::Running)
 }
 
 fn write_groups(answer: &mut Answer, state: &State, instance: &Instance) {
@@ -149,7 +155,9 @@ fn write(answer: &mut Answer, state: &State, instance: &Instance) {
         answer.text("subnetId", &instance.subnet);
         answer.text("vpcId", vpc);
         answer.text("privateIpAddress", instance.private_ip);
-        answer.text("ipAddress", instance.address);
+        if has_address(instance) {
+            answer.text("ipAddress", instance.address);
+        }
         answer.text("sourceDestCheck", true);
         write_groups(answer, state, instance);
     }
@@ -184,6 +192,14 @@ fn write(answer: &mut Answer, state: &State, instance: &Instance) {
             answer.text("status", "attached");
             answer.text("deleteOnTermination", true);
         });
+        if has_address(instance) {
+            answer.element("association", |answer| {
+                answer.text("publicIp", instance.address);
+                answer.text("publicDnsName", "");
+                // An Elastic IP is the account's; an address that EC2 gave by itself is EC2's.
+                answer.text("ipOwnerId", if instance.elastic { &state.accounts.aws } else { "amazon" });
+            });
+        }
         answer.text("interfaceType", "interface");
     });
     answer.text("ebsOptimized", false);

@@ -1,7 +1,6 @@
 //! Instances that come and go: `RunInstances`, `TerminateInstances`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use super::instances::{get, named, write_changes, write_reservation};
 use super::{GROUP, IMAGE, SUBNET, commit};
@@ -9,13 +8,9 @@ use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
 use crate::lab::world::state::{Cloud, Instance, InstanceState, Interface, State};
-use crate::lab::world::transition::Transition;
 
 /// The most instances of one call.
 const MOST: u32 = 20;
-
-/// The part of the lab's loopback prefix in which launched instances listen.
-const LAUNCHED: u8 = 9;
 
 /// `RunInstances`. The same client token gives the same instances again.
 pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
@@ -77,8 +72,8 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             subnet: subnet.id.clone(),
             image: image.to_owned(),
             instance_type: instance_type.clone(),
-            private_ip: free_private(state, &subnet.cidr),
-            address: free_loopback(state),
+            private_ip: state.free_private(&subnet.cidr),
+            address: state.free_address(),
             tags: tags.clone(),
             security_groups: groups.clone(),
             state: InstanceState::Stopped,
@@ -87,6 +82,8 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             service: String::new(),
             needs: None,
             boots: 0,
+            elastic: false,
+            released: false,
         };
         state.instances.insert(id.clone(), instance);
         state
@@ -116,24 +113,6 @@ fn tags(parameters: &Parameters) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The first address of the subnet's block that nobody has; EC2 keeps the first four for itself.
-fn free_private(state: &State, cidr: &str) -> Ipv4Addr {
-    let network = cidr.split_once('/').and_then(|(network, _)| network.parse::<Ipv4Addr>().ok()).unwrap_or(Ipv4Addr::new(10, 0, 0, 0));
-    (4..=u32::MAX)
-        .map(|offset| Ipv4Addr::from(u32::from(network).wrapping_add(offset)))
-        .find(|address| state.instances.values().all(|instance| instance.private_ip != *address))
-        .unwrap_or(network)
-}
-
-/// The first address for launched instances that nobody has.
-fn free_loopback(state: &State) -> Ipv4Addr {
-    let start = u32::from(Ipv4Addr::new(127, state.prefix, LAUNCHED, 1));
-    (start..=u32::MAX)
-        .map(Ipv4Addr::from)
-        .find(|address| state.instances.values().all(|instance| instance.address != *address))
-        .unwrap_or(Ipv4Addr::LOCALHOST)
-}
-
 /// `TerminateInstances`. The lab skips the time of shutting down, but says so in the answer.
 pub(super) fn terminate(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
     let ids = named(state, parameters)?;
@@ -141,12 +120,7 @@ pub(super) fn terminate(state: &mut State, parameters: &Parameters, answer: &mut
     let mut changes = Vec::with_capacity(ids.len());
     for id in ids {
         let before = get(state, &id)?.state;
-        state.cancel(|transition| matches!(transition, Transition::Instance { id: other, .. } | Transition::Healthy { id: other } if *other == id));
-        if let Some(instance) = state.instances.get_mut(&id) {
-            instance.state = InstanceState::Terminated;
-            instance.healthy_at = None;
-        }
-        state.interfaces.retain(|_, interface| interface.instance.as_deref() != Some(id.as_str()));
+        state.instance_end(&id);
         let now = if before == InstanceState::Terminated { (48, "terminated") } else { (32, "shutting-down") };
         changes.push((id, before, now));
     }

@@ -1,0 +1,192 @@
+//! What the name servers of a zone answer, held against its weighted records: for changes that nobody else tells the progress of. Alidns never
+//! tells; Route 53 does, but only whoever has the answer to the change, and that may have been lost.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hickory_proto::rr::RecordType;
+
+use crate::catalogue::until::until;
+use crate::engine::action::ActionError;
+use crate::ports::PortFuture;
+use crate::ports::dns::{Dns, WeightedRecord};
+use crate::world::resolve::{ResolveError, Resolver};
+
+/// How often each server is asked at every look: a side that still gets half of the traffic is overseen once in a thousand times.
+const QUESTIONS: usize = 10;
+
+/// How long one look may take; servers that are slower cannot be asked.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The least part of the traffic, in percent, that has to be seen: a smaller one would take too many questions.
+const LEAST: u32 = 10;
+
+/// The longest that is waited: it is also the longest that Route 53 usually takes until all its servers answer a change. What they answer may have
+/// other reasons than the weights, such as a health check.
+const SPREAD: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
+
+/// What asking came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Every server answers it, as far as that can be told.
+    Answered,
+    /// They went on answering something else.
+    Otherwise,
+    /// None of them can be asked.
+    Nothing,
+}
+
+/// Who answers for a zone.
+pub(super) trait Servers: Send + Sync {
+    /// [`QUESTIONS`] answers of every server, each the addresses of the name; none when no server can be asked.
+    fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>>;
+}
+
+/// The name servers of a zone: the environment's where it has one, else the zone's own.
+pub(super) struct Authority<'a> {
+    pub(super) resolver: &'a Resolver,
+    pub(super) dns: &'a dyn Dns,
+    pub(super) zone: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl Servers for Authority<'_> {
+    fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+        Box::pin(async move {
+            let servers = match self.resolver.server() {
+                Some(server) => vec![server.to_owned()],
+                None => self.dns.name_servers(self.zone).await?.iter().map(|host| format!("{}:53", host.trim_end_matches('.'))).collect(),
+            };
+            let all = join_all(servers.iter().map(|server| self.ask(server)));
+            Ok(tokio::time::timeout(LOOK, all).await.unwrap_or_default().into_iter().flatten().flatten().collect())
+        })
+    }
+}
+
+impl Authority<'_> {
+    /// `None` when this server cannot be asked.
+    async fn ask(&self, server: &str) -> Option<Vec<Vec<String>>> {
+        let mut answers = Vec::new();
+        for _ in 0..QUESTIONS {
+            match self.resolver.records(self.name, RecordType::A, Some(server)).await {
+                Ok(values) => answers.push(values),
+                Err(ResolveError::Refused { .. }) => answers.push(Vec::new()),
+                Err(_) => return None,
+            }
+        }
+        Some(answers)
+    }
+}
+
+/// Waits until every server answers `wanted`; where none can be asked and `patient`, as long as changes take.
+pub(super) async fn answered(servers: &dyn Servers, wanted: &[WeightedRecord], patient: bool) -> Result<Told, ActionError> {
+    match tokio::time::timeout(SPREAD, look_on(servers, wanted)).await {
+        Err(_) => Ok(Told::Otherwise),
+        Ok(Ok(Told::Nothing)) if patient => {
+            tokio::time::sleep(SPREAD).await;
+            Ok(Told::Nothing)
+        }
+        Ok(told) => told,
+    }
+}
+
+async fn look_on(servers: &dyn Servers, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
+    // The addresses behind an alias are not known, and where nothing is served there is nothing to see.
+    if wanted.iter().any(|record| record.values.is_empty()) || !wanted.iter().any(is_served) {
+        return Ok(Told::Answered);
+    }
+    let seen = &std::sync::Mutex::new(BTreeSet::new());
+    until(|| async move {
+        let answers = servers.answers().await?;
+        if answers.is_empty() {
+            return Ok(Some(Told::Nothing));
+        }
+        let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !answers.iter().all(|answer| is_ours(answer, wanted)) {
+            seen.clear();
+            return Ok(None);
+        }
+        seen.extend(answers.into_iter().flatten());
+        Ok(is_whole(&seen, wanted).then_some(Told::Answered))
+    })
+    .await
+}
+
+const fn is_served(record: &WeightedRecord) -> bool {
+    record.enabled && record.weight > 0
+}
+
+/// Whether an answer has addresses, and only such as are served.
+fn is_ours(answer: &[String], wanted: &[WeightedRecord]) -> bool {
+    let served = |address: &String| wanted.iter().filter(|record| is_served(record)).any(|record| record.values.contains(address));
+    !answer.is_empty() && answer.iter().all(served)
+}
+
+/// Whether every side that gets a part of the traffic worth telling was answered.
+fn is_whole(seen: &BTreeSet<String>, wanted: &[WeightedRecord]) -> bool {
+    let sum: u32 = wanted.iter().filter(|record| is_served(record)).map(|record| record.weight).sum();
+    let sides: BTreeSet<&str> = wanted.iter().filter(|record| is_served(record)).map(|record| record.label.as_str()).collect();
+    sides.into_iter().all(|side| {
+        let of_side = || wanted.iter().filter(move |record| is_served(record) && record.label == side);
+        let weight: u32 = of_side().map(|record| record.weight).sum();
+        weight * 100 < sum * LEAST || of_side().flat_map(|record| &record.values).any(|address| seen.contains(address))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::catalogue::actions::dns::shift_weight::fake::record;
+
+    /// Answers that come one look after another; the last one stays.
+    struct Script(Mutex<Vec<Vec<&'static str>>>);
+
+    impl Servers for Script {
+        fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+            let mut looks = self.0.lock().unwrap();
+            let look = if looks.len() > 1 { looks.remove(0) } else { looks[0].clone() };
+            Box::pin(std::future::ready(Ok(look.into_iter().map(|address| vec![address.to_owned()]).collect())))
+        }
+    }
+
+    async fn looks(wanted: &[WeightedRecord], looks: &[&[&'static str]]) -> (Told, usize) {
+        let script = Script(Mutex::new(looks.iter().map(|look| look.to_vec()).collect()));
+        let told = answered(&script, wanted, false).await.unwrap();
+        (told, script.0.into_inner().unwrap().len())
+    }
+
+    #[tokio::test]
+    async fn it_waits_until_a_drained_side_is_answered_no_more_and_every_other_one_is() {
+        let over = [record("aliyun", "1", 100, false), record("aws", "2", 100, true)];
+        let (told, left) = looks(&over, &[&["127.0.0.1"], &["127.0.0.2", "127.0.0.1"], &["127.0.0.2"]]).await;
+        assert_eq!((told, left), (Told::Answered, 1));
+        let halves = [record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
+        let (told, left) = looks(&halves, &[&["127.0.0.1"], &["127.0.0.1"], &["127.0.0.2"]]).await;
+        assert_eq!((told, left), (Told::Answered, 1), "seen over several looks");
+        let little = [record("aliyun", "1", 99, true), record("aws", "2", 1, true)];
+        assert_eq!(looks(&little, &[&["127.0.0.1"]]).await.0, Told::Answered);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_or_told_is_not_waited_for() {
+        let over = [record("aws", "2", 100, true)];
+        assert_eq!(looks(&over, &[&[]]).await.0, Told::Nothing);
+        let alias = [WeightedRecord { values: Vec::new(), ..record("aws", "2", 100, true) }];
+        assert_eq!(looks(&alias, &[&["192.0.2.1"]]).await.0, Told::Answered);
+        assert_eq!(looks(&[record("aws", "2", 0, true)], &[&["192.0.2.1"]]).await.0, Told::Answered);
+    }
+
+    #[tokio::test]
+    async fn it_waits_as_long_as_changes_take_and_no_longer() {
+        let over = [record("aws", "2", 100, true)];
+        let start = tokio::time::Instant::now();
+        assert_eq!(looks(&over, &[&["192.0.2.1"]]).await.0, Told::Otherwise);
+        assert!(start.elapsed() >= SPREAD);
+        let nobody = Script(Mutex::new(vec![Vec::new()]));
+        assert_eq!(answered(&nobody, &over, true).await.unwrap(), Told::Nothing);
+        assert!(start.elapsed() >= 2 * SPREAD);
+    }
+}
