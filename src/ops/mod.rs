@@ -1,11 +1,13 @@
 //! What the commands do, without a word about arguments.
 
+pub mod approvals;
 pub mod catalogue_list;
 pub mod check;
 pub mod dry_run;
 pub mod environment;
 pub mod exit;
 pub mod files;
+pub mod guards;
 pub mod preflight;
 pub mod project;
 pub mod report;
