@@ -27,6 +27,8 @@ use crate::ops::guards::{self, Intended, in_the_way, way_out};
 use crate::ops::preflight;
 use crate::ops::project::Project;
 use crate::ops::resolve::Request;
+use crate::ops::run::{self, DefinitionFile};
+use crate::ops::unused;
 use crate::ops::words::Words;
 
 /// What may be said to the guards of an environment.
@@ -81,6 +83,14 @@ impl About<'_> {
         let now = RunClock::start().now();
         let intended = Intended { environment, plan, mode, digest: &digest, now, confirmed, overrides, dry_run };
         Ok(evaluate(&guards, &guards::gather(&guards, intended, store).await?))
+    }
+
+    /// The files of the plan; every variable that was set must be one that they or the environment use.
+    pub(super) fn files(&self) -> Result<Vec<DefinitionFile>, Exit> {
+        let files = run::definitions(&self.project.root, self.plan)?;
+        let mut own = if self.environment.is_lab { lab::serve::vars(None) } else { Map::new() };
+        own.extend(self.project.settings.environments.get(&self.environment.name).map(|file| file.vars.clone()).unwrap_or_default());
+        unused::check(&self.given.set, &own, &files).map(|()| files)
     }
 
     /// How every guard would decide, for `plan`.

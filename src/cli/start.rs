@@ -102,9 +102,9 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
-        let files = run::definitions(&project.root, &plan)?;
         let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
+        let files = about.files()?;
         let decisions = about.decide(&args.guarding, None).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
@@ -124,8 +124,8 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
         let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment) };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
-        let files = run::definitions(&project.root, &plan)?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
+        let files = about.files()?;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
         let watch = observer(&plan, output);
         let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
@@ -146,6 +146,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         // A runbook alone is what an emergency executes.
         let mode = if plan.fault.is_some() { plan.mode } else { Mode::Emergency };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode, given: &given };
+        about.files()?;
         view.guards = guards::views(about.foreseen(&view).await?, mode);
         view.is_unguarded = about.is_unguarded();
         if output.json {

@@ -1,5 +1,6 @@
 //! What the commands do, without a word about arguments.
 
+mod addresses;
 pub mod approvals;
 pub mod catalogue_list;
 pub mod check;
@@ -15,4 +16,5 @@ pub mod resolve;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod unused;
 pub mod words;

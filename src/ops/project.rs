@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::addresses;
 use super::files::{Files, Loaded, absolute, normal};
 use super::guards::{Calendar, written};
 use crate::model::decode::decode;
@@ -53,6 +54,7 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
     let settings: ProjectFile = decode(&loaded.doc)?;
     let (calendars, mut problems) = written::read(&loaded, &settings, &mut files);
+    problems.extend(addresses::check(&loaded, &settings));
     if settings.zone.parse::<chrono_tz::Tz>().is_err() {
         let message = format!("`{}` is not a time zone", settings.zone);
         problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));

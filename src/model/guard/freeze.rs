@@ -70,7 +70,7 @@ impl TryFrom<Entry> for FreezeEntry {
 
 /// One end of a freeze: a day, perhaps with a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub(super) struct Moment {
     day: Day,
     time: Option<NaiveTime>,
 }

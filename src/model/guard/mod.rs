@@ -19,7 +19,7 @@ use super::plan::Mode;
 
 pub use evaluate::evaluate;
 pub use facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, Overrides, Person, RegionFact, TargetFact};
-pub use freeze::{Freeze, FreezeEntry, FreezesFile};
+pub use freeze::{Freeze, FreezeEntry, FreezesFile, Zone};
 pub use glob::Glob;
 pub use window::Window;
 
