@@ -112,8 +112,9 @@ impl About<'_> {
         let name = &self.environment.name;
         let overrides = overrides(guarding, yes_because, self.mode)?;
         if self.is_unguarded() {
-            return Err(Exit::new(Kind::Refused, format!("environment {name} is on real clouds and has no guards: a drill there is refused"))
-                .hint(format!("write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all")));
+            return Err(Exit::new(Kind::Refused, format!("environment {name} is on real clouds and has no guards: a drill there is refused")).hint(
+                format!("write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all"),
+            ));
         }
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         let confirmed = match &guarding.confirm {
@@ -154,8 +155,11 @@ impl About<'_> {
             // Where other people put their approvals. A folder that cannot be made is told by `approve`.
             let _ = approvals::prepare(&self.store.path(""));
         }
-        let mut helps: Vec<String> =
-            refusing.iter().filter(|decision| decision.of() != Some(Guard::Account)).map(|decision| format!("{}: {}", decision.guard, way_out(decision, self.mode))).collect();
+        let mut helps: Vec<String> = refusing
+            .iter()
+            .filter(|decision| decision.of() != Some(Guard::Account))
+            .map(|decision| format!("{}: {}", decision.guard, way_out(decision, self.mode)))
+            .collect();
         if of(Guard::Account) {
             helps.insert(0, preflight::hint(self.environment));
         }
@@ -165,7 +169,8 @@ impl About<'_> {
     /// Guards ask, and nobody is there.
     fn unanswered(&self, decisions: &[Decision]) -> Exit {
         let asking: Vec<&Decision> = decisions.iter().filter(|decision| decision.asks()).collect();
-        let message = format!("{} in {}, and there is no terminal to ask on; nothing was changed", said(&asking, "warns", "warn"), self.environment.name);
+        let message =
+            format!("{} in {}, and there is no terminal to ask on; nothing was changed", said(&asking, "warns", "warn"), self.environment.name);
         let single: Vec<String> = asking.iter().map(|decision| way_out(decision, self.mode)).collect();
         let mut exit = Exit::new(Kind::Refused, message).hint(format!("add --yes-because REASON, or one by one {}", single.join(" ")));
         exit.causes = asking.iter().map(|decision| format!("{}: {}", decision.guard, decision.detail)).collect();
@@ -228,14 +233,21 @@ fn overrides(guarding: &Guarding, yes_because: Option<&str>, mode: Mode) -> Resu
         let Some(guard) = Guard::named(name) else {
             let names = Guard::ALL.into_iter().filter(|guard| guard.may_be_overridden(mode)).map(Guard::name);
             let shown: String = name.chars().take(64).filter(|c| !c.is_control()).collect();
-            return Err(Exit { hint: suggest(name, names, "guards that can be overridden"), ..wrong(format!("--override: there is no guard `{shown}`")) });
+            return Err(Exit {
+                hint: suggest(name, names, "guards that can be overridden"),
+                ..wrong(format!("--override: there is no guard `{shown}`"))
+            });
         };
         let Some(why) = reason(why) else {
-            return Err(wrong(format!("--override {guard}: a reason is missing")).hint(format!("write --override {guard}=REASON; it goes into the report")));
+            return Err(
+                wrong(format!("--override {guard}: a reason is missing")).hint(format!("write --override {guard}=REASON; it goes into the report"))
+            );
         };
         if !guard.may_be_overridden(mode) {
             let what = if mode == Mode::Emergency { "not even in an emergency" } else { "not in a drill" };
-            return Err(wrong(format!("guard {guard} cannot be overridden, {what}")).hint("`lifeboat plan` shows what each guard says and what helps"));
+            return Err(
+                wrong(format!("guard {guard} cannot be overridden, {what}")).hint("`lifeboat plan` shows what each guard says and what helps")
+            );
         }
         overrides.of.insert(guard, why);
     }
@@ -258,8 +270,7 @@ pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Resul
     let mut vars = if file.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
     vars.extend(file.vars);
     vars.extend(given.set.clone());
-    let request =
-        Request { vars, parameters: given.with.clone(), no_failback: args.no_failback, ..Request::new(&args.env, Mode::Drill) };
+    let request = Request { vars, parameters: given.with.clone(), no_failback: args.no_failback, ..Request::new(&args.env, Mode::Drill) };
     let plan = plan_either(&args.scenario, &project, Words::of_catalogue(), &request).map_err(|found| errors::definitions(&found))?;
     let digest = approvals::digest(&plan, &given);
     let now = RunClock::start().now();

@@ -28,12 +28,15 @@ struct Rule {
     objection: fn(&str) -> Option<(&'static str, &'static str)>,
 }
 
-const ENDPOINT: Rule = Rule { objection: |text| (!is_endpoint(text)).then_some(("is not an address", "write it like http://127.0.0.1:4566 or https://ec2.example.com")) };
+const ENDPOINT: Rule = Rule {
+    objection: |text| (!is_endpoint(text)).then_some(("is not an address", "write it like http://127.0.0.1:4566 or https://ec2.example.com")),
+};
 const AT: Rule = Rule { objection: |text| (!is_region(text)).then_some(("is not a region", REGION)) };
 const AWS: Rule = Rule { objection: |text| (!is_digits(text, 12)).then_some(("is not an account of AWS", "write its twelve digits in quotes")) };
 const ALIYUN: Rule =
     Rule { objection: |text| (!is_digits(text, 16)).then_some(("is not an account of Alibaba Cloud", "write its sixteen digits in quotes")) };
-const PROFILE: Rule = Rule { objection: |text| text.trim().is_empty().then_some(("names no profile", "name one, or remove the key to use the standard chain")) };
+const PROFILE: Rule =
+    Rule { objection: |text| text.trim().is_empty().then_some(("names no profile", "name one, or remove the key to use the standard chain")) };
 const SERVER: Rule = Rule { objection: |text| (!is_server(text)).then_some(("is not a name server", "write host and port, like 127.0.0.1:53")) };
 
 /// The settings that are there: side, key, value, rule.
@@ -73,7 +76,9 @@ fn is_server(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let is_host = host.parse::<std::net::Ipv4Addr>().is_ok()
         || host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok())
-        || (!host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')) && !host.starts_with(['.', '-']));
+        || (!host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+            && !host.starts_with(['.', '-']));
     is_host && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 

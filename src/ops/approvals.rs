@@ -112,9 +112,9 @@ pub fn prepare(runs: &Path) -> Result<PathBuf, Exit> {
         // Whatever the umask is.
         open_up(&folder, |_| 0o1777)
     };
-    make().map(|()| folder.clone()).map_err(|error| {
-        Exit::new(Kind::Environment, format!("no folder for approvals can be made: {}", folder.display())).cause(error.to_string())
-    })
+    make()
+        .map(|()| folder.clone())
+        .map_err(|error| Exit::new(Kind::Environment, format!("no folder for approvals can be made: {}", folder.display())).cause(error.to_string()))
 }
 
 /// Changes the permissions of a folder of ours; other people's are theirs to open.

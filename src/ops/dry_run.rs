@@ -11,6 +11,7 @@ use super::preflight;
 use crate::catalogue;
 use crate::engine::action::{ActionError, Cx, PlannedCall};
 use crate::engine::board::Board;
+use crate::engine::desk::Desk;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
@@ -101,7 +102,15 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         *blast_radius.entry(kind.to_owned()).or_default() += 1;
     }
     let mutating_calls = steps.iter().flat_map(|step| &step.calls).filter(|call| call.mutating).count();
-    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls, guards: Vec::new(), is_unguarded: false }
+    DryRun {
+        name: plan.name.clone(),
+        environment: plan.environment.clone(),
+        steps,
+        blast_radius,
+        mutating_calls,
+        guards: Vec::new(),
+        is_unguarded: false,
+    }
 }
 
 impl StepView {
@@ -123,7 +132,7 @@ impl StepView {
 
 async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
     let (_, board) = Board::new();
-    let cx = Cx { world, run: "plan", step: &view.step, board: &board, progress: &|_| {}, accepted: &|| {} };
+    let cx = Cx { world, run: "plan", step: &view.step, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
     let parsed = expression::resolve(with, scope).map_err(|_| "depends on what earlier steps give".to_owned()).and_then(|with| {
         let row = catalogue::action(&view.uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
         (row.parse)(&with).map_err(|error| error.to_string())
@@ -181,7 +190,8 @@ impl DryRun {
     /// # Errors
     /// [`Kind::Environment`] with the clouds that did not.
     pub fn answered(&self) -> Result<u8, Exit> {
-        let silent: BTreeMap<Cloud, &CloudError> = self.steps.iter().filter_map(|step| Some((step.silent.as_ref()?.cloud, step.silent.as_ref()?))).collect();
+        let silent: BTreeMap<Cloud, &CloudError> =
+            self.steps.iter().filter_map(|step| Some((step.silent.as_ref()?.cloud, step.silent.as_ref()?))).collect();
         if silent.is_empty() {
             return Ok(0);
         }

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn what_no_file_mentions_is_refused_with_what_is_near() {
-        let files = [DefinitionFile { path: "a.yaml".into(), bytes: b"x: ${{ vars.image }} ${{ vars['sync_job'] }} ${{ myvars.no }}\nvars:\n".to_vec() }];
+        let files =
+            [DefinitionFile { path: "a.yaml".into(), bytes: b"x: ${{ vars.image }} ${{ vars['sync_job'] }} ${{ myvars.no }}\nvars:\n".to_vec() }];
         let own: Map<String, Value> = serde_json::from_str(r#"{"zone":"example.com."}"#).unwrap();
         let said = |name: &str| {
             let set = Map::from_iter([(name.to_owned(), Value::Null)]);

@@ -53,11 +53,15 @@ fn account(facts: &Facts) -> Option<Decision> {
     for AccountFact { cloud, meant, answer, is_needed } in &facts.accounts {
         match (answer, meant) {
             (Answer::Is(found), Some(meant)) if found == meant => good.push(format!("{cloud} {found}")),
-            (Answer::Is(found), Some(meant)) => bad.push(format!("the credentials for {cloud} belong to account {found}, the environment names {meant}")),
+            (Answer::Is(found), Some(meant)) => {
+                bad.push(format!("the credentials for {cloud} belong to account {found}, the environment names {meant}"))
+            }
             (Answer::NoCredentials(why), _) if *is_needed => bad.push(format!("{cloud}: {why}")),
             (_, None) if facts.is_real && !emergency => bad.push(format!("the environment names no account for {cloud}")),
             (_, None) => {}
-            (Answer::Silent(why) | Answer::NoCredentials(why), Some(_)) if emergency => silent.push(format!("the {cloud} account cannot be checked: {why}")),
+            (Answer::Silent(why) | Answer::NoCredentials(why), Some(_)) if emergency => {
+                silent.push(format!("the {cloud} account cannot be checked: {why}"))
+            }
             (Answer::Silent(why) | Answer::NoCredentials(why), Some(_)) => bad.push(format!("the {cloud} account cannot be checked: {why}")),
             (Answer::NotAsked, Some(meant)) => good.push(format!("{cloud} {meant}, not asked")),
         }
@@ -171,7 +175,7 @@ fn tags(guards: &Guards, facts: &Facts) -> Said {
         }
     }
     bad.extend(facts.untold.iter().map(|step| format!("{step} cannot tell yet what it acts on")));
-    if bad.is_empty() { Ok(format!("{} carry {wanted}", count(carrying, "instance"))) } else { Err(some(&bad)) }
+    if bad.is_empty() { Ok(format!("{wanted} on {}", count(carrying, "instance"))) } else { Err(some(&bad)) }
 }
 
 fn max_targets(most: u32, facts: &Facts) -> Said {
@@ -186,7 +190,11 @@ fn max_fault(longest: Span, facts: &Facts) -> Said {
     let Some(fault) = &facts.fault else { return Ok("no fault is injected".into()) };
     let asked = [("limit", fault.limit), ("lease", fault.lease)];
     let over: Vec<String> = asked.iter().filter(|(_, span)| *span > longest).map(|(key, span)| format!("the fault's {key} is {span}")).collect();
-    if over.is_empty() { Ok(format!("the fault stands {} at most", fault.limit)) } else { Err(format!("{}; the longest is {longest}", over.join(", "))) }
+    if over.is_empty() {
+        Ok(format!("the fault stands {} at most", fault.limit))
+    } else {
+        Err(format!("{}; the longest is {longest}", over.join(", ")))
+    }
 }
 
 fn max_faults(most: u32, facts: &Facts) -> Said {

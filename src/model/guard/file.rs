@@ -165,7 +165,11 @@ impl<'de> Deserialize<'de> for FreezeFile {
             }
 
             fn visit_str<E: de::Error>(self, path: &str) -> Result<FreezeFile, E> {
-                if path.is_empty() { Err(E::custom("no file is named; write its path, like freezes.yaml")) } else { Ok(FreezeFile::At(path.to_owned())) }
+                if path.is_empty() {
+                    Err(E::custom("no file is named; write its path, like freezes.yaml"))
+                } else {
+                    Ok(FreezeFile::At(path.to_owned()))
+                }
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<FreezeFile, A::Error> {

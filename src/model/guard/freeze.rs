@@ -58,7 +58,9 @@ impl TryFrom<Entry> for FreezeEntry {
     fn try_from(entry: Entry) -> Result<Self, String> {
         let Entry { name, from, to, zone } = entry;
         match (from.day, to.day) {
-            (Day::Of(..), Day::Of(..)) if to.end() <= from.start() => Err(format!("it ends ({to}) before it begins ({from}); write the earlier one as `from`")),
+            (Day::Of(..), Day::Of(..)) if to.end() <= from.start() => {
+                Err(format!("it ends ({to}) before it begins ({from}); write the earlier one as `from`"))
+            }
             (Day::Of(..), Day::Of(..)) => Ok(Self { name, from, to, zone }),
             (Day::Of(..), _) | (_, Day::Of(..)) => {
                 Err(format!("{from} and {to} do not go together: one is of every year; write the year in both or in none"))

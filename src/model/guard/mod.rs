@@ -11,6 +11,9 @@ mod freeze;
 mod glob;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn regions_are_found_wherever_they_are_named() {
-        let with = json!({ "region": "cn-hangzhou", "to": [{ "region": "us-east-1" }], "regions": ["eu-west-1"], "vpc": "cn-x", "note": { "region": 5 } });
+        let with =
+            json!({ "region": "cn-hangzhou", "to": [{ "region": "us-east-1" }], "regions": ["eu-west-1"], "vpc": "cn-x", "note": { "region": 5 } });
         let mut found = Vec::new();
         named_regions(&with, &mut |region| found.push(region));
         assert_eq!(found, ["cn-hangzhou", "us-east-1", "eu-west-1"]);

@@ -105,21 +105,27 @@ mod tests {
 
     #[test]
     fn decisions_stand_in_columns_with_what_helps() {
-        let decision = |guard: Guard, outcome, detail: &str| Decision { guard: guard.name().into(), outcome, detail: detail.into(), overridden: None };
+        let decision =
+            |guard: Guard, outcome, detail: &str| Decision { guard: guard.name().into(), outcome, detail: detail.into(), overridden: None };
         let mut overridden = decision(Guard::Freeze, Outcome::Refuses, "11.11, 2026-11-01 to 2026-11-11 (Asia/Shanghai)");
         overridden.overridden = Some(Override { by: "ann".into(), why: "agreed with the sales team".into() });
         let decisions = vec![
             decision(Guard::Account, Outcome::Allows, "aws 111122223333, aliyun 1234567890123456"),
-            decision(
-                Guard::Windows,
-                Outcome::Refuses,
-                "outside Tue-Thu 10:00-16:00 Asia/Shanghai; opens Tue 2026-11-24 10:00 Asia/Shanghai",
-            ),
+            decision(Guard::Windows, Outcome::Refuses, "outside Tue-Thu 10:00-16:00 Asia/Shanghai; opens Tue 2026-11-24 10:00 Asia/Shanghai"),
             overridden,
             decision(Guard::MaxTargets, Outcome::Refuses, "11 things may be acted on; the most is 5"),
         ];
         let text = text(&views(decisions, Mode::Drill));
         assert!(text.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= WIDTH), "{text}");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @"
+          account      allows   aws 111122223333, aliyun 1234567890123456
+          windows      refuses  outside Tue-Thu 10:00-16:00 Asia/Shanghai; opens Tue
+                                2026-11-24 10:00 Asia/Shanghai
+                                → --override windows=REASON
+          freeze       refuses  11.11, 2026-11-01 to 2026-11-11 (Asia/Shanghai)
+                                overridden by ann: agreed with the sales team
+          max_targets  refuses  11 things may be acted on; the most is 5
+                                → cannot be overridden in a drill
+        ");
     }
 }

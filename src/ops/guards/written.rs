@@ -88,7 +88,8 @@ fn check(guards: &GuardsFile, project: &Loaded, at: &[Seg], problems: &mut Vec<D
     let problem = |more: &[Seg], message: String| project.doc.problem(&under(at, more), message);
     if let Some(lists) = &guards.actions {
         let globs = [("allow", lists.allow.as_deref().unwrap_or_default()), ("deny", lists.deny.as_slice())];
-        for (list, index, glob) in globs.into_iter().flat_map(|(list, globs)| globs.iter().enumerate().map(move |(index, glob)| (list, index, glob))) {
+        for (list, index, glob) in globs.into_iter().flat_map(|(list, globs)| globs.iter().enumerate().map(move |(index, glob)| (list, index, glob)))
+        {
             let words = catalogue::actions().iter().filter(|row| row.mutates).map(|row| row.kind);
             if !words.clone().any(|word| glob.fits(word)) {
                 let hint = nearest(glob, words);
@@ -99,7 +100,8 @@ fn check(guards: &GuardsFile, project: &Loaded, at: &[Seg], problems: &mut Vec<D
     for (cloud, regions) in guards.regions.iter().flat_map(|lists| [("aws", &lists.aws), ("aliyun", &lists.aliyun)]) {
         let Some(regions) = regions else { continue };
         if regions.is_empty() {
-            problems.push(problem(&way!["regions", cloud], "no region is allowed".into()).hint("name at least one, or leave the cloud out to allow all"));
+            problems
+                .push(problem(&way!["regions", cloud], "no region is allowed".into()).hint("name at least one, or leave the cloud out to allow all"));
         }
         for (index, region) in regions.iter().enumerate().filter(|(_, region)| !is_region(region)) {
             problems.push(problem(&way!["regions", cloud, index], format!("`{region}` is not a region")).hint(REGION));
