@@ -15,7 +15,8 @@ pub(super) fn check(project: &Rc<Loaded>, settings: &ProjectFile) -> Vec<Diagnos
     for (name, environment) in &settings.environments {
         for (side, key, value, rule) in written(environment) {
             if let Some((what, hint)) = (rule.objection)(value) {
-                let shown: String = value.chars().take(64).collect();
+                // What stands before an `@` may be a password.
+                let shown: String = value.rsplit('@').next().unwrap_or(value).chars().take(64).collect();
                 problems.push(project.doc.problem(&way!["environments", name, side, key], format!("`{shown}` {what}")).hint(hint));
             }
         }

@@ -72,6 +72,8 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
             );
         }
     }
+    // The calendar's own problems come after those of the file that names it.
+    problems.sort_by_key(|problem| (problem.source.name != loaded.doc.source.name, problem.at.start));
     let root = normal(file.parent().unwrap_or(Path::new(".")));
     if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded), calendars }) } else { Err(problems) }
 }
