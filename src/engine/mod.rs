@@ -14,6 +14,8 @@ pub mod record;
 mod secrets;
 pub mod shell;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod toy;
 pub mod tracker;
 pub mod watch;

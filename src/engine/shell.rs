@@ -126,6 +126,8 @@ enum Message {
 /// Hears of the calls of one task, and cuts it off: at once, or as soon as the changing call in hand has ended.
 struct Sink {
     step: String,
+    /// Whether its calls are those of an attempt; a look from outside belongs to none.
+    journalled: bool,
     messages: mpsc::UnboundedSender<Message>,
     hand: Mutex<Hand>,
 }
@@ -186,7 +188,9 @@ impl Hand {
 
 impl CallSink for Sink {
     fn record(&self, call: Call) {
-        let _ = self.messages.send(Message::Call(self.step.clone(), call));
+        if self.journalled {
+            let _ = self.messages.send(Message::Call(self.step.clone(), call));
+        }
     }
 
     fn sending(&self) -> Result<(), &'static str> {
@@ -578,7 +582,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
             timeout,
             self.messages.clone(),
         ));
-        let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone(), hand: Mutex::default() });
+        let sink =
+            Arc::new(Sink { step: key.clone(), journalled: !matches!(kind, Kind::Read), messages: self.messages.clone(), hand: Mutex::default() });
         let (messages, observing) = (self.messages.clone(), sink.clone());
         let handle = self.tasks.spawn(async move {
             let input = calls::observed(observing, work(task)).await;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
 use super::lease::NoMarks;
-use super::machine::{Held, Recovery};
+use super::machine::Recovery;
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
 use super::shell::{self, Begin, EngineError, Envelope, Setup};
@@ -24,7 +24,7 @@ use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::order::Order;
 use crate::model::plan::*;
-use crate::model::state::{RunState, Status};
+use crate::model::state::RunState;
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -298,11 +298,6 @@ async fn hold(
         host: String::new(),
         clock_error_ms: None,
     };
-    let left = |key: &str| {
-        let step = state.step(key).unwrap();
-        let (intent, open) = (step.intent.clone().unwrap(), matches!(step.status, Status::Running | Status::Retrying));
-        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false, open }
-    };
     let clock = RunClock::start();
     let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });
     let recorder = Recorder::new(store.clone(), owner, "r".into(), clock, state.seq, before.head, Box::new(|_| {}));
@@ -316,11 +311,7 @@ async fn hold(
         probe_world: world,
         clock,
         recorder,
-        begin: if is_new {
-            Begin::Fresh
-        } else {
-            Begin::TakeBack(Recovery { held: state.held().into_iter().map(left).collect(), snapshot: state.snapshot.clone() })
-        },
+        begin: if is_new { Begin::Fresh } else { Begin::TakeBack(Recovery::of(&state)) },
         starter: "ann".into(),
         orders,
         marker: Arc::new(NoMarks),

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::data::http::Servers;
-use super::data::metrics::{History, SAMPLE_EVERY};
+use super::data::metrics::SAMPLE_EVERY;
 use super::data::{dns, load, prometheus};
 use super::world::file::{self, WorldFileError};
 use super::world::reach::SERVICE_PORT;
@@ -110,6 +110,7 @@ impl Lab {
         let state = file::build(options.seed, options.scale, prefix, clock.now())?;
         let (accounts, timing) = (state.accounts.clone(), state.timing.clone());
         let customers_of: Vec<_> = state.services.values().cloned().collect();
+        let history = Arc::clone(&state.history);
         let world = Arc::new(World::new(clock, state));
 
         let host = Ipv4Addr::new(127, prefix, 0, 1);
@@ -129,7 +130,6 @@ impl Lab {
         let mut servers = Servers::default();
         let taken = |source| LabError::Listen { address: format!("the instances' addresses in 127.{prefix}.0.0/16, port {SERVICE_PORT}"), source };
         servers.follow(&world).map_err(taken)?;
-        let history = Arc::new(History::default());
         history.sample(&world);
 
         let stop = CancellationToken::new();

@@ -13,7 +13,7 @@ use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::lease::NoMarks;
-use crate::engine::machine::{Held, Recovery};
+use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
@@ -23,8 +23,7 @@ use crate::model::guard::Decision;
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::{FAULT, RunState, Status};
-use crate::model::time::Timestamp;
+use crate::model::state::{FAULT, RunState};
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -136,8 +135,8 @@ pub async fn recover(
 ) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
     hold.begin = match to {
-        Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), lease_left(&state, hold.clock.now())),
-        Takeover::TakeBack => Begin::TakeBack(Recovery { held: held(&state), snapshot: state.snapshot.clone() }),
+        Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), machine::lease_left(&state, hold.clock.now())),
+        Takeover::TakeBack => Begin::TakeBack(Recovery::of(&state)),
     };
     hold.see_through(environment, observer).await
 }
@@ -160,30 +159,6 @@ impl Takeover {
             Self::TakeBack => "abort",
         }
     }
-}
-
-/// Everything that was not taken back, and the fault in any case: undo must know what it had broken.
-fn held(state: &RunState) -> Vec<Held> {
-    let intent = |key: &str, undone: bool| {
-        let step = state.step(key)?;
-        let intent = step.intent.clone()?;
-        let open = matches!(step.status, Status::Running | Status::Retrying);
-        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone, open })
-    };
-    let mut held: Vec<Held> = state.held().into_iter().filter_map(|key| intent(key, false)).collect();
-    if !held.is_empty() && state.fault().is_some_and(|fault| fault.status == Status::Undone) {
-        held.extend(intent(FAULT, true));
-    }
-    held
-}
-
-/// For how long the fault may still stand.
-fn lease_left(state: &RunState, now: Timestamp) -> Duration {
-    let begun = || {
-        let intent = state.fault()?.intent.as_ref()?;
-        Some(intent.at.plus(state.plan()?.fault.as_ref()?.lease.duration()))
-    };
-    state.lease_until.or_else(begun).map_or(Duration::ZERO, |until| until.since(now))
 }
 
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.

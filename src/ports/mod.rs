@@ -5,6 +5,7 @@ pub mod compute;
 pub mod dns;
 pub mod error;
 pub mod gate;
+pub mod metrics;
 pub mod objects;
 pub mod store;
 pub mod sync;

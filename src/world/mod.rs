@@ -17,6 +17,7 @@ use crate::clouds::aws::Aws;
 use crate::ports::compute::Compute;
 use crate::ports::dns::Dns;
 use crate::ports::gate::Gate;
+use crate::ports::metrics::Metrics;
 use crate::ports::objects::ObjectStore;
 use crate::ports::{Cloud, CloudError, Kind, sync};
 
@@ -92,6 +93,20 @@ impl World {
     /// # Errors
     /// [`Kind::Unconfigured`].
     pub fn objects(&self, cloud: Cloud) -> Result<&dyn ObjectStore, CloudError> {
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => Ok(self.aws()?),
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => Ok(self.aliyun()?),
+        }
+    }
+
+    /// Monitoring of one cloud.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`].
+    pub fn metrics(&self, cloud: Cloud) -> Result<&dyn Metrics, CloudError> {
         match cloud {
             #[cfg(feature = "aws")]
             Cloud::Aws => Ok(self.aws()?),

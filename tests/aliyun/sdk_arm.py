@@ -14,6 +14,8 @@ import uuid
 import alibabacloud_oss_v2 as oss
 from alibabacloud_alidns20150109 import models as alidns_models
 from alibabacloud_alidns20150109.client import Client as Alidns
+from alibabacloud_cms20190101 import models as cms_models
+from alibabacloud_cms20190101.client import Client as Cms
 from alibabacloud_dts20200101 import models as dts_models
 from alibabacloud_dts20200101.client import Client as Dts
 from alibabacloud_ecs20140526 import models as ecs_models
@@ -292,6 +294,44 @@ def jobs():
     checks.equal("jobs are listed", sorted(one.dts_job_id for one in listed), ["dtsorders-primary", "dtsorders-standby"])
 
 
+# ---------------------------------------------------------------- CloudMonitor
+def monitoring():
+    cms = client(Cms)
+    namespace = "acs_customMetric_1234567890123456"
+
+    def last(name="Errors", service="checkout"):
+        return cms.describe_metric_last(
+            cms_models.DescribeMetricLastRequest(namespace=namespace, metric_name=name, period="15", dimensions=json.dumps([{"service": service}]))
+        ).body
+
+    checks.that("numbers come with the first whole period", until(lambda: last().datapoints not in (None, "[]")))
+    checks.equal("in a string, with their dimensions", [[one["service"], one["Average"]] for one in json.loads(last().datapoints)], [["checkout", 0.0]])
+    body = last("nope")
+    checks.equal("a failure comes with HTTP 200", [body.code, body.success], ["400", False])
+    listed = cms.describe_metric_list(cms_models.DescribeMetricListRequest(namespace=namespace, metric_name="Errors", period="15", length="1")).body
+    checks.equal("a list is cut where asked", [len(json.loads(listed.datapoints)), listed.next_token], [1, "1"])
+
+    def rules(**fields):
+        body = cms.describe_metric_rule_list(cms_models.DescribeMetricRuleListRequest(**fields)).body
+        return [[one.rule_name, one.alert_state, one.enable_state] for one in body.alarms.alarm]
+
+    checks.equal("rules are found by part of their name", rules(rule_name="checkout"), [["shop-checkout-errors", "OK", True]])
+    critical = cms_models.PutResourceMetricRuleRequestEscalationsCritical(
+        statistics="Average", comparison_operator="GreaterThanOrEqualToThreshold", threshold="0", times=1
+    )
+    put = cms_models.PutResourceMetricRuleRequest(
+        rule_id="arm-1", rule_name="arm", namespace=namespace, metric_name="Errors", resources=json.dumps([{"service": "checkout"}]),
+        contact_groups="lab", period="15", escalations=cms_models.PutResourceMetricRuleRequestEscalations(critical=critical),
+    )
+    checks.equal("a rule is made", cms.put_resource_metric_rule(put).body.success, True)
+    checks.that("and judged", until(lambda: rules(rule_ids="arm-1") == [["arm", "ALARM", True]]))
+    cms.disable_metric_rules(cms_models.DisableMetricRulesRequest(rule_id=["arm-1"]))
+    checks.equal("or switched off", rules(rule_ids="arm-1")[0][2], False)
+    remove = cms_models.DeleteMetricRulesRequest(id=["arm-1"])
+    checks.equal("and removed", cms.delete_metric_rules(remove).body.success, True)
+    checks.equal("once", cms.delete_metric_rules(remove).body.success, False)
+
+
 # ---------------------------------------------------------------- OSS
 def objects():
     config = oss.config.load_default()
@@ -331,7 +371,7 @@ def objects():
 
 
 before = world()
-for part in (signatures, machines, networks, names, jobs, objects):
+for part in (signatures, machines, networks, names, jobs, monitoring, objects):
     print(part.__name__, flush=True)
     try:
         part()

@@ -243,7 +243,42 @@ def objects():
     refused("an absent bucket", "NoSuchBucket", "s3api", "list-objects-v2", "--bucket", "no-such-bucket-of-ours")
 
 
-for part in (identity, route53, instances, images, routes, objects):
+def monitoring():
+    alarm = ("cloudwatch", "put-metric-alarm", "--alarm-name", "arm-queue", "--namespace", "Arm", "--metric-name", "Queue", "--statistic", "Sum",
+             "--dimensions", "Name=Side,Value=a", "--period", "60", "--evaluation-periods", "2", "--datapoints-to-alarm", "1", "--threshold", "9.5",
+             "--comparison-operator", "GreaterThanThreshold", "--treat-missing-data", "notBreaching", "--alarm-description", "队列")
+    read = ("cloudwatch", "describe-alarms", "--alarm-names", "arm-queue")
+    whole = ("MetricAlarms[].{n:AlarmName,d:AlarmDescription,on:ActionsEnabled,m:MetricName,ns:Namespace,st:Statistic,di:Dimensions,p:Period,"
+             "e:EvaluationPeriods,of:DatapointsToAlarm,t:Threshold,c:ComparisonOperator,miss:TreatMissingData,ok:OKActions,al:AlarmActions}")
+    same("put-metric-alarm says nothing", *alarm)
+    same("describe-alarms shows it whole", *read, query=whole)
+    same("set-alarm-state says nothing", "cloudwatch", "set-alarm-state", "--alarm-name", "arm-queue", "--state-value", "ALARM", "--state-reason", "by hand")
+    same("the alarm is as it was set", *read, query="MetricAlarms[].[StateValue,StateReason]")
+    same("alarms are found by state and prefix", "cloudwatch", "describe-alarms", "--alarm-name-prefix", "arm-", "--state-value", "ALARM",
+         query="MetricAlarms[].AlarmName")
+    same("an unknown alarm is not listed", "cloudwatch", "describe-alarms", "--alarm-names", "nobody", query="MetricAlarms")
+    refused("nor set", "ResourceNotFound", "cloudwatch", "set-alarm-state", "--alarm-name", "nobody", "--state-value", "OK", "--state-reason", "x")
+
+    now = int(time.time()) // 60 * 60
+    for value in ("4", "6"):
+        same(f"put-metric-data of {value} says nothing", "cloudwatch", "put-metric-data", "--namespace", "Arm", "--metric-data",
+             json.dumps([{"MetricName": "Queue", "Value": float(value), "Timestamp": now - 90, "Dimensions": [{"Name": "Side", "Value": "a"}]}]))
+    of = ("--namespace", "Arm", "--metric-name", "Queue", "--dimensions", "Name=Side,Value=a")
+    span = ("--start-time", str(now - 300), "--end-time", str(now))
+    same("get-metric-statistics adds up", "cloudwatch", "get-metric-statistics", *of, *span, "--period", "300", "--statistics", "Sum", "Maximum", "SampleCount",
+         query="{l:Label,d:Datapoints[].{s:Sum,m:Maximum,n:SampleCount}}")
+    metric = {"Namespace": "Arm", "MetricName": "Queue", "Dimensions": [{"Name": "Side", "Value": "a"}]}
+    queries = json.dumps([{"Id": "q", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Average"}}])
+    numbers = lab.aws("cloudwatch", "get-metric-data", "--metric-data-queries", queries, *span, query="MetricDataResults[0].{v:Values,t:length(Timestamps),s:StatusCode}")
+    checks.equal("get-metric-data gives the average of a period", numbers, {"v": [5.0], "t": 1, "s": "Complete"})
+    same("list-metrics names it", "cloudwatch", "list-metrics", "--namespace", "Arm", query="Metrics")
+    same("delete-alarms says nothing", "cloudwatch", "delete-alarms", "--alarm-names", "arm-queue")
+    same("it is gone", *read, query="MetricAlarms")
+    checks.equal("the shop's own alarms say OK", lab.aws("cloudwatch", "describe-alarms", query="MetricAlarms[].[AlarmName,StateValue]"),
+                 [["shop-checkout-errors", "OK"], ["shop-storefront-errors", "OK"]])
+
+
+for part in (identity, route53, instances, images, routes, objects, monitoring):
     print(f" {part.__name__}", flush=True)
     part()
 checks.end()

@@ -23,7 +23,7 @@ fn start() -> (Lab, Aliyun) {
     (lab, aliyun)
 }
 
-fn settings(lab: &Lab) -> Settings {
+pub(crate) fn settings(lab: &Lab) -> Settings {
     let endpoints = lab.endpoints();
     let mut settings = Settings::new("cn-hangzhou", Gate::default());
     settings.account = Some("1234567890123456".to_owned());

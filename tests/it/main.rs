@@ -7,6 +7,7 @@
 //! - `guards`: what an environment refuses, asks and lets pass.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
+//! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
 //! - `refusals`: what is refused before anything begins.
 
@@ -18,5 +19,6 @@ mod drills;
 mod guards;
 mod interruptions;
 mod layers;
+mod monitoring;
 mod plans;
 mod refusals;

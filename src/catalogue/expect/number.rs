@@ -1,11 +1,12 @@
-//! Prometheus: a query, and what its numbers must be.
+//! What the numbers of monitoring must be, whoever gives them; and a query of Prometheus.
 
 use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::HttpUrl;
+use crate::engine::probe::Sample;
 use crate::world::http::{Http, HttpRequest};
 
 /// What the numbers must be. Everything that is written must hold, for every series the query gives; nothing written = there is one.
@@ -61,6 +62,19 @@ impl NumberExpect {
         }
         let shown: Vec<String> = numbers.iter().take(5).map(f64::to_string).collect();
         Ok(if shown.is_empty() { "nothing, as expected".to_owned() } else { shown.join(" ") })
+    }
+}
+
+impl NumberExpect {
+    /// The numbers as a probe's reading, with what was read as its value.
+    pub(crate) fn sample(&self, numbers: &[f64]) -> Sample {
+        let sample = self.judge(numbers).map_or_else(Sample::bad, Sample::good);
+        match numbers {
+            [] => sample,
+            // JSON has no word for infinity and NaN.
+            [one] => sample.with_value(json!(one)),
+            many => sample.with_value(json!(many)),
+        }
     }
 }
 

@@ -1,8 +1,13 @@
 //! What is read again and again.
 
 mod freshness;
+mod monitoring;
 
 probes! {
+    cloudmonitor_alarm::CloudMonitorAlarm,
+    cloudmonitor_metric::CloudMonitorMetric,
+    cloudwatch_alarm::CloudWatchAlarm,
+    cloudwatch_metric::CloudWatchMetric,
     dns::DnsProbe,
     http::HttpProbe,
     lag::ObjectsLag,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::catalogue::expect::answer::HttpUrl;
 use crate::catalogue::expect::number::{NumberExpect, query};
@@ -41,15 +40,7 @@ impl Probe<World> for PrometheusProbe {
 
     async fn sample(&self, world: &World) -> Sample {
         match query(world.http(), &self.url, &self.query).await {
-            Ok(numbers) => {
-                let sample = self.expect.judge(&numbers).map_or_else(Sample::bad, Sample::good);
-                match numbers.as_slice() {
-                    [] => sample,
-                    // JSON has no word for infinity and NaN.
-                    [one] => sample.with_value(json!(one)),
-                    many => sample.with_value(json!(many)),
-                }
-            }
+            Ok(numbers) => self.expect.sample(&numbers),
             Err(message) => Sample::unknown(message),
         }
     }

@@ -48,6 +48,7 @@ pub(super) const PRODUCTS: &[Product] = &[
     },
     // Its regional hosts answer alike; the central one needs no region to be alive.
     Product { name: "alidns", version: "2015-01-09", global: true, host: "alidns.aliyuncs.com", exceptions: &[] },
+    Product { name: "cms", version: "2019-01-01", global: false, host: "metrics.{region}.aliyuncs.com", exceptions: &[] },
     Product {
         name: "dts",
         version: "2020-01-01",

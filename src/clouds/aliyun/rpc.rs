@@ -1,4 +1,4 @@
-//! The form that ECS, VPC, Alidns, DTS and STS have in common: one signed POST, flattened parameters, a JSON answer.
+//! The form that ECS, VPC, Alidns, DTS, CloudMonitor and STS have in common: one signed POST, flattened parameters, a JSON answer.
 
 use std::collections::BTreeMap;
 

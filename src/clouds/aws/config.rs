@@ -72,6 +72,9 @@ pub(super) async fn connect(settings: Settings) -> Aws {
     let config = sdk_config(&settings).await;
     let partition = own_partition();
     let shared = Shared {
+        cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
+            aws_sdk_cloudwatch::config::Builder::from(&config).retry_partition(partition.clone()).build(),
+        ),
         ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&config).retry_partition(partition.clone()).build()),
         route53: aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(&config).retry_partition(partition.clone()).build()),
         s3: aws_sdk_s3::Client::from_conf(

@@ -9,6 +9,7 @@ mod config;
 mod dns;
 mod error;
 mod images;
+mod metrics;
 mod network;
 mod objects;
 mod sts;
@@ -31,6 +32,7 @@ pub struct Aws {
 }
 
 struct Shared {
+    cloudwatch: aws_sdk_cloudwatch::Client,
     ec2: aws_sdk_ec2::Client,
     route53: aws_sdk_route53::Client,
     s3: aws_sdk_s3::Client,

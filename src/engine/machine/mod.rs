@@ -189,6 +189,8 @@ pub struct Held {
     pub undone: bool,
     /// Whether the journal does not say how its last attempt ended.
     pub open: bool,
+    /// Whether something that it sent may still arrive: nobody heard of the end of a change.
+    pub late: bool,
 }
 
 /// What a former owner left to be taken back.
@@ -199,6 +201,8 @@ pub struct Recovery {
     /// What was read before anything was changed, by key.
     pub snapshot: BTreeMap<String, Snapshot>,
 }
+
+pub use resume::lease_left;
 
 /// Where a step is.
 #[derive(Clone, Debug, PartialEq)]

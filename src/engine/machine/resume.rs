@@ -5,12 +5,51 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::stages::fault_step;
-use super::{Effect, FAULT, Machine, Phase, Planned, Status, Step, Stop};
+use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery, Status, Step, Stop};
 use crate::model::event::step::{Found, StepKind};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
 use crate::model::state::{self, RunState, StepState};
+use crate::model::time::Timestamp;
+
+impl Recovery {
+    /// Everything that is not taken back, and what may come back by itself; the fault in any case: undo must know what it had broken.
+    #[must_use]
+    pub fn of(state: &RunState) -> Self {
+        let intent = |key: &str, undone: bool| {
+            let step = state.step(key)?;
+            let intent = step.intent.clone()?;
+            let open = matches!(step.status, state::Status::Running | state::Status::Retrying);
+            let (uses, with, before, targets) = (intent.uses, intent.with, intent.before, intent.targets);
+            Some(Held { key: key.to_owned(), uses, with, before, targets, undone, open, late: may_come_late(step) })
+        };
+        let keys = state.held();
+        let mut held: Vec<Held> = keys.iter().filter_map(|key| intent(key, false)).collect();
+        let gone = |step: &StepState| step.status == state::Status::Undone;
+        // Of a run that has ended nothing is under way any more.
+        let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
+        let fault = state.fault().filter(|fault| gone(fault) && !keys.is_empty()).map(|_| FAULT);
+        let others: std::collections::BTreeSet<&str> = late.chain(fault).collect();
+        held.extend(others.into_iter().filter_map(|key| intent(key, true)));
+        Self { held, snapshot: state.snapshot.clone() }
+    }
+}
+
+/// Whether a change was sent of whose end nobody heard.
+fn may_come_late(step: &StepState) -> bool {
+    matches!(step.status, state::Status::Running | state::Status::Retrying) || step.attempt_failures.iter().any(|(_, failure)| failure.ambiguous)
+}
+
+/// For how long the fault may still stand at `now`.
+#[must_use]
+pub fn lease_left(state: &RunState, now: Timestamp) -> Duration {
+    let begun = || {
+        let intent = state.fault()?.intent.as_ref()?;
+        Some(intent.at.plus(state.plan()?.fault.as_ref()?.lease.duration()))
+    };
+    state.lease_until.or_else(begun).map_or(Duration::ZERO, |until| until.since(now))
+}
 
 /// For reading what became of one intent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +70,7 @@ impl Machine {
         }
         let plan = self.plan.clone();
         if let (Some(fault), Some(was)) = (&plan.fault, state.fault().filter(|fault| fault.started.is_some())) {
-            let step = restored(fault_step(fault, self.mutates), was);
+            let step = restored(fault_step(fault, self.mutates), was, self.now);
             self.steps.insert(FAULT.into(), step);
         }
         let began = |stage| state.stage_began(stage).is_some();
@@ -108,7 +147,7 @@ impl Machine {
         self.load_book(book, runbook);
         for key in &ids {
             if let (Some(step), Some(was)) = (self.steps.remove(key), state.step(key)) {
-                self.steps.insert(key.clone(), restored(step, was));
+                self.steps.insert(key.clone(), restored(step, was, self.now));
             }
         }
         // The items of a `for_each` come from outputs, which are all there now.
@@ -150,7 +189,7 @@ impl Machine {
         for (item, value) in keys.iter().zip(values) {
             let fresh = Step { item: Some(value), open_needs: 0, ..Step::new(plan.clone(), book, mutates) };
             let step = match state.step(item) {
-                Some(was) => restored(fresh, was),
+                Some(was) => restored(fresh, was, self.now),
                 None => fresh,
             };
             self.order.push(item.clone());
@@ -224,7 +263,7 @@ impl Machine {
 }
 
 /// A step as the journal has it.
-fn restored(step: Step, was: &StepState) -> Step {
+fn restored(step: Step, was: &StepState, now: Moment) -> Step {
     let open = was.intent.is_some();
     let status = match was.status {
         state::Status::Pending => Status::Waiting,
@@ -242,6 +281,7 @@ fn restored(step: Step, was: &StepState) -> Step {
         step.before = Some(intent.before.clone());
         step.targets = intent.targets.clone();
     }
+    step.late = may_come_late(was).then_some(now + LATE);
     step.output = was.output.clone().unwrap_or(Value::Null);
     step
 }

@@ -315,7 +315,8 @@ impl Machine {
     fn end_cancelled(&mut self, key: &str) {
         let Some((attempt, skip)) = self.steps.get_mut(key).map(|step| (step.attempt, step.skip.take())) else { return };
         let reason = if skip.is_some() { "cut off" } else { "cut off because the run is ending" };
-        let failure = Failure::new(FailureKind::Cancelled, reason);
+        let ambiguous = self.steps.get(key).is_some_and(|step| step.late.is_some_and(|late| late > self.now));
+        let failure = Failure { ambiguous, ..Failure::new(FailureKind::Cancelled, reason) };
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: None });
         if let Some(why) = skip {
             self.settle_step(key, Status::Skipped);

@@ -349,7 +349,7 @@ fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
 
 fn left(key: &str, target: &str) -> Held {
     let targets = vec![crate::model::event::step::Target::new("toy", target, "")];
-    Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false, open: false }
+    Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false, open: false, late: false }
 }
 
 fn taken(held: Vec<Held>) -> Recovery {

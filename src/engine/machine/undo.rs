@@ -242,10 +242,12 @@ impl Machine {
         step.status = Status::Undoing;
         step.undo_attempt += 1;
         let attempt = step.undo_attempt;
-        let (uses, with) = (step.plan.uses.clone(), step.with.clone());
+        let (uses, with, late) = (step.plan.uses.clone(), step.with.clone(), step.late);
         let timeout = step.plan.timeout.duration().min(until.saturating_sub(now).max(LEAST_UNDO));
         self.record_step(key, StepKind::Undoing { attempt });
-        self.effects.push(Effect::Undo { key: key.to_owned(), uses, with, before, timeout, fault: key == FAULT });
+        // While something may still arrive, the marks stay: whoever finds them can take the fault out again.
+        let fault = key == FAULT && late.is_none_or(|late| late <= now);
+        self.effects.push(Effect::Undo { key: key.to_owned(), uses, with, before, timeout, fault });
     }
 
     pub(super) fn undone(&mut self, key: &str, result: Result<Undone, Failure>) {
@@ -311,12 +313,11 @@ impl Machine {
             if status == Status::Looking {
                 looks.push(one.key.clone());
             }
-            if !one.undone {
+            if !one.undone || one.late {
                 self.intents.push(one.key.clone());
             }
             let (with, before, targets) = (one.with, Some(one.before), one.targets);
-            // Whatever the former owner sent last may still be under way.
-            let late = one.open.then_some(self.now + super::LATE);
+            let late = one.late.then_some(self.now + super::LATE);
             self.steps.insert(one.key, Step { status, attempt: 1, with, before, targets, late, ..Step::new(plan, book, true) });
         }
         self.stop = Some(super::Stop { abort: true });

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::lab::world::World;
-use crate::lab::world::state::{Cloud, State};
+use crate::lab::world::state::State;
 use crate::model::time::Timestamp;
 
 /// How often all series are sampled for the history.
@@ -66,7 +66,7 @@ impl History {
     }
 
     /// Appends samples; times must not go back.
-    pub(super) fn push(&self, now: Timestamp, samples: Vec<(Series, f64)>) {
+    pub(in crate::lab) fn push(&self, now: Timestamp, samples: Vec<(Series, f64)>) {
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         for (series, value) in samples {
             let points = all.entry(series).or_default();
@@ -75,6 +75,35 @@ impl History {
             }
             points.push_back((now, value));
         }
+    }
+
+    /// How much the counters with these labels went up, together, at each sample since a moment.
+    pub(in crate::lab) fn steps(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        since: Timestamp,
+        chosen: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> BTreeMap<Timestamp, f64> {
+        let wanted = |series: &Series| is_of(series, name, labels) && chosen(&series.labels);
+        let mut steps = BTreeMap::new();
+        let mut add = |_: &Series, points: &VecDeque<(Timestamp, f64)>| -> Option<()> {
+            let first = points.partition_point(|(at, _)| *at < since);
+            let steps_since = points.range(first.saturating_sub(1)..).zip(points.range(first.max(1).min(points.len())..));
+            for ((_, before), (at, after)) in steps_since {
+                *steps.entry(*at).or_default() += (after - before).max(0.0);
+            }
+            None
+        };
+        self.select(wanted, &mut add);
+        steps
+    }
+
+    /// The gauge with these labels at each sample since a moment.
+    pub(in crate::lab) fn values(&self, name: &str, labels: &BTreeMap<String, String>, since: Timestamp) -> BTreeMap<Timestamp, f64> {
+        let recent = |points: &VecDeque<(Timestamp, f64)>| points.range(points.partition_point(|(at, _)| *at < since)..).copied().collect::<Vec<_>>();
+        let points = self.select(|series| is_of(series, name, labels), |_, points| Some(recent(points)));
+        points.into_iter().flatten().collect()
     }
 
     /// Visits the points of every series that `wanted` chooses, oldest first.
@@ -86,6 +115,10 @@ impl History {
         let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter(|(series, _)| wanted(series)).filter_map(|(series, points)| visit(series, points)).collect()
     }
+}
+
+fn is_of(series: &Series, name: &str, labels: &BTreeMap<String, String>) -> bool {
+    series.name == name && labels.iter().all(|(label, value)| series.labels.get(label) == Some(value))
 }
 
 /// The text exposition format, version 0.0.4.
@@ -109,7 +142,7 @@ fn samples(state: &State) -> Vec<(Series, f64)> {
         samples.add("shop_service_up", &[("service", service)], flag(*is_served));
     }
     for instance in state.instances.values() {
-        let labels = [("server", instance.id.as_str()), ("cloud", cloud_name(instance.cloud)), ("role", &instance.service)];
+        let labels = [("server", instance.id.as_str()), ("cloud", instance.cloud.name()), ("role", &instance.service)];
         samples.add("shop_server_up", &labels, flag(state.is_healthy(instance)));
     }
     samples.add("shop_orders_total", &[], count(state.counters.orders_written));
@@ -148,7 +181,7 @@ fn requests(state: &State, samples: &mut Samples) {
         state.counters.requests.iter().map(|((service, server, outcome), count)| ((service.as_str(), server.as_str(), outcome.as_str()), *count)),
     );
     for ((service, server, outcome), requests) in counts {
-        let cloud = state.instances.get(server).map_or("none", |instance| cloud_name(instance.cloud));
+        let cloud = state.instances.get(server).map_or("none", |instance| instance.cloud.name());
         samples.add("shop_requests_total", &[("service", service), ("server", server), ("cloud", cloud), ("outcome", outcome)], count(requests));
     }
 }
@@ -169,13 +202,6 @@ fn flag(is_set: bool) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts in the lab stay far below 2^53")]
 fn count(number: u64) -> f64 {
     number as f64
-}
-
-fn cloud_name(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::Aws => "aws",
-        Cloud::Aliyun => "aliyun",
-    }
 }
 
 #[cfg(test)]

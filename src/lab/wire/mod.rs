@@ -4,8 +4,10 @@ pub mod acs3;
 pub mod aliyun_rpc;
 pub mod aws_answer;
 pub mod aws_query;
+pub mod cbor;
 pub mod oss_v4;
 pub mod sigv4;
+pub mod smithy;
 #[cfg(test)]
 pub(crate) mod vectors;
 pub mod xml;

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
+use super::monitoring::{Alarm, Monitoring};
 use super::state::{
     Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service,
     State, Subnet, SyncJob, Vpc, Zone,
 };
 use super::transition::Queue;
 use super::truth::Truth;
+use crate::lab::data::metrics::History;
 use crate::model::time::{Span, Timestamp};
 
 /// The world of the lab, as shipped.
@@ -111,6 +114,7 @@ struct WorldFile {
     orders: Orders,
     jobs: Vec<WrittenJob>,
     services: Vec<WrittenService>,
+    alarms: Vec<Alarm>,
     vars: BTreeMap<String, String>,
 }
 
@@ -230,6 +234,8 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         throttles: BTreeMap::new(),
         tokens: BTreeMap::new(),
         counters: Counters::default(),
+        history: Arc::new(History::default()),
+        monitoring: Monitoring::default(),
         serial: 0,
     };
     for written in file.instances {
@@ -247,6 +253,13 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         if let Some(acl) = subnet.effective_acl.as_ref().and_then(|acl| state.acls.get(acl)) {
             state.applied_acls.insert(subnet.id.clone(), acl.clone());
         }
+    }
+    for mut alarm in file.alarms {
+        // As if it had been there for long: it is judged at once.
+        alarm.verdict.since = now;
+        alarm.verdict.configured = now;
+        let key = if alarm.id.is_empty() { &alarm.name } else { &alarm.id };
+        state.monitoring.alarms.insert((alarm.metric.cloud, key.clone()), alarm);
     }
     place_first_orders(&mut state);
     state.record_services(true);

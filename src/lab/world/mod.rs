@@ -2,12 +2,13 @@
 //!
 //! [`state`] holds the things and [`file`](mod@file) the world file they start from; [`transition`] is what happens to them later.
 //! By subject: [`compute`] starts and stops, [`network`] applies ACLs and routes, [`names`] serves DNS, [`sync`] is orders, buckets
-//! and their copying. [`reach`] says who can reach whom, [`truth`] records what really happened and when, [`view`] is all of it as JSON.
+//! and their copying, `monitoring` metrics and alarms. [`reach`] says who can reach whom, [`truth`] records what really happened and when, [`view`] is all of it as JSON.
 //! Everything is behind one lock: a call sees the world at one moment.
 
 pub mod clock;
 pub mod compute;
 pub mod file;
+pub(crate) mod monitoring;
 pub mod names;
 pub mod network;
 pub mod reach;

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use super::file::{Orders, RateLimit, Timing};
+use super::monitoring::Monitoring;
 use super::transition::Queue;
 use super::truth::Truth;
+use crate::lab::data::metrics::History;
 use crate::model::time::Timestamp;
 
 /// Which of the two clouds a thing belongs to.
@@ -17,6 +20,17 @@ use crate::model::time::Timestamp;
 pub enum Cloud {
     Aws,
     Aliyun,
+}
+
+impl Cloud {
+    /// As metrics and views write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Aliyun => "aliyun",
+        }
+    }
 }
 
 /// Everything behind the lock.
@@ -75,6 +89,10 @@ pub struct State {
     /// ClientToken replays: token -> the answer given before.
     pub tokens: BTreeMap<String, String>,
     pub counters: Counters,
+    /// What monitoring saw in the last minutes; written by a task of the lab.
+    pub(crate) history: Arc<History>,
+    /// Numbers that were put, and alarms.
+    pub(crate) monitoring: Monitoring,
     /// Counts up; makes ids unique within a run of the lab.
     pub serial: u64,
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::monitoring::Alarm;
 use super::state::{AclEntry, Instance, NetworkAcl, Record, RouteTable, SecurityGroup, SecurityRule, State, Subnet, Zone};
 
 impl State {
@@ -41,6 +42,7 @@ impl State {
                 let url = format!("http://{}:{}{}", service.host, service.port, service.path);
                 (service.name.clone(), json!({ "url": url, "traffic": { "up": service.up } }))
             })),
+            "alarms": object(self.monitoring.alarms.values().map(alarm_view)),
             "orders": { "written": self.counters.orders_written, "copied": self.counters.orders_copied, "oldest_uncopied": self.counters.oldest_uncopied },
             "traffic": { "dns": self.dns_served_view() },
         })
@@ -70,6 +72,13 @@ impl State {
 
 fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
     Value::Object(entries.collect::<Map<_, _>>())
+}
+
+fn alarm_view(alarm: &Alarm) -> (String, Value) {
+    let mut view = json!(alarm);
+    view["traffic"] = json!({ "state": alarm.verdict.state, "since": alarm.verdict.since });
+    let name = format!("{} {}", alarm.metric.cloud.name(), alarm.name);
+    (name, view)
 }
 
 fn subnet_view(subnet: &Subnet) -> Value {

@@ -2,10 +2,11 @@
 //!
 //! A product is a row of `PRODUCTS`, an action a row of its product's table; what all actions share is done here: signature, nonce,
 //! rate limit, region, client token, request id, counting. `ecs` machines and images, `vpc` networks with `acl` and `route`,
-//! `alidns` names, `dts` synchronisation jobs, `sts` who am I.
+//! `alidns` names, `dts` synchronisation jobs, `cms` monitoring, `sts` who am I.
 
 mod acl;
 mod alidns;
+mod cms;
 mod dts;
 mod ecs;
 mod image;
@@ -78,6 +79,7 @@ const PRODUCTS: &[Product] = &[
     Product { name: "ecs", version: "2014-05-26", actions: ecs::ACTIONS },
     Product { name: "vpc", version: "2016-04-28", actions: vpc::ACTIONS },
     Product { name: "alidns", version: "2015-01-09", actions: alidns::ACTIONS },
+    Product { name: "cms", version: "2019-01-01", actions: cms::ACTIONS },
     Product { name: "dts", version: "2020-01-01", actions: dts::ACTIONS },
     Product { name: "sts", version: "2015-04-01", actions: sts::ACTIONS },
 ];
@@ -173,7 +175,7 @@ fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>
 /// The code under which an answer is counted: `OK`, or the one inside a failure that comes with HTTP 200.
 fn business_code(fields: &Value) -> String {
     match fields.get("Success").and_then(Value::as_bool) {
-        Some(false) => fields.get("ErrCode").and_then(Value::as_str).unwrap_or("Failed").to_owned(),
+        Some(false) => fields.get("ErrCode").or_else(|| fields.get("Code")).and_then(Value::as_str).unwrap_or("Failed").to_owned(),
         _ => "OK".to_owned(),
     }
 }

@@ -391,3 +391,67 @@ fn rates_are_limited_and_the_wait_is_told() {
     assert_eq!((fault.status, fault.code.as_str()), (400, "Throttling.User"));
     assert!(fault.retry_after_ms.is_some_and(|millis| millis > 0));
 }
+
+#[test]
+fn numbers_and_rules_are_told_inside_http_200() {
+    use crate::lab::world::monitoring::{Datum, Metric};
+    use crate::lab::world::state::Cloud;
+
+    let mut state = world();
+    let dimensions = |service: &str| BTreeMap::from([("service".to_owned(), service.to_owned())]);
+    for (service, value) in [("a", 7.5), ("b", 2.5)] {
+        let metric = Metric { cloud: Cloud::Aliyun, namespace: "own".into(), name: "Queue".into(), dimensions: dimensions(service) };
+        let at = state.now.plus(Duration::from_secs(5));
+        assert!(state.monitoring.put(metric, Datum::one(at, value)));
+    }
+    pass(&mut state, 20_000);
+    let asked = [("Namespace", "own"), ("MetricName", "Queue"), ("Period", "15")];
+    let last = ok(&mut state, "cms:DescribeMetricLast", &asked);
+    let points: Value = serde_json::from_str(last["Datapoints"].as_str().unwrap()).unwrap();
+    assert_eq!((&last["Code"], &last["Success"], points.as_array().unwrap().len()), (&json!("200"), &json!(true), 2));
+    assert_eq!((&points[0]["service"], &points[0]["Average"]), (&json!("a"), &json!(7.5)));
+    let of = |service: &'static str| [asked[0], asked[1], asked[2], ("Dimensions", service)];
+    let one = ok(&mut state, "cms:DescribeMetricLast", &of(r#"[{"service":"b"}]"#));
+    assert_eq!(serde_json::from_str::<Value>(one["Datapoints"].as_str().unwrap()).unwrap()[0]["Maximum"], 2.5);
+    let first = ok(&mut state, "cms:DescribeMetricList", &[asked[0], asked[1], asked[2], ("Length", "1")]);
+    let rest = ok(&mut state, "cms:DescribeMetricList", &[asked[0], asked[1], asked[2], ("NextToken", first["NextToken"].as_str().unwrap())]);
+    assert_eq!(rest["NextToken"], Value::Null);
+    assert_ne!(first["Datapoints"], rest["Datapoints"]);
+    let failed = ok(&mut state, "cms:DescribeMetricLast", &[("Namespace", "own"), ("MetricName", "nope")]);
+    assert_eq!((&failed["Code"], &failed["Success"]), (&json!("400"), &json!(false)));
+    let failed = ok(&mut state, "cms:DescribeMetricLast", &of("service=b"));
+    assert_eq!(failed["Success"], json!(false));
+
+    let rules = |state: &mut State, params: &[(&str, &str)]| {
+        let answer = ok(state, "cms:DescribeMetricRuleList", params);
+        let of = |rule: &Value| format!("{} {}", rule["RuleName"].as_str().unwrap(), rule["AlertState"].as_str().unwrap());
+        answer["Alarms"]["Alarm"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(&mut state, &[("RuleName", "checkout")]), ["shop-checkout-errors OK"]);
+    let put = [
+        ("RuleId", "own-1"),
+        ("RuleName", "own-queue"),
+        ("Namespace", "own"),
+        ("MetricName", "Queue"),
+        ("Resources", r#"[{"service":"a"}]"#),
+        ("ContactGroups", "lab"),
+        ("Period", "15"),
+        ("Escalations.Critical.Statistics", "Average"),
+        ("Escalations.Critical.ComparisonOperator", "GreaterThanThreshold"),
+        ("Escalations.Critical.Threshold", "5"),
+        ("Escalations.Critical.Times", "1"),
+    ];
+    assert_eq!(ok(&mut state, "cms:PutResourceMetricRule", &put[..6])["Success"], json!(false), "without escalation");
+    assert_eq!(ok(&mut state, "cms:PutResourceMetricRule", &put)["Success"], json!(true));
+    assert_eq!(rules(&mut state, &[("RuleIds", "own-1")]), ["own-queue INSUFFICIENT_DATA"], "not judged yet");
+    let metric = Metric { cloud: Cloud::Aliyun, namespace: "own".into(), name: "Queue".into(), dimensions: dimensions("a") };
+    pass(&mut state, 15_000);
+    let at = state.now;
+    assert!(state.monitoring.put(metric, Datum::one(at, 9.0)));
+    pass(&mut state, 1_000);
+    assert_eq!(rules(&mut state, &[("AlertState", "ALARM")]), ["own-queue ALARM"]);
+    ok(&mut state, "cms:DisableMetricRules", &[("RuleId.1", "own-1")]);
+    assert_eq!(rules(&mut state, &[("EnableState", "false")]), ["own-queue ALARM"], "its last state stays");
+    ok(&mut state, "cms:DeleteMetricRules", &[("Id.1", "own-1")]);
+    assert_eq!(ok(&mut state, "cms:DeleteMetricRules", &[("Id.1", "own-1")])["Code"], json!("404"));
+}

@@ -1,8 +1,9 @@
 //! AWS on one endpoint: every request goes to the service that its signature's scope names.
 //!
-//! [`route53`], [`ec2`], [`sts`] and [`s3`] each answer in their own XML dialect; what they share (signature, rate limits,
-//! counting, request ids) happens here once. S3 verifies its own signatures, as only it knows streamed bodies.
+//! [`route53`], [`ec2`], [`sts`] and [`s3`] each answer in their own XML dialect, [`cloudwatch`] in the protocol it was asked in; what they
+//! share (signature, rate limits, counting, request ids) happens here once. S3 verifies its own signatures, as only it knows streamed bodies.
 
+pub mod cloudwatch;
 pub mod ec2;
 pub mod route53;
 pub mod s3;
@@ -21,6 +22,7 @@ use hyper::body::Incoming;
 use super::throttle;
 use crate::lab::wire::aws_answer::{self, Dialect, Fault};
 use crate::lab::wire::sigv4::{Authorization, SignatureError};
+use crate::lab::wire::smithy::Protocol;
 use crate::lab::world::World;
 use crate::lab::world::state::State;
 
@@ -53,12 +55,16 @@ async fn respond(world: &Arc<World>, service: Service, parts: Parts, body: Bytes
     if let Err(error) = authenticate(world, &parts, &body) {
         let fault = refusal(dialect, error);
         count(&mut world.lock(), service.name(), "(not authentic)", &fault.code);
+        if service == Service::CloudWatch {
+            return cloudwatch::refused(Protocol::of(&parts), &fault, &request_id);
+        }
         return aws_answer::fault(dialect, &fault, &request_id);
     }
     let answer = match service {
         Service::Route53 => route53::respond(&mut world.lock(), &parts, &body, &request_id),
         Service::Ec2 => ec2::respond(&mut world.lock(), &parts, &body, &request_id),
         Service::Sts => sts::respond(&mut world.lock(), &parts, &body, &request_id),
+        Service::CloudWatch => Ok(cloudwatch::respond(&mut world.lock(), &parts, &body, &request_id)),
         Service::S3 | Service::Other => Err(Fault::new("InvalidAction", "The lab does not have this service.")),
     };
     answer.unwrap_or_else(|fault| aws_answer::fault(dialect, &fault, &request_id))
@@ -70,6 +76,7 @@ enum Service {
     Route53,
     Ec2,
     Sts,
+    CloudWatch,
     S3,
     Other,
 }
@@ -83,9 +90,11 @@ impl Service {
                 "route53" => Self::Route53,
                 "ec2" => Self::Ec2,
                 "sts" => Self::Sts,
+                "monitoring" => Self::CloudWatch,
                 "s3" => Self::S3,
                 _ => Self::Other,
             },
+            None if Protocol::of(parts) != Protocol::Query => Self::CloudWatch,
             None if parts.uri.path().starts_with("/2013-04-01/") => Self::Route53,
             None if parts.uri.path() == "/"
                 && (parts.method == http::Method::POST || parts.uri.query().is_some_and(|query| query.contains("Action="))) =>
@@ -101,6 +110,7 @@ impl Service {
             Self::Route53 => "route53",
             Self::Ec2 => "ec2",
             Self::Sts => "sts",
+            Self::CloudWatch => "cloudwatch",
             Self::S3 => "s3",
             Self::Other => "(other)",
         }
@@ -110,7 +120,7 @@ impl Service {
         match self {
             Self::Route53 | Self::S3 => Dialect::RestXml,
             Self::Ec2 => Dialect::Ec2,
-            Self::Sts | Self::Other => Dialect::Query,
+            Self::Sts | Self::CloudWatch | Self::Other => Dialect::Query,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The official SDK against the lab on a real socket: someone else's client, so that agreement means something.
 
 use aws_credential_types::Credentials;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Metric, MetricDataQuery, MetricDatum, MetricStat, StateValue, Statistic};
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::{Filter, InstanceStateName, LaunchPermission, LaunchPermissionModifications, RouteState};
@@ -138,17 +140,111 @@ async fn wrong_keys_are_refused_by_every_service() {
     let lab = lab();
     let key = lab.endpoints().access_key_id.clone();
     for (key, secret, codes) in [
-        (key.as_str(), "wrong", ["SignatureDoesNotMatch"; 4]),
-        ("AKIANOBODY0000000000", "wrong", ["InvalidClientTokenId", "AuthFailure", "InvalidClientTokenId", "InvalidAccessKeyId"]),
+        (key.as_str(), "wrong", ["SignatureDoesNotMatch"; 5]),
+        (
+            "AKIANOBODY0000000000",
+            "wrong",
+            ["InvalidClientTokenId", "AuthFailure", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidClientTokenId"],
+        ),
     ] {
         let config = config_with(&lab, key, secret).await;
         let sts = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap_err();
         let ec2 = aws_sdk_ec2::Client::new(&config).describe_vpcs().send().await.unwrap_err();
         let route53 = aws_sdk_route53::Client::new(&config).list_hosted_zones().send().await.unwrap_err();
         let s3 = s3(&config).list_buckets().send().await.unwrap_err();
-        assert_eq!([sts.code(), ec2.code(), route53.code(), s3.code()], codes.map(Some));
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(&config).describe_alarms().send().await.unwrap_err();
+        assert_eq!([sts.code(), ec2.code(), route53.code(), s3.code(), cloudwatch.code()], codes.map(Some));
     }
     let identity = aws_sdk_sts::Client::new(&config(&lab).await).get_caller_identity().send().await.unwrap();
     assert_eq!(identity.account(), Some("111122223333"));
     lab.stop().await;
+}
+
+#[tokio::test]
+async fn alarms_and_numbers_answer_the_sdk() {
+    let lab = lab();
+    let client = aws_sdk_cloudwatch::Client::new(&config(&lab).await);
+    let of = |alarms: &[aws_sdk_cloudwatch::types::MetricAlarm]| -> Vec<(String, String)> {
+        alarms.iter().map(|alarm| (alarm.alarm_name().unwrap().to_owned(), alarm.state_value().unwrap().as_str().to_owned())).collect()
+    };
+    let named = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+    let all = client.describe_alarms().send().await.unwrap();
+    assert_eq!(of(all.metric_alarms()), [named("shop-checkout-errors", "OK"), named("shop-storefront-errors", "OK")]);
+    let alarm = &all.metric_alarms()[0];
+    assert_eq!((alarm.period(), alarm.threshold(), alarm.metric_name()), (Some(10), Some(0.5), Some("Errors")));
+    assert_eq!(alarm.dimensions()[0].value(), Some("checkout"));
+
+    let at = DateTime::from(std::time::SystemTime::now());
+    let datum = MetricDatum::builder().metric_name("Queue").value(7.5).timestamp(at).build();
+    client.put_metric_data().namespace("Own").metric_data(datum.clone()).metric_data(datum).send().await.unwrap();
+    let put = client.put_metric_alarm().alarm_name("own-queue").namespace("Own").metric_name("Queue").statistic(Statistic::Maximum);
+    let put = put.period(60).evaluation_periods(1).threshold(7.0).comparison_operator(ComparisonOperator::GreaterThanThreshold);
+    put.send().await.unwrap();
+    let own = || client.describe_alarms().alarm_names("own-queue").send();
+    assert_eq!(of(own().await.unwrap().metric_alarms()), [named("own-queue", "INSUFFICIENT_DATA")], "not judged yet");
+    until(async || of(own().await.unwrap().metric_alarms()) == [named("own-queue", "ALARM")]).await;
+
+    let set = client.set_alarm_state().alarm_name("own-queue").state_value(StateValue::Ok).state_reason("by hand").send().await;
+    set.unwrap();
+    let found = client.describe_alarms().alarm_name_prefix("own").state_value(StateValue::Ok).send().await.unwrap();
+    assert_eq!(found.metric_alarms()[0].state_reason(), Some("by hand"));
+    let first = client.describe_alarms().max_records(2).send().await.unwrap();
+    let rest = client.describe_alarms().set_next_token(first.next_token).send().await.unwrap();
+    assert_eq!((first.metric_alarms.unwrap().len(), rest.metric_alarms().len(), rest.next_token()), (2, 1, None));
+    client.delete_alarms().alarm_names("own-queue").send().await.unwrap();
+    let absent = client.delete_alarms().alarm_names("own-queue").send().await.unwrap_err();
+    assert!(absent.request_id().is_some());
+    assert_eq!((absent.code(), absent.message().is_some()), (Some("ResourceNotFound"), true));
+
+    let metric = Metric::builder().namespace("Own").metric_name("Queue").build();
+    let query = |stat: &str| {
+        let stat = MetricStat::builder().metric(metric.clone()).period(60).stat(stat).build();
+        MetricDataQuery::builder().id("q").metric_stat(stat).build()
+    };
+    let (from, to) = (DateTime::from_secs(at.secs() - 120), DateTime::from_secs(at.secs() + 120));
+    for (stat, expected) in [("Sum", 15.0), ("Average", 7.5), ("SampleCount", 2.0)] {
+        let data = client.get_metric_data().metric_data_queries(query(stat)).start_time(from).end_time(to).send().await.unwrap();
+        let result = &data.metric_data_results()[0];
+        assert_eq!((result.values(), result.timestamps()[0].secs() % 60), (&[expected][..], 0), "{stat}");
+    }
+    let wrong = client.get_metric_data().metric_data_queries(query("p99")).start_time(from).end_time(to).send().await.unwrap_err();
+    assert_eq!(wrong.code(), Some("InvalidParameterValue"));
+    let statistics = client.get_metric_statistics().namespace("Own").metric_name("Queue").start_time(from).end_time(to).period(60);
+    let statistics = statistics.statistics(Statistic::Minimum).send().await.unwrap();
+    assert_eq!((statistics.label(), statistics.datapoints()[0].minimum(), statistics.datapoints()[0].sum()), (Some("Queue"), Some(7.5), None));
+    let metrics = client.list_metrics().metric_name("Errors").send().await.unwrap();
+    assert_eq!(metrics.metrics().len(), 4, "one for each service");
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn the_shops_alarm_follows_its_customers() {
+    let lab = lab();
+    let config = config(&lab).await;
+    let (client, ec2) = (aws_sdk_cloudwatch::Client::new(&config), aws_sdk_ec2::Client::new(&config));
+    let state = async || {
+        let alarms = client.describe_alarms().alarm_names("shop-checkout-errors").send().await.unwrap().metric_alarms.unwrap();
+        alarms[0].state_value().unwrap().clone()
+    };
+    let lead = async |interface: &str| {
+        let route = ec2.replace_route().route_table_id("rtb-0a11febe0a7b00002").destination_cidr_block("10.20.0.0/16");
+        route.network_interface_id(interface).send().await.unwrap();
+    };
+    assert_eq!(state().await, StateValue::Ok);
+    lead("eni-0a11febe0a75ba4e0").await;
+    until(async || state().await == StateValue::Alarm).await;
+    lead("eni-0a11febe0a7000db0").await;
+    until(async || state().await == StateValue::Ok).await;
+    lab.stop().await;
+}
+
+/// Waits until `condition` holds; a minute at most. Slower than a client may ask for alarms.
+async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    for _ in 0..300 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    panic!("waited a minute in vain");
 }

@@ -1,0 +1,119 @@
+//! What a seed decides before the run begins: the plan, and how hostile the world is.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
+
+use crate::model::plan::*;
+use crate::model::text::Text;
+use crate::model::time::Span;
+
+/// One seed's world.
+pub(super) struct Story {
+    pub(super) rng: StdRng,
+    pub(super) plan: Plan,
+    /// Out of a hundred calls, how many go wrong.
+    pub(super) hostility: u32,
+    /// How often owners die.
+    pub(super) crashes: u32,
+    /// Until when things go wrong, in milliseconds: after that the world is calm and everything has to come to its end.
+    pub(super) calm_after: u64,
+    /// Whether the owner is taken over while it still lives once.
+    pub(super) zombie: bool,
+}
+
+impl Story {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let emergency = rng.random_ratio(1, 6);
+        let count = rng.random_range(1..6_usize);
+        let failover: Vec<StepPlan> = (0..count).map(|index| step(&mut rng, index, 1, emergency)).collect();
+        let failback = (!emergency && rng.random_ratio(1, 3)).then(|| (0..count).rev().map(|index| way_back(&failover[index], index)).collect());
+        let seconds = Span::from_secs;
+        let plan = Plan {
+            version: 1,
+            name: "simulated".into(),
+            title: Text::default(),
+            description: Text::default(),
+            mode: if emergency { Mode::Emergency } else { Mode::Drill },
+            environment: "toy".into(),
+            zone: "UTC".into(),
+            scope: json!({}),
+            since: None,
+            objectives: BTreeMap::new(),
+            controls: Vec::new(),
+            probes: vec![ProbePlan {
+                id: "p".into(),
+                title: Text::default(),
+                uses: "toy".into(),
+                with: json!({}),
+                every: seconds(1),
+                timeout: seconds(1),
+                bad_after: 1,
+                good_after: 1,
+                service: true,
+            }],
+            steady_state: (!emergency).then(|| SteadyState { probes: vec!["p".into()], hold: seconds(3), timeout: seconds(60) }),
+            fault: (!emergency).then(|| FaultPlan {
+                uses: "toy.fault".into(),
+                with: json!({ "register": "fault", "to": 1 }),
+                lease: seconds(rng.random_range(30..120)),
+                limit: seconds(rng.random_range(120..900)),
+                timeout: seconds(60),
+            }),
+            detect: (!emergency).then(|| Detect { probe: "p".into(), timeout: seconds(60) }),
+            failover: RunbookPlan { steps: failover, ..RunbookPlan::default() },
+            recovered: Some(Recovered { probes: vec!["p".into()], stable_for: seconds(5), timeout: seconds(60) }),
+            leave: !emergency && rng.random_ratio(1, 10),
+            source: rng.random_ratio(1, 2).then(|| Source { probes: vec!["p".into()], timeout: seconds(60) }).filter(|_| !emergency),
+            failback: failback.map(|steps| RunbookPlan { steps, ..RunbookPlan::default() }),
+            stop_conditions: Vec::new(),
+            ungraceful: rng.random_ratio(1, 10),
+            limits: Limits {
+                run: seconds(rng.random_range(300..3600)),
+                undo: seconds(600),
+                patience: seconds(if rng.random_ratio(1, 3) { 60 } else { 0 }),
+            },
+            definitions: Vec::new(),
+        };
+        let hostility = [0, 5, 15, 40][rng.random_range(0..4_usize)];
+        let crashes = [0, 0, 1, 3][rng.random_range(0..4_usize)];
+        let zombie = rng.random_ratio(1, 5);
+        Self { rng, plan, hostility, crashes, calm_after: 400_000, zombie }
+    }
+}
+
+fn step(rng: &mut StdRng, index: usize, to: i64, emergency: bool) -> StepPlan {
+    // Now and then a step that only repairs what the fault broke, or one that changes nothing.
+    let register = if !emergency && rng.random_ratio(1, 12) { "fault".to_owned() } else { format!("r{index}") };
+    let to = if register == "fault" { 0 } else { to };
+    let reads = rng.random_ratio(1, 8);
+    StepPlan {
+        id: format!("s{index}"),
+        title: Text::default(),
+        uses: if reads { "toy.read" } else { "toy.change" }.into(),
+        with: json!({ "register": register, "to": to }),
+        needs: (0..index).filter(|_| rng.random_ratio(1, 2)).map(|need| format!("s{need}")).collect(),
+        when: None,
+        timeout: Span::from_secs(rng.random_range(5..60)),
+        retry: Retry { attempts: rng.random_range(1..4), backoff: Span::from_secs(1) },
+        on_failure: [OnFailure::Stop, OnFailure::Stop, OnFailure::Continue, OnFailure::Undo][rng.random_range(0..4_usize)],
+        critical: true,
+        ungraceful: rng.random_ratio(1, 6).then_some(Ungraceful::Skip),
+        for_each: None,
+    }
+}
+
+/// The step of a failback that leads back what a step of the failover changed.
+fn way_back(over: &StepPlan, index: usize) -> StepPlan {
+    let mut back = over.clone();
+    back.id = format!("b{index}");
+    back.needs = Vec::new();
+    back.ungraceful = None;
+    if let Some(to) = back.with.get_mut("to") {
+        *to = json!(0);
+    }
+    back
+}
