@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use super::guarded::{Approve, Guarding};
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -15,7 +16,8 @@ use crate::model::time::Timestamp;
 /// measures the recovery, takes everything back and writes a report. `execute` runs a runbook for real. Without any account, `drill` runs in the
 /// lab: two simulated clouds on this machine.
 ///
-/// Exit codes: 0 pass, 2 fail, 3 inconclusive, 4 aborted, 64 usage, 65 definitions, 69 environment, 70 internal.
+/// Exit codes: 0 pass, 2 fail, 3 inconclusive, 4 aborted, 64 usage, 65 definitions, 69 environment, 70 internal,
+/// 77 refused by a guard.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
@@ -69,6 +71,8 @@ pub enum Command {
     Resume(Recover),
     /// Heal the fault of a run that nobody runs any more and undo its steps
     Abort(Recover),
+    /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
+    Approve(Approve),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
     /// Print the JSON Schema of the three file kinds
@@ -111,6 +115,9 @@ pub struct Drill {
     /// Stay on the standby side: take the fault out, but neither fail back nor undo
     #[arg(long)]
     pub no_failback: bool,
+    /// What is said to the guards.
+    #[command(flatten)]
+    pub guarding: Guarding,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,
@@ -130,6 +137,12 @@ pub struct Execute {
     /// When the disruption began, in RFC 3339, such as 2026-11-22T23:27:11Z: recovery is measured from there
     #[arg(long, value_name = "TIME")]
     pub since: Option<Timestamp>,
+    /// What is said to the guards.
+    #[command(flatten)]
+    pub guarding: Guarding,
+    /// Go on although guards warn, with the reason for the report
+    #[arg(long, value_name = "REASON")]
+    pub yes_because: Option<String>,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,

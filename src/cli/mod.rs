@@ -6,6 +6,7 @@ pub mod args;
 mod commands;
 mod definitions;
 pub mod errors;
+mod guarded;
 mod output;
 mod start;
 
@@ -56,6 +57,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Plan(args) => start::plan(&args, global, output),
         Command::Resume(args) => start::recover(&args, Takeover::GoOn, global, output),
         Command::Abort(args) => start::recover(&args, Takeover::TakeBack, global, output),
+        Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
 use super::commands::verdict_word;
 use super::errors;
+use super::guarded::About;
 use super::output::Output;
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
@@ -17,11 +18,13 @@ use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
 use crate::observe::{self, Observer};
+use crate::ops::approvals::Given;
 use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
-use crate::ops::preflight::{self, Rigour};
+use crate::ops::guards;
+use crate::ops::preflight;
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Outcome, Takeover};
@@ -63,7 +66,7 @@ fn choice(place: &Where) -> LabChoice {
 }
 
 /// `NAME=VALUE` pairs with YAML values.
-fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
+pub(super) fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, Exit> {
     given
         .iter()
         .map(|pair| {
@@ -97,19 +100,14 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        if !environment.is_lab && !environment.is_on_custom_endpoints() {
-            return Err(Exit::new(
-                Kind::Usage,
-                format!("environment {} is on real clouds, and there are no guards yet that would make a drill there safe", args.env),
-            )
-            .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
-        }
         let request = Request { no_failback: args.no_failback, ..request(&environment) };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
-        let files = run::definitions(&project.root, &plan)?;
-        preflight::accounts(&environment, Rigour::Drill).await?;
+        let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
+        let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
+        let files = about.files()?;
+        let decisions = about.decide(&args.guarding, None).await?;
         let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
         conclude(outcome, output)
     })
 }
@@ -123,30 +121,40 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
+        let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
+        let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment) };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
-        let files = run::definitions(&project.root, &plan)?;
-        preflight::accounts(&environment, Rigour::Emergency).await?;
+        let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
+        let files = about.files()?;
+        let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
         let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
         conclude(outcome, output)
     })
 }
 
-pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result<u8, Exit> {
+pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<u8, Exit> {
     let project = project()?;
+    let store = store(global)?;
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment);
         let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
-        let view = dry_run(&plan, &world).await;
+        let mut view = dry_run(&plan, &world).await;
+        let given = Given { set: pairs(&args.place.set, "--set")?, ..Given::default() };
+        // A runbook alone is what an emergency executes.
+        let mode = if plan.fault.is_some() { plan.mode } else { Mode::Emergency };
+        let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode, given: &given };
+        about.files()?;
+        view.guards = guards::views(about.foreseen(&view).await?, mode);
+        view.is_unguarded = about.is_unguarded();
         if output.json {
             output.json_line(&view);
         } else {
             output.print(&view.text());
         }
-        Ok(0)
+        view.answered()
     })
 }
 
@@ -172,7 +180,7 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
     }
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
-        preflight::accounts(&environment, Rigour::Emergency).await?;
+        preflight::accounts(&environment, &plan).await?;
         let watch = observer(&plan, output);
         let outcome = run::recover(store, run, to, &environment, watch).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::guard::file::GuardsFile;
 use super::written::{ProbeFile, Version};
 
 /// The project file.
@@ -59,9 +60,9 @@ pub struct EnvironmentFile {
     /// How probes resolve names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsFile>,
-    /// What a run here must keep to; kept as written.
+    /// What a run here must keep to. Real clouds need them for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guards: Option<Map<String, Value>>,
+    pub guards: Option<GuardsFile>,
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,

@@ -86,9 +86,8 @@ pub struct FaultFile {
     pub with: Map<String, Value>,
     /// How long it may stand without its run renewing it: a run that is gone keeps no fault.
     pub lease: Span,
-    /// How long it may stand in all, however often its lease is renewed.
-    #[serde(default = "half_an_hour")]
-    pub limit: Span,
+    /// How long it may stand in all, however often its lease is renewed; without it 30m, or `max_fault` of the environment's guards if that is less.
+    pub limit: Option<Span>,
     /// How long injecting may take.
     #[serde(default = "two_minutes")]
     pub timeout: Span,
@@ -159,10 +158,6 @@ fn three_seconds() -> Span {
 
 fn two_minutes() -> Span {
     Span::from_secs(120)
-}
-
-fn half_an_hour() -> Span {
-    Span::from_secs(1800)
 }
 
 fn ten_minutes() -> Span {

@@ -6,7 +6,9 @@ use super::files::{Files, shown};
 use super::project::{FILE_NAME, Project, project_in};
 use super::resolve::{Request, Resolver, Unsaid, plan_runbook, plan_scenario};
 use super::words::Words;
+use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source};
+use crate::model::guard::FreezesFile;
 use crate::model::plan::Plan;
 use crate::model::text::Lang;
 use crate::model::yaml::way;
@@ -16,7 +18,7 @@ use crate::model::yaml::way;
 pub struct Checked {
     /// Its path as people should see it.
     pub file: String,
-    /// `scenario`, `runbook` or `project`; empty where it could not be told.
+    /// `scenario`, `runbook`, `calendar` or `project`; empty where it could not be told.
     pub kind: &'static str,
     /// What it holds, in a few words; empty when it has problems.
     pub summary: String,
@@ -102,6 +104,12 @@ fn check<W: Send + Sync>(
         Some("runbook") => ("runbook", Resolver::new(project, words, request, files).and_then(|resolver| resolver.runbook(path, Unsaid::Open))),
         None if path.file_name().is_some_and(|name| name == FILE_NAME) || doc.root.get(&way!["environments"]).is_some() => {
             return Some((check_project(path, words, request, files), None));
+        }
+        None if doc.root.get(&way!["lifeboat"]).is_some() && doc.root.get(&way!["freezes"]).is_some() => {
+            return match decode::<FreezesFile>(doc) {
+                Ok(calendar) => Some(Checked { file, kind: "calendar", summary: count(calendar.freezes.len(), "freeze"), problems: Vec::new() }),
+                Err(problems) => failed(problems),
+            };
         }
         _ if !is_ours && !is_named => return None,
         Some(other) => {

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::exit::{Exit, Kind};
+use super::guards::{self, GuardView};
+use super::preflight;
 use crate::catalogue;
-use crate::engine::action::{Cx, PlannedCall};
+use crate::engine::action::{ActionError, Cx, PlannedCall};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
+use crate::ports::{self, Cloud, CloudError};
 use crate::world::World;
 
 /// A step as it would run.
@@ -37,6 +41,9 @@ pub struct StepView {
     /// Why targets and calls are not known, when they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
+    /// The cloud that did not answer, with its error.
+    #[serde(skip)]
+    pub silent: Option<CloudError>,
 }
 
 /// The whole dry run.
@@ -52,6 +59,11 @@ pub struct DryRun {
     pub blast_radius: BTreeMap<String, usize>,
     /// How many calls would change something.
     pub mutating_calls: usize,
+    /// How each guard of the environment would decide.
+    pub guards: Vec<GuardView>,
+    /// Whether a drill is refused for want of any guards.
+    #[serde(skip)]
+    pub is_unguarded: bool,
 }
 
 /// Asks every action of the plan what it would do in the environment as it is now.
@@ -90,7 +102,15 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         *blast_radius.entry(kind.to_owned()).or_default() += 1;
     }
     let mutating_calls = steps.iter().flat_map(|step| &step.calls).filter(|call| call.mutating).count();
-    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls }
+    DryRun {
+        name: plan.name.clone(),
+        environment: plan.environment.clone(),
+        steps,
+        blast_radius,
+        mutating_calls,
+        guards: Vec::new(),
+        is_unguarded: false,
+    }
 }
 
 impl StepView {
@@ -105,6 +125,7 @@ impl StepView {
             calls: Vec::new(),
             not_undone: Vec::new(),
             unknown: None,
+            silent: None,
         }
     }
 }
@@ -124,9 +145,20 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
                 view.calls = planned.calls;
                 view.not_undone = planned.not_undone;
             }
-            Err(error) => view.unknown = Some(error.to_string()),
+            Err(error) => {
+                view.unknown = Some(error.to_string());
+                view.silent = match error {
+                    ActionError::Cloud(error) if is_silence(&error) => Some(error),
+                    _ => None,
+                };
+            }
         },
     }
+}
+
+/// Whether a call failed without the cloud having anything to say about what was asked.
+fn is_silence(error: &CloudError) -> bool {
+    matches!(error.kind, ports::Kind::Transport | ports::Kind::Timeout | ports::Kind::Unavailable) || preflight::has_no_credentials(error)
 }
 
 fn scope_of(plan: &Plan, runbook: &RunbookPlan) -> Value {
@@ -153,6 +185,22 @@ fn waves(steps: &[StepPlan]) -> Vec<(&StepPlan, usize)> {
 }
 
 impl DryRun {
+    /// The exit code of a plan: it says what would happen only where the clouds answered.
+    ///
+    /// # Errors
+    /// [`Kind::Environment`] with the clouds that did not.
+    pub fn answered(&self) -> Result<u8, Exit> {
+        let silent: BTreeMap<Cloud, &CloudError> =
+            self.steps.iter().filter_map(|step| Some((step.silent.as_ref()?.cloud, step.silent.as_ref()?))).collect();
+        if silent.is_empty() {
+            return Ok(0);
+        }
+        let clouds: Vec<String> = silent.keys().map(ToString::to_string).collect();
+        let mut exit = Exit::new(Kind::Environment, format!("{} did not answer: the plan is not whole", clouds.join(" and ")));
+        exit.causes = silent.values().map(ToString::to_string).collect();
+        Err(exit.hint(format!("check credentials, `endpoint` and network of environment {}", self.environment)))
+    }
+
     /// As text for people, in 80 columns where ids allow.
     #[must_use]
     pub fn text(&self) -> String {
@@ -193,6 +241,11 @@ impl DryRun {
         let radius: Vec<String> =
             self.blast_radius.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
         let radius = if radius.is_empty() { "nothing".to_owned() } else { radius.join(", ") };
+        if !self.guards.is_empty() {
+            let _ = write!(out, "\nGuards\n{}", guards::text(&self.guards));
+        } else if self.is_unguarded {
+            let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
+        }
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
         out
     }

@@ -27,6 +27,8 @@ pub enum Kind {
     Environment,
     /// 70: a bug of ours.
     Internal,
+    /// 77: a guard of the environment.
+    Refused,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Definitions => 65,
             Self::Environment => 69,
             Self::Internal => 70,
+            Self::Refused => 77,
         }
     }
 }

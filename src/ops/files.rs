@@ -106,13 +106,13 @@ impl Files {
         self.used.clear();
     }
 
-    /// The files used since [`Files::begin`] and the project file, in order of their names, which are relative to `root` where they are below it.
+    /// The files used since [`Files::begin`] and `more`, in order of their names, which are relative to `root` where they are below it.
     #[must_use]
-    pub fn definitions(&self, root: &Path, project: Option<&Loaded>) -> Vec<Definition> {
+    pub fn definitions<'a>(&'a self, root: &Path, more: impl IntoIterator<Item = &'a Loaded>) -> Vec<Definition> {
         let root = absolute(root);
         let used = self.used.iter().filter_map(|path| self.loaded.get(path)?.as_deref().ok());
         let mut all: Vec<Definition> = used
-            .chain(project)
+            .chain(more)
             .map(|file| {
                 let full = absolute(&file.path);
                 let path = full.strip_prefix(&root).unwrap_or(&file.path).display().to_string();

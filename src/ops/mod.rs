@@ -1,11 +1,14 @@
 //! What the commands do, without a word about arguments.
 
+mod addresses;
+pub mod approvals;
 pub mod catalogue_list;
 pub mod check;
 pub mod dry_run;
 pub mod environment;
 pub mod exit;
 pub mod files;
+pub mod guards;
 pub mod preflight;
 pub mod project;
 pub mod report;
@@ -13,4 +16,5 @@ pub mod resolve;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod unused;
 pub mod words;

@@ -1,87 +1,125 @@
-//! What is checked before a run begins: that the credentials belong to the accounts that the environment names.
+//! What is checked before a run begins: that there are credentials, and that they belong to the accounts that the environment names.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
+use crate::model::guard::{AccountFact, Answer};
+use crate::model::plan::{Mode, Plan};
 use crate::ports::gate::Gate;
-use crate::ports::{Cloud, CloudError};
+use crate::ports::{self, Cloud, CloudError};
 use crate::world::World;
 
-/// How much an emergency waits for an answer: the cloud that fails may be the one that is asked.
-const EMERGENCY_PATIENCE: Duration = Duration::from_secs(2);
+/// How much an emergency waits for an answer: the cloud that fails may be the one that is asked. So long, too, waits whoever only wants to know
+/// whether there are credentials.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How an account that cannot be asked is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rigour {
-    /// No answer refuses the run: a drill can wait.
-    Drill,
-    /// Only a wrong account refuses it; what cannot be asked may be what the emergency is about.
-    Emergency,
+/// Asks both clouds at once whose credentials these are. A cloud is asked when its account is named, or when `plan` certainly calls it: then
+/// credentials must at least be there. A lab is nobody's account.
+pub async fn ask(environment: &Environment, plan: &Plan, mode: Mode) -> Vec<AccountFact> {
+    if environment.is_lab {
+        return Vec::new();
+    }
+    let needed = needed(plan);
+    let world = World::connect(&environment.settings, &Gate::default()).await;
+    let one = async |cloud: Cloud, settings: &Option<crate::world::settings::CloudSettings>| {
+        let meant = settings.as_ref()?.account.clone();
+        let is_needed = needed.contains(&cloud);
+        let answer = match (&meant, is_needed) {
+            (None, false) => Answer::NotAsked,
+            (Some(_), _) if mode != Mode::Emergency => answer(world.account(cloud).await),
+            _ => match timeout(PATIENCE, world.account(cloud)).await {
+                Ok(asked) => answer(asked),
+                Err(_) => Answer::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+            },
+        };
+        Some(AccountFact { cloud, meant, answer, is_needed })
+    };
+    let (aws, aliyun) = tokio::join!(one(Cloud::Aws, &environment.settings.aws), one(Cloud::Aliyun, &environment.settings.aliyun));
+    aws.into_iter().chain(aliyun).collect()
 }
 
-/// Refuses an environment whose credentials belong to another account than it names: a runbook in the wrong account is an outage. Clouds
-/// without an account in the project file are not asked.
+fn answer(asked: Result<String, CloudError>) -> Answer {
+    match asked {
+        Ok(found) => Answer::Is(found),
+        Err(error) if has_no_credentials(&error) => Answer::NoCredentials(error.message),
+        Err(error) => Answer::Silent(error.to_string()),
+    }
+}
+
+/// Whether a call failed for want of credentials: nothing was sent, so no vendor's code is there.
+#[must_use]
+pub fn has_no_credentials(error: &CloudError) -> bool {
+    error.kind == ports::Kind::Denied && error.code.is_none() && error.request_id.is_none() && error.message.starts_with("no credentials")
+}
+
+/// The clouds that some step of the plan certainly calls. Words of neither cloud may call one or the other.
+fn needed(plan: &Plan) -> BTreeSet<Cloud> {
+    let books = [Some(&plan.failover), plan.failback.as_ref()];
+    let steps = books.into_iter().flatten().flat_map(|book| &book.steps).map(|step| (step.uses.as_str(), &step.with));
+    steps.chain(plan.fault.iter().map(|fault| (fault.uses.as_str(), &fault.with))).filter_map(|(uses, with)| cloud_of(uses, with)).collect()
+}
+
+/// The cloud that an action certainly calls.
+pub(super) fn cloud_of(uses: &str, with: &Value) -> Option<Cloud> {
+    match uses.split('.').next() {
+        Some("aws") => Some(Cloud::Aws),
+        Some("aliyun") => Some(Cloud::Aliyun),
+        // As the world decides.
+        Some("dns") => with.get("zone").and_then(Value::as_str).filter(|zone| zone.ends_with('.')).map(|_| Cloud::Aws),
+        _ => None,
+    }
+}
+
+/// Refuses to undo anything in another account than the run's environment names: a wrong undo is an outage, too. A cloud that does not answer
+/// refuses nothing; clouds without an account in the project file are not asked.
 ///
 /// # Errors
-/// [`Kind::Environment`]: the wrong account, or, before a drill, none that could be asked.
-pub async fn accounts(environment: &Environment, rigour: Rigour) -> Result<(), Exit> {
-    let named = |settings: &Option<crate::world::settings::CloudSettings>| settings.as_ref().and_then(|cloud| cloud.account.clone());
-    let (aws, aliyun) = (named(&environment.settings.aws), named(&environment.settings.aliyun));
-    if environment.is_lab || (aws.is_none() && aliyun.is_none()) {
-        return Ok(());
-    }
-    let world = World::connect(&environment.settings, &Gate::default()).await;
-    let (aws, aliyun) = tokio::join!(check(&world, Cloud::Aws, aws, rigour), check(&world, Cloud::Aliyun, aliyun, rigour));
-    aws.and(aliyun).map_err(|exit| {
-        exit.hint(format!("correct `{}` under `environments` in lifeboat.yaml, or use the credentials that belong to it", environment.name))
-    })
-}
-
-async fn check(world: &World, cloud: Cloud, meant: Option<String>, rigour: Rigour) -> Result<(), Exit> {
-    let Some(meant) = meant else { return Ok(()) };
-    let asked = match rigour {
-        Rigour::Drill => world.account(cloud).await,
-        Rigour::Emergency => match timeout(EMERGENCY_PATIENCE, world.account(cloud)).await {
-            Ok(asked) => asked,
-            Err(_) => return Ok(()),
-        },
-    };
-    judge(cloud, &meant, asked, rigour)
-}
-
-fn judge(cloud: Cloud, meant: &str, asked: Result<String, CloudError>, rigour: Rigour) -> Result<(), Exit> {
-    match asked {
-        Ok(found) if found == meant => Ok(()),
-        Ok(found) => Err(Exit::new(
-            Kind::Environment,
-            format!("the credentials for {cloud} belong to account {found}, the environment names {meant}; nothing was changed"),
-        )),
-        Err(_) if rigour == Rigour::Emergency => Ok(()),
-        Err(error) => {
-            Err(Exit::new(Kind::Environment, format!("the {cloud} account cannot be checked; nothing was changed")).cause(error.to_string()))
+/// [`Kind::Environment`]: the wrong account.
+pub async fn accounts(environment: &Environment, plan: &Plan) -> Result<(), Exit> {
+    for AccountFact { cloud, meant, answer, .. } in ask(environment, plan, Mode::Emergency).await {
+        if let (Some(meant), Answer::Is(found)) = (meant, answer)
+            && found != meant
+        {
+            let message = format!("the credentials for {cloud} belong to account {found}, the environment names {meant}; nothing was changed");
+            return Err(Exit::new(Kind::Environment, message).hint(hint(environment)));
         }
     }
+    Ok(())
+}
+
+/// What to do about a wrong account.
+#[must_use]
+pub fn hint(environment: &Environment) -> String {
+    format!("correct `{}` under `environments` in lifeboat.yaml, or use the credentials that belong to it", environment.name)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::ports;
 
     #[test]
-    fn another_account_is_refused_always_and_silence_only_before_a_drill() {
-        let verdict = |asked: Result<&str, ports::Kind>, rigour| {
-            let asked = asked.map(str::to_owned).map_err(|kind| CloudError::new(Cloud::Aws, "sts:GetCallerIdentity", kind, "no"));
-            judge(Cloud::Aws, "111122223333", asked, rigour).map_err(|exit| exit.kind)
-        };
-        for rigour in [Rigour::Drill, Rigour::Emergency] {
-            assert_eq!(verdict(Ok("111122223333"), rigour), Ok(()));
-            assert_eq!(verdict(Ok("444455556666"), rigour), Err(Kind::Environment));
-        }
-        assert_eq!(verdict(Err(ports::Kind::Transport), Rigour::Drill), Err(Kind::Environment));
-        assert_eq!(verdict(Err(ports::Kind::Transport), Rigour::Emergency), Ok(()));
+    fn the_cloud_of_a_word_is_told_only_where_it_is_certain() {
+        let of = |uses: &str, with: Value| cloud_of(uses, &with);
+        assert_eq!(of("aws.ec2.stop-instances", json!({})), Some(Cloud::Aws));
+        assert_eq!(of("aliyun.region-outage", json!({})), Some(Cloud::Aliyun));
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.com." })), Some(Cloud::Aws));
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.cn" })), None);
+        assert_eq!(of("note", json!({})), None);
+    }
+
+    #[test]
+    fn a_vendor_that_denies_is_not_missing_credentials() {
+        let error = |message: &str| CloudError::new(Cloud::Aws, "sts:GetCallerIdentity", ports::Kind::Denied, message);
+        assert!(matches!(answer(Err(error("no credentials from the chain: nothing"))), Answer::NoCredentials(_)));
+        assert!(matches!(answer(Err(error("no credentials today").code("AccessDenied"))), Answer::Silent(_)));
+        assert!(matches!(answer(Err(error("the key is disabled"))), Answer::Silent(_)));
+        assert_eq!(answer(Ok("1".into())), Answer::Is("1".into()));
     }
 }

@@ -1,14 +1,18 @@
 //! Finds and reads the project file, and makes of an environment what expressions see.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::addresses;
 use super::files::{Files, Loaded, absolute, normal};
+use super::guards::{Calendar, written};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression;
+use crate::model::guard::Guards;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
 use crate::model::yaml::way;
 
@@ -25,6 +29,8 @@ pub struct Project {
     /// What the file says; the defaults when there is none.
     pub settings: ProjectFile,
     pub(crate) loaded: Option<Rc<Loaded>>,
+    /// The freeze calendars, by environment.
+    calendars: BTreeMap<String, Calendar>,
 }
 
 /// Finds `lifeboat.yaml` in `start` or a folder above it and reads it.
@@ -51,7 +57,8 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
 pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
     let settings: ProjectFile = decode(&loaded.doc)?;
-    let mut problems = Vec::new();
+    let (calendars, mut problems) = written::read(&loaded, &settings, files);
+    problems.extend(addresses::check(&loaded, &settings));
     if settings.zone.parse::<chrono_tz::Tz>().is_err() {
         let message = format!("`{}` is not a time zone", settings.zone);
         problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));
@@ -69,14 +76,16 @@ pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<
             );
         }
     }
+    // The calendar's own problems come after those of the file that names it.
+    problems.sort_by_key(|problem| (problem.source.name != loaded.doc.source.name, problem.at.start));
     let root = normal(file.parent().unwrap_or(Path::new(".")));
-    if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded) }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded), calendars }) } else { Err(problems) }
 }
 
 impl Project {
     /// A project without a file.
     pub(crate) fn bare(root: PathBuf) -> Self {
-        Self { root, settings: ProjectFile::default(), loaded: None }
+        Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new() }
     }
 
     /// The environment called `name`.
@@ -100,6 +109,20 @@ impl Project {
             None => Diagnostic::new(&Source::new(FILE_NAME, ""), 0..0, message + "; there is no project file"),
         };
         Err(problem.maybe_hint(suggest(name, known, "environments")))
+    }
+
+    /// The guards of the environment called `name`, with their calendar; `None` = none are written.
+    #[must_use]
+    pub fn guards(&self, name: &str) -> Option<Guards> {
+        let file = self.settings.environments.get(name)?.guards.clone()?;
+        let freezes = self.calendars.get(name).map(|calendar| calendar.freezes.clone()).unwrap_or_default();
+        Some(Guards { file, freezes })
+    }
+
+    /// The files beside the scenario's own that decide about a run in `name`: the project file, and its freeze calendar.
+    pub(crate) fn deciding(&self, name: &str) -> impl Iterator<Item = &Loaded> + use<'_> {
+        let calendar = self.calendars.get(name).and_then(|calendar| calendar.file.as_deref());
+        self.loaded.as_deref().into_iter().chain(calendar)
     }
 
     /// The folder of the runs.

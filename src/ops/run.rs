@@ -19,6 +19,7 @@ use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
+use crate::model::guard::Decision;
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
@@ -75,7 +76,7 @@ pub struct Outcome {
     pub journal: PathBuf,
 }
 
-/// Starts a new run of `plan` and sees it through.
+/// Starts a new run of `plan`, which the guards have let through by `decisions`, and sees it through.
 ///
 /// # Errors
 /// When the journal cannot be begun or kept, or the plan does not fit this Lifeboat.
@@ -84,6 +85,7 @@ pub async fn start(
     environment: &Environment,
     plan: Plan,
     definitions: &[DefinitionFile],
+    decisions: Vec<Decision>,
     observer: Box<dyn Observer + Send>,
 ) -> Result<Outcome, Exit> {
     let clock = RunClock::start();
@@ -105,7 +107,7 @@ pub async fn start(
     };
     let head = chain::genesis(&run);
     let starter = operator();
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, begin: Begin::Fresh, starter }
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, begin: Begin::Fresh, starter }
         .see_through(environment, observer)
         .await
 }
@@ -210,7 +212,10 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let opening = RunEvent::Resumed { to: to.word().to_owned() };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
-    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, begin: Begin::Fresh, starter }, state))
+    Ok((
+        Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin: Begin::Fresh, starter },
+        state,
+    ))
 }
 
 /// One process's hold of a run.
@@ -223,6 +228,7 @@ struct Hold {
     earlier: Vec<Event>,
     head: String,
     opening: RunEvent,
+    decisions: Vec<Decision>,
     begin: Begin,
     /// Whoever started the run.
     starter: String,
@@ -230,7 +236,7 @@ struct Hold {
 
 impl Hold {
     async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, begin, starter } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, begin, starter } = self;
         let (ask, orders) = channel::unbounded_channel();
         // Before the first event: from then on no signal may end this process by itself.
         let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && !matches!(begin, Begin::TakeBack(_)))?);
@@ -238,7 +244,10 @@ impl Hold {
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
-        let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+        let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+        // How the guards decided follows the start at once.
+        let (opening, begun) =
+            if decisions.is_empty() { (opening, Ok(())) } else { (RunEvent::Guarded { decisions }, recorder.record(Body::Run(opening))) };
         let setup = Setup {
             plan,
             actions: catalogue::actions(),
@@ -256,7 +265,10 @@ impl Hold {
             approved: Vec::new(),
             judge: told.judge(),
         };
-        let ended = shell::run(setup).await;
+        let ended = match begun {
+            Ok(()) => shell::run(setup).await,
+            Err(source) => Err(EngineError::Journal { run: run.clone(), source }),
+        };
         signals.abort();
         told.conclude(&store, run, ended)
     }

@@ -1,4 +1,4 @@
-//! The JSON Schema of the three file kinds in one document, with the parameters of every action and probe from the tables.
+//! The JSON Schema of the file kinds in one document, with the parameters of every action and probe from the tables.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::words::Words;
+use crate::model::guard::FreezesFile;
 use crate::model::project::ProjectFile;
 use crate::model::runbook::RunbookFile;
 use crate::model::scenario::ScenarioFile;
@@ -14,12 +15,13 @@ use crate::model::scenario::ScenarioFile;
 /// The name under which a value that may be an expression is defined.
 const EXPRESSION: &str = "Expression";
 
-/// The schema: a file is a scenario, a runbook or a project file.
+/// The schema: a file is a scenario, a runbook, a freeze calendar or a project file.
 #[must_use]
 pub fn schema<W: Send + Sync>(words: Words<W>) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let scenario = reference::<ScenarioFile>(&mut generator);
     let runbook = reference::<RunbookFile>(&mut generator);
+    let freezes = reference::<FreezesFile>(&mut generator);
     let project = reference::<ProjectFile>(&mut generator);
     let mut definitions: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
 
@@ -39,10 +41,10 @@ pub fn schema<W: Send + Sync>(words: Words<W>) -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Lifeboat",
-        "description": "A scenario, a runbook or the project file lifeboat.yaml.",
+        "description": "A scenario, a runbook, a freeze calendar or the project file lifeboat.yaml.",
         "if": { "required": ["kind"] },
         "then": { "oneOf": [scenario, runbook] },
-        "else": project,
+        "else": { "if": { "required": ["freezes"] }, "then": freezes, "else": project },
         "$defs": definitions,
     })
 }

@@ -92,6 +92,16 @@ labels! {
     DetectionTime: "Detection time", "检测时间";
     DecisionTime: "Decision time", "决策时间";
     AlsoMeasured: "Also measured", "其他实测值";
+    // Guards
+    GuardsTitle: "Guards and overrides.", "守卫规则与人工放行。";
+    GuardsLead: "How the guards of the environment decided before anything was changed.", "变更开始前，环境守卫规则的判定。";
+    Guard: "Guard", "守卫规则";
+    GuardSaid: "Decision", "判定";
+    GuardGround: "On what ground", "依据";
+    Overridden: "Overridden by, and why", "放行人与理由";
+    GuardAllows: "● allows", "● 允许";
+    GuardRefuses: "▲ refuses", "▲ 拒绝";
+    GuardWarns: "◐ warns", "◐ 警告";
     // Timeline
     Number: "#", "序号";
     EventColumn: "Event", "事件";

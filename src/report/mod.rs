@@ -7,6 +7,7 @@ mod chart;
 mod controls;
 mod course;
 mod data;
+mod guards;
 mod labels;
 mod markdown;
 mod numbers;
@@ -39,6 +40,7 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     let page = Page::new(lang, &state, start, &measures, events);
     let mut out = String::with_capacity(16 * 1024);
     page.results(&mut out);
+    page.guards(&mut out);
     page.course(&mut out);
     page.changes(&mut out);
     page.probes(&mut out);

@@ -7,6 +7,7 @@
 //! - `catalogue_world`: the lab of these two, and the parameters for every action.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
+//! - `guards`: what an environment refuses, asks and lets pass.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
@@ -21,6 +22,7 @@ mod catalogue_world;
 mod common;
 mod drills;
 mod fuzz_regressions;
+mod guards;
 mod interruptions;
 mod layers;
 mod monitoring;

@@ -190,7 +190,7 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
     }
 
     fn definitions(&self) -> Vec<crate::model::plan::Definition> {
-        self.files.definitions(&self.project.root, self.project.loaded.as_deref())
+        self.files.definitions(&self.project.root, self.project.deciding(self.request.environment))
     }
 
     /// A file with nearly this name in the same folder.

@@ -88,7 +88,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
             let message = format!("there is no probe `{}`", mention.id);
             let problem = if mention.on_key { mention.site.key_problem(message) } else { mention.site.problem(message) };
-            let hint = suggest(&mention.id, self.pool.keys().map(String::as_str), "probes");
+            let hint = match self.project.loaded {
+                None if self.pool.is_empty() => {
+                    Some(format!("no lifeboat.yaml, where shared probes are written, was found in {} or above it", self.project.root.display()))
+                }
+                _ => suggest(&mention.id, self.pool.keys().map(String::as_str), "probes"),
+            };
             self.say(problem.maybe_hint(hint));
         }
         ids.iter().filter_map(|id| self.probe_plan(id)).collect()

@@ -16,7 +16,7 @@ use crate::model::plan::{ForEach, Limits, Plan, Retry, RunbookPlan, StepPlan};
 use crate::model::runbook::{RunbookFile, StepFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
-use crate::model::yaml::way;
+use crate::model::yaml::{Node, way};
 use crate::ops::files::Loaded;
 use crate::ops::words::Place;
 
@@ -52,6 +52,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// The plan of a runbook alone.
     pub(in crate::ops) fn runbook(mut self, path: &Path, unsaid: Unsaid) -> Result<Plan, Vec<Diagnostic>> {
         let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        if file.doc.root.get(&way!["kind"]).map(Node::to_json) == Some("scenario".into()) {
+            let problem = file.doc.problem(&way!["kind"], "this file is a scenario, not a runbook");
+            return Err(vec![problem.hint("`lifeboat drill FILE` runs a scenario; the runbook it names under `failover` can be executed alone")]);
+        }
         let mut failover = RunbookPlan::default();
         let mut description = Text::default();
         if let Some(book) = self.open_book(&file, None, unsaid) {

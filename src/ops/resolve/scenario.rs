@@ -12,13 +12,20 @@ use crate::model::diagnostic::Diagnostic;
 use crate::model::plan::{Detect, FaultPlan, Plan, Recovered, RunbookPlan, Source, SteadyState, StopCondition};
 use crate::model::scenario::{FaultFile, RunbookRef, ScenarioFile};
 use crate::model::time::Span;
-use crate::model::yaml::way;
+use crate::model::yaml::{Node, way};
 use crate::ops::words::Place;
+
+/// How long a fault may stand when nobody says it.
+const LIMIT: Span = Span::from_secs(1800);
 
 impl<W: Send + Sync> Resolver<'_, W> {
     /// The plan of a scenario.
     pub(in crate::ops) fn scenario(mut self, path: &Path) -> Result<Plan, Vec<Diagnostic>> {
         let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        if file.doc.root.get(&way!["kind"]).map(Node::to_json) == Some("runbook".into()) {
+            let problem = file.doc.problem(&way!["kind"], "this file is a runbook, not a scenario");
+            return Err(vec![problem.hint("`lifeboat execute FILE --env NAME` runs a runbook; a scenario names it under `failover`")]);
+        }
         let written: ScenarioFile = decode(&file.doc)?;
         let root = Site::new(&file, &[]);
         self.stack.push(Rc::clone(&file));
@@ -112,7 +119,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
             Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
         }
         let with = if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan };
-        Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, limit: fault.limit, timeout: fault.timeout })
+        // What the scenario leaves open the environment may narrow; what it asks for is asked of the guards.
+        let longest = self.project.guards(self.request.environment).and_then(|guards| guards.file.max_fault);
+        let limit = fault.limit.unwrap_or_else(|| longest.map_or(LIMIT, |longest| longest.min(LIMIT)));
+        Some(FaultPlan { uses: fault.uses.clone(), with, lease: fault.lease, limit, timeout: fault.timeout })
     }
 
     fn book(&mut self, reference: &RunbookRef, at: &Site) -> RunbookPlan {

@@ -1,0 +1,326 @@
+//! The guards on the command line: what may be said to them, what they say before a run, and `lifeboat approve`.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, json};
+
+use super::args::Global;
+use super::output::Output;
+use super::{errors, start};
+use crate::engine::clock::RunClock;
+use crate::journal::FileStore;
+use crate::lab;
+use crate::model::diagnostic::suggest;
+use crate::model::guard::{Confirmed, Decision, Guard, Override, Overrides, evaluate};
+use crate::model::plan::{Mode, Plan};
+use crate::model::project::EnvironmentKind;
+use crate::model::text::Lang;
+use crate::model::time::Span;
+use crate::ops::approvals::{self, Given};
+use crate::ops::check::plan_either;
+use crate::ops::dry_run::DryRun;
+use crate::ops::environment::Environment;
+use crate::ops::exit::{Exit, Kind};
+use crate::ops::guards::{self, Intended, in_the_way, way_out};
+use crate::ops::preflight;
+use crate::ops::project::Project;
+use crate::ops::resolve::Request;
+use crate::ops::run::{self, DefinitionFile};
+use crate::ops::unused;
+use crate::ops::words::Words;
+
+/// What may be said to the guards of an environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Guarding {
+    /// Go on although this guard says no, with the reason for the report; may be given several times. In a drill only `windows` and `freeze` give way
+    #[arg(long = "override", value_name = "GUARD=REASON")]
+    pub overrides: Vec<String>,
+    /// The environment's name, where its guards want it typed
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+}
+
+/// `lifeboat approve`
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// The scenario or runbook that somebody else is going to run
+    pub scenario: PathBuf,
+    /// The environment of lifeboat.yaml
+    #[arg(long)]
+    pub env: String,
+    /// How long the approval holds
+    #[arg(long = "for", value_name = "TIME", default_value = "8h")]
+    pub lasts: Span,
+    /// A variable that is going to be set
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// A parameter that the runbook is going to be given
+    #[arg(long = "with", value_name = "NAME=VALUE")]
+    pub with: Vec<String>,
+    /// Approve a drill that stays on the standby side
+    #[arg(long)]
+    pub no_failback: bool,
+}
+
+/// A run that is about to begin.
+pub(super) struct About<'a> {
+    pub(super) project: &'a Project,
+    pub(super) store: &'a FileStore,
+    pub(super) environment: &'a Environment,
+    pub(super) plan: &'a Plan,
+    pub(super) mode: Mode,
+    pub(super) given: &'a Given,
+}
+
+impl About<'_> {
+    /// How every guard decides; the name of the environment is `confirmed` or not.
+    async fn decisions(&self, confirmed: Confirmed, overrides: Overrides, dry_run: Option<&DryRun>) -> Result<Vec<Decision>, Exit> {
+        let Self { project, store, environment, plan, mode, given } = *self;
+        let guards = project.guards(&environment.name).unwrap_or_default();
+        let digest = approvals::digest(plan, given);
+        let now = RunClock::start().now();
+        let intended = Intended { environment, plan, mode, digest: &digest, now, confirmed, overrides, dry_run };
+        Ok(evaluate(&guards, &guards::gather(&guards, intended, store).await?))
+    }
+
+    /// The files of the plan; every variable that was set must be one that they or the environment use.
+    pub(super) fn files(&self) -> Result<Vec<DefinitionFile>, Exit> {
+        let files = run::definitions(&self.project.root, self.plan)?;
+        let mut own = if self.environment.is_lab { lab::serve::vars(None) } else { Map::new() };
+        own.extend(self.project.settings.environments.get(&self.environment.name).map(|file| file.vars.clone()).unwrap_or_default());
+        unused::check(&self.given.set, &own, &files).map(|()| files)
+    }
+
+    /// How every guard would decide, for `plan`.
+    pub(super) async fn foreseen(&self, dry_run: &DryRun) -> Result<Vec<Decision>, Exit> {
+        self.decisions(Confirmed::Later, Overrides::default(), Some(dry_run)).await
+    }
+
+    /// Whether a drill here has nothing that makes it safe.
+    pub(super) fn is_unguarded(&self) -> bool {
+        let is_real = !self.environment.is_lab && !self.environment.is_on_custom_endpoints();
+        is_real && self.mode != Mode::Emergency && self.project.guards(&self.environment.name).is_none()
+    }
+
+    /// Lets the guards decide, asks where a person may decide, and gives what is to be recorded.
+    ///
+    /// # Errors
+    /// When a guard refuses, or asks and nobody is there to answer: told with every guard that does.
+    pub(super) async fn decide(&self, guarding: &Guarding, yes_because: Option<&str>) -> Result<Vec<Decision>, Exit> {
+        let name = &self.environment.name;
+        let overrides = overrides(guarding, yes_because, self.mode)?;
+        if self.is_unguarded() {
+            return Err(Exit::new(Kind::Refused, format!("environment {name} is on real clouds and has no guards: a drill there is refused")).hint(
+                format!("write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all"),
+            ));
+        }
+        let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let confirmed = match &guarding.confirm {
+            Some(given) => Confirmed::Given(given.clone()),
+            None if can_ask && self.mode != Mode::Emergency => Confirmed::Later,
+            None => Confirmed::No,
+        };
+        let mut decisions = self.decisions(confirmed.clone(), overrides.clone(), None).await?;
+        if in_the_way(&decisions).0 {
+            return Err(self.refused(&decisions));
+        }
+        if confirmed == Confirmed::Later && decisions.iter().any(|decision| decision.of() == Some(Guard::Confirm)) {
+            let typed = typed(&format!("Type the name of the environment to begin ({name}): ")).unwrap_or_default();
+            decisions = self.decisions(Confirmed::Given(typed), overrides, None).await?;
+            if in_the_way(&decisions).0 {
+                return Err(self.refused(&decisions));
+            }
+        }
+        if in_the_way(&decisions).1 {
+            let why = if can_ask { self.asked(&decisions) } else { Err(self.unanswered(&decisions)) }?;
+            let by = approvals::me().name;
+            for decision in decisions.iter_mut().filter(|decision| decision.asks()) {
+                decision.overridden = Some(Override { by: by.clone(), why: why.clone() });
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// Every guard that refuses, and what helps.
+    fn refused(&self, decisions: &[Decision]) -> Exit {
+        let refusing: Vec<&Decision> = decisions.iter().filter(|decision| decision.stands_in_the_way()).collect();
+        let of = |guard: Guard| refusing.iter().any(|decision| decision.of() == Some(guard));
+        // A wrong account is not a matter of rules: the environment is not the one that is meant.
+        let kind = if of(Guard::Account) { Kind::Environment } else { Kind::Refused };
+        let mut exit = Exit::new(kind, format!("{} in {}; nothing was changed", said(&refusing, "refuses", "refuse"), self.environment.name));
+        exit.causes = refusing.iter().map(|decision| format!("{}: {}", decision.guard, decision.detail)).collect();
+        if of(Guard::Approvals) {
+            // Where other people put their approvals. A folder that cannot be made is told by `approve`.
+            let _ = approvals::prepare(&self.store.path(""));
+        }
+        let mut helps: Vec<String> = refusing
+            .iter()
+            .filter(|decision| decision.of() != Some(Guard::Account))
+            .map(|decision| format!("{}: {}", decision.guard, way_out(decision, self.mode)))
+            .collect();
+        if of(Guard::Account) {
+            helps.insert(0, preflight::hint(self.environment));
+        }
+        exit.hint(helps.join("; "))
+    }
+
+    /// Guards ask, and nobody is there.
+    fn unanswered(&self, decisions: &[Decision]) -> Exit {
+        let asking: Vec<&Decision> = decisions.iter().filter(|decision| decision.asks()).collect();
+        let message =
+            format!("{} in {}, and there is no terminal to ask on; nothing was changed", said(&asking, "warns", "warn"), self.environment.name);
+        let single: Vec<String> = asking.iter().map(|decision| way_out(decision, self.mode)).collect();
+        let mut exit = Exit::new(Kind::Refused, message).hint(format!("add --yes-because REASON, or one by one {}", single.join(" ")));
+        exit.causes = asking.iter().map(|decision| format!("{}: {}", decision.guard, decision.detail)).collect();
+        exit
+    }
+
+    /// Asks once about everything that warns; the answer is the reason.
+    fn asked(&self, decisions: &[Decision]) -> Result<String, Exit> {
+        let asking: Vec<&Decision> = decisions.iter().filter(|decision| decision.asks()).collect();
+        let mut question = format!("{} in {}:\n", said(&asking, "warns", "warn"), self.environment.name);
+        for decision in &asking {
+            question.push_str(&format!("  {}: {}\n", decision.guard, decision.detail));
+        }
+        let wants_name = asking.iter().any(|decision| decision.of() == Some(Guard::Confirm));
+        question.push_str(&if wants_name {
+            format!("Go on all the same? Type the name {} and why, or nothing to leave: ", self.environment.name)
+        } else {
+            "Go on all the same? Type why, or nothing to leave: ".to_owned()
+        });
+        let answer = typed(&question).unwrap_or_default();
+        let why = if wants_name { answer.strip_prefix(self.environment.name.as_str()).unwrap_or_default() } else { &answer };
+        let why = reason(why.trim_start_matches([':', ',', ' ']));
+        why.ok_or_else(|| Exit::new(Kind::Refused, "nobody took it upon themselves to go on; nothing was changed"))
+    }
+}
+
+/// `guard windows refuses`, `guards windows and freeze refuse`.
+fn said(decisions: &[&Decision], one: &str, several: &str) -> String {
+    let names: Vec<&str> = decisions.iter().map(|decision| decision.guard.as_str()).collect();
+    match names.as_slice() {
+        [name] => format!("guard {name} {one}"),
+        [first @ .., last] => format!("guards {} and {last} {several}", first.join(", ")),
+        [] => String::new(),
+    }
+}
+
+/// A line typed on the terminal; `None` at its end.
+fn typed(question: &str) -> Option<String> {
+    let _ = write!(io::stderr(), "{question}");
+    let _ = io::stderr().flush();
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line).unwrap_or(0);
+    (read > 0).then(|| line.trim().to_owned())
+}
+
+/// A reason fit for a journal: one line, not empty, bounded.
+fn reason(text: &str) -> Option<String> {
+    const LONGEST: usize = 300;
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// What was overridden on the command line.
+fn overrides(guarding: &Guarding, yes_because: Option<&str>, mode: Mode) -> Result<Overrides, Exit> {
+    let mut overrides = Overrides::default();
+    let wrong = |message: String| Exit::new(Kind::Usage, message);
+    for given in &guarding.overrides {
+        let (name, why) = given.split_once('=').unwrap_or((given, ""));
+        let Some(guard) = Guard::named(name) else {
+            let names = Guard::ALL.into_iter().filter(|guard| guard.may_be_overridden(mode)).map(Guard::name);
+            let shown: String = name.chars().take(64).filter(|c| !c.is_control()).collect();
+            return Err(Exit {
+                hint: suggest(name, names, "guards that can be overridden"),
+                ..wrong(format!("--override: there is no guard `{shown}`"))
+            });
+        };
+        let Some(why) = reason(why) else {
+            return Err(
+                wrong(format!("--override {guard}: a reason is missing")).hint(format!("write --override {guard}=REASON; it goes into the report"))
+            );
+        };
+        if !guard.may_be_overridden(mode) {
+            let what = if mode == Mode::Emergency { "not even in an emergency" } else { "not in a drill" };
+            return Err(
+                wrong(format!("guard {guard} cannot be overridden, {what}")).hint("`lifeboat plan` shows what each guard says and what helps")
+            );
+        }
+        overrides.of.insert(guard, why);
+    }
+    if let Some(why) = yes_because {
+        let missing = || wrong("--yes-because: a reason is missing".into()).hint("write --yes-because REASON; it goes into the report");
+        overrides.all = Some(reason(why).ok_or_else(missing)?);
+    }
+    Ok(overrides)
+}
+
+pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Result<u8, Exit> {
+    if args.lasts == Span::default() {
+        return Err(Exit::new(Kind::Usage, "--for 0s approves nothing").hint("write how long the approval holds, like 2h"));
+    }
+    let project = start::project()?;
+    let store = start::store(global)?;
+    let file = project.environment(&args.env).map_err(|problem| errors::definitions(&[problem]))?;
+    let given = Given { set: start::pairs(&args.set, "--set")?, with: start::pairs(&args.with, "--with")?, no_failback: args.no_failback };
+    // The approval is of the files: where a lab is does not matter to them.
+    let mut vars = if file.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
+    vars.extend(file.vars);
+    vars.extend(given.set.clone());
+    let request = Request { vars, parameters: given.with.clone(), no_failback: args.no_failback, ..Request::new(&args.env, Mode::Drill) };
+    let plan = plan_either(&args.scenario, &project, Words::of_catalogue(), &request).map_err(|found| errors::definitions(&found))?;
+    let digest = approvals::digest(&plan, &given);
+    let now = RunClock::start().now();
+    let until = now.plus(args.lasts.duration());
+    let path = approvals::give(&store.path(""), &plan, &digest, now, until)?;
+    let me = approvals::me();
+    if output.json {
+        output.json_line(&json!({ "digest": digest, "by": me.name, "uid": me.uid, "until": until, "file": path }));
+        return Ok(0);
+    }
+    let title = plan.title.get(Lang::En);
+    output.say(&format!(
+        "{} approves {} in {} until {}",
+        me.name,
+        if title.is_empty() { &plan.name } else { title },
+        args.env,
+        until.to_utc().format("%Y-%m-%d %H:%M:%SZ")
+    ));
+    for definition in &plan.definitions {
+        output.say(&format!("  {}  {}", definition.sha256.get(..12).unwrap_or_default(), definition.path));
+    }
+    output.say(&format!("It counts for a run that somebody else starts, as long as none of these files changes.\nkept in  {}", path.display()));
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(given: &[&str], mode: Mode) -> Result<Overrides, String> {
+        let guarding = Guarding { overrides: given.iter().map(|text| (*text).to_owned()).collect(), confirm: None };
+        overrides(&guarding, None, mode).map_err(|exit| exit.to_string())
+    }
+
+    #[test]
+    fn an_override_names_a_guard_that_gives_way_and_a_reason() {
+        let read = check(&["windows=the vendor is here today", "freeze= sales = agreed "], Mode::Drill).unwrap();
+        assert_eq!(read.of[&Guard::Windows], "the vendor is here today");
+        assert_eq!(read.of[&Guard::Freeze], "sales = agreed");
+        for (wrong, part) in [
+            ("window=x", "did you mean `windows`?"),
+            ("windows", "a reason is missing"),
+            ("windows= \t", "a reason is missing"),
+            ("account=x", "cannot be overridden, not in a drill"),
+            ("max_targets=x", "cannot be overridden, not in a drill"),
+        ] {
+            let error = check(&[wrong], Mode::Drill).unwrap_err();
+            assert!(error.contains(part) && error.contains("hint:"), "{wrong}: {error}");
+        }
+        assert!(check(&["max_targets=x"], Mode::Emergency).is_ok());
+        assert!(check(&["account=x"], Mode::Emergency).unwrap_err().contains("not even in an emergency"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Everything that guards are decided from: what is to run, where, when, by whom, and what others said to it.
+
+use std::collections::BTreeMap;
+
+use super::{Freeze, Guard};
+use crate::model::call::Cloud;
+use crate::model::guard::file::GuardsFile;
+use crate::model::plan::Mode;
+use crate::model::time::{Span, Timestamp};
+
+/// The guards of an environment, with their calendar read.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    /// As written.
+    pub file: GuardsFile,
+    /// The entries of the calendar, wherever they are written.
+    pub freezes: Vec<Freeze>,
+}
+
+/// What there is to know.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The moment at which the run would begin.
+    pub now: Timestamp,
+    /// Why it runs.
+    pub mode: Mode,
+    /// The environment's name.
+    pub environment: String,
+    /// Whether the environment is on the vendors' own addresses.
+    pub is_real: bool,
+    /// The accounts of the environment's clouds.
+    pub accounts: Vec<AccountFact>,
+    /// The actions that change something: the step, and its word.
+    pub actions: Vec<(String, String)>,
+    /// The regions that steps act in.
+    pub regions: Vec<RegionFact>,
+    /// The fault.
+    pub fault: Option<FaultFact>,
+    /// What would be acted on, each thing once.
+    pub targets: Vec<TargetFact>,
+    /// Steps that cannot tell yet what they would act on.
+    pub untold: Vec<String>,
+    /// Who starts it.
+    pub starter: Person,
+    /// The approvals that lie there for this environment.
+    pub approvals: Vec<Approval>,
+    /// Other runs whose fault stands in this environment.
+    pub open_faults: Vec<String>,
+    /// Whether the environment's name was given.
+    pub confirmed: Confirmed,
+    /// What the person who starts it takes upon themselves.
+    pub overrides: Overrides,
+}
+
+/// The account of one cloud.
+#[derive(Clone, Debug)]
+pub struct AccountFact {
+    /// Whose.
+    pub cloud: Cloud,
+    /// The one that the environment names.
+    pub meant: Option<String>,
+    /// The one that the credentials belong to.
+    pub answer: Answer,
+    /// Whether the plan certainly calls this cloud.
+    pub is_needed: bool,
+}
+
+/// What came of asking for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This one.
+    Is(String),
+    /// Asking failed.
+    Silent(String),
+    /// There is nothing to ask with.
+    NoCredentials(String),
+    /// Nobody asked.
+    NotAsked,
+}
+
+/// A region that a step names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionFact {
+    /// The step; empty for the environment itself.
+    pub step: String,
+    /// Of which cloud, where the step's word says so.
+    pub cloud: Option<Cloud>,
+    /// Its name; `None` = only the run can tell.
+    pub region: Option<String>,
+}
+
+/// The fault's times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultFact {
+    /// How long it may stand without its run.
+    pub lease: Span,
+    /// How long it may stand in all.
+    pub limit: Span,
+}
+
+/// One thing that would be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetFact {
+    /// The first step that acts on it.
+    pub step: String,
+    /// What it is.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Whether it carries the tags that are wanted.
+    pub carries: Carries,
+}
+
+/// Whether something carries the wanted tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// All of them.
+    All,
+    /// Not all of them.
+    NotAll,
+    /// They could not be read, with the reason.
+    Unread(String),
+    /// Things of its kind are not asked for tags.
+    NoTags,
+}
+
+/// A person of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Person {
+    /// The user id, which the system vouches for.
+    pub uid: u32,
+    /// The login name of that id.
+    pub name: String,
+}
+
+/// Somebody approved something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Who.
+    pub who: Person,
+    /// When.
+    pub at: Timestamp,
+    /// Until when they meant it.
+    pub until: Timestamp,
+    /// Whether what they approved is exactly what is to run.
+    pub is_of_this: bool,
+}
+
+/// Whether the environment's name was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// This was given as its name.
+    Given(String),
+    /// It was not.
+    No,
+    /// It is not asked for now, but will be.
+    Later,
+}
+
+/// What was overridden, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Single guards, with the reason.
+    pub of: BTreeMap<Guard, String>,
+    /// Every guard that warns, with the reason.
+    pub all: Option<String>,
+}

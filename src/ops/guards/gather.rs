@@ -1,0 +1,229 @@
+//! The facts about a run that is about to begin: asked of the clouds, of the plan, of the runs there are and of the approvals that lie there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::catalogue;
+use crate::journal::FileStore;
+use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
+use crate::model::plan::{Mode, Plan, StepPlan};
+use crate::model::state::FAULT;
+use crate::model::time::Timestamp;
+use crate::ops::dry_run::{DryRun, StepView, dry_run};
+use crate::ops::environment::Environment;
+use crate::ops::exit::Exit;
+use crate::ops::{approvals, preflight, runs};
+use crate::ports::Cloud;
+use crate::ports::compute::Selector;
+use crate::ports::gate::Gate;
+use crate::world::World;
+
+/// How long an emergency looks at what it would act on: the cloud that fails may be the one that is looked at.
+const EMERGENCY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is about to run, and what was said to it.
+#[derive(Debug)]
+pub struct Intended<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// What.
+    pub plan: &'a Plan,
+    /// Whether as a drill or in an emergency.
+    pub mode: Mode,
+    /// What an approval of exactly this is of.
+    pub digest: &'a str,
+    /// When.
+    pub now: Timestamp,
+    /// Whether the environment's name was given.
+    pub confirmed: Confirmed,
+    /// What is taken upon whoever starts it.
+    pub overrides: Overrides,
+    /// What each step would do, when that is known already.
+    pub dry_run: Option<&'a DryRun>,
+}
+
+/// Gathers what the guards want to know; asks nothing that no guard wants to know.
+///
+/// # Errors
+/// When the runs cannot be read.
+pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) -> Result<Facts, Exit> {
+    let Intended { environment, plan, mode, digest, now, confirmed, overrides, dry_run } = intended;
+    let file = &guards.file;
+    let accounts = preflight::ask(environment, plan, mode).await;
+    let wants_targets = file.max_targets.is_some() || !file.tags.is_empty();
+    let (targets, untold) = if wants_targets { targets(&file.tags, environment, plan, mode, dry_run).await } else { Default::default() };
+    let runs = store.path("");
+    Ok(Facts {
+        now,
+        mode,
+        environment: environment.name.clone(),
+        is_real: !environment.is_lab && !environment.is_on_custom_endpoints(),
+        accounts,
+        actions: steps(plan).filter(|(_, uses, _)| mutates(uses)).map(|(step, uses, _)| (step, uses.to_owned())).collect(),
+        regions: regions(environment, plan),
+        fault: plan.fault.as_ref().map(|fault| FaultFact { lease: fault.lease, limit: fault.limit }),
+        targets,
+        untold,
+        starter: approvals::me(),
+        approvals: if file.approvals.is_some() { approvals::read(&runs, &plan.environment, digest) } else { Vec::new() },
+        open_faults: if file.max_faults.is_some() { open_faults(store, plan)? } else { Vec::new() },
+        confirmed,
+        overrides,
+    })
+}
+
+/// Every step of the plan with its key, word and parameters; the fault first.
+fn steps(plan: &Plan) -> impl Iterator<Item = (String, &str, &Value)> {
+    let fault = plan.fault.iter().map(|fault| (FAULT.to_owned(), fault.uses.as_str(), &fault.with));
+    let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
+    let of = |book: &'static str| move |step: &'_ StepPlan| format!("{book}/{}", step.id);
+    let steps = books.into_iter().filter_map(|(book, runbook)| Some((book, runbook?)));
+    fault.chain(steps.flat_map(move |(book, runbook)| runbook.steps.iter().map(move |step| (of(book)(step), step.uses.as_str(), &step.with))))
+}
+
+fn mutates(uses: &str) -> bool {
+    catalogue::action(uses).is_none_or(|row| row.mutates)
+}
+
+/// The regions of the environment, and those that steps name themselves.
+fn regions(environment: &Environment, plan: &Plan) -> Vec<RegionFact> {
+    let own = [(Cloud::Aws, &environment.settings.aws), (Cloud::Aliyun, &environment.settings.aliyun)];
+    let own = own.into_iter().filter_map(|(cloud, settings)| Some((cloud, settings.as_ref()?)));
+    let mut facts: Vec<RegionFact> =
+        own.map(|(cloud, settings)| RegionFact { step: String::new(), cloud: Some(cloud), region: Some(settings.region.clone()) }).collect();
+    for (step, uses, with) in steps(plan) {
+        let cloud = preflight::cloud_of(uses, with);
+        named_regions(with, &mut |region| {
+            let region = (!region.contains("${{")).then(|| region.to_owned());
+            facts.push(RegionFact { step: step.clone(), cloud, region });
+        });
+    }
+    facts
+}
+
+/// Every text under a key that says region.
+fn named_regions<'a>(value: &'a Value, tell: &mut impl FnMut(&'a str)) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(region) if key == "region" => tell(region),
+                    Value::Array(regions) if key == "regions" => regions.iter().filter_map(Value::as_str).for_each(&mut *tell),
+                    other => named_regions(other, tell),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| named_regions(item, tell)),
+        _ => {}
+    }
+}
+
+/// What would be acted on, each thing once, and the steps that cannot tell.
+async fn targets(
+    tags: &BTreeMap<String, String>,
+    environment: &Environment,
+    plan: &Plan,
+    mode: Mode,
+    known: Option<&DryRun>,
+) -> (Vec<TargetFact>, Vec<String>) {
+    let world = World::connect(&environment.settings, &Gate::default()).await;
+    let look = async {
+        let fresh;
+        let seen = match known {
+            Some(seen) => seen,
+            None => {
+                fresh = dry_run(plan, &world).await;
+                &fresh
+            }
+        };
+        let acting: Vec<&StepView> = seen.steps.iter().filter(|step| mutates(&step.uses)).collect();
+        let untold = acting.iter().filter(|step| step.unknown.is_some()).map(|step| step.step.clone()).collect();
+        let mut facts = distinct(&acting);
+        if !tags.is_empty() {
+            read_tags(&mut facts, &acting, tags, &world).await;
+        }
+        (facts, untold)
+    };
+    match mode {
+        Mode::Emergency => match timeout(EMERGENCY_PATIENCE, look).await {
+            Ok(found) => found,
+            Err(_) => (Vec::new(), steps(plan).filter(|(_, uses, _)| mutates(uses)).map(|(step, ..)| step).collect()),
+        },
+        Mode::Rehearse | Mode::Drill => look.await,
+    }
+}
+
+fn distinct(acting: &[&StepView]) -> Vec<TargetFact> {
+    let mut seen = BTreeSet::new();
+    let all = acting.iter().flat_map(|step| step.targets.iter().map(|target| (&step.step, target)));
+    all.filter(|(_, target)| seen.insert((target.kind.as_str(), target.id.as_str())))
+        .map(|(step, target)| TargetFact { step: step.clone(), kind: target.kind.clone(), id: target.id.clone(), carries: Carries::NoTags })
+        .collect()
+}
+
+/// Asks each cloud once which of the instances carry all the tags.
+async fn read_tags(facts: &mut [TargetFact], acting: &[&StepView], tags: &BTreeMap<String, String>, world: &World) {
+    for cloud in [Cloud::Aws, Cloud::Aliyun] {
+        let words: BTreeSet<&str> =
+            acting.iter().filter(|step| preflight::cloud_of(&step.uses, &Value::Null) == Some(cloud)).map(|step| step.step.as_str()).collect();
+        let mut own: Vec<&mut TargetFact> = facts.iter_mut().filter(|fact| fact.kind == "instance" && words.contains(fact.step.as_str())).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let ids = own.iter().map(|fact| instance_id(&fact.id).to_owned()).collect();
+        let selector = Selector { ids, tags: tags.clone() };
+        let found = match world.compute(cloud) {
+            Ok(compute) => compute.find(&selector).await,
+            Err(error) => Err(error),
+        };
+        for fact in &mut own {
+            fact.carries = match &found {
+                Ok(machines) if machines.iter().any(|machine| machine.id == instance_id(&fact.id)) => Carries::All,
+                Ok(_) => Carries::NotAll,
+                Err(error) => Carries::Unread(error.to_string()),
+            };
+        }
+    }
+}
+
+/// A target is shown with its name behind its id.
+fn instance_id(shown: &str) -> &str {
+    shown.split(' ').next().unwrap_or(shown)
+}
+
+/// Runs whose fault stands, as far as their journals say, in the environment of `plan`.
+fn open_faults(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
+    let place = |plan: &Plan| plan.scope.pointer("/env/lab/control").cloned();
+    let mut open = Vec::new();
+    for listed in runs::list(store)? {
+        if listed.environment != plan.environment {
+            continue;
+        }
+        // A run that cannot be read is listed as such by `runs`, with no environment.
+        let Ok(state) = runs::read(store, &listed.run).and_then(|chain| runs::state(&listed.run, &chain)) else { continue };
+        let is_here = state.plan().is_some_and(|other| place(other) == place(plan));
+        if is_here && state.held().contains(&FAULT) {
+            open.push(listed.run);
+        }
+    }
+    Ok(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn regions_are_found_wherever_they_are_named() {
+        let with =
+            json!({ "region": "cn-hangzhou", "to": [{ "region": "us-east-1" }], "regions": ["eu-west-1"], "vpc": "cn-x", "note": { "region": 5 } });
+        let mut found = Vec::new();
+        named_regions(&with, &mut |region| found.push(region));
+        assert_eq!(found, ["cn-hangzhou", "us-east-1", "eu-west-1"]);
+    }
+}

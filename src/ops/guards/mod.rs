@@ -1,0 +1,13 @@
+//! The guards of an environment at work:
+//!
+//! - `written`: what in a `guards:` only the whole project can tell to be wrong, and the freeze calendar that it names.
+//! - `gather`: the facts about a run that is about to begin.
+//! - `shown`: decisions as `plan` prints them, and what a person can do about each.
+
+mod gather;
+mod shown;
+pub(in crate::ops) mod written;
+
+pub use gather::{Intended, gather};
+pub use shown::{GuardView, in_the_way, text, views, way_out};
+pub use written::Calendar;

@@ -1,0 +1,220 @@
+//! Guards at work: the real binary, against a lab whose environment has guards, and what is refused around them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::common::{LabProcess, folder, journal, last_json, lifeboat, path, root, run, text};
+
+/// A copy of the shipped project whose lab has these guards, one `key: value` a line.
+fn project(folder: &Path, guards: &[&str]) {
+    for sub in ["scenarios", "runbooks"] {
+        fs::create_dir(folder.join(sub)).unwrap();
+        for entry in fs::read_dir(root().join(sub)).unwrap().map(Result::unwrap) {
+            fs::copy(entry.path(), folder.join(sub).join(entry.file_name())).unwrap();
+        }
+    }
+    fs::copy(root().join("freezes.yaml"), folder.join("freezes.yaml")).unwrap();
+    let shipped = fs::read_to_string(root().join("lifeboat.yaml")).unwrap();
+    let plain = "lab: { kind: lab }";
+    assert!(shipped.contains(plain));
+    let guarded = format!("lab: {{ kind: lab, guards: {{ {} }} }}", guards.join(", "));
+    fs::write(folder.join("lifeboat.yaml"), shipped.replace(plain, &guarded)).unwrap();
+    let say = "lifeboat: 1\nkind: runbook\ntitle: Say\nsteps:\n  - { id: say, uses: note, with: { text: hello } }\n";
+    fs::write(folder.join("say.yaml"), say).unwrap();
+}
+
+fn at(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = lifeboat();
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, parts: &[&str]) {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+}
+
+/// A window that is closed today.
+fn closed() -> String {
+    let day = (chrono::Utc::now() + chrono::TimeDelta::days(3)).format("%a").to_string();
+    format!("windows: [\"{day} 10:00-11:00 UTC\"]")
+}
+
+const ALWAYS_FROZEN: &str = "freeze: [{ name: always, from: 01-01, to: 12-31, zone: UTC }]";
+const SYNC_STOP: &str = "scenarios/sync-stop.yaml";
+
+#[test]
+fn a_drill_is_refused_with_every_guard_that_says_no_and_what_helps() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let guards = [&closed(), ALWAYS_FROZEN, "actions: { deny: [aliyun.dts.*] }", "max_targets: 1", "max_fault: 1s", "confirm: type-the-name"];
+    project(folder.path(), &guards);
+    let before = lab.world();
+    let output = run(&mut at(folder.path(), &["drill", SYNC_STOP, "--lab", lab.control(), "--override", "freeze=agreed"]));
+    refused(&output, 77, &["windows: outside", "actions: aliyun.dts.", "max_targets: ", "max_fault: ", "confirm: ", "--override windows=REASON"]);
+    assert!(!text(&output.stderr).contains("always"), "what was overridden is not in the way: {}", text(&output.stderr));
+    assert!(!folder.path().join("reports").exists(), "a refused run leaves no folder");
+    assert_eq!(lab.world(), before);
+    refused(&run(&mut at(folder.path(), &["drill", SYNC_STOP, "--override", "max_targets=x"])), 64, &["cannot be overridden, not in a drill"]);
+    refused(&run(&mut at(folder.path(), &["drill", SYNC_STOP, "--override", "freeze="])), 64, &["a reason is missing"]);
+}
+
+#[test]
+fn a_drill_begins_with_another_persons_approval_and_a_reason_and_both_are_in_the_report() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    project(
+        folder.path(),
+        &["approvals: { count: 1, deadline: 2h }", ALWAYS_FROZEN, "tags: { role: none }", "max_faults: 1", "confirm: type-the-name"],
+    );
+    let drill = ["drill", SYNC_STOP, "--output", "json", "--lab", lab.control(), "--confirm", "lab", "--override", "freeze=agreed with sales"];
+    refused(&run(&mut at(folder.path(), &drill)), 77, &["0 of 1 approvals", "lifeboat approve"]);
+    // The folder for approvals is there now; whoever starts the run cannot fill it themselves.
+    let given = run(&mut at(folder.path(), &["approve", SYNC_STOP, "--env", "lab", "--for", "1h", "--output", "json"]));
+    assert_eq!(given.status.code(), Some(0), "{}", text(&given.stderr));
+    let file = path(&last_json(&given)["file"]);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+    refused(&run(&mut at(folder.path(), &drill)), 77, &["whoever starts the run cannot approve it"]);
+    let nobody = 65534;
+    if std::os::unix::fs::chown(&file, Some(nobody), None).is_err() {
+        // Only root can lend somebody's name: then the words of the file are all there is to forge, and they count for nothing.
+        fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"by\":\"", "\"by\":\"not-")).unwrap();
+        refused(&run(&mut at(folder.path(), &drill)), 77, &["whoever starts the run cannot approve it"]);
+        return;
+    }
+    let before = lab.world();
+    let output = run(&mut at(folder.path(), &drill));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(lab.world(), before);
+    assert!(text(&output.stderr).contains("freeze refuses: always"), "{}", text(&output.stderr));
+    let journal = journal(&folder.path().join("reports")).unwrap();
+    let second: Value = serde_json::from_str(journal.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(second["event"], "guarded", "it follows the start: {second}");
+    let freeze = second["decisions"].as_array().unwrap().iter().find(|decision| decision["guard"] == "freeze").unwrap();
+    assert_eq!(freeze["overridden"]["why"], "agreed with sales");
+    let english = path(&last_json(&output)["report"]);
+    for (report, title) in [(english.clone(), "Guards and overrides"), (english.with_file_name("report.zh.md"), "守卫规则与人工放行")] {
+        let report = fs::read_to_string(report).unwrap();
+        assert!(report.contains(title) && report.contains("agreed with sales") && report.contains("`approvals`"), "{report}");
+    }
+    // Another version of the files is not what was approved.
+    let scenario = folder.path().join(SYNC_STOP);
+    fs::write(&scenario, fs::read_to_string(&scenario).unwrap() + "# changed\n").unwrap();
+    refused(&run(&mut at(folder.path(), &drill)), 77, &["the files before they were changed"]);
+}
+
+#[test]
+fn in_an_emergency_guards_warn_and_one_reason_answers_them() {
+    let folder = folder();
+    project(folder.path(), &[&closed(), ALWAYS_FROZEN, "approvals: 2"]);
+    let execute = ["execute", "say.yaml", "--env", "lab", "--output", "json"];
+    refused(
+        &run(&mut at(folder.path(), &execute)),
+        77,
+        &["no terminal to ask on", "windows: outside", "freeze: always", "approvals: 0 of 2", "--yes-because REASON"],
+    );
+    assert!(!folder.path().join("reports").exists());
+    let output = run(at(folder.path(), &execute).args(["--yes-because", "the region is gone"]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report = fs::read_to_string(path(&last_json(&output)["report"])).unwrap();
+    assert_eq!(report.matches("the region is gone").count(), 3, "{report}");
+    assert!(report.contains("◐ warns"), "{report}");
+}
+
+#[test]
+fn a_plan_shows_how_every_guard_would_decide() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let allowed = "actions: { allow: [aliyun.*, aws.*, dns.*] }";
+    project(folder.path(), &[&closed(), "freeze: freezes.yaml", allowed, "max_targets: 1", "max_fault: 10m", "confirm: type-the-name"]);
+    let plan = ["plan", SYNC_STOP, "--lab", lab.control()];
+    let output = run(&mut at(folder.path(), &plan));
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "a guard that would refuse is shown, not an error: {}", text(&output.stderr));
+    let guards: Vec<&str> = said.lines().skip_while(|line| *line != "Guards").take_while(|line| !line.is_empty()).collect();
+    assert!(guards.iter().all(|line| line.chars().count() <= 80), "{said}");
+    for part in [
+        "  windows      refuses  outside",
+        "→ --override windows=REASON",
+        "  max_targets  refuses",
+        "  max_fault    allows   the fault stands 10m at most",
+    ] {
+        assert!(guards.iter().any(|line| line.contains(part)), "`{part}` is not in: {said}");
+    }
+    let view = last_json(&run(at(folder.path(), &plan).args(["--output", "json"])));
+    let names: Vec<&str> = view["guards"].as_array().unwrap().iter().map(|guard| guard["guard"].as_str().unwrap()).collect();
+    assert_eq!(names, ["windows", "freeze", "actions", "max_targets", "max_fault", "confirm"]);
+    assert_eq!(view["guards"][0]["way_out"], "--override windows=REASON");
+}
+
+/// An environment of real clouds, and one whose endpoints do not answer.
+const CLOUDS: &str = "lifeboat: 1
+environments:
+  bare: { aliyun: { region: cn-hangzhou } }
+  unnamed: { aliyun: { region: cn-hangzhou }, guards: { max_targets: 5, actions: { deny: [exec] } } }
+  gone: { aliyun: { region: cn-hangzhou, endpoint: 'http://127.0.0.1:9', oss_endpoint: 'http://127.0.0.1:9' } }
+";
+const SUSPEND: &str = "lifeboat: 1
+kind: scenario
+title: Suspend
+fault: { uses: aliyun.dts.suspend-job, with: { job: dts1 }, lease: 1m }
+failover: { runbook: start.yaml }
+";
+const START: &str = "lifeboat: 1
+kind: runbook
+title: Start
+steps: [{ id: start, uses: aliyun.dts.start-job, with: { job: dts2 } }]
+";
+
+fn clouds(folder: &Path) {
+    for (name, content) in [("lifeboat.yaml", CLOUDS), ("suspend.yaml", SUSPEND), ("start.yaml", START)] {
+        fs::write(folder.join(name), content).unwrap();
+    }
+}
+
+#[test]
+fn real_clouds_need_guards_and_accounts() {
+    let folder = folder();
+    clouds(folder.path());
+    refused(&run(&mut at(folder.path(), &["drill", "suspend.yaml", "--env", "bare"])), 77, &["has no guards", "guards:"]);
+    // Nothing can be asked without credentials, so nothing is sent.
+    refused(&run(&mut at(folder.path(), &["drill", "suspend.yaml", "--env", "unnamed"])), 69, &["account: ", "no credentials"]);
+    assert!(!folder.path().join("reports").exists());
+}
+
+#[test]
+fn clouds_that_cannot_be_asked_are_told_before_anything() {
+    let folder = folder();
+    clouds(folder.path());
+    // Missing credentials, before anything begins.
+    refused(&run(&mut at(folder.path(), &["execute", "start.yaml", "--env", "gone"])), 69, &["no credentials", "nothing was changed"]);
+    assert!(!folder.path().join("reports").exists());
+    let keys = [("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")];
+    let output = run(at(folder.path(), &["plan", "suspend.yaml", "--env", "gone"]).envs(keys));
+    refused(&output, 69, &["aliyun did not answer"]);
+    assert!(text(&output.stdout).contains("fault  aliyun.dts.suspend-job"), "what is known is shown: {}", text(&output.stdout));
+}
+
+#[test]
+fn typing_errors_are_told_in_one_line() {
+    let folder = folder();
+    project(folder.path(), &["max_faults: 1"]);
+    refused(
+        &run(&mut at(folder.path(), &["drill", SYNC_STOP, "--set", "orders_bukket=x"])),
+        64,
+        &["--set orders_bukket", "did you mean `orders_bucket`?"],
+    );
+    refused(
+        &run(&mut at(folder.path(), &["drill", "say.yaml"])),
+        65,
+        &["say.yaml:2:7: this file is a runbook, not a scenario", "lifeboat execute", "1 problem"],
+    );
+    refused(&run(&mut at(folder.path(), &["execute", SYNC_STOP, "--env", "lab"])), 65, &["this file is a scenario, not a runbook", "lifeboat drill"]);
+    fs::remove_file(folder.path().join("lifeboat.yaml")).unwrap();
+    refused(&run(&mut at(folder.path(), &["plan", SYNC_STOP])), 65, &["no lifeboat.yaml"]);
+}
