@@ -8,6 +8,7 @@ pub mod gate;
 pub mod objects;
 pub mod store;
 pub mod sync;
+pub mod tags;
 
 pub use error::{CloudError, Kind};
 

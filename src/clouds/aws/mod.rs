@@ -12,6 +12,7 @@ mod images;
 mod network;
 mod objects;
 mod sts;
+mod tags;
 #[cfg(test)]
 mod tests;
 

@@ -229,6 +229,7 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         services: by(file.services.into_iter().map(service).collect(), |service| &service.name),
         throttles: BTreeMap::new(),
         tokens: BTreeMap::new(),
+        tags: BTreeMap::new(),
         counters: Counters::default(),
         serial: 0,
     };
