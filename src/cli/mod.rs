@@ -7,6 +7,7 @@ mod commands;
 mod definitions;
 pub mod errors;
 mod output;
+mod reaper;
 mod start;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -55,6 +56,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Plan(args) => start::plan(&args, global, output),
         Command::Resume(args) => start::recover(&args, "resume", global, output),
         Command::Abort(args) => start::recover(&args, "abort", global, output),
+        Command::Reaper(args) => reaper::reaper(&args, output),
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),

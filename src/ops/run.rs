@@ -9,10 +9,10 @@ use tokio::sync::mpsc as channel;
 
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
+use super::marks::WorldMarker;
 use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
-use crate::engine::lease::NoMarks;
 use crate::engine::machine::Held;
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::shell::{self, EngineError, Envelope, Setup};
@@ -212,6 +212,7 @@ impl Hold {
         let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none())?);
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let marked = world.clone();
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
         let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
@@ -227,7 +228,7 @@ impl Hold {
             opening,
             recover,
             orders,
-            marker: Arc::new(NoMarks),
+            marker: Arc::new(WorldMarker::new(marked)),
             approved: Vec::new(),
             judge: told.judge(),
         };

@@ -6,6 +6,7 @@
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
+//! - `marks`: the marks of faults, and what a reaper makes of them.
 //! - `plans`: what a plan is made of.
 //! - `refusals`: what is refused before anything begins.
 
@@ -16,5 +17,6 @@ mod common;
 mod drills;
 mod interruptions;
 mod layers;
+mod marks;
 mod plans;
 mod refusals;

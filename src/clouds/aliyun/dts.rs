@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
-use crate::ports::{CloudError, Kind, PortFuture};
 use crate::ports::sync::{JobState, Sync, SyncJob};
+use crate::ports::{CloudError, Kind, PortFuture};
 
 const DETAIL: Api = Api::reads("dts:DescribeDtsJobDetail");
 const SUSPEND: Api = Api::changes("dts:SuspendDtsJob");

@@ -18,9 +18,8 @@ const LONGEST: usize = 128;
 /// A `ResourceType` of a product, and the ids there are of it.
 pub(super) type Taggable = (&'static str, fn(&State) -> Vec<&String>);
 
-pub(super) const OF_ECS: &[Taggable] = &[("instance", |state| {
-    state.instances.values().filter(|instance| instance.cloud == Cloud::Aliyun).map(|instance| &instance.id).collect()
-})];
+pub(super) const OF_ECS: &[Taggable] =
+    &[("instance", |state| state.instances.values().filter(|instance| instance.cloud == Cloud::Aliyun).map(|instance| &instance.id).collect())];
 pub(super) const OF_VPC: &[Taggable] = &[
     ("VPC", |state| state.vpcs.values().filter(|vpc| vpc.cloud == Cloud::Aliyun).map(|vpc| &vpc.id).collect()),
     ("VSWITCH", |state| state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aliyun).map(|subnet| &subnet.id).collect()),
@@ -53,7 +52,8 @@ fn resources<'a>(state: &'a State, call: &Call, kinds: &[Taggable]) -> Result<(V
     // The vendor takes the type in any case.
     let wanted = call.need("ResourceType")?;
     let kind = kinds.iter().find(|(kind, _)| kind.eq_ignore_ascii_case(wanted));
-    let all = kind.ok_or_else(|| Fault::new(404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."))?.1(state);
+    let all =
+        kind.ok_or_else(|| Fault::new(404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."))?.1(state);
     let ids = call.list("ResourceId");
     if ids.len() > MOST_THINGS as usize {
         return Err(Fault::new(400, "NumberExceed.ResourceIds", "The ResourceIds parameter's number is exceed , Valid : 50"));
@@ -71,7 +71,11 @@ fn some(ids: Vec<String>) -> Result<Vec<String>, Fault> {
 /// What neither a key nor a value may be.
 fn is_reserved(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    text.chars().count() > LONGEST || lower.starts_with("aliyun") || lower.starts_with("acs:") || lower.contains("http://") || lower.contains("https://")
+    text.chars().count() > LONGEST
+        || lower.starts_with("aliyun")
+        || lower.starts_with("acs:")
+        || lower.contains("http://")
+        || lower.contains("https://")
 }
 
 pub(super) fn tag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<Value, Fault> {

@@ -106,8 +106,9 @@ pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut An
     let resources = resources(state, parameters)?;
     let given = given(parameters)?;
     commit(parameters)?;
-    let is_deleted =
-        |key: &str, value: &str| given.is_empty() || given.iter().any(|(other, only)| other == key && only.as_deref().is_none_or(|only| only == value));
+    let is_deleted = |key: &str, value: &str| {
+        given.is_empty() || given.iter().any(|(other, only)| other == key && only.as_deref().is_none_or(|only| only == value))
+    };
     for id in resources {
         if let Some(name) = name(state, &id).filter(|name| is_deleted("Name", name)) {
             name.clear();
@@ -138,7 +139,13 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
         let column = column.ok_or_else(|| Fault::new("InvalidParameterValue", format!("The filter '{name}' is invalid")))?;
         all.retain(|tag| wanted.iter().any(|pattern| select::matches(pattern, &tag[column])));
     }
-    let rows: Vec<([String; 4], String)> = all.into_iter().map(|tag| { let place = format!("{} {}", tag[0], tag[2]); (tag, place) }).collect();
+    let rows: Vec<([String; 4], String)> = all
+        .into_iter()
+        .map(|tag| {
+            let place = format!("{} {}", tag[0], tag[2]);
+            (tag, place)
+        })
+        .collect();
     let page = Page::cut(parameters, rows.iter().collect(), 1000, |(_, place)| place)?;
     answer.items("tagSet", &page.items, |answer, ([id, kind, key, value], _)| {
         answer.text("resourceId", id);
@@ -191,7 +198,8 @@ mod tests {
     fn the_vendors_limits_hold() {
         let mut state = world();
         let id = "rtb-0a11febe0a7b00002";
-        let mut create = |key: &str, value: &str| ask(&mut state, &format!("Action=CreateTags&ResourceId.1={id}&Tag.1.Key={key}&Tag.1.Value={value}"));
+        let mut create =
+            |key: &str, value: &str| ask(&mut state, &format!("Action=CreateTags&ResourceId.1={id}&Tag.1.Key={key}&Tag.1.Value={value}"));
         assert_eq!(create("aws:a", "").unwrap_err(), "InvalidParameterValue");
         assert_eq!(create(&"k".repeat(129), "").unwrap_err(), "InvalidParameterValue");
         assert_eq!(create("k", &"v".repeat(257)).unwrap_err(), "InvalidParameterValue");
