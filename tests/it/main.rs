@@ -8,6 +8,7 @@
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
 //! - `plans`: what a plan is made of.
+//! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
 
 mod actions;
@@ -19,4 +20,5 @@ mod interruptions;
 mod layers;
 mod marks;
 mod plans;
+mod reaper;
 mod refusals;

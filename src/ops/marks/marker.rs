@@ -37,7 +37,7 @@ impl Marker for WorldMarker {
 
     fn renew<'a>(&'a self, anchors: &'a [Anchor], run: &'a str, until: Timestamp) -> Marked<'a> {
         Box::pin(exempt(async move {
-            for place in self.places(anchors)? {
+            for place in places(&self.world, anchors)? {
                 place.renew(run, until).await?;
             }
             Ok(())
@@ -46,7 +46,7 @@ impl Marker for WorldMarker {
 
     fn clear<'a>(&'a self, anchors: &'a [Anchor], run: &'a str) -> Marked<'a> {
         Box::pin(exempt(async move {
-            for place in self.places(anchors)? {
+            for place in places(&self.world, anchors)? {
                 place.clear(&place.objects, run).await?;
             }
             Ok(())
@@ -61,26 +61,10 @@ impl WorldMarker {
         Self { world }
     }
 
-    /// Whether `mark` could be put on all anchors now. Changes nothing. Gives how many tags each would get.
-    ///
-    /// # Errors
-    /// As [`Marker::put`].
-    pub async fn check(&self, anchors: &[Anchor], mark: &Mark) -> Result<usize, ActionError> {
-        exempt(async {
-            let mut most = 0;
-            for place in self.places(anchors)? {
-                let (marks, _) = place.ready(mark).await?;
-                most = most.max(marks.len());
-            }
-            Ok(most)
-        })
-        .await
-    }
-
     /// What the tags of each anchor say; `None` for one that carries no mark or is not there.
     pub(in crate::ops) async fn marks(&self, anchors: &[Anchor]) -> Result<Vec<Option<Result<Mark, Unreadable>>>, ActionError> {
         let mut marks = Vec::new();
-        for place in self.places(anchors)? {
+        for place in places(&self.world, anchors)? {
             let there = exempt(place.there(&place.objects)).await?;
             marks.extend(place.objects.iter().map(|object| there.get(&object.id).and_then(writing::read)));
         }
@@ -90,7 +74,7 @@ impl WorldMarker {
     async fn put_all(&self, anchors: &[Anchor], mark: &Mark) -> Result<(), ActionError> {
         // Every place is looked at before the first tag is written.
         let mut ready = Vec::new();
-        for place in self.places(anchors)? {
+        for place in places(&self.world, anchors)? {
             let (marks, there) = place.ready(mark).await?;
             ready.push((place, marks, there));
         }
@@ -108,19 +92,34 @@ impl WorldMarker {
         }
         Ok(())
     }
+}
 
-    /// The anchors by cloud and region.
-    fn places(&self, anchors: &[Anchor]) -> Result<Vec<Place>, ActionError> {
-        let mut sorted: BTreeMap<(Cloud, &str), BTreeSet<Tagged>> = BTreeMap::new();
-        for anchor in anchors {
-            let object = Tagged { kind: anchor.kind.clone(), id: anchor.id.clone() };
-            sorted.entry((anchor.cloud, &anchor.region)).or_default().insert(object);
+/// Whether `mark` could be put on all anchors now. Changes nothing. Gives how many tags each would get at most.
+///
+/// # Errors
+/// As [`Marker::put`].
+pub async fn check(world: &World, anchors: &[Anchor], mark: &Mark) -> Result<usize, ActionError> {
+    exempt(async {
+        let mut most = 0;
+        for place in places(world, anchors)? {
+            most = most.max(place.ready(mark).await?.0.len());
         }
-        sorted
-            .into_iter()
-            .map(|((cloud, region), objects)| Ok(Place { tags: self.world.tags(cloud, region)?, objects: objects.into_iter().collect() }))
-            .collect()
+        Ok(most)
+    })
+    .await
+}
+
+/// The anchors by cloud and region.
+fn places(world: &World, anchors: &[Anchor]) -> Result<Vec<Place>, ActionError> {
+    let mut sorted: BTreeMap<(Cloud, &str), BTreeSet<Tagged>> = BTreeMap::new();
+    for anchor in anchors {
+        let object = Tagged { kind: anchor.kind.clone(), id: anchor.id.clone() };
+        sorted.entry((anchor.cloud, &anchor.region)).or_default().insert(object);
     }
+    sorted
+        .into_iter()
+        .map(|((cloud, region), objects)| Ok(Place { tags: world.tags(cloud, region)?, objects: objects.into_iter().collect() }))
+        .collect()
 }
 
 /// The anchors in one region of one cloud.

@@ -6,5 +6,5 @@
 mod marker;
 mod writing;
 
-pub use marker::WorldMarker;
+pub use marker::{WorldMarker, check};
 pub(super) use writing::{RUN, UNTIL, Unreadable, read};
