@@ -8,7 +8,8 @@ use clap_complete::Shell;
 pub use super::guarded::{Approve, Guarding};
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
-use crate::model::time::Timestamp;
+use crate::model::time::{Span, Timestamp};
+use crate::ports::Cloud;
 
 /// Drill a failover and execute it in an emergency: the same procedure, on AWS and Alibaba Cloud, with one verdict.
 ///
@@ -73,6 +74,8 @@ pub enum Command {
     Abort(Recover),
     /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
     Approve(Approve),
+    /// Undo faults whose lease has ended, by the marks on cloud objects alone: no journal needed
+    Reaper(Reaper),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
     /// Print the JSON Schema of the three file kinds
@@ -208,6 +211,52 @@ pub struct Recover {
     /// The lab it ran in, if that listens elsewhere now
     #[arg(long, value_name = "CONTROL_URL")]
     pub lab: Option<String>,
+}
+
+/// `lifeboat reaper`
+///
+/// Exit codes: 0 nothing stands that should not, 2 a fault could not be undone or a mark not be understood, 69 a cloud could not be searched,
+/// 4 told twice to end.
+#[derive(Debug, Args)]
+pub struct Reaper {
+    /// The environment of lifeboat.yaml
+    #[arg(long)]
+    pub env: String,
+    /// Look once, then end [this is the default]
+    #[arg(long, conflicts_with = "every")]
+    pub once: bool,
+    /// Look again and again, with this much time between, such as 30s
+    #[arg(long, value_name = "SPAN", value_parser = pause)]
+    pub every: Option<Span>,
+    /// Say what would be undone, and undo nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Leave a lease alone for so long after its end: by so much the clocks of this machine and the runs' may differ
+    #[arg(long, value_name = "SPAN", default_value = "30s")]
+    pub grace: Span,
+    /// Search this region too, besides the environment's own, such as aliyun:cn-shanghai
+    #[arg(long = "region", value_name = "CLOUD:REGION", value_parser = region)]
+    pub regions: Vec<(Cloud, String)>,
+    /// The lab that runs at this control address
+    #[arg(long, value_name = "CONTROL_URL")]
+    pub lab: Option<String>,
+}
+
+fn pause(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.duration() < super::reaper::SHORTEST {
+        Err("the clouds limit how often tags may be listed: 1s is the shortest".to_owned())
+    } else {
+        Ok(span)
+    }
+}
+
+fn region(text: &str) -> Result<(Cloud, String), String> {
+    match text.split_once(':') {
+        Some(("aws", region)) if !region.is_empty() => Ok((Cloud::Aws, region.to_owned())),
+        Some(("aliyun", region)) if !region.is_empty() => Ok((Cloud::Aliyun, region.to_owned())),
+        _ => Err("write aws:REGION or aliyun:REGION".to_owned()),
+    }
 }
 
 /// `lifeboat actions`

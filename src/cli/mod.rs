@@ -8,6 +8,7 @@ mod definitions;
 pub mod errors;
 mod guarded;
 mod output;
+mod reaper;
 mod start;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -58,6 +59,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Resume(args) => start::recover(&args, Takeover::GoOn, global, output),
         Command::Abort(args) => start::recover(&args, Takeover::TakeBack, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
+        Command::Reaper(args) => reaper::reaper(&args, output),
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),

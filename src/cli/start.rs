@@ -48,7 +48,7 @@ pub(super) fn project() -> Result<Project, Exit> {
     load_project(&here).map_err(|found| errors::definitions(&found))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     // Both clouds' clients and the probes use the one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread()

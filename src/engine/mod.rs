@@ -11,7 +11,7 @@ pub mod lease;
 pub mod machine;
 pub mod probe;
 pub mod record;
-mod secrets;
+pub(crate) mod secrets;
 pub mod shell;
 #[cfg(test)]
 mod simulation;

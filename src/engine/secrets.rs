@@ -14,7 +14,7 @@ const LONGEST: u64 = 64 * 1024;
 ///
 /// # Errors
 /// When a reference leads nowhere; the message names the reference, never a secret.
-pub(super) fn reveal(value: &Value) -> Result<Value, Failure> {
+pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
     Ok(match value {
         Value::Object(map) if map.len() == 1 && map.contains_key("secret") => {
             let reference = map.get("secret").and_then(Value::as_str).unwrap_or_default();

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::exit::{Exit, Kind};
 use super::guards::{self, GuardView};
-use super::preflight;
+use super::{marks, preflight, runs};
 use crate::catalogue;
-use crate::engine::action::{ActionError, Cx, PlannedCall};
+use crate::engine::action::{ActionError, Cx, DynAction, PlannedCall};
 use crate::engine::board::Board;
+use crate::engine::clock::RunClock;
 use crate::engine::desk::Desk;
+use crate::engine::lease::Mark;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
@@ -36,6 +38,9 @@ pub struct StepView {
     pub targets: Vec<Target>,
     /// The API calls it would make, in order.
     pub calls: Vec<PlannedCall>,
+    /// What its marks take, from which `lifeboat reaper` can undo it; of a fault only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<String>,
     /// What undo could not restore.
     pub not_undone: Vec<String>,
     /// Why targets and calls are not known, when they are not.
@@ -123,6 +128,7 @@ impl StepView {
             when: None,
             targets: Vec::new(),
             calls: Vec::new(),
+            marks: None,
             not_undone: Vec::new(),
             unknown: None,
             silent: None,
@@ -135,12 +141,16 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
     let cx = Cx { world, run: "plan", step: &view.step, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
     let parsed = expression::resolve(with, scope).map_err(|_| "depends on what earlier steps give".to_owned()).and_then(|with| {
         let row = catalogue::action(&view.uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
-        (row.parse)(&with).map_err(|error| error.to_string())
+        let action = (row.parse)(&with).map_err(|error| error.to_string())?;
+        Ok((action, with))
     });
     match parsed {
         Err(why) => view.unknown = Some(why),
-        Ok(action) => match action.plan(&cx).await {
+        Ok((action, with)) => match action.plan(&cx).await {
             Ok(planned) => {
+                if catalogue::action(&view.uses).is_some_and(|row| row.fault) {
+                    mark(view, &*action, with, planned.before, world).await;
+                }
                 view.targets = planned.targets;
                 view.calls = planned.calls;
                 view.not_undone = planned.not_undone;
@@ -159,6 +169,26 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
 /// Whether a call failed without the cloud having anything to say about what was asked.
 fn is_silence(error: &CloudError) -> bool {
     matches!(error.kind, ports::Kind::Transport | ports::Kind::Timeout | ports::Kind::Unavailable) || preflight::has_no_credentials(error)
+}
+
+/// Says what the marks of a fault take, or why they cannot be put: then the fault would not be injected.
+async fn mark(view: &mut StepView, action: &dyn DynAction<World>, with: Value, before: Value, world: &World) {
+    let now = RunClock::start().now();
+    // As long as a run's name can be.
+    let run = runs::fresh_id(now, &"x".repeat(64));
+    let said = match action.anchors(&before) {
+        Err(error) => Err(error),
+        Ok(anchors) if anchors.is_empty() => return,
+        Ok(anchors) => {
+            let mark = Mark { run, step: view.step.clone(), until: now, uses: view.uses.clone(), with, before };
+            let names: Vec<String> = anchors.iter().map(|anchor| format!("{} {}", anchor.kind, anchor.id)).collect();
+            marks::check(world, &anchors, &mark).await.map(|tags| format!("{tags} tags on {}", names.join(", ")))
+        }
+    };
+    match said {
+        Ok(said) => view.marks = Some(said),
+        Err(error) => view.unknown = Some(format!("it would not be injected: {error}")),
+    }
 }
 
 fn scope_of(plan: &Plan, runbook: &RunbookPlan) -> Value {
@@ -230,6 +260,9 @@ impl DryRun {
             for call in &step.calls {
                 let kind = if call.mutating { "change" } else { "read  " };
                 let _ = writeln!(out, "      {kind}  {}", format!("{} {}", call.operation, call.subject).trim_end());
+            }
+            if let Some(marks) = &step.marks {
+                let _ = writeln!(out, "      marks   {marks}");
             }
             for what in &step.not_undone {
                 let _ = writeln!(out, "      cannot be undone: {what}");

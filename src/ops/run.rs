@@ -9,10 +9,10 @@ use tokio::sync::mpsc as channel;
 
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
+use super::marks::WorldMarker;
 use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
-use crate::engine::lease::NoMarks;
 use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
@@ -242,6 +242,7 @@ impl Hold {
         let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && !matches!(begin, Begin::TakeBack(_)))?);
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let marked = world.clone();
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
         let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
@@ -261,7 +262,7 @@ impl Hold {
             begin,
             starter,
             orders,
-            marker: Arc::new(NoMarks),
+            marker: Arc::new(WorldMarker::new(marked)),
             approved: Vec::new(),
             judge: told.judge(),
         };

@@ -10,6 +10,7 @@ pub mod objects;
 pub mod pages;
 pub mod store;
 pub mod sync;
+pub mod tags;
 
 pub use error::{CloudError, Kind};
 

@@ -19,6 +19,7 @@ use crate::ports::dns::Dns;
 use crate::ports::gate::Gate;
 use crate::ports::metrics::Metrics;
 use crate::ports::objects::ObjectStore;
+use crate::ports::tags::Tags;
 use crate::ports::{Cloud, CloudError, Kind, sync};
 
 use self::http::Http;
@@ -124,6 +125,20 @@ impl World {
         match cloud {
             Cloud::Aws => Err(self.unconfigured(cloud)),
             Cloud::Aliyun => Ok(self.aliyun()?),
+        }
+    }
+
+    /// Tags of one cloud in a region; an empty name is the environment's own.
+    ///
+    /// # Errors
+    /// [`Kind::Unconfigured`].
+    pub fn tags(&self, cloud: Cloud, region: &str) -> Result<Box<dyn Tags>, CloudError> {
+        match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => self.aws().map(|aws| Box::new(if region.is_empty() { aws.clone() } else { aws.in_region(region) }) as _),
+            #[cfg(not(feature = "aws"))]
+            Cloud::Aws => Err(self.unconfigured(cloud)),
+            Cloud::Aliyun => self.aliyun().map(|aliyun| Box::new(if region.is_empty() { aliyun.clone() } else { aliyun.in_region(region) }) as _),
         }
     }
 

@@ -10,8 +10,10 @@
 //! - `guards`: what an environment refuses, asks and lets pass.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
+//! - `marks`: the marks of faults, and what a reaper makes of them.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
+//! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
 
 mod aliyun_client;
@@ -25,6 +27,8 @@ mod fuzz_regressions;
 mod guards;
 mod interruptions;
 mod layers;
+mod marks;
 mod monitoring;
 mod plans;
+mod reaper;
 mod refusals;

@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
-use crate::ports::PortFuture;
 use crate::ports::sync::{JobState, Sync, SyncJob};
+use crate::ports::{CloudError, Kind, PortFuture};
 
 const DETAIL: Api = Api::reads("dts:DescribeDtsJobDetail");
 const SUSPEND: Api = Api::changes("dts:SuspendDtsJob");
@@ -20,6 +20,9 @@ struct Detail {
     status: String,
     /// Milliseconds.
     delay: Option<i64>,
+    /// What tags are on.
+    #[serde(rename = "DtsInstanceID")]
+    dts_instance_id: Option<String>,
 }
 
 impl Sync for Aliyun {
@@ -47,6 +50,15 @@ impl Sync for Aliyun {
 }
 
 impl Aliyun {
+    /// The DTS instance that a job is part of.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is no such job; any failed call.
+    pub(super) async fn sync_instance(&self, job: &str) -> Result<String, CloudError> {
+        let detail = self.rpc::<Detail>(DETAIL, &self.job_params(job)).await?;
+        detail.dts_instance_id.filter(|id| !id.is_empty()).ok_or_else(|| DETAIL.error(Kind::Malformed, format!("job {job} has no instance")))
+    }
+
     fn job_params(&self, id: &str) -> Params {
         Params::new().set("RegionId", &self.region).set("DtsJobId", id)
     }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`](Settings) and `endpoint` (where an account is reached), `credentials` (with which key), `sign` (ACS3 and
 //! OSS V4), `call` (what every request has in common: the gate, deadlines, retries, the journal's record of each attempt), `error` (what an
-//! answer means), `rpc` (the products' common form), then one file for each product: `ecs`, `images`, `vpc`, `alidns`, `dts`, `metrics`, `sts`, `oss`.
+//! answer means), `rpc` (the products' common form), then one file for each product: `ecs`, `images`, `vpc`, `alidns`, `dts`, `metrics`, `tags`, `sts`, `oss`.
 
 mod alidns;
 mod call;
@@ -18,6 +18,7 @@ mod oss;
 mod rpc;
 mod sign;
 mod sts;
+mod tags;
 mod vpc;
 mod xml;
 

@@ -14,6 +14,7 @@ mod metrics;
 mod network;
 mod objects;
 mod sts;
+mod tags;
 #[cfg(test)]
 mod tests;
 

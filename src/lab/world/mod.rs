@@ -14,6 +14,7 @@ pub mod network;
 pub mod reach;
 pub mod state;
 pub mod sync;
+pub mod tags;
 pub mod transition;
 pub mod truth;
 pub mod view;

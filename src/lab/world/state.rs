@@ -79,6 +79,8 @@ pub struct State {
     pub buckets: BTreeMap<String, Bucket>,
     /// DTS synchronisation jobs by job id.
     pub jobs: BTreeMap<String, SyncJob>,
+    /// Tags of the things that do not hold their own, by id; see [`State::tags_of`]. A DTS job is tagged as its DTS instance.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Client-facing services, by name, as the world file lists them; `up` is the ground truth.
     pub services: BTreeMap<String, Service>,
 

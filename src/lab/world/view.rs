@@ -38,6 +38,7 @@ impl State {
                     "target_bucket": job.target_bucket, "prefix": job.prefix, "time": { "checkpoint": job.checkpoint },
                 }))
             })),
+            "tags": self.tags,
             "services": object(self.services.values().map(|service| {
                 let url = format!("http://{}:{}{}", service.host, service.port, service.path);
                 (service.name.clone(), json!({ "url": url, "traffic": { "up": service.up } }))

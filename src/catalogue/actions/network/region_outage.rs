@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::outage::{Before, Found, Outage};
 use crate::clouds::aliyun::Aliyun;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
@@ -37,6 +38,11 @@ impl Action<World> for RegionOutage {
     const FAULT: bool = true;
     type Before = Before;
     type Output = Output;
+
+    fn anchors(&self, _: &Before) -> Vec<Anchor> {
+        // The VPC, not its vSwitches: one call marks it, and it has room for what undo needs of all of them.
+        vec![Anchor { cloud: Cloud::Aliyun, region: self.region.clone(), kind: "vpc".into(), id: self.vpc.clone() }]
+    }
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
         let aliyun = self.aliyun(cx)?;

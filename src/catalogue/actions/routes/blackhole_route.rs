@@ -6,7 +6,9 @@ use serde::Deserialize;
 use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::RouteTarget;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::lease::Anchor;
 use crate::model::event::step::Target;
+use crate::ports::Cloud;
 use crate::world::World;
 
 /// Leads a route of a VPC's route table to a network interface that is attached to nothing, so that its traffic is lost: the fault of a broken
@@ -27,6 +29,10 @@ impl Action<World> for BlackholeRoute {
     const FAULT: bool = true;
     type Before = RouteBefore;
     type Output = ();
+
+    fn anchors(&self, _: &RouteBefore) -> Vec<Anchor> {
+        vec![Anchor { cloud: Cloud::Aws, region: String::new(), kind: "route-table".into(), id: self.route_table.clone() }]
+    }
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<RouteBefore>, ActionError> {
         let aws = cx.world.aws()?;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::lease::Anchor;
 use crate::ports::Cloud;
 use crate::world::World;
 
@@ -21,6 +22,10 @@ impl Action<World> for SuspendJob {
     const FAULT: bool = true;
     type Before = Wanted;
     type Output = Output;
+
+    fn anchors(&self, _: &Wanted) -> Vec<Anchor> {
+        vec![Anchor { cloud: Cloud::Aliyun, region: String::new(), kind: "sync-job".into(), id: self.job.clone() }]
+    }
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
         jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended).await

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Action, changes, reads};
+use super::{Action, changes, reads, tags};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, invalid};
 use crate::lab::world::state::{State, SyncJob};
 
@@ -11,6 +11,9 @@ pub(super) const ACTIONS: &[Action] = &[
     reads("DescribeDtsJobDetail", describe_job_detail).anywhere(),
     changes("SuspendDtsJob", suspend).anywhere(),
     changes("StartDtsJob", start).anywhere(),
+    changes("TagResources", |state, call| Ok(said(tags::tag(state, call, tags::OF_DTS)))),
+    changes("UntagResources", |state, call| Ok(said(tags::untag(state, call, tags::OF_DTS)))),
+    reads("ListTagResources", |state, call| Ok(said(tags::list(state, call, tags::OF_DTS)))),
 ];
 
 /// The outer fields of every answer, `fields` among them.
@@ -31,6 +34,11 @@ fn outcome(code: &str, message: &str, fields: Value) -> Value {
 
 fn refused(code: &str, message: &str) -> Value {
     outcome(code, message, json!({}))
+}
+
+/// What the calls about tags come to, in this product's way.
+fn said(result: Result<Value, Fault>) -> Value {
+    result.map_or_else(|fault| refused(&fault.code, &fault.message), |fields| outcome("", "", fields))
 }
 
 fn find<'a>(state: &'a State, call: &Call) -> Result<&'a SyncJob, Value> {

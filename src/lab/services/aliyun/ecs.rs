@@ -21,9 +21,9 @@ pub(super) const ACTIONS: &[Action] = &[
     changes("ModifyImageSharePermission", image::modify_share_permission),
     reads("DescribeSecurityGroups", describe_security_groups),
     reads("DescribeSecurityGroupAttribute", describe_security_group_attribute),
-    changes("TagResources", tags::tag),
-    changes("UntagResources", tags::untag),
-    reads("ListTagResources", tags::list),
+    changes("TagResources", |state, call| tags::tag(state, call, tags::OF_ECS)),
+    changes("UntagResources", |state, call| tags::untag(state, call, tags::OF_ECS)),
+    reads("ListTagResources", |state, call| tags::list(state, call, tags::OF_ECS)),
 ];
 
 /// The most ids in one call.

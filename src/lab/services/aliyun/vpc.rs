@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Action, acl, changes, reads, route};
+use super::{Action, acl, changes, reads, route, tags};
 use crate::lab::wire::aliyun_rpc::{Call, Fault};
 use crate::lab::world::state::{Cloud, RouteTable, State, Subnet, Vpc};
 
@@ -22,6 +22,10 @@ pub(super) const ACTIONS: &[Action] = &[
     changes("CreateRouteEntry", route::create),
     changes("DeleteRouteEntry", route::delete),
     changes("ModifyRouteEntry", route::modify),
+    changes("TagResources", |state, call| tags::tag(state, call, tags::OF_VPC)),
+    // With this product's own capital.
+    changes("UnTagResources", |state, call| tags::untag(state, call, tags::OF_VPC)),
+    reads("ListTagResources", |state, call| tags::list(state, call, tags::OF_VPC)),
 ];
 
 /// The VPC of this cloud with this id.

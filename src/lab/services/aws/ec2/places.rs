@@ -10,8 +10,10 @@ use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
 use crate::lab::world::state::{Cloud, State, Subnet};
 
-fn subnet_tags(subnet: &Subnet) -> BTreeMap<String, String> {
-    BTreeMap::from([("Name".to_owned(), subnet.name.clone())])
+fn subnet_tags(state: &State, subnet: &Subnet) -> BTreeMap<String, String> {
+    let mut tags = state.tags_of(&subnet.id);
+    tags.insert("Name".to_owned(), subnet.name.clone());
+    tags
 }
 
 /// `DescribeSubnets`.
@@ -32,7 +34,7 @@ pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answe
                 "state" => one("available"),
                 "default-for-az" | "defaultForAz" => one("false"),
                 "owner-id" => one(&state.accounts.aws),
-                _ => tag_attribute(&subnet_tags(subnet), name),
+                _ => tag_attribute(&subnet_tags(state, subnet), name),
             }
         },
     )?;
@@ -49,7 +51,7 @@ pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answe
         answer.text("availabilityZone", &subnet.zone);
         answer.text("defaultForAz", false);
         answer.text("mapPublicIpOnLaunch", false);
-        write_tags(answer, &subnet_tags(subnet));
+        write_tags(answer, &subnet_tags(state, subnet));
     });
     page.write_token(answer);
     Ok(())
@@ -69,7 +71,7 @@ pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: 
             "state" => Some(vec!["available".to_owned()]),
             "isDefault" | "is-default" => Some(vec!["false".to_owned()]),
             "owner-id" => Some(vec![state.accounts.aws.clone()]),
-            _ => tag_attribute(&BTreeMap::new(), name),
+            _ => tag_attribute(&state.tags_of(&vpc.id), name),
         },
     )?;
     let page = Page::cut(parameters, picked, 1000, |vpc| &vpc.id)?;
@@ -86,7 +88,7 @@ pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: 
         answer.text("dhcpOptionsId", "default");
         answer.text("instanceTenancy", "default");
         answer.text("isDefault", false);
-        answer.element("tagSet", |_| {});
+        write_tags(answer, &state.tags_of(&vpc.id));
     });
     page.write_token(answer);
     Ok(())
@@ -110,7 +112,7 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
                 "status" => one(status(interface.instance.is_some())),
                 "attachment.instance-id" => Some(interface.instance.clone().into_iter().collect()),
                 "attachment.status" => Some(interface.instance.iter().map(|_| "attached".to_owned()).collect()),
-                _ => tag_attribute(&BTreeMap::new(), name),
+                _ => tag_attribute(&state.tags_of(&interface.id), name),
             }
         },
     )?;
@@ -141,7 +143,7 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
                 answer.text("deleteOnTermination", true);
             });
         }
-        answer.element("tagSet", |_| {});
+        write_tags(answer, &state.tags_of(&interface.id));
         answer.text("interfaceType", "interface");
     });
     page.write_token(answer);

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::select::{Selection, tag_attribute};
-use super::{INTERFACE, ROUTE_TABLE, commit, instances};
+use super::{INTERFACE, ROUTE_TABLE, commit, instances, write_tags};
 use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
@@ -71,7 +71,7 @@ fn attribute(state: &State, table: &RouteTable, name: &str) -> Option<Vec<String
             RouteTarget::Peering(id) => Some(id.clone()),
             _ => None,
         }),
-        _ => tag_attribute(&std::collections::BTreeMap::new(), name),
+        _ => tag_attribute(&state.tags_of(&table.id), name),
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
             answer.element("associationState", |answer| answer.text("state", "associated"));
         });
         answer.element("propagatingVgwSet", |_| {});
-        answer.element("tagSet", |_| {});
+        write_tags(answer, &state.tags_of(&table.id));
     });
     page.write_token(answer);
     Ok(())

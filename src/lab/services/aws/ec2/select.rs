@@ -63,7 +63,7 @@ pub(super) fn tag_attribute(tags: &BTreeMap<String, String>, name: &str) -> Opti
 }
 
 /// Whether a filter's pattern fits: `*` is any run of characters, `?` any one, a backslash takes the next as it is.
-fn matches(pattern: &str, value: &str) -> bool {
+pub(super) fn matches(pattern: &str, value: &str) -> bool {
     let mut tokens: Vec<Option<char>> = Vec::new();
     let mut stars: Vec<bool> = Vec::new();
     let mut characters = pattern.chars();

@@ -1,0 +1,10 @@
+//! The marks of a fault: tags on cloud objects that say whose fault it is, until when, and how it is undone.
+//!
+//! - `writing`: between a [`Mark`](crate::engine::lease::Mark) and tags, within what the vendors let one object hold.
+//! - `marker`: writing, renewing and removing them in the world.
+
+mod marker;
+mod writing;
+
+pub use marker::{WorldMarker, check};
+pub(super) use writing::{RUN, UNTIL, Unreadable, read};

@@ -1,0 +1,197 @@
+//! Undoing faults whose lease has ended, by their marks alone: no journal, no runs folder, on any machine that may read tags and undo.
+//!
+//! - `search`: which marks there are.
+//! - `undo`: taking one fault out.
+//!
+//! Every step is idempotent. Two reapers and an owner that comes late undo the same thing the same way; whoever is second finds it done.
+
+mod search;
+mod undo;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use self::search::Standing;
+use super::marks::WorldMarker;
+use crate::engine::clock::RunClock;
+use crate::engine::lease::Anchor;
+use crate::model::time::{Span, Timestamp};
+use crate::ports::{Cloud, Kind};
+use crate::world::World;
+
+/// What looks for marks and acts upon those that have expired.
+#[derive(Debug)]
+pub struct Reaper {
+    world: Arc<World>,
+    marker: WorldMarker,
+    options: Options,
+}
+
+/// How a reaper works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Regions to search besides the environment's own.
+    pub regions: Vec<(Cloud, String)>,
+    /// How long after its end a lease is left alone: clocks of two machines differ.
+    pub grace: Duration,
+    /// Whether to say what would be undone instead of undoing it.
+    pub dry_run: bool,
+}
+
+/// One mark, or one place that could not be searched, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// When, by this machine's clock.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The run that injected the fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Its step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<String>,
+    /// When its lease ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// What the marks are on.
+    pub objects: Vec<Anchor>,
+    /// More about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What came of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its lease has not ended; left alone.
+    Standing,
+    /// Undone, and its marks removed.
+    Undone,
+    /// Nothing was left to undo; its marks were removed.
+    Already,
+    /// Would be undone, were this not a dry run.
+    WouldUndo,
+    /// Somebody renewed it, undid it or removed its marks meanwhile; left alone.
+    Meanwhile,
+    /// Somebody else has changed what undo would restore; left alone, with its marks.
+    Conflict,
+    /// Undo did not work; its marks stay, so that it is tried again.
+    Failed,
+    /// No mark that may be acted upon: torn, of another version, not a fault's, or copied to an object that is not the fault's.
+    Foreign,
+    /// This place could not be searched: whether there are marks is not known.
+    Unsearched,
+}
+
+impl Outcome {
+    /// Whether a fault may stand that should not.
+    #[must_use]
+    pub const fn is_bad(self) -> bool {
+        matches!(self, Self::Conflict | Self::Failed | Self::Foreign)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Standing => "standing",
+            Self::Undone => "undone",
+            Self::Already => "already",
+            Self::WouldUndo => "would undo",
+            Self::Meanwhile => "meanwhile",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+            Self::Foreign => "foreign",
+            Self::Unsearched => "unsearched",
+        }
+    }
+}
+
+impl Reaper {
+    /// A reaper of this world.
+    #[must_use]
+    pub fn new(world: Arc<World>, options: Options) -> Self {
+        Self { marker: WorldMarker::new(Arc::clone(&world)), world, options }
+    }
+
+    /// Looks everywhere once and acts upon what has expired; `tell` hears of each mark as soon as its fate is known.
+    pub async fn sweep(&self, tell: &(dyn Fn(&Finding) + Send + Sync)) -> Vec<Finding> {
+        let mut told = Vec::new();
+        let mut say = |finding: Finding| {
+            tell(&finding);
+            told.push(finding);
+        };
+        let search = search::everywhere(&self.world, &self.options.regions).await;
+        for error in search.failed {
+            // A cloud that the environment does not have holds no marks.
+            if error.kind != Kind::Unconfigured {
+                say(Finding { detail: error.to_string(), ..Finding::of(Outcome::Unsearched, Vec::new()) });
+            }
+        }
+        for (anchor, why) in search.unreadable {
+            say(Finding {
+                detail: format!("{why}; see that no fault stands there, then remove the tags `lifeboat:…`"),
+                ..Finding::of(Outcome::Foreign, vec![anchor])
+            });
+        }
+        for standing in search.standing {
+            let (outcome, detail) = self.judge(&standing).await;
+            let Standing { mark, objects } = standing;
+            say(Finding {
+                run: Some(mark.run),
+                step: Some(mark.step),
+                uses: Some(mark.uses),
+                until: Some(mark.until),
+                detail,
+                ..Finding::of(outcome, objects)
+            });
+        }
+        told
+    }
+
+    async fn judge(&self, standing: &Standing) -> (Outcome, String) {
+        // Read each time: a reaper lives long, and a clock that was set right must not be ignored.
+        let now = RunClock::start().now();
+        let left = standing.mark.until.plus(self.options.grace).since(now);
+        if !left.is_zero() {
+            let lease = standing.mark.until.since(now);
+            let what =
+                if lease.is_zero() { format!("its lease has ended; grace for {} more", spoken(left)) } else { format!("{} left", spoken(lease)) };
+            return (Outcome::Standing, what);
+        }
+        let over = format!("its lease ended {} ago", spoken(now.since(standing.mark.until)));
+        if self.options.dry_run {
+            return (Outcome::WouldUndo, over);
+        }
+        let (outcome, detail) = undo::take_out(self, standing, now).await;
+        (outcome, if detail.is_empty() { over } else { detail })
+    }
+}
+
+impl Finding {
+    fn of(outcome: Outcome, objects: Vec<Anchor>) -> Self {
+        Self { at: RunClock::start().now(), outcome, run: None, step: None, uses: None, until: None, objects, detail: String::new() }
+    }
+
+    /// As one line for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let whose: Vec<&str> = [&self.run, &self.step, &self.uses].into_iter().flatten().map(String::as_str).collect();
+        let objects: Vec<String> = self.objects.iter().map(|object| format!("{} {}", object.kind, object.id)).collect();
+        let on = if objects.is_empty() { String::new() } else { format!("on {}", objects.join(", ")) };
+        let parts: Vec<String> = [whose.join(" "), on].into_iter().filter(|part| !part.is_empty()).collect();
+        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
+        let line = format!("{:10}  {}{detail}", self.outcome.word(), parts.join(" "));
+        line.replace("  : ", "  ")
+    }
+}
+
+/// To the second.
+fn spoken(span: Duration) -> Span {
+    Span::from_secs(span.as_secs())
+}

@@ -1,0 +1,74 @@
+//! Which marks there are, in all regions of both clouds.
+
+use crate::engine::lease::{Anchor, Mark};
+use crate::ops::marks::{self, RUN, UNTIL, Unreadable};
+use crate::ports::gate::exempt;
+use crate::ports::tags::Tagged;
+use crate::ports::{Cloud, CloudError};
+use crate::world::World;
+
+/// Everything a search found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) standing: Vec<Standing>,
+    pub(super) unreadable: Vec<(Anchor, Unreadable)>,
+    pub(super) failed: Vec<CloudError>,
+}
+
+/// One fault, as its marks tell it.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// With the latest end of all its marks: a renewal reaches one object after the other.
+    pub(super) mark: Mark,
+    pub(super) objects: Vec<Anchor>,
+}
+
+/// Looks in the environment's own region of each cloud and in `regions`. What one place does not answer keeps no other from being searched.
+pub(super) async fn everywhere(world: &World, regions: &[(Cloud, String)]) -> Found {
+    let mut found = Found::default();
+    let own = [(Cloud::Aws, String::new()), (Cloud::Aliyun, String::new())];
+    for (cloud, region) in own.iter().chain(regions) {
+        if let Err(error) = exempt(place(world, *cloud, region, &mut found)).await {
+            found.failed.push(error);
+        }
+    }
+    found
+}
+
+async fn place(world: &World, cloud: Cloud, region: &str, found: &mut Found) -> Result<(), CloudError> {
+    let tags = world.tags(cloud, region)?;
+    let mut objects: Vec<Tagged> = Vec::new();
+    // A set that has lost the one key is found by the other.
+    for key in [RUN, UNTIL] {
+        let search = tags.find(key).await?;
+        objects.extend(search.found);
+        found.failed.extend(search.failed.into_iter().filter(|_| key == RUN));
+    }
+    objects.sort();
+    objects.dedup();
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let there = tags.read(&objects).await?;
+    for object in objects {
+        let anchor = Anchor { cloud, region: region.to_owned(), kind: object.kind, id: object.id };
+        match there.get(&anchor.id).and_then(marks::read) {
+            // Removed since the search.
+            None => {}
+            Some(Err(why)) => found.unreadable.push((anchor, why)),
+            Some(Ok(mark)) => match found.standing.iter_mut().find(|standing| is_same(&standing.mark, &mark)) {
+                Some(standing) => {
+                    standing.mark.until = standing.mark.until.max(mark.until);
+                    standing.objects.push(anchor);
+                }
+                None => found.standing.push(Standing { mark, objects: vec![anchor] }),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Whether two marks are of one fault; their ends may differ.
+pub(super) fn is_same(one: &Mark, other: &Mark) -> bool {
+    Mark { until: other.until, ..one.clone() } == *other
+}

@@ -1,0 +1,107 @@
+//! Taking one fault out: looked at again, undone, its marks removed.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::search::{Standing, is_same};
+use super::{Outcome, Reaper};
+use crate::catalogue;
+use crate::engine::action::{ActionError, Cx, DynAction, Undone};
+use crate::engine::board::Board;
+use crate::engine::desk::Desk;
+use crate::engine::lease::{Anchor, Mark, Marker as _};
+use crate::engine::secrets;
+use crate::model::time::Timestamp;
+use crate::ports::gate::exempt;
+use crate::world::World;
+
+/// The longest that one fault may take; the next sweep goes on where this one left off.
+const LIMIT: Duration = Duration::from_secs(5 * 60);
+/// How often undo is tried.
+const ATTEMPTS: u32 = 5;
+/// Before the second attempt; doubled before each further one.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often a conflict is looked at: somebody who undoes the same at the same time looks like one for a moment.
+const CONFLICTS: u32 = 2;
+
+pub(super) async fn take_out(reaper: &Reaper, standing: &Standing, now: Timestamp) -> (Outcome, String) {
+    let action = match known(&standing.mark) {
+        Ok(action) => action,
+        Err(why) => return (Outcome::Foreign, why),
+    };
+    match action.anchors(&standing.mark.before) {
+        Ok(anchors) if anchors.is_empty() => (Outcome::Foreign, format!("{} puts no marks anywhere", standing.mark.uses)),
+        Ok(anchors) => match timeout(LIMIT, exempt(heal(reaper, standing, &*action, &anchors, now))).await {
+            Ok(came) => came,
+            Err(_) => (Outcome::Failed, format!("not done within {} minutes; its marks stay", LIMIT.as_secs() / 60)),
+        },
+        Err(error) => (Outcome::Foreign, error.to_string()),
+    }
+}
+
+/// The fault of a mark. Only what the catalogue calls a fault: whoever may write tags must not make a reaper run anything else.
+fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
+    let row = catalogue::action(&mark.uses).ok_or_else(|| format!("this Lifeboat does not know `{}`: use the one that wrote the mark", mark.uses))?;
+    if !row.fault {
+        return Err(format!("`{}` is no fault", mark.uses));
+    }
+    let with = secrets::reveal(&mark.with).map_err(|failure| failure.message)?;
+    (row.parse)(&with).map_err(|error| format!("`{}` does not take its parameters: {error}", mark.uses))
+}
+
+async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World>, anchors: &[Anchor], now: Timestamp) -> (Outcome, String) {
+    let mark = &standing.mark;
+    let (_sender, board) = Board::new();
+    let cx =
+        Cx { world: &*reaper.world, run: &mark.run, step: &mark.step, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
+    let (mut pause, mut attempt, mut conflicts) = (PAUSE, 0, 0);
+    loop {
+        attempt += 1;
+        // Again before each attempt: the owner may have come back, or another reaper may have been quicker.
+        if let Some(other) = changed(reaper, standing, anchors, now).await {
+            return other;
+        }
+        let error = match action.undo(&cx, &mark.before).await {
+            Ok(undone) => return cleared(reaper, mark, anchors, undone).await,
+            Err(error) => error,
+        };
+        let is_conflict = matches!(error, ActionError::Conflict { .. });
+        conflicts += u32::from(is_conflict);
+        if attempt >= ATTEMPTS || conflicts >= CONFLICTS || !(is_conflict || error.failure().retry) {
+            return (if is_conflict { Outcome::Conflict } else { Outcome::Failed }, error.to_string());
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+async fn cleared(reaper: &Reaper, mark: &Mark, anchors: &[Anchor], undone: Undone) -> (Outcome, String) {
+    match (reaper.marker.clear(anchors, &mark.run).await, undone) {
+        (Ok(()), Undone::Restored) => (Outcome::Undone, String::new()),
+        (Ok(()), Undone::Already) => (Outcome::Already, String::new()),
+        (Err(error), _) => (Outcome::Failed, format!("undone, but its marks could not be removed: {error}")),
+    }
+}
+
+/// Why this fault is not to be undone after all, if so: by the marks on what the fault itself names, not on what they were found on.
+async fn changed(reaper: &Reaper, standing: &Standing, anchors: &[Anchor], now: Timestamp) -> Option<(Outcome, String)> {
+    let meanwhile = |what: &str| Some((Outcome::Meanwhile, what.to_owned()));
+    let marks = match reaper.marker.marks(anchors).await {
+        Ok(marks) => marks,
+        Err(error) => return Some((Outcome::Failed, error.to_string())),
+    };
+    let ours: Vec<&Mark> = marks.iter().filter_map(|mark| mark.as_ref()?.as_ref().ok()).filter(|mark| is_same(mark, &standing.mark)).collect();
+    if ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
+        return meanwhile("it was renewed");
+    }
+    if !ours.is_empty() {
+        return None;
+    }
+    // The fault's own objects carry nothing of it: either it was just undone, or these tags are a copy.
+    match reaper.marker.marks(&standing.objects).await {
+        Ok(marks) if marks.iter().all(Option::is_none) => meanwhile("it was undone and its marks were removed"),
+        Ok(_) => Some((Outcome::Foreign, "the fault is not of this object: its tags were copied here; remove the tags `lifeboat:…`".to_owned())),
+        Err(error) => Some((Outcome::Failed, error.to_string())),
+    }
+}

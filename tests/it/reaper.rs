@@ -1,0 +1,130 @@
+//! Whole drills that are killed, and the reaper that comes after them from elsewhere: without their journal, without their folder.
+
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::common::{LabProcess, folder, has_step, journal, last_json, lifeboat, root, run, text, until};
+
+/// A project as shipped, but with a lease of a few seconds.
+fn project(lease: &str) -> tempfile::TempDir {
+    let project = folder();
+    for part in ["scenarios", "runbooks"] {
+        std::fs::create_dir(project.path().join(part)).unwrap();
+        for entry in std::fs::read_dir(root().join(part)).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+            let written = std::fs::read_to_string(entry.path()).unwrap().replace("lease: 5m", &format!("lease: {lease}"));
+            std::fs::write(project.path().join(part).join(entry.file_name()), written).unwrap();
+        }
+    }
+    std::fs::copy(root().join("lifeboat.yaml"), project.path().join("lifeboat.yaml")).unwrap();
+    project
+}
+
+fn drill(project: &Path, scenario: &str, lab: &LabProcess, reports: &Path) -> Child {
+    lifeboat()
+        .current_dir(project)
+        .args(["drill", scenario, "--output", "json", "--lab", lab.control(), "--reports"])
+        .arg(reports)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Another machine: it knows the environment and nothing of the run.
+fn reap(lab: &LabProcess, arguments: &[&str]) -> Output {
+    run(lifeboat().args(["reaper", "--env", "lab", "--output", "json", "--lab", lab.control()]).args(arguments))
+}
+
+fn outcomes(output: &Output) -> Vec<String> {
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["outcome"].as_str().unwrap().to_owned();
+    text(&output.stdout).lines().map(line).collect()
+}
+
+fn await_fault(reports: &Path) {
+    until("the fault", || journal(reports).filter(|journal| has_step(journal, "fault", "applied")));
+}
+
+fn no_tags(lab: &LabProcess) -> bool {
+    lab.world()["tags"].as_object().unwrap().is_empty()
+}
+
+#[test]
+fn the_fault_of_a_killed_drill_is_undone_when_its_lease_has_ended_and_not_before() {
+    for scenario in ["aliyun-region-outage", "aws-route-failure", "sync-stop"] {
+        let (lab, reports, project) = (LabProcess::start(&["--time-scale", "4"]), folder(), project("8s"));
+        let before = lab.world();
+        let mut child = drill(project.path(), &format!("scenarios/{scenario}.yaml"), &lab, reports.path());
+        await_fault(reports.path());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let killed = lab.world();
+        assert_ne!(killed, before, "{scenario}");
+        assert!(!no_tags(&lab), "{scenario}");
+
+        let output = reap(&lab, &["--once"]);
+        assert_eq!((output.status.code(), outcomes(&output)), (Some(0), vec!["standing".to_owned()]), "{scenario}: {}", text(&output.stderr));
+        assert_eq!(lab.world(), killed, "{scenario}: before its end the lease is respected");
+
+        let output = until("the lease ended", || Some(reap(&lab, &["--grace", "0s"])).filter(|output| outcomes(output) != ["standing"]));
+        assert_eq!((output.status.code(), outcomes(&output)), (Some(0), vec!["undone".to_owned()]), "{scenario}: {}", text(&output.stdout));
+        assert!(no_tags(&lab), "{scenario}");
+        assert_eq!(outcomes(&reap(&lab, &["--grace", "0s"])), [""; 0], "{scenario}: once");
+
+        let output = run(lifeboat().args(["abort", "latest", "--output", "json", "--lab", lab.control(), "--reports"]).arg(reports.path()));
+        assert_eq!(output.status.code(), Some(0), "{scenario}: {}", text(&output.stderr));
+        assert_eq!(last_json(&output)["verdict"], "aborted", "{scenario}");
+        assert_eq!(lab.world(), before, "{scenario}");
+    }
+}
+
+#[test]
+fn a_reaper_beside_a_drill_that_lives_and_renews_does_nothing() {
+    let (lab, reports, project) = (LabProcess::start(&["--time-scale", "4"]), folder(), project("5s"));
+    let before = lab.world();
+    let beside = lifeboat()
+        .args(["reaper", "--env", "lab", "--output", "json", "--every", "1s", "--grace", "0s", "--lab", lab.control()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = drill(project.path(), "scenarios/aws-route-failure.yaml", &lab, reports.path()).wait_with_output().unwrap();
+    kill_process(Pid::from_child(&beside), Signal::TERM).unwrap();
+    let beside = beside.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(journal(reports.path()).unwrap().contains("\"lease-renewed\""), "the lease was shorter than the fault");
+    assert_eq!(beside.status.code(), Some(0), "{}", text(&beside.stderr));
+    let seen = outcomes(&beside);
+    assert!(!seen.is_empty() && seen.iter().all(|outcome| outcome == "standing" || outcome == "meanwhile"), "{seen:?}");
+    assert!(no_tags(&lab));
+    assert_eq!(lab.world(), before);
+}
+
+#[test]
+fn a_run_whose_marks_were_taken_away_aborts_itself() {
+    let (lab, reports, project) = (LabProcess::start(&["--time-scale", "4"]), folder(), project("4s"));
+    let before = lab.world();
+    let child = drill(project.path(), "scenarios/aws-route-failure.yaml", &lab, reports.path());
+    await_fault(reports.path());
+    crate::marks::take_away(&lab);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(journal(reports.path()).unwrap().contains("the lease of the fault was ended"));
+    assert_eq!(lab.world(), before);
+}
+
+#[test]
+fn a_plan_says_what_the_marks_take_and_a_reaper_what_it_cannot_do() {
+    let lab = LabProcess::start(&[]);
+    let plan = run(lifeboat().args(["plan", "scenarios/aliyun-region-outage.yaml", "--lab", lab.control()]));
+    assert!(text(&plan.stdout).contains("tags on vpc vpc-bp1lifeboat0shop00001"), "{}", text(&plan.stdout));
+    let output = run(lifeboat().args(["reaper", "--env", "lab"]));
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("--lab CONTROL_URL"), "{}", text(&output.stderr));
+    let output = run(lifeboat().args(["reaper", "--env", "lab", "--every", "10ms", "--lab", lab.control()]));
+    assert_eq!(output.status.code(), Some(64));
+    let output = run(lifeboat().args(["reaper", "--env", "lab", "--lab", lab.control()]));
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "no marks in lab\n"));
+}
