@@ -46,8 +46,8 @@ fn take(faults: &Faults, body: &[u8], in_place: bool) -> Response {
         Ok(rules) => rules,
         Err(error) => return wrong(error.to_string()),
     };
-    if let Some(problem) = rules.iter().find_map(FaultRule::problem) {
-        return wrong(problem);
+    if let Some((message, hint)) = rules.iter().find_map(FaultRule::problem) {
+        return wrong(format!("{message}: {hint}"));
     }
     if in_place {
         faults.clear();

@@ -150,9 +150,9 @@ impl FaultRule {
         }
     }
 
-    /// What no type forbids: the first thing that does not fit together.
+    /// What no type forbids: the first thing that does not fit together, and what would.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<(String, &'static str)> {
         use Trouble::{ClockSkew, ServerError, Slow, Stale, Throttle};
         let settings = [
             ("retry_after", self.retry_after.is_some(), &[Throttle, ServerError][..]),
@@ -162,17 +162,17 @@ impl FaultRule {
             ("skew", self.skew.is_some(), &[ClockSkew]),
         ];
         if let Some((name, _, owners)) = settings.iter().find(|(_, given, owners)| *given && !owners.contains(&self.does)) {
-            let owners: Vec<String> = owners.iter().map(|owner| format!("`{}`", word(owner))).collect();
-            return Some(format!("`{name}` is a setting of {}, not of `{}`", owners.join(" and "), word(&self.does)));
+            let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+            return Some((format!("`{name}` is a setting of {}, not of `{}`", owners.join(" and "), self.does), "remove it, or change `does`"));
         }
         if !(0.0..=1.0).contains(&self.probability) {
-            return Some(format!("`probability` is {}; it lies between 0 and 1", self.probability));
+            return Some((format!("`probability` is {}", self.probability), "it lies between 0 (never) and 1 (always)"));
         }
         if let Some(status) = self.status.filter(|status| !matches!(status, 500 | 503)) {
-            return Some(format!("`status` is {status}; a service fails with 500 or 503"));
+            return Some((format!("`status` is {status}"), "a service fails with 500 or 503"));
         }
         if self.calls != "*" && !self.calls.contains(':') {
-            return Some(format!("`calls` is `{}`; write SERVICE:OPERATION, such as `ec2:Stop*` or `vpc:*`, or `*`", self.calls));
+            return Some((format!("`calls` is `{}`", self.calls), "write SERVICE:OPERATION, such as `ec2:Stop*` or `vpc:*`; `*` stands for anything"));
         }
         None
     }
@@ -312,7 +312,7 @@ mod tests {
 
     fn rule(value: serde_json::Value) -> Result<FaultRule, String> {
         let rule: FaultRule = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        rule.problem().map_or(Ok(rule), Err)
+        rule.problem().map_or(Ok(rule), |(message, hint)| Err(format!("{message}: {hint}")))
     }
 
     #[test]
@@ -335,7 +335,7 @@ mod tests {
         says(json!({ "does": "slow", "retry_after": "2s" }), "a setting of `throttle` and `server-error`, not of `slow`");
         says(json!({ "does": "slow", "count": "always" }), "a number of calls or `forever`");
         says(json!({ "does": "slow", "count": -1 }), "a number of calls or `forever`");
-        says(json!({ "does": "slow", "probability": 1.5 }), "between 0 and 1");
+        says(json!({ "does": "slow", "probability": 1.5 }), "between 0 (never) and 1");
         says(json!({ "does": "server-error", "status": 404 }), "500 or 503");
         says(json!({ "does": "denied", "calls": "StopInstances" }), "SERVICE:OPERATION");
     }

@@ -64,8 +64,8 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
             );
         }
         for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
-            if let Some(message) = rule.problem() {
-                problems.push(loaded.doc.problem(&way!["environments", name, "lab", "faults", number], message));
+            if let Some((message, hint)) = rule.problem() {
+                problems.push(loaded.doc.problem(&way!["environments", name, "lab", "faults", number], message).hint(hint));
             }
         }
     }

@@ -280,7 +280,7 @@ async fn a_clock_that_stays_wrong_is_named() {
     for cloud in [Cloud::Aws, Cloud::Aliyun] {
         // It jumps on between the two attempts.
         let skew =
-            |minutes| FaultRule { skew: Some(Skew::ahead(Span::from_secs(minutes * 60))), ..rule(cloud, "*:DescribeImage*", Trouble::ClockSkew) };
+            |minutes: u64| FaultRule { skew: Some(Skew::ahead(Span::from_secs(minutes * 60))), ..rule(cloud, "*:DescribeImage*", Trouble::ClockSkew) };
         lab.faults().add(vec![skew(30), skew(90)]);
         let client = Client::connect(&lab, cloud, DEADLINE).await;
         let (result, attempts_made) = attempts(client.read()).await;
