@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::call::Cloud;
+pub use super::call::Cloud;
 use super::time::Span;
 
 /// Settings of an environment of kind `lab`.

@@ -15,6 +15,9 @@ use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore;
 use lifeboat::ports::sync::Sync;
 use lifeboat::ports::{Cloud, CloudError, Kind};
+use serde_json::{Value, json};
+
+use crate::common::{LabProcess, folder, get, last_json, lifeboat, path, run, text};
 
 const AWS_STANDBY: [&str; 2] = ["i-0a11febe0a7500001", "i-0a11febe0a7500002"];
 const AWS_IMAGE: &str = "ami-0a11febe0a7000001";
@@ -162,11 +165,12 @@ async fn every_hostility_at_a_read_and_at_a_change_of_both_clouds() {
     let of_one = async |cloud: Cloud| {
         let mut wrong = Vec::new();
         for (does, count, read, aws_change, aliyun_change) in table() {
-            let client = Client::connect(&lab, cloud, SHORT).await;
-            let ids = standby(&client).await[..1].to_vec();
+            let ids = standby(&Client::connect(&lab, cloud, SHORT).await).await[..1].to_vec();
             let delay = (does == Trouble::Slow).then(|| Span::from_millis(100));
             for (calls, expected) in [("*:DescribeImage*", read), ("*:StartInstances", if cloud == Cloud::Aws { aws_change } else { aliyun_change })]
             {
+                // What one client has learnt of the clocks another does not know.
+                let client = Client::connect(&lab, cloud, SHORT).await;
                 let is_change = calls == "*:StartInstances";
                 lab.faults().add(vec![FaultRule { count: Count::Times(count), delay, ..rule(cloud, calls, does) }]);
                 let before = starts(&lab, cloud);
@@ -336,4 +340,96 @@ async fn the_lab_ends_while_calls_hang() {
     }
     tokio::time::timeout(Duration::from_secs(20), lab.stop()).await.expect("nothing keeps it");
     assert_eq!(call.await.unwrap().unwrap_err().kind, Kind::Transport);
+}
+
+/// Keys that expire in the middle of a run while their files have others by then: the run goes on with those.
+#[test]
+fn keys_that_expire_in_a_run_are_looked_for_anew() {
+    let (lab, folder) = (LabProcess::start(&["--time-scale", "10"]), folder());
+    let about: Value = serde_json::from_str(&get(lab.control(), "/environment")).unwrap();
+    let files = |id: &Value, secret: &Value| {
+        let (id, secret) = (id.as_str().unwrap(), secret.as_str().unwrap());
+        let aws = format!("[drill]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        let profile = json!({ "name": "drill", "mode": "AK", "access_key_id": id, "access_key_secret": secret });
+        (aws, json!({ "current": "drill", "profiles": [profile] }).to_string())
+    };
+    let (aws, aliyun) = files(&about["access_key_id"], &about["secret_access_key"]);
+    let (next_aws, next_aliyun) = files(&about["next_key"]["access_key_id"], &about["next_key"]["secret_access_key"]);
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(".aws/credentials", &aws);
+    write(".aliyun/config.json", &aliyun);
+    write("next/aws", &next_aws);
+    write("next/aliyun", &next_aliyun);
+    let endpoint = |name: &str| about[name].as_str().unwrap().to_owned();
+    write(
+        "lifeboat.yaml",
+        &format!(
+            "lifeboat: 1\nenvironments:\n  ours:\n    aws: {{ profile: drill, region: us-east-1, account: \"111122223333\", endpoint: \"{}\" }}\n    \
+             aliyun: {{ profile: drill, region: cn-hangzhou, account: \"1234567890123456\", endpoint: \"{}\", oss_endpoint: \"{}\" }}\n",
+            endpoint("aws"),
+            endpoint("aliyun"),
+            endpoint("oss")
+        ),
+    );
+    write(
+        "rotate.yaml",
+        r#"lifeboat: 1
+kind: runbook
+title: Keys expire
+steps:
+  - { id: first-aws, uses: aws.ec2.start-instances, with: { instances: { ids: [i-0a11febe0a7c00001] } } }
+  - { id: first-aliyun, uses: aliyun.ecs.start-instances, with: { instances: { tags: { role: storefront, posture: active } } } }
+  - { id: rotate, needs: [first-aws, first-aliyun], uses: exec, with: { command: [sh, -c, "cp next/aws .aws/credentials && cp next/aliyun .aliyun/config.json"] } }
+  - { id: then-aws, needs: [rotate], uses: aws.ec2.start-instances, with: { instances: { tags: { role: storefront, posture: standby } } } }
+  - { id: then-aliyun, needs: [rotate], uses: aliyun.ecs.start-instances, with: { instances: { tags: { role: checkout, posture: standby } } } }
+"#,
+    );
+    put(lab.control(), "/faults", &json!([{ "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aws", "count": "forever" },
+                                          { "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aliyun", "count": "forever" }]));
+    let mut command = lifeboat();
+    let home = folder.path().to_owned();
+    command.current_dir(folder.path()).env("HOME", home).args(["execute", "rotate.yaml", "--env", "ours", "--output", "json"]);
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let rules: Value = serde_json::from_str(&get(lab.control(), "/faults")).unwrap();
+    assert_eq!((&rules[0]["fired"], &rules[1]["fired"]), (&json!(1), &json!(1)), "refused once, then asked with the next key: {rules}");
+    let journal = std::fs::read_to_string(path(&last_json(&output)["journal"])).unwrap();
+    for secret in [&about["secret_access_key"], &about["next_key"]["secret_access_key"]] {
+        assert!(!journal.contains(secret.as_str().unwrap()));
+    }
+}
+
+#[test]
+fn an_environment_brings_its_faults_and_a_wrong_rule_is_refused() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let project = "lifeboat: 1\nenvironments:\n  bad-day:\n    kind: lab\n    lab: { faults: [{ does: throttle, calls: \"ec2:DescribeInstances\", count: 2 }] }\n";
+    std::fs::write(folder.path().join("lifeboat.yaml"), project).unwrap();
+    let runbook = "lifeboat: 1\nkind: runbook\ntitle: Start\nsteps:\n  - { id: start, uses: aws.ec2.start-instances, with: { instances: { ids: [i-0a11febe0a7c00001] } } }\n";
+    std::fs::write(folder.path().join("start.yaml"), runbook).unwrap();
+    for _ in 0..2 {
+        let output = run(lifeboat().current_dir(folder.path()).args(["plan", "start.yaml", "--env", "bad-day", "--lab", lab.control()]));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let rules: Value = serde_json::from_str(&get(lab.control(), "/faults")).unwrap();
+        assert_eq!(rules.as_array().unwrap().len(), 1, "the same rules are not there twice: {rules}");
+        assert_eq!(rules[0]["fired"], 2, "{rules}");
+    }
+    let refused = put(lab.control(), "/faults", &json!({ "does": "slow", "retry_after": "2s" }));
+    assert!(refused.contains(" 400 ") && refused.contains("`retry_after` is a setting of `throttle` and `server-error`, not of `slow`"), "{refused}");
+    assert!(get(lab.control(), "/truth").contains("\"does\":\"throttle\""));
+}
+
+/// The answer to `PUT base/path`, with its head.
+fn put(base: &str, path: &str, body: &Value) -> String {
+    use std::io::{Read as _, Write as _};
+    let host = base.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let body = body.to_string();
+    write!(stream, "PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

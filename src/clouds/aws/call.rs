@@ -13,14 +13,14 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     self, BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use http_body_util::Limited;
 use rand::RngExt as _;
 use tokio::time::Instant;
@@ -201,7 +201,7 @@ impl<'a> Tries<'a> {
             .build()
     }
 
-    /// How long to wait before the same request is sent again. `skew`: how far the service's clock is ahead of ours, as its answer tells.
+    /// How long to wait before the same request is sent again. `skew`: what the answer told of the clocks.
     ///
     /// # Errors
     /// The failure itself, when sending again is not allowed, would not help, or comes too late.
@@ -209,7 +209,7 @@ impl<'a> Tries<'a> {
         let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
         let left = self.deadline.saturating_duration_since(Instant::now());
         // All of these were refused, so without effect.
-        if let Some(skew) = skew.filter(|skew| skew.0.unsigned_abs() > SKEW.as_millis() && is_one_of(&SKEWED)) {
+        if let Some(skew) = skew.filter(|skew| skew.of_signature.unsigned_abs() > SKEW.as_millis() && is_one_of(&SKEWED)) {
             if !std::mem::replace(&mut self.is_set_right, true) && !left.is_zero() {
                 // The SDK signs by the service's clock once it has seen an answer.
                 return Ok(Duration::ZERO);
@@ -238,22 +238,27 @@ fn backoff(attempt: u32) -> Duration {
     whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-/// How many milliseconds a service's clock is ahead of this machine's.
+/// How many milliseconds a service's clock is ahead, by the `Date` of an answer, which has whole seconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Skew(i128);
+pub(super) struct Skew {
+    /// Of this machine's.
+    of_machine: i128,
+    /// Of the time that the request was signed with; the SDK signs by the service's clock as the answer before told it.
+    of_signature: i128,
+}
 
 impl Skew {
-    /// By the `Date` of an answer, which has whole seconds.
-    fn of(response: &HttpResponse) -> Option<Self> {
-        let date = DateTime::parse_from_rfc2822(response.headers().get("date")?).ok()?;
-        Some(Self(i128::from(date.timestamp_millis()) - i128::from(Utc::now().timestamp_millis())))
+    fn of(request: &HttpRequest, response: &HttpResponse) -> Option<Self> {
+        let date = DateTime::parse_from_rfc2822(response.headers().get("date")?).ok()?.timestamp_millis();
+        let signed = NaiveDateTime::parse_from_str(request.headers().get("x-amz-date")?, "%Y%m%dT%H%M%SZ").ok()?.and_utc().timestamp_millis();
+        Some(Self { of_machine: i128::from(date - Utc::now().timestamp_millis()), of_signature: i128::from(date - signed) })
     }
 }
 
 impl fmt::Display for Skew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by = Span::from_secs(u64::try_from(self.0.unsigned_abs() / 1000).unwrap_or(u64::MAX / 1000));
-        write!(f, "this machine's clock is {by} {} the service's", if self.0 > 0 { "behind" } else { "ahead of" })
+        let by = Span::from_secs(u64::try_from(self.of_machine.unsigned_abs() / 1000).unwrap_or(u64::MAX / 1000));
+        write!(f, "this machine's clock is {by} {} the service's", if self.of_machine > 0 { "behind" } else { "ahead of" })
     }
 }
 
@@ -393,7 +398,7 @@ where
         let request_id = context.response().and_then(error::request_id);
         {
             let mut state = self.attempt.lock();
-            state.skew = context.response().and_then(Skew::of);
+            state.skew = context.request().zip(context.response()).and_then(|(request, response)| Skew::of(request, response));
             state.no_success = no_success;
         }
         self.attempt.end(outcome, request_id);

@@ -190,7 +190,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::call::Cloud;
+    use crate::model::lab::Cloud;
 
     fn call(name: &str) -> Sighting {
         Sighting::example(Cloud::Aws, name)

@@ -9,8 +9,7 @@ use super::sighting::{Dialect, Sighting};
 use crate::lab::wire::aliyun_rpc;
 use crate::lab::wire::aws_answer::{self, Fault};
 use crate::lab::wire::xml::Answer;
-use crate::model::call::Cloud;
-use crate::model::lab::{FaultRule, Trouble};
+use crate::model::lab::{Cloud, FaultRule, Trouble};
 
 /// Status, code, sentence.
 type Said = (u16, &'static str, &'static str);

@@ -8,8 +8,7 @@ use crate::lab::wire::acs3::form_pairs;
 use crate::lab::wire::aliyun_rpc::Call;
 use crate::lab::wire::oss_v4::Resource;
 use crate::lab::wire::sigv4::Authorization;
-use crate::model::call::Cloud;
-use crate::model::lab::Effect;
+use crate::model::lab::{Cloud, Effect};
 
 /// The endpoints that can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
