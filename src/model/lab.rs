@@ -172,7 +172,10 @@ impl FaultRule {
             return Some((format!("`status` is {status}"), "a service fails with 500 or 503"));
         }
         if self.calls != "*" && !self.calls.contains(':') {
-            return Some((format!("`calls` is `{}`", self.calls), "write SERVICE:OPERATION, such as `ec2:Stop*` or `vpc:*`; `*` stands for anything"));
+            return Some((
+                format!("`calls` is `{}`", self.calls),
+                "write SERVICE:OPERATION, such as `ec2:Stop*` or `vpc:*`; `*` stands for anything",
+            ));
         }
         None
     }

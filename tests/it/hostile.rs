@@ -283,8 +283,10 @@ async fn a_clock_that_stays_wrong_is_named() {
     let lab = lab();
     for cloud in [Cloud::Aws, Cloud::Aliyun] {
         // It jumps on between the two attempts.
-        let skew =
-            |minutes: u64| FaultRule { skew: Some(Skew::ahead(Span::from_secs(minutes * 60))), ..rule(cloud, "*:DescribeImage*", Trouble::ClockSkew) };
+        let skew = |minutes: u64| FaultRule {
+            skew: Some(Skew::ahead(Span::from_secs(minutes * 60))),
+            ..rule(cloud, "*:DescribeImage*", Trouble::ClockSkew)
+        };
         lab.faults().add(vec![skew(30), skew(90)]);
         let client = Client::connect(&lab, cloud, DEADLINE).await;
         let (result, attempts_made) = attempts(client.read()).await;
@@ -388,8 +390,12 @@ steps:
   - { id: then-aliyun, needs: [rotate], uses: aliyun.ecs.start-instances, with: { instances: { tags: { role: checkout, posture: standby } } } }
 "#,
     );
-    put(lab.control(), "/faults", &json!([{ "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aws", "count": "forever" },
-                                          { "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aliyun", "count": "forever" }]));
+    put(
+        lab.control(),
+        "/faults",
+        &json!([{ "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aws", "count": "forever" },
+                                          { "does": "expired-credentials", "calls": "*:StartInstances", "cloud": "aliyun", "count": "forever" }]),
+    );
     let mut command = lifeboat();
     let home = folder.path().to_owned();
     command.current_dir(folder.path()).env("HOME", home).args(["execute", "rotate.yaml", "--env", "ours", "--output", "json"]);

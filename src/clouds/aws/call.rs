@@ -248,10 +248,9 @@ pub(super) struct Skew {
 }
 
 impl Skew {
-    fn of(request: &HttpRequest, response: &HttpResponse) -> Option<Self> {
+    fn of(signed_ms: i64, response: &HttpResponse) -> Option<Self> {
         let date = DateTime::parse_from_rfc2822(response.headers().get("date")?).ok()?.timestamp_millis();
-        let signed = NaiveDateTime::parse_from_str(request.headers().get("x-amz-date")?, "%Y%m%dT%H%M%SZ").ok()?.and_utc().timestamp_millis();
-        Some(Self { of_machine: i128::from(date - Utc::now().timestamp_millis()), of_signature: i128::from(date - signed) })
+        Some(Self { of_machine: i128::from(date - Utc::now().timestamp_millis()), of_signature: i128::from(date - signed_ms) })
     }
 }
 
@@ -314,6 +313,8 @@ struct Attempt {
 #[derive(Debug, Default)]
 struct State {
     began: Option<Instant>,
+    /// When the request was signed, by the clock it was signed with.
+    signed_ms: Option<i64>,
     skew: Option<Skew>,
     /// What the SDK does not see in an answer that says it is one of success.
     no_success: Option<CloudError>,
@@ -325,8 +326,11 @@ impl Attempt {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self) {
-        self.lock().began = Some(Instant::now());
+    fn begin(&self, request: &HttpRequest) {
+        let signed = request.headers().get("x-amz-date").and_then(|date| NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").ok());
+        let mut state = self.lock();
+        state.began = Some(Instant::now());
+        state.signed_ms = signed.map(|at| at.and_utc().timestamp_millis());
     }
 
     fn end(&self, outcome: String, request_id: Option<String>) {
@@ -370,8 +374,13 @@ where
         "lifeboat::Recorder"
     }
 
-    fn read_before_transmit(&self, _: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
-        self.attempt.begin();
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.attempt.begin(context.request());
         Ok(())
     }
 
@@ -398,7 +407,7 @@ where
         let request_id = context.response().and_then(error::request_id);
         {
             let mut state = self.attempt.lock();
-            state.skew = context.request().zip(context.response()).and_then(|(request, response)| Skew::of(request, response));
+            state.skew = state.signed_ms.zip(context.response()).and_then(|(signed_ms, response)| Skew::of(signed_ms, response));
             state.no_success = no_success;
         }
         self.attempt.end(outcome, request_id);
