@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::guard::file::GuardsFile;
+use super::lab::LabFile;
 use super::written::{ProbeFile, Version};
 
 /// The project file.
@@ -66,9 +67,9 @@ pub struct EnvironmentFile {
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,
-    /// Settings of the embedded lab; kept as written.
+    /// Settings of the lab.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lab: Option<Map<String, Value>>,
+    pub lab: Option<LabFile>,
 }
 
 /// What an environment is.

@@ -75,6 +75,11 @@ pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<
                     .hint("add `kind: lab`, or remove `lab`"),
             );
         }
+        for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
+            if let Some((message, hint)) = rule.problem() {
+                problems.push(loaded.doc.problem(&way!["environments", name, "lab", "faults", number], message).hint(hint));
+            }
+        }
     }
     // The calendar's own problems come after those of the file that names it.
     problems.sort_by_key(|problem| (problem.source.name != loaded.doc.source.name, problem.at.start));

@@ -8,6 +8,7 @@
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
 //! - `guards`: what an environment refuses, asks and lets pass.
+//! - `hostile`: both clients against every hostility of the lab.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
@@ -25,6 +26,7 @@ mod common;
 mod drills;
 mod fuzz_regressions;
 mod guards;
+mod hostile;
 mod interruptions;
 mod layers;
 mod marks;

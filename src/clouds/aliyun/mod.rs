@@ -27,7 +27,10 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ports::gate::Gate;
 
@@ -48,6 +51,8 @@ struct Shared {
     account: Option<String>,
     gate: Gate,
     timeout: Duration,
+    /// How many milliseconds the services' clocks are ahead of this machine's, once one of them has refused a request for it.
+    skew_ms: AtomicI64,
 }
 
 impl Aliyun {
@@ -69,6 +74,11 @@ impl Aliyun {
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
         Self { shared: Arc::clone(&self.shared), region: region.to_owned() }
+    }
+
+    /// The time by which requests are signed: the services'.
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
     }
 
     /// The region that calls go to.

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use super::monitoring::{Alarm, Monitoring};
 use super::state::{
-    Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service,
-    State, Subnet, SyncJob, Vpc, Zone,
+    Accounts, Bucket, Cloud, Counters, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup,
+    Service, State, Subnet, SyncJob, Vpc, Zone,
 };
 use super::transition::Queue;
 use super::truth::Truth;
@@ -216,8 +214,8 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
     let file = shipped()?;
     let mut state = State {
         now,
-        rng: StdRng::seed_from_u64(seed),
-        dns_rng: StdRng::seed_from_u64(!seed),
+        rng: Dice::new(seed),
+        dns_rng: Dice::new(!seed),
         seed,
         prefix,
         client: file.client,
