@@ -58,8 +58,7 @@ impl Aws {
     /// A client whose answers are made up on the spot instead of sent for, for fuzzing; `None` is a connection that broke. Nothing is sent twice.
     #[doc(hidden)]
     pub async fn answered(settings: Settings, answers: impl Fn() -> Option<http::Response<bytes::Bytes>> + Send + Sync + 'static) -> Self {
-        let retries = aws_config::retry::RetryConfig::disabled();
-        config::assemble(settings, made_up::client(answers), retries).await
+        config::assemble(settings, made_up::client(answers)).await
     }
 
     /// The same client speaking to another region. Route 53 has no regions and is unaffected.
