@@ -1,4 +1,4 @@
-//! The control address: what the lab is, what is in it, and what really happened. Nothing can be changed through it.
+//! The control address: what the lab is, what is in it, what really happened, and which calls were to change it. Nothing can be changed through it.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use super::world::World;
 
 /// The routes.
 pub(super) fn router(world: Arc<World>, endpoints: Arc<Endpoints>) -> Router {
-    let (seen, told) = (Arc::clone(&world), Arc::clone(&world));
+    let (seen, told, called) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
     Router::new()
         .route("/world", get(async move || canonical(&seen.lock().view())))
-        .route("/truth", get(async move || ([(header::CONTENT_TYPE, "application/x-ndjson")], told.lock().truth.lines())))
+        .route("/truth", get(async move || lines(told.lock().truth.lines())))
+        .route("/calls", get(async move || lines(called.lock().calls.lines())))
         .route("/environment", get(async move || canonical(&environment(&world, &endpoints))))
         .route("/health", get(async || "ok"))
 }
@@ -32,6 +33,10 @@ fn environment(world: &World, endpoints: &Endpoints) -> Value {
         environment.insert("vars".to_owned(), Value::Object(vars(Some(endpoints))));
     }
     environment
+}
+
+fn lines(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response()
 }
 
 fn canonical(value: &Value) -> Response {

@@ -74,7 +74,7 @@ pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 /// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// `GET /world`, `/truth`, `/environment`, `/health`.
+    /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`.
     pub control: String,
     /// All AWS services.
     pub aws: String,

@@ -7,6 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
+use super::calls::Calls;
 use super::state::{
     Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service,
     State, Subnet, SyncJob, Vpc, Zone,
@@ -211,6 +212,7 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         accounts: file.accounts,
         queue: Queue::default(),
         truth: Truth::default(),
+        calls: Calls::default(),
         vpcs: by(file.vpcs, |vpc| &vpc.id),
         subnets: by(file.subnets.into_iter().map(subnet).collect(), |subnet| &subnet.id),
         route_tables: by(file.route_tables.into_iter().map(table).collect(), |table| &table.id),

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
+use super::calls::Calls;
 use super::file::{Orders, RateLimit, Timing};
 use super::transition::Queue;
 use super::truth::Truth;
@@ -42,6 +43,7 @@ pub struct State {
     pub accounts: Accounts,
     pub queue: Queue,
     pub truth: Truth,
+    pub calls: Calls,
 
     /// VPCs, subnets and vSwitches, route tables, network ACLs, security groups, interfaces of both clouds, by id.
     pub vpcs: BTreeMap<String, Vpc>,
