@@ -1,6 +1,8 @@
 //! Runs the binary with a limit on its time, and reads what it left.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,4 +72,17 @@ pub(crate) fn events(run_folder: &Path) -> Result<Vec<Event>, String> {
     let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let run = run_folder.file_name().unwrap().to_string_lossy();
     chain::verify(&run, lines).map(|chain| chain.events).map_err(|error| format!("the journal does not hold: {error}"))
+}
+
+/// Sends `body` to `base/path` and gives the answer's body.
+pub(crate) fn send(method: &str, base: &str, path: &str, body: &str) -> String {
+    let host = base.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 "), "{method} {path}: {answer}");
+    body.to_owned()
 }

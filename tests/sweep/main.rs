@@ -1,11 +1,12 @@
-//! Whatever happens to a run, nothing is left of it: every scenario, killed at every event of its journal, taken up and held against the world before.
+//! Whatever happens to a run, nothing is left of it: every scenario and every action, killed at every event of its journal and with every call failing,
+//! taken up and held against the world before.
 //!
 //! `cargo test --test sweep -- all` tries every case, `sample [N]` a seeded choice (`SWEEP_SEED`), `list` names them, and a case's own line tries it alone.
 //! Several labs run at once (`SWEEP_LABS`), each case against one of them.
 //!
 //! - `case`: what is tried, as one line.
-//! - `points`: where a process can die.
-//! - `workspace`: the shipped definitions, hurried.
+//! - `points`: where a process can die, and which calls can fail.
+//! - `workspace`: the shipped definitions, hurried, and one for every action.
 //! - `commands`: the binary and what it leaves.
 //! - `trial`: one case, and what must hold afterwards.
 //! - `table`: what all came to.
@@ -16,6 +17,8 @@ mod commands;
 #[path = "../it/common/mod.rs"]
 mod common;
 mod points;
+#[path = "../it/common/samples.rs"]
+mod samples;
 mod table;
 mod trial;
 mod workspace;
@@ -29,7 +32,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
-use crate::case::{Case, Recovery};
+use crate::case::{Case, Hardship, Recovery};
 use crate::common::LabProcess;
 use crate::table::{Line, Table};
 use crate::trial::Held;
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
         ["sample", count] => sweep.sample(count.parse().expect("sample N: N is a number")),
         ["list"] => sweep.cases().iter().for_each(|case| say(&case.to_string())),
         [] => {
-            say("all | sample [N] | list | a case, such as: aws-route-failure after:fault:intended#1 abort");
+            say("all | sample [N] | list | a case, such as: scenarios/sync-stop after:fault:intended#1 abort");
             return ExitCode::from(64);
         }
         words => match words.join(" ").parse() {
@@ -78,19 +81,24 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Every case there is. The drills that nothing happens to are run for it: they say which events there are.
+    /// Every case there is. The runs that nothing is done to are made for it: they say which events and calls there are.
     fn cases(&self) -> Vec<Case> {
-        let scenarios = self.workspace.scenarios();
-        let deep = |scenario: &String| Case { crash: Some(DEEP.to_owned()), ..Case::undisturbed(scenario) };
-        let mut first: Vec<Case> = scenarios.iter().map(|scenario| Case::undisturbed(scenario)).collect();
-        for by in [Recovery::Abort, Recovery::Resume] {
-            first.extend(scenarios.iter().map(|scenario| Case { by, ..deep(scenario) }));
+        let mut first = Vec::new();
+        for subject in self.workspace.subjects() {
+            first.push(Case::new(subject, Hardship::None));
+            if subject.starts_with("scenarios/") {
+                let deep = |by| Hardship::Crash { at: DEEP.to_owned(), by, again: None };
+                first.extend([Recovery::Abort, Recovery::Resume].map(|by| Case::new(subject, deep(by))));
+            }
         }
         let mut cases = Vec::new();
         for (case, held) in self.run(first) {
-            match &case.crash {
-                None => cases.extend(points::crashes(&case.scenario, &held.events)),
-                Some(_) => cases.extend(points::crashes_again(&case, &held.events)),
+            match &case.hardship {
+                Hardship::None => {
+                    cases.extend(points::crashes(&case.subject, &held.events));
+                    cases.extend(points::troubles(&case.subject, &held.events));
+                }
+                _ => cases.extend(points::crashes_again(&case, &held.events)),
             }
         }
         cases

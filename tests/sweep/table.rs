@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::case::Case;
+use crate::case::{Case, Hardship};
 use crate::say;
 use crate::trial::Held;
 
@@ -13,7 +13,7 @@ use crate::trial::Held;
 #[derive(Debug)]
 pub(crate) struct Line {
     case: String,
-    row: (String, String),
+    row: String,
     took: Duration,
     verdict: String,
     reached: bool,
@@ -28,10 +28,10 @@ impl Line {
         let verdict = held.and_then(|held| held.verdict).map_or_else(|| "none".to_owned(), |verdict| format!("{verdict:?}").to_lowercase());
         Self {
             case: case.to_string(),
-            row: (case.scenario.clone(), case.kind()),
+            row: case.kind(),
             took,
             verdict,
-            reached: held.is_none_or(|held| held.reached),
+            reached: case.hardship == Hardship::None || held.is_none_or(|held| held.reached),
             wrong: result.as_ref().err().cloned(),
             kept: None,
         }
@@ -54,7 +54,7 @@ impl Table {
         let seconds = line.took.as_secs_f64();
         match &line.wrong {
             None => {
-                let missed = if line.reached || !line.case.contains(' ') { "" } else { "  (not reached)" };
+                let missed = if line.reached { "" } else { "  (not reached)" };
                 say(&format!("ok      {seconds:5.1} s  {:<12} {}{missed}", line.verdict, line.case));
             }
             Some(wrong) => {
@@ -69,14 +69,14 @@ impl Table {
 
     /// Says the table and, last, how many passed and failed.
     pub(crate) fn conclude(self) -> ExitCode {
-        let mut rows: BTreeMap<&(String, String), Vec<&Line>> = BTreeMap::new();
+        let mut rows: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
         for line in &self.lines {
             rows.entry(&line.row).or_default().push(line);
         }
         if !rows.is_empty() {
-            say(&format!("\n{:<28} {:<20} {:>6} {:>6} {:>6} {:>11}  verdicts", "scenario", "case", "cases", "passed", "failed", "not reached"));
+            say(&format!("\n{:<24} {:<20} {:>6} {:>6} {:>6} {:>11}  verdicts", "what", "done to it", "cases", "passed", "failed", "not reached"));
         }
-        for ((scenario, kind), lines) in rows {
+        for (row, lines) in rows {
             let failed = lines.iter().filter(|line| line.wrong.is_some()).count();
             let missed = lines.iter().filter(|line| !line.reached).count();
             let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -85,7 +85,7 @@ impl Table {
             }
             let verdicts: Vec<String> = verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
             let (cases, passed) = (lines.len(), lines.len() - failed);
-            say(&format!("{scenario:<28} {kind:<20} {cases:>6} {passed:>6} {failed:>6} {missed:>11}  {}", verdicts.join(", ")));
+            say(&format!("{row:<45} {cases:>6} {passed:>6} {failed:>6} {missed:>11}  {}", verdicts.join(", ")));
         }
         let failures: Vec<&Line> = self.lines.iter().filter(|line| line.wrong.is_some()).collect();
         if !failures.is_empty() {

@@ -1,23 +1,25 @@
-//! One case against one lab: the drill dies, is taken up, and then everything must be as if nothing had been.
+//! One case against one lab: something is done to a run, it is taken up, and then everything must be as if nothing had been.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use lifeboat::model::event::step::StepKind;
 use lifeboat::model::event::{Body, Event, StepEvent};
-use lifeboat::model::plan::Verdict;
+use lifeboat::model::plan::{Mode, Verdict};
 use lifeboat::model::state::RunState;
 use lifeboat::ops::exit;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::case::{Case, Recovery};
-use crate::commands::{Ended, events, lifeboat, run_folder};
+use crate::case::{Case, Hardship, Recovery};
+use crate::commands::{Ended, events, lifeboat, run_folder, send};
 use crate::common::{LabProcess, get};
+use crate::points;
 
 /// What a case that held came to.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// Whether the process died where it was to; the drill may have taken another way.
+    /// Whether what was to be done to the run was done; it may have taken another way.
     pub(crate) reached: bool,
     /// `None` for a run that never began.
     pub(crate) verdict: Option<Verdict>,
@@ -30,84 +32,171 @@ pub(crate) struct Held {
 /// # Errors
 /// What does not hold, in a line or a few.
 pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &Path) -> Result<Held, String> {
-    let reports = folder.join("reports");
-    let reports_text = reports.to_string_lossy().into_owned();
-    let place = ["--lab", lab.control(), "--reports", &reports_text];
-    let run = |arguments: &[&str], crash: Option<&str>| lifeboat(workspace, &folder.join("printed.txt"), &[arguments, &place].concat(), crash);
-
+    let trial = Trial { case, workspace, lab, folder };
     let before = lab.world();
-    let called = calls(lab).len();
-    let drilled = run(&["drill", &format!("scenarios/{}.yaml", case.scenario)], case.crash.as_deref())?;
-    let mut reached = drilled == Ended::Killed;
-    let mut ended = drilled;
-    let mut left = None;
-    if reached {
-        left = run_folder(&reports).map(|run| events(&run)).transpose()?;
-        let recovery = [case.by.command(), "latest"];
-        ended = run(&recovery, case.again.as_deref())?;
-        if case.again.is_some() {
-            reached = ended == Ended::Killed;
-            if reached {
-                ended = run(&recovery, None)?;
-            }
+    let called = trial.calls().len();
+    let mut end = trial.disturbed()?;
+    let emergency = end.state.mode() == Some(Mode::Emergency);
+    trial.judge(&end, emergency)?;
+
+    if !end.state.held().is_empty() {
+        let left = end.state.held().join(", ");
+        let is_to_stay = emergency && end.code == 0;
+        let is_told = matches!(case.hardship, Hardship::Trouble { .. }) && end.code != 0;
+        if !is_to_stay && !is_told {
+            return Err(format!("exit {}, though something is left: {left}", end.code));
+        }
+        let aborted = trial.lifeboat(&["abort", "latest"], None)?;
+        end.state = trial.state()?;
+        let came_to = end.state.ended.as_ref().map(|end| end.verdict);
+        if aborted != Ended::Exited(0) || came_to != Some(Verdict::Aborted) || !end.state.held().is_empty() {
+            return Err(format!("abort of what was left ({left}) ended with {aborted:?}, {came_to:?}, and left {}", end.state.held().join(", ")));
         }
     }
-
-    let all = match run_folder(&reports) {
-        Some(run) => events(&run)?,
-        None => Vec::new(),
-    };
-    let state = RunState::from_events(&all).map_err(|error| format!("the events make no legal run: {error}"))?;
-    let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
     let now = lab.world();
     if now != before {
-        return Err(format!("exit {code}; the world is not as it was:\n{}", differences(&before, &now).join("\n")));
+        return Err(format!("exit {}; the world is not as it was:\n{}", end.code, differences(&before, &now).join("\n")));
     }
-    if !state.held().is_empty() {
-        return Err(format!("exit {code}; the world is as it was, but the journal says that something is left: {}", state.held().join(", ")));
-    }
-    let verdict = state.ended.as_ref().map(|end| end.verdict);
-    let ended_before = left.iter().flatten().any(|event| matches!(event.body, Body::Run(lifeboat::model::event::RunEvent::Ended { .. })));
-    judge(case, reached, ended_before, &state, code)?;
-    once(&all)?;
-    not_twice(&calls(lab)[called..])?;
-    Ok(Held { reached, verdict, events: all })
+    let events = trial.events()?;
+    once(&events)?;
+    not_twice(&trial.calls()[called..])?;
+    Ok(Held { reached: end.reached, verdict: end.verdict, events })
 }
 
-/// Whether the verdict and the exit code are right.
-fn judge(case: &Case, reached: bool, ended_before: bool, state: &RunState, code: i32) -> Result<(), String> {
-    let verdict = state.ended.as_ref().map(|end| end.verdict);
-    let wrong = |wanted: &str| Err(format!("the verdict is {verdict:?} with exit {code}, not {wanted}"));
-    let Some(came_to) = verdict else {
-        return if state.start.is_none() && code == 0 { Ok(()) } else { wrong("one at all, though the run began") };
-    };
-    let its_code = i32::from(exit::of_verdict(came_to));
-    if !reached && case.again.is_none() {
-        // Load may cost a recovery its objective, nothing else.
-        return if matches!(came_to, Verdict::Pass | Verdict::Fail) && code == its_code { Ok(()) } else { wrong("pass") };
+/// How the run ended, with or without being taken up.
+struct End {
+    reached: bool,
+    /// Exit code of the command that saw it to its end.
+    code: i32,
+    state: RunState,
+    verdict: Option<Verdict>,
+    /// Whether it had come to its end before it was taken up.
+    was_over: bool,
+}
+
+struct Trial<'a> {
+    case: &'a Case,
+    workspace: &'a Path,
+    lab: &'a LabProcess,
+    folder: &'a Path,
+}
+
+impl Trial<'_> {
+    /// The run with what is done to it, and taken up if it was killed.
+    fn disturbed(&self) -> Result<End, String> {
+        let (at, by, again) = match &self.case.hardship {
+            Hardship::Crash { at, by, again } => (Some(&**at), *by, again.as_deref()),
+            _ => (None, Recovery::Abort, None),
+        };
+        if let Hardship::Trouble { does, call, nth } = &self.case.hardship {
+            let count = if points::is_for_good(does) { json!("forever") } else { json!(1) };
+            let rule = json!({ "does": does, "calls": call, "skip": nth - 1, "count": count });
+            self.faults("POST", &rule.to_string());
+        }
+        let file = format!("{}.yaml", self.case.subject);
+        let is_runbook = fs::read_to_string(self.workspace.join(&file)).unwrap().contains(r#""kind":"runbook""#);
+        let command = if is_runbook { ["execute", &file, "--env", "lab"] } else { ["drill", &file, "--env", "lab"] };
+        let mut ended = self.lifeboat(&command, at)?;
+        let mut reached = ended == Ended::Killed;
+        let mut was_over = false;
+        if reached {
+            was_over = self.state()?.ended.is_some();
+            let recovery = [by.command(), "latest"];
+            ended = self.lifeboat(&recovery, again)?;
+            if again.is_some() {
+                reached = ended == Ended::Killed;
+                if reached {
+                    ended = self.lifeboat(&recovery, None)?;
+                }
+            }
+        }
+        if matches!(self.case.hardship, Hardship::Trouble { .. }) {
+            let rules: Value = serde_json::from_str(&self.faults("DELETE", "").0).unwrap();
+            reached = rules[0]["fired"] != 0;
+        }
+        let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
+        let state = self.state()?;
+        let verdict = state.ended.as_ref().map(|end| end.verdict);
+        Ok(End { reached, code, state, verdict, was_over })
     }
-    match case.by {
-        Recovery::Abort if ended_before => {
-            if came_to != Verdict::Aborted && code == 0 {
-                Ok(())
-            } else {
-                wrong("the one it had")
+
+    /// Whether the verdict and the exit code are right.
+    fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
+        let End { reached, code, state, verdict, was_over } = end;
+        let wrong = |wanted: &str| Err(format!("the verdict is {verdict:?} with exit {code}, not {wanted}"));
+        let Some(came_to) = *verdict else {
+            return if state.start.is_none() && *code == 0 { Ok(()) } else { wrong("one at all, though the run began") };
+        };
+        let is_its_code = *code == i32::from(exit::of_verdict(came_to));
+        match &self.case.hardship {
+            Hardship::None if came_to == Verdict::Pass && is_its_code => Ok(()),
+            Hardship::None => wrong("pass"),
+            // Load may cost a recovery its objective, and what was to be done to the run.
+            Hardship::Crash { again: None, .. } if !reached => {
+                if is_its_code {
+                    Ok(())
+                } else {
+                    wrong("as the exit code says")
+                }
+            }
+            Hardship::Crash { by: Recovery::Abort, .. } if *was_over && !emergency => {
+                if came_to != Verdict::Aborted && *code == 0 {
+                    Ok(())
+                } else {
+                    wrong("the one it had")
+                }
+            }
+            Hardship::Crash { by: Recovery::Abort, .. } => {
+                if came_to == Verdict::Aborted && *code == 0 {
+                    Ok(())
+                } else {
+                    wrong("aborted")
+                }
+            }
+            Hardship::Crash { by: Recovery::Resume, .. } => {
+                if is_its_code || *code == 0 {
+                    Ok(())
+                } else {
+                    wrong("as the exit code says")
+                }
+            }
+            Hardship::Trouble { .. } => {
+                if is_its_code {
+                    Ok(())
+                } else {
+                    wrong("as the exit code says")
+                }
             }
         }
-        Recovery::Abort => {
-            if came_to == Verdict::Aborted && code == 0 {
-                Ok(())
-            } else {
-                wrong("aborted")
-            }
-        }
-        Recovery::Resume => {
-            if code == 0 || code == its_code {
-                Ok(())
-            } else {
-                wrong("as the exit code says")
-            }
-        }
+    }
+
+    fn lifeboat(&self, arguments: &[&str], crash: Option<&str>) -> Result<Ended, String> {
+        let reports = self.reports();
+        let place = ["--lab", self.lab.control(), "--reports", &reports.to_string_lossy().into_owned()].map(str::to_owned);
+        let all: Vec<&str> = arguments.iter().copied().chain(place.iter().map(String::as_str)).collect();
+        lifeboat(self.workspace, &self.folder.join("printed.txt"), &all, crash)
+    }
+
+    fn reports(&self) -> PathBuf {
+        self.folder.join("reports")
+    }
+
+    fn events(&self) -> Result<Vec<Event>, String> {
+        run_folder(&self.reports()).map_or_else(|| Ok(Vec::new()), |run| events(&run))
+    }
+
+    fn state(&self) -> Result<RunState, String> {
+        RunState::from_events(&self.events()?).map_err(|error| format!("the events make no legal run: {error}"))
+    }
+
+    /// The changing calls that the lab saw.
+    fn calls(&self) -> Vec<Value> {
+        get(self.lab.control(), "/calls").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Tells the lab how to misbehave; answers with the rules that were in force before and those that are.
+    fn faults(&self, method: &str, body: &str) -> (String, String) {
+        (get(self.lab.control(), "/faults"), send(method, self.lab.control(), "/faults", body))
     }
 }
 
@@ -145,10 +234,6 @@ fn not_twice(calls: &[Value]) -> Result<(), String> {
         Some((call, times)) => Err(format!("{call} had its effect {times} times")),
         None => Ok(()),
     }
-}
-
-fn calls(lab: &LabProcess) -> Vec<Value> {
-    get(lab.control(), "/calls").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Where two worlds differ, a line for each place.
