@@ -13,9 +13,9 @@ use super::{report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::lease::NoMarks;
-use crate::engine::machine::Held;
+use crate::engine::machine::{Held, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
-use crate::engine::shell::{self, EngineError, Envelope, Setup};
+use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::journal::crash::{self, CrashStore};
 use crate::model::event::step::StepKind;
@@ -24,6 +24,7 @@ use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::{FAULT, RunState, Status};
+use crate::model::time::Timestamp;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -105,7 +106,8 @@ pub async fn start(
         clock_error_ms: None,
     };
     let head = chain::genesis(&run);
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }
+    let starter = operator();
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, begin: Begin::Fresh, starter }
         .see_through(environment, observer)
         .await
 }
@@ -120,35 +122,74 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
     Ok(())
 }
 
-/// Takes over a run that another process left and takes back whatever it left applied.
+/// Takes over a run that another process left: goes on with it, or takes back whatever it left applied.
 ///
 /// # Errors
-/// When it is still running elsewhere, its journal cannot be trusted or kept.
+/// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
 pub async fn recover(
     store: Arc<FileStore>,
     run: String,
-    to: &str,
+    to: Takeover,
     environment: &Environment,
     observer: Box<dyn Observer + Send>,
 ) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
+    hold.begin = match to {
+        Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), lease_left(&state, hold.clock.now())),
+        Takeover::TakeBack => Begin::TakeBack(Recovery { held: held(&state), snapshot: state.snapshot.clone() }),
+    };
+    hold.see_through(environment, observer).await
+}
+
+/// What a new owner does with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Goes on with it.
+    GoOn,
+    /// Takes back what it left.
+    TakeBack,
+}
+
+impl Takeover {
+    /// As the journal and the command line call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::GoOn => "resume",
+            Self::TakeBack => "abort",
+        }
+    }
+}
+
+/// Everything that was not taken back, and the fault in any case: undo must know what it had broken.
+fn held(state: &RunState) -> Vec<Held> {
     let intent = |key: &str, undone: bool| {
-        let intent = state.step(key)?.intent.clone()?;
-        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone })
+        let step = state.step(key)?;
+        let intent = step.intent.clone()?;
+        let open = matches!(step.status, Status::Running | Status::Retrying);
+        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone, open })
     };
     let mut held: Vec<Held> = state.held().into_iter().filter_map(|key| intent(key, false)).collect();
     if !held.is_empty() && state.fault().is_some_and(|fault| fault.status == Status::Undone) {
         held.extend(intent(FAULT, true));
     }
-    hold.recover = Some(held);
-    hold.see_through(environment, observer).await
+    held
+}
+
+/// For how long the fault may still stand.
+fn lease_left(state: &RunState, now: Timestamp) -> Duration {
+    let begun = || {
+        let intent = state.fault()?.intent.as_ref()?;
+        Some(intent.at.plus(state.plan()?.fault.as_ref()?.lease.duration()))
+    };
+    state.lease_until.or_else(begun).map_or(Duration::ZERO, |until| until.since(now))
 }
 
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -176,7 +217,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: B
 }
 
 /// Becomes the owner of a run that another process left; gives also what it had come to.
-fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunState), Exit> {
+fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, RunState), Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
@@ -186,10 +227,16 @@ fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunS
     let read = runs::read(&store, &run)?;
     let state = runs::state(&run, &read)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
+    if let (Takeover::GoOn, Some(end)) = (to, &state.ended) {
+        let verdict = serde_json::to_value(end.verdict).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+        return Err(Exit::new(Kind::Usage, format!("run {run} has ended ({verdict}); there is nothing to go on with"))
+            .hint(format!("`lifeboat abort {run}` takes back what it left")));
+    }
     owner.epoch = state.epoch + 1;
-    let opening = RunEvent::Resumed { to: to.to_owned() };
+    let opening = RunEvent::Resumed { to: to.word().to_owned() };
+    let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
-    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, recover: None }, state))
+    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, begin: Begin::Fresh, starter }, state))
 }
 
 /// One process's hold of a run.
@@ -202,15 +249,17 @@ struct Hold {
     earlier: Vec<Event>,
     head: String,
     opening: RunEvent,
-    recover: Option<Vec<Held>>,
+    begin: Begin,
+    /// Whoever started the run.
+    starter: String,
 }
 
 impl Hold {
     async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, recover } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, begin, starter } = self;
         let (ask, orders) = channel::unbounded_channel();
         // Before the first event: from then on no signal may end this process by itself.
-        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none())?);
+        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && !matches!(begin, Begin::TakeBack(_)))?);
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
@@ -226,7 +275,8 @@ impl Hold {
             clock,
             recorder,
             opening,
-            recover,
+            begin,
+            starter,
             orders,
             marker: Arc::new(NoMarks),
             approved: Vec::new(),
