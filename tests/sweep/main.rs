@@ -2,7 +2,7 @@
 //! taken up and held against the world before.
 //!
 //! `cargo test --test sweep -- all` tries every case, `sample [N]` a seeded choice (`SWEEP_SEED`), `list` names them, and a case's own line tries it alone.
-//! Several labs run at once (`SWEEP_LABS`), each case against one of them.
+//! Several labs run at once (`SWEEP_LABS`), each case against one of them. `SWEEP_ONLY=TEXT` leaves out the cases whose line has no TEXT in it.
 //!
 //! - `case`: what is tried, as one line.
 //! - `points`: where a process can die, and which calls can fail.
@@ -91,6 +91,7 @@ impl Sweep<'_> {
                 first.extend([Recovery::Abort, Recovery::Resume].map(|by| Case::new(subject, deep(by))));
             }
         }
+        let only = std::env::var("SWEEP_ONLY").unwrap_or_default();
         let mut cases = Vec::new();
         for (case, held) in self.run(first) {
             match &case.hardship {
@@ -101,6 +102,7 @@ impl Sweep<'_> {
                 _ => cases.extend(points::crashes_again(&case, &held.events)),
             }
         }
+        cases.retain(|case| case.to_string().contains(&only));
         cases
     }
 
