@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`world`] is state and physics, [`wire`] turns bytes into calls and answers into bytes, [`services`] joins the two,
 //! [`data`] is what the shop's users see (HTTP, DNS, replication, load), [`serve`] puts it all on sockets with `listen`, lets time pass
-//! with `driver`, and `control` lets tests look inside.
+//! with `driver`, [`faults`] makes the clouds misbehave on demand, and `control` lets tests look inside.
 //! Nothing here uses `crate::clouds`: agreement between the two means something only while they share no code.
 
 mod control;
 pub mod data;
 mod driver;
+pub mod faults;
 mod listen;
 pub mod serve;
 pub mod services;

@@ -1,16 +1,10 @@
 //! The lab on sockets: one loopback prefix, its endpoints, its tasks.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::data::http::Servers;
 use super::data::metrics::{History, SAMPLE_EVERY};
 use super::data::{dns, load, prometheus};
+use super::faults::{Faults, Vendor};
 use super::world::file::{self, WorldFileError};
 use super::world::reach::SERVICE_PORT;
 use super::world::{LabClock, World};
-use super::{control, driver, listen, services};
+use super::{control, driver, faults, listen};
 
 /// What a lab is started with.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +69,7 @@ pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 /// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`.
+    /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`; `/faults` with `GET`, `POST`, `PUT` and `DELETE`.
     pub control: String,
     /// All AWS services.
     pub aws: String,
@@ -93,6 +88,7 @@ pub struct Endpoints {
 pub struct Lab {
     world: Arc<World>,
     endpoints: Arc<Endpoints>,
+    faults: Arc<Faults>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     /// Holds the prefix against other labs.
@@ -134,13 +130,14 @@ impl Lab {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let control_routes = control::router(Arc::clone(&world), Arc::clone(&endpoints));
+        let faults = Arc::new(Faults::default());
+        let control_routes = control::router(Arc::clone(&world), Arc::clone(&endpoints), Arc::clone(&faults));
         tasks.spawn(listen::serve_http(control, TowerToHyperService::new(control_routes), stop.clone()));
         let prometheus_routes = prometheus::router(Arc::clone(&world), Arc::clone(&history));
         tasks.spawn(listen::serve_http(prometheus, TowerToHyperService::new(prometheus_routes), stop.clone()));
-        tasks.spawn(serve_vendor(aws, Arc::clone(&world), services::aws::handle, stop.clone()));
-        tasks.spawn(serve_vendor(aliyun, Arc::clone(&world), services::aliyun::handle, stop.clone()));
-        tasks.spawn(serve_vendor(oss, Arc::clone(&world), services::oss::handle, stop.clone()));
+        for (listener, vendor) in [(aws, Vendor::Aws), (aliyun, Vendor::Aliyun), (oss, Vendor::Oss)] {
+            tasks.spawn(faults::serve(listener, vendor, Arc::clone(&world), Arc::clone(&faults), stop.clone()));
+        }
         tasks.spawn(dns::serve_udp(dns_udp, Arc::clone(&world), stop.clone()));
         tasks.spawn(dns::serve_tcp(dns_tcp, Arc::clone(&world), stop.clone()));
         tasks.spawn(driver::drive(Arc::clone(&world), servers, stop.clone()));
@@ -156,7 +153,7 @@ impl Lab {
         for service in customers_of {
             tasks.spawn(load::customers(Arc::clone(&world), service, stop.clone()));
         }
-        Ok(Self { world, endpoints, stop, tasks, _claim: claim })
+        Ok(Self { world, endpoints, faults, stop, tasks, _claim: claim })
     }
 
     /// Where it is reached.
@@ -169,6 +166,12 @@ impl Lab {
     #[must_use]
     pub fn world(&self) -> Arc<World> {
         Arc::clone(&self.world)
+    }
+
+    /// The rules by which its clouds misbehave.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Ends every task and closes every socket.
@@ -235,17 +238,4 @@ fn url(listener: &TcpListener) -> Result<String, LabError> {
 
 fn local_address(listener: &TcpListener) -> Result<String, LabError> {
     listener.local_addr().map(|address| address.to_string()).map_err(|source| LabError::Listen { address: "a port of its own".to_owned(), source })
-}
-
-/// One vendor's endpoint.
-async fn serve_vendor<F, A>(listener: TcpListener, world: Arc<World>, handle: F, stop: CancellationToken)
-where
-    F: Fn(Arc<World>, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let answer = handle(Arc::clone(&world), request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    listen::serve_http(listener, service, stop).await;
 }

@@ -10,6 +10,7 @@ pub mod expression;
 pub mod failure;
 pub mod guard;
 pub mod interval;
+pub mod lab;
 pub mod measure;
 pub mod order;
 pub mod plan;

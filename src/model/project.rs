@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::lab::LabFile;
 use super::written::{ProbeFile, Version};
 
 /// The project file.
@@ -65,9 +66,9 @@ pub struct EnvironmentFile {
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,
-    /// Settings of the embedded lab; kept as written.
+    /// Settings of the lab.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lab: Option<Map<String, Value>>,
+    pub lab: Option<LabFile>,
 }
 
 /// What an environment is.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Kind};
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
+use crate::model::lab::FaultRule;
 use crate::model::project::{EnvironmentFile, EnvironmentKind};
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
@@ -61,7 +62,7 @@ impl Environment {
     /// When a lab cannot be started or reached.
     pub async fn open(name: &str, file: &EnvironmentFile, choice: LabChoice, set: &Map<String, Value>) -> Result<Self, Exit> {
         let mut environment = match file.kind {
-            EnvironmentKind::Lab => Self::lab(name, choice).await?,
+            EnvironmentKind::Lab => Self::lab(name, file, choice).await?,
             EnvironmentKind::Cloud => Self::cloud(name, file),
         };
         environment.vars.extend(file.vars.clone());
@@ -69,7 +70,7 @@ impl Environment {
         Ok(environment)
     }
 
-    async fn lab(name: &str, choice: LabChoice) -> Result<Self, Exit> {
+    async fn lab(name: &str, file: &EnvironmentFile, choice: LabChoice) -> Result<Self, Exit> {
         let (embedded, control) = match choice {
             LabChoice::Embedded(options) => {
                 let lab = EmbeddedLab::start(options)?;
@@ -79,6 +80,9 @@ impl Environment {
             LabChoice::Running(control) => (None, control.trim_end_matches('/').to_owned()),
         };
         let about = ask(&control).await?;
+        if let Some(faults) = file.lab.as_ref().map(|lab| &lab.faults).filter(|faults| !faults.is_empty()) {
+            misbehave(&control, faults).await?;
+        }
         let keys = Keys { access_key_id: about.endpoints.access_key_id, secret_access_key: about.endpoints.secret_access_key, session_token: None };
         let side = |region: &str, account: &str, endpoint: &str| CloudSettings {
             region: region.to_owned(),
@@ -141,13 +145,27 @@ impl Environment {
 /// What a lab says about itself takes a few KiB; whoever sends more is no lab.
 const LONGEST_ANSWER: usize = 1 << 20;
 
+/// Gives a lab the rules of the environment in the place of any it has: those of an earlier run would otherwise be there twice.
+async fn misbehave(control: &str, faults: &[FaultRule]) -> Result<(), Exit> {
+    let refused =
+        |cause: String| Exit::new(Kind::Environment, format!("the lab at {control} does not take the environment's `lab.faults`")).cause(cause);
+    let rules = serde_json::to_vec(faults).map_err(|error| refused(error.to_string()))?;
+    let client = client().map_err(|error| refused(error.to_string()))?;
+    let answer = client.put(format!("{control}/faults")).body(rules).send().await.map_err(|error| refused(root_cause(&error)))?;
+    answer.error_for_status().map(drop).map_err(|error| refused(error.without_url().to_string()))
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()
+}
+
 async fn ask(control: &str) -> Result<About, Exit> {
     let unreachable = |cause: String| {
         Exit::new(Kind::Environment, format!("no lab answers at {control}"))
             .cause(cause)
             .hint("`lifeboat lab` starts one and prints its control address")
     };
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| unreachable(error.to_string()))?;
+    let client = client().map_err(|error| unreachable(error.to_string()))?;
     let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;
     let mut answer = answer.error_for_status().map_err(|error| unreachable(error.without_url().to_string()))?;
     let mut body = Vec::new();

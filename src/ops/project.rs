@@ -63,6 +63,11 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
                     .hint("add `kind: lab`, or remove `lab`"),
             );
         }
+        for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
+            if let Some((message, hint)) = rule.problem() {
+                problems.push(loaded.doc.problem(&way!["environments", name, "lab", "faults", number], message).hint(hint));
+            }
+        }
     }
     let root = normal(file.parent().unwrap_or(Path::new(".")));
     if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded) }) } else { Err(problems) }

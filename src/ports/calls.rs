@@ -9,6 +9,9 @@ use std::time::Duration;
 use super::{CloudError, Kind};
 pub use crate::model::call::{Call, Cloud};
 
+/// The longest that one call takes with its retries, where settings say nothing else. Whatever hangs is left after it.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
 /// Takes calls as they end.
 pub trait CallSink: Send + Sync {
     /// Called once an attempt, in the task that made the call.

@@ -1,6 +1,7 @@
 //! What every request has in common: the gate before it, the deadlines around it, which failures are tried again, and the journal's record
 //! of each attempt.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +21,10 @@ const GLOBAL: &str = "global";
 const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(150);
+/// Codes that tell of expired credentials.
+const EXPIRED: [&str; 2] = ["InvalidSecurityToken.Expired", "SecurityTokenExpired"];
+/// Codes that tell of clocks that differ.
+const SKEWED: [&str; 3] = ["InvalidTimeStamp.Expired", "IllegalTimestamp", "RequestTimeTooSkewed"];
 /// More than this of an answer is not read: 16 MiB, the largest object, and some for its wrapping.
 const LARGEST: usize = (16 << 20) + 1;
 
@@ -71,6 +76,8 @@ impl Api {
             // Refused, so without effect.
             Kind::Throttled => true,
             Kind::Transport | Kind::Timeout | Kind::Unavailable => self.repeatable || !error.ambiguous,
+            // What breaks off on its way may come whole the next time.
+            Kind::Malformed => self.repeatable,
             _ => false,
         }
     }
@@ -109,30 +116,54 @@ impl Aliyun {
         let is_global = endpoint::PRODUCTS.iter().any(|product| product.global && product.name == api.parts().0);
         let region = if is_global { GLOBAL } else { &self.region };
         let deadline = Instant::now() + self.shared.timeout;
+        let (mut is_refreshed, mut is_set_right) = (false, false);
         let mut number = 1;
         loop {
             if !is_global {
                 self.shared.gate.check(Cloud::Aliyun, region, api.name)?;
             }
-            let request = build(self.shared.credentials.key(api.name)?)?;
+            let request = build(&*self.shared.credentials.key(api.name)?)?;
             // A change is not repeated after a timeout, so its one attempt has all the time there is.
             let patience = deadline.saturating_duration_since(Instant::now());
             let patience = if api.repeatable { patience.min(self.shared.timeout / 2) } else { patience };
             let in_hand = calls::in_hand(Cloud::Aliyun, api.name, api.mutating)?;
             let attempt = Attempt::begin(api, region, number);
+            let mut skew = None;
             let result = match timeout(patience, self.exchange(api, request)).await {
                 Err(_) => {
                     let error = api.error(Kind::Timeout, format!("no answer within {}", crate::model::time::Span::from(patience)));
                     attempt.end(Err(error.ambiguous(api.mutating)), None)
                 }
                 Ok(Err(error)) => attempt.end(Err(error), None),
-                Ok(Ok(answer)) => attempt.end(read(&answer), answer.request_id()),
+                Ok(Ok(answer)) => {
+                    skew = error::skew_ms(&answer);
+                    attempt.end(read(&answer), answer.request_id())
+                }
             };
             drop(in_hand);
-            let error = match result {
+            let mut error = match result {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
+            // Both were refused, so without effect.
+            let is_again = if let Some(skew) = skew.filter(|_| is_one_of(&SKEWED)) {
+                // As the vendor's SDK for OSS does; the other products are asked by the same clock.
+                self.shared.skew_ms.store(skew, Ordering::Relaxed);
+                if is_set_right {
+                    error.message += &format!(" ({})", error::skew_said(skew));
+                }
+                !std::mem::replace(&mut is_set_right, true)
+            } else if is_one_of(&EXPIRED) {
+                self.shared.credentials.forget();
+                !std::mem::replace(&mut is_refreshed, true)
+            } else {
+                false
+            };
+            if is_again && Instant::now() < deadline {
+                number += 1;
+                continue;
+            }
             let pause = error.retry_after.unwrap_or_else(|| backoff(number));
             if number >= ATTEMPTS || !api.again(&error) || Instant::now() + pause >= deadline {
                 return Err(error);

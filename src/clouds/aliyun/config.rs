@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -10,6 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use super::credentials::Chain;
 use super::endpoint::Endpoints;
 use super::{Aliyun, Shared};
+use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
 
 /// How to reach one Alibaba Cloud account.
@@ -37,9 +39,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The deadline of a call where the environment says nothing else.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
-
     /// The usual credentials in `region`, with the usual addresses and deadline.
     #[must_use]
     pub fn new(region: impl Into<String>, gate: Gate) -> Self {
@@ -52,7 +51,7 @@ impl Settings {
             product_endpoints: BTreeMap::new(),
             credentials: None,
             gate,
-            timeout: Self::TIMEOUT,
+            timeout: DEADLINE,
         }
     }
 }
@@ -82,6 +81,7 @@ pub(super) fn connect(settings: Settings) -> Aliyun {
         account: settings.account,
         gate: settings.gate,
         timeout: settings.timeout,
+        skew_ms: AtomicI64::new(0),
     };
     Aliyun { shared: Arc::new(shared), region: settings.region }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 
@@ -12,30 +12,42 @@ use crate::ports::{Cloud, CloudError, Kind};
 /// Larger configuration files are not read.
 const LARGEST: u64 = 1 << 20;
 
-/// The places that are looked at, in order. What was found is kept.
+/// The places that are looked at, in order. What was found is kept until a service calls it expired.
 #[derive(Debug)]
 pub(super) struct Chain {
-    given: Option<StaticKeys>,
+    given: Option<Arc<StaticKeys>>,
     profile: Option<String>,
-    found: OnceLock<StaticKeys>,
+    found: Mutex<Option<Arc<StaticKeys>>>,
 }
 
 impl Chain {
     pub(super) fn new(given: Option<StaticKeys>, profile: Option<String>) -> Self {
-        Self { given, profile, found: OnceLock::new() }
+        Self { given: given.map(Arc::new), profile, found: Mutex::new(None) }
     }
 
     /// The key.
     ///
     /// # Errors
     /// [`Kind::Denied`] when there is none; the message says where it was looked for.
-    pub(super) fn key(&self, operation: &str) -> Result<&StaticKeys, CloudError> {
-        if let Some(given) = self.given.as_ref().or_else(|| self.found.get()) {
-            return Ok(given);
+    pub(super) fn key(&self, operation: &str) -> Result<Arc<StaticKeys>, CloudError> {
+        let mut found = self.lock();
+        if let Some(key) = self.given.as_ref().or(found.as_ref()) {
+            return Ok(Arc::clone(key));
         }
-        let found = look(self.profile.as_deref(), &|name| std::env::var(name).ok());
-        let found = found.map_err(|message| CloudError::new(Cloud::Aliyun, operation, Kind::Denied, message))?;
-        Ok(self.found.get_or_init(|| found))
+        let key = look(self.profile.as_deref(), &|name| std::env::var(name).ok());
+        let key = Arc::new(key.map_err(|message| CloudError::new(Cloud::Aliyun, operation, Kind::Denied, message))?);
+        *found = Some(Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Looks anew at the next call: whoever renews temporary keys writes them where these were found.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<StaticKeys>>> {
+        // A key is whole after any panic.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

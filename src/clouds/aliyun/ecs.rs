@@ -177,15 +177,20 @@ impl Aliyun {
                 .list("InstanceId", ids);
             let answer = self.rpc::<Batch>(api, &params).await.map_err(|error| if round > 0 { error.ambiguous(true) } else { error })?;
             let responses = answer.instance_responses.instance_response;
-            if let Some(silent) = ids.iter().find(|id| !responses.iter().any(|response| response.instance_id == **id)) {
-                return Err(api.malformed(format!("the answer says nothing of {silent}")));
+            let silent: Vec<&str> =
+                ids.iter().map(String::as_str).filter(|id| !responses.iter().any(|response| response.instance_id == *id)).collect();
+            if !silent.is_empty() {
+                return Err(api.malformed(format!("the answer says nothing of {}", silent.join(", "))));
             }
             let is_fine = |response: &&Response| {
                 response.code == "200" || (response.code == "IncorrectInstanceStatus" && already.contains(&response.current_status.as_str()))
             };
-            if let Some(failed) = responses.iter().find(|response| !is_fine(response)) {
-                let mut error = super::error::told(api, 200, &failed.code, &format!("{}: {}", failed.instance_id, failed.message));
-                error.ambiguous = responses.len() > 1;
+            let failed: Vec<&Response> = responses.iter().filter(|response| !is_fine(response)).collect();
+            if let Some(first) = failed.first() {
+                let all = failed.iter().map(|one| format!("{}: {}", one.instance_id, one.message)).collect::<Vec<_>>().join("; ");
+                let mut error = super::error::told(api, 200, &first.code, &all);
+                // The others are done.
+                error.ambiguous |= round > 0 || failed.len() < responses.len();
                 return Err(error);
             }
         }

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::call::{Answer, Api};
 use super::xml;
+use crate::model::time::Span;
 use crate::ports::{CloudError, Kind};
 
 /// The longest message that is kept.
@@ -26,6 +28,7 @@ const RULES: &[(&str, Kind, bool)] = &[
     ("AccessDenied*", Kind::Denied, false),
     ("InvalidAccessKeyId*", Kind::Denied, false),
     ("InvalidSecurityToken*", Kind::Denied, false),
+    ("SecurityTokenExpired", Kind::Denied, false),
     ("InvalidTimeStamp*", Kind::Denied, false),
     ("RequestTimeTooSkewed", Kind::Denied, false),
     ("SignatureDoesNotMatch", Kind::Denied, false),
@@ -124,9 +127,11 @@ pub(super) fn read(api: Api, answer: &Answer) -> Result<Value, CloudError> {
     let Ok(body @ Value::Object(_)) = serde_json::from_slice::<Value>(&answer.body) else {
         return Err(stranger(api, answer));
     };
-    let is_failure = match body.get("Success") {
-        Some(Value::Bool(success)) => !success,
-        Some(Value::String(success)) => success.eq_ignore_ascii_case("false"),
+    let is_failure = match (body.get("Success"), body.get("Code").and_then(Value::as_str)) {
+        (Some(Value::Bool(success)), _) => !success,
+        (Some(Value::String(success)), _) => success.eq_ignore_ascii_case("false"),
+        // An error's own shape.
+        (_, Some(code)) => body.get("Message").is_some() && !matches!(code, "" | "200" | "OK" | "Success" | "success"),
         _ => false,
     };
     if is_failure {
@@ -144,15 +149,29 @@ fn refusal(api: Api, answer: &Answer) -> CloudError {
         None => return stranger(api, answer),
     };
     let mut error = told(api, answer.status, &code, &message);
-    let wait = answer.header("x-acs-retry-after").and_then(|millis| millis.parse().ok()).filter(|millis| *millis > 0);
-    error.retry_after = wait.map(Duration::from_millis);
-    if code == "InvalidTimeStamp.Expired" {
-        error.message += " (is this machine's clock right?)";
-    }
+    error.retry_after = retry_after(answer);
     if let Some(missing) = missing_permission(&answer.body) {
         error.message += &format!(" (needs {missing})");
     }
     error
+}
+
+/// How long the service asks to wait: in milliseconds in the vendor's own header, in seconds in everybody's.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let number = |name: &str| answer.header(name)?.parse().ok().filter(|number| *number > 0);
+    number("x-acs-retry-after").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+}
+
+/// How many milliseconds the service's clock is ahead of this machine's, by the answer's `Date`, which has whole seconds.
+pub(super) fn skew_ms(answer: &Answer) -> Option<i64> {
+    let date = DateTime::parse_from_rfc2822(answer.header("date")?).ok()?;
+    Some(date.timestamp_millis() - Utc::now().timestamp_millis())
+}
+
+/// The same in words.
+pub(super) fn skew_said(skew_ms: i64) -> String {
+    let by = Span::from_secs(skew_ms.unsigned_abs() / 1000);
+    format!("this machine's clock is {by} {} the service's", if skew_ms > 0 { "behind" } else { "ahead of" })
 }
 
 /// Code and message of an error body, in JSON (names in either case) or XML.
@@ -193,6 +212,7 @@ pub(super) fn of_oss(api: Api, answer: &Answer) -> CloudError {
         None if answer.body.is_empty() && answer.status == 403 => api.error(Kind::Denied, "HTTP 403"),
         None => stranger(api, answer),
     };
+    let error = CloudError { retry_after: error.retry_after.or_else(|| retry_after(answer)), ..error };
     error.request_id(answer.request_id())
 }
 

@@ -25,7 +25,10 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ports::gate::Gate;
 
@@ -46,6 +49,8 @@ struct Shared {
     account: Option<String>,
     gate: Gate,
     timeout: Duration,
+    /// How many milliseconds the services' clocks are ahead of this machine's, once one of them has refused a request for it.
+    skew_ms: AtomicI64,
 }
 
 impl Aliyun {
@@ -60,6 +65,11 @@ impl Aliyun {
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
         Self { shared: Arc::clone(&self.shared), region: region.to_owned() }
+    }
+
+    /// The time by which requests are signed: the services'.
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
     }
 
     /// The region that calls go to.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chrono::Utc;
 use reqwest::{Method, Request};
 
 use super::call::{Answer, Api};
@@ -57,7 +56,8 @@ impl ObjectStore for Aliyun {
                 draft.query.extend(next.take().map(|token| ("continuation-token", token)));
                 let page = self.oss(&draft, |answer| {
                     let text = std::str::from_utf8(&answer.body).map_err(|_| LIST.error(Kind::Malformed, "the list is not UTF-8"))?;
-                    xml::parse(text).map_err(|why| LIST.error(Kind::Malformed, format!("the list cannot be read: {why}")))
+                    let list = xml::parse(text).map_err(|why| LIST.error(Kind::Malformed, format!("the list cannot be read: {why}")))?;
+                    if list.name == "ListBucketResult" { Ok(list) } else { Err(error::of_oss(LIST, answer)) }
                 });
                 let page = page.await?;
                 for object in page.all("Contents") {
@@ -80,12 +80,12 @@ impl ObjectStore for Aliyun {
             let mut draft = Draft::new(PUT, Method::PUT, bucket, key);
             draft.content_type = Some("application/octet-stream");
             draft.body = body;
-            self.oss(&draft, |_| Ok(())).await
+            self.oss(&draft, |answer| done(PUT, answer)).await
         })
     }
 
     fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, ()> {
-        Box::pin(async move { self.oss(&Draft::new(DELETE, Method::DELETE, bucket, key), |_| Ok(())).await })
+        Box::pin(async move { self.oss(&Draft::new(DELETE, Method::DELETE, bucket, key), |answer| done(DELETE, answer)).await })
     }
 }
 
@@ -129,7 +129,7 @@ impl Aliyun {
         let query = |bare| sign::query(draft.query.iter().map(|(name, value)| (*name, value.as_str())), bare);
         url.set_query((!draft.query.is_empty()).then(|| query(false)).as_deref());
 
-        let now = Utc::now();
+        let now = self.now();
         let mut headers = BTreeMap::from([
             ("x-oss-date".to_owned(), now.format("%Y%m%dT%H%M%SZ").to_string()),
             ("x-oss-content-sha256".to_owned(), sign::UNSIGNED_PAYLOAD.to_owned()),
@@ -144,6 +144,11 @@ impl Aliyun {
         *request.body_mut() = Some(draft.body.clone().into());
         Ok(request)
     }
+}
+
+/// A change that was done is answered with nothing.
+fn done(api: Api, answer: &Answer) -> Result<(), CloudError> {
+    if answer.body.trim_ascii().is_empty() { Ok(()) } else { Err(error::of_oss(api, answer)) }
 }
 
 fn is_bucket(name: &str) -> bool {

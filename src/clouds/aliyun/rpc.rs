@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
@@ -87,7 +87,7 @@ impl Aliyun {
             ("accept".to_owned(), "application/json".to_owned()),
             ("x-acs-action".to_owned(), action.to_owned()),
             ("x-acs-version".to_owned(), product.version.to_owned()),
-            ("x-acs-date".to_owned(), Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
+            ("x-acs-date".to_owned(), self.now().to_rfc3339_opts(SecondsFormat::Secs, true)),
             ("x-acs-signature-nonce".to_owned(), format!("{:032x}", rand::random::<u128>())),
             ("x-acs-content-sha256".to_owned(), sign::sha256_hex(b"")),
         ]);

@@ -1,31 +1,33 @@
-//! What every request has in common: the gate before it, the deadlines around it, which failures the SDK may retry, and the journal's
-//! record of each attempt.
+//! What every request has in common: the gate before it, the deadlines around it, which failures are tried again, and the journal's record
+//! of each attempt.
 
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    self, BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
+    self, BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::retry::ErrorKind;
 use aws_smithy_types::timeout::TimeoutConfig;
+use chrono::{DateTime, Utc};
 use http_body_util::Limited;
+use rand::RngExt as _;
 use tokio::time::Instant;
 
+use super::credentials::Keys;
 use super::{Aws, error};
+use crate::model::time::Span;
 use crate::ports::calls::{self, Call};
 use crate::ports::{Cloud, CloudError, Kind};
 
@@ -34,6 +36,19 @@ const GLOBAL: &str = "global";
 
 /// The longest answer that is read: 16 MiB and what stands around an object of that size.
 pub(super) const LARGEST: usize = (16 << 20) + (64 << 10);
+
+/// The most attempts of one call.
+const ATTEMPTS: u32 = 3;
+/// The pause before the second attempt; doubled before each further one.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Codes that tell of expired credentials.
+const EXPIRED: [&str; 5] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "ExpiredTokenError"];
+/// Codes that a request may be refused with when the clocks differ.
+const SKEWED: [&str; 6] =
+    ["RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure", "RequestInTheFuture"];
+/// Clocks that differ by less are not what such a request was refused for.
+const SKEW: Duration = Duration::from_secs(4 * 60);
 
 /// One call about to be made.
 #[derive(Clone, Debug)]
@@ -46,6 +61,7 @@ pub(super) struct Operation {
     pub(super) region: String,
     timeout: Duration,
     source: Arc<str>,
+    keys: Arc<Keys>,
 }
 
 impl Aws {
@@ -76,7 +92,9 @@ impl Aws {
     }
 
     fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
-        Operation { name, mutating, region: region.to_owned(), timeout: self.shared.timeout, source: Arc::clone(&self.shared.source) }
+        let shared = &self.shared;
+        let (source, keys) = (Arc::clone(&shared.source), Arc::clone(&shared.keys));
+        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, source, keys }
     }
 }
 
@@ -103,16 +121,6 @@ impl Operation {
         (self.region != GLOBAL).then(|| aws_config::Region::new(self.region.clone()))
     }
 
-    /// Deadlines: connecting, one attempt, all attempts.
-    pub(super) fn timeouts(&self) -> TimeoutConfig {
-        TimeoutConfig::builder()
-            .connect_timeout((self.timeout / 3).min(Duration::from_secs(3)))
-            // A change is not repeated after a timeout, so its one attempt has all the time there is.
-            .operation_attempt_timeout(if self.mutating { self.timeout } else { self.timeout / 2 })
-            .operation_timeout(self.timeout)
-            .build()
-    }
-
     /// Where its credentials come from, in words.
     pub(super) fn source(&self) -> &str {
         &self.source
@@ -123,33 +131,135 @@ impl Operation {
     }
 }
 
-/// Sends an SDK request as an [`Operation`] and gives `Result<Output, CloudError>`. A macro because each service crate has types of its
-/// own for the same thing, and its trait bound cannot be named from outside.
+/// Sends an SDK request as an [`Operation`] until it is done, may not be sent again, or its time is over; gives `Result<Output, CloudError>`.
+/// A macro because each service crate has types of its own for the same thing, and its trait bound cannot be named from outside. Requests
+/// that cannot be cloned are written `each EXPRESSION` and made anew for every attempt.
 macro_rules! send {
-    ($operation:expr, $service:ident, $request:expr) => {{
+    ($operation:expr, $service:ident, each $request:expr) => {{
         let operation: &$crate::clouds::aws::call::Operation = &$operation;
-        match $crate::ports::calls::in_hand($crate::ports::Cloud::Aws, operation.name, operation.mutating) {
-            Err(refused) => Err(refused),
-            Ok(_in_hand) => {
-                let in_flight = $crate::clouds::aws::call::InFlight::new(operation);
-                let mut config = $service::config::Builder::new().timeout_config(operation.timeouts()).interceptor(in_flight.recorder());
-                if let Some(region) = operation.signing_region() {
-                    config = config.region(region);
-                }
-                if operation.mutating {
-                    config = config.retry_classifier($crate::clouds::aws::call::NotAfterDoubt);
-                }
-                let result = $request.customize().config_override(config).send().await;
-                in_flight.end(result)
+        let mut tries = $crate::clouds::aws::call::Tries::new(operation);
+        loop {
+            let in_hand = match $crate::ports::calls::in_hand($crate::ports::Cloud::Aws, operation.name, operation.mutating) {
+                Ok(in_hand) => in_hand,
+                Err(refused) => break Err(refused),
+            };
+            let in_flight = tries.begin();
+            let mut config = $service::config::Builder::new().timeout_config(tries.timeouts()).interceptor(in_flight.recorder());
+            if let Some(region) = operation.signing_region() {
+                config = config.region(region);
+            }
+            let result = $request.customize().config_override(config).send().await;
+            let (result, skew) = in_flight.end(result);
+            drop(in_hand);
+            match result {
+                Ok(output) => break Ok(output),
+                Err(error) => match tries.again(error, skew).await {
+                    Ok(pause) => tokio::time::sleep(pause).await,
+                    Err(error) => break Err(error),
+                },
             }
         }
+    }};
+    ($operation:expr, $service:ident, $request:expr) => {{
+        let request = $request;
+        $crate::clouds::aws::call::send!($operation, $service, each request.clone())
     }};
 }
 pub(super) use send;
 
+/// The attempts of one call.
+pub(super) struct Tries<'a> {
+    operation: &'a Operation,
+    deadline: Instant,
+    number: u32,
+    is_refreshed: bool,
+    is_set_right: bool,
+}
+
+impl<'a> Tries<'a> {
+    pub(super) fn new(operation: &'a Operation) -> Self {
+        Self { operation, deadline: Instant::now() + operation.timeout, number: 0, is_refreshed: false, is_set_right: false }
+    }
+
+    /// The next attempt.
+    pub(super) fn begin<E>(&mut self) -> InFlight<E>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        self.number += 1;
+        InFlight::new(self.operation, self.number)
+    }
+
+    /// Deadlines of the next attempt: connecting, and all of it.
+    pub(super) fn timeouts(&self) -> TimeoutConfig {
+        let (whole, left) = (self.operation.timeout, self.deadline.saturating_duration_since(Instant::now()));
+        TimeoutConfig::builder()
+            .connect_timeout((whole / 3).min(Duration::from_secs(3)))
+            // A change is not repeated after a timeout, so its one attempt has all the time there is.
+            .operation_attempt_timeout(if self.operation.mutating { left } else { left.min(whole / 2) })
+            .operation_timeout(left)
+            .build()
+    }
+
+    /// How long to wait before the same request is sent again. `skew`: how far the service's clock is ahead of ours, as its answer tells.
+    ///
+    /// # Errors
+    /// The failure itself, when sending again is not allowed, would not help, or comes too late.
+    pub(super) async fn again(&mut self, mut error: CloudError, skew: Option<Skew>) -> Result<Duration, CloudError> {
+        let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // All of these were refused, so without effect.
+        if let Some(skew) = skew.filter(|skew| skew.0.unsigned_abs() > SKEW.as_millis() && is_one_of(&SKEWED)) {
+            if !std::mem::replace(&mut self.is_set_right, true) && !left.is_zero() {
+                // The SDK signs by the service's clock once it has seen an answer.
+                return Ok(Duration::ZERO);
+            }
+            error.message += &format!(" ({skew})");
+            return Err(error);
+        }
+        if is_one_of(&EXPIRED) && !left.is_zero() && !std::mem::replace(&mut self.is_refreshed, true) {
+            self.operation.keys.forget().await;
+            return Ok(Duration::ZERO);
+        }
+        let is_allowed = match error.kind {
+            Kind::Throttled => true,
+            Kind::Transport | Kind::Timeout => !self.operation.mutating || !error.ambiguous,
+            Kind::Unavailable | Kind::Malformed => !self.operation.mutating,
+            _ => false,
+        };
+        let pause = error.retry_after.unwrap_or_else(|| backoff(self.number));
+        if is_allowed && self.number < ATTEMPTS && pause < left { Ok(pause) } else { Err(error) }
+    }
+}
+
+/// Half to the whole of a pause that doubles, so that clients that were refused together do not come back together.
+fn backoff(attempt: u32) -> Duration {
+    let whole = PAUSE * 2_u32.saturating_pow(attempt - 1);
+    whole.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+/// How many milliseconds a service's clock is ahead of this machine's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Skew(i128);
+
+impl Skew {
+    /// By the `Date` of an answer, which has whole seconds.
+    fn of(response: &HttpResponse) -> Option<Self> {
+        let date = DateTime::parse_from_rfc2822(response.headers().get("date")?).ok()?;
+        Some(Self(i128::from(date.timestamp_millis()) - i128::from(Utc::now().timestamp_millis())))
+    }
+}
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = Span::from_secs(u64::try_from(self.0.unsigned_abs() / 1000).unwrap_or(u64::MAX / 1000));
+        write!(f, "this machine's clock is {by} {} the service's", if self.0 > 0 { "behind" } else { "ahead of" })
+    }
+}
+
 /// A call under way. Dropped before its end (the step's own deadline, Ctrl-C) it still leaves a record of the attempt that was cut off.
 pub(super) struct InFlight<E> {
-    attempts: Arc<Attempts>,
+    attempt: Arc<Attempt>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -157,61 +267,72 @@ impl<E> InFlight<E>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    pub(super) fn new(operation: &Operation) -> Self {
-        let attempts = Attempts { operation: operation.clone(), state: Mutex::default() };
-        Self { attempts: Arc::new(attempts), error: PhantomData }
+    fn new(operation: &Operation, number: u32) -> Self {
+        let attempt = Attempt { operation: operation.clone(), number, state: Mutex::default() };
+        Self { attempt: Arc::new(attempt), error: PhantomData }
     }
 
     pub(super) fn recorder(&self) -> Recorder<E> {
-        Recorder { attempts: Arc::clone(&self.attempts), error: PhantomData }
+        Recorder { attempt: Arc::clone(&self.attempt), error: PhantomData }
     }
 
-    pub(super) fn end<T>(self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<T, CloudError> {
+    /// What came of it, and what the answer told of the clocks.
+    pub(super) fn end<T>(self, result: Result<T, SdkError<E, HttpResponse>>) -> (Result<T, CloudError>, Option<Skew>) {
         // The deadline of the whole call cuts the attempt off without telling the interceptors.
-        self.attempts.cut_off("timeout");
-        result.map_err(|failure| error::from_sdk(&self.attempts.operation, failure))
+        self.attempt.cut_off("timeout");
+        let (skew, no_success) = {
+            let mut state = self.attempt.lock();
+            (state.skew, state.no_success.take())
+        };
+        let result = match no_success {
+            Some(error) => Err(error),
+            None => result.map_err(|failure| error::from_sdk(&self.attempt.operation, failure)),
+        };
+        (result, skew)
     }
 }
 
 impl<E> Drop for InFlight<E> {
     fn drop(&mut self) {
-        self.attempts.cut_off("cancelled");
+        self.attempt.cut_off("cancelled");
     }
 }
 
-/// What the attempts of one call have in common.
+/// One attempt of one call.
 #[derive(Debug)]
-struct Attempts {
+struct Attempt {
     operation: Operation,
+    number: u32,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    number: u32,
     began: Option<Instant>,
+    skew: Option<Skew>,
+    /// What the SDK does not see in an answer that says it is one of success.
+    no_success: Option<CloudError>,
 }
 
-impl Attempts {
+impl Attempt {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Its fields are set one by one and stay usable after any panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.number += 1;
-        state.began = Some(Instant::now());
+        self.lock().began = Some(Instant::now());
     }
 
     fn end(&self, outcome: String, request_id: Option<String>) {
-        let (attempt, began) = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.number, state.began.take())
-        };
         // Without a beginning nothing was sent: credentials were missing, or the request could not be built.
-        let Some(began) = began else { return };
+        let Some(began) = self.lock().began.take() else { return };
         calls::record(Call {
             cloud: Cloud::Aws,
             operation: self.operation.name.to_owned(),
             region: self.operation.region.clone(),
             mutating: self.operation.mutating,
-            attempt,
+            attempt: self.number,
             request_id,
             outcome,
             elapsed_ms: calls::millis(began.elapsed()),
@@ -225,13 +346,13 @@ impl Attempts {
 
 /// Hears of each attempt from inside the SDK.
 pub(super) struct Recorder<E> {
-    attempts: Arc<Attempts>,
+    attempt: Arc<Attempt>,
     error: PhantomData<fn() -> E>,
 }
 
 impl<E> fmt::Debug for Recorder<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("operation", &self.attempts.operation.name).finish_non_exhaustive()
+        f.debug_struct("Recorder").field("operation", &self.attempt.operation.name).finish_non_exhaustive()
     }
 }
 
@@ -245,7 +366,7 @@ where
     }
 
     fn read_before_transmit(&self, _: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
-        self.attempts.begin();
+        self.attempt.begin();
         Ok(())
     }
 
@@ -262,13 +383,20 @@ where
     }
 
     fn read_after_attempt(&self, context: &FinalizerInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+        let no_success = context.response().and_then(|response| error::hidden(&self.attempt.operation, response));
         let outcome = match context.output_or_error() {
+            _ if let Some(error) = &no_success => error.code.clone().unwrap_or_else(|| "malformed".to_owned()),
             Some(Ok(_)) => "ok".to_owned(),
             Some(Err(failure)) => outcome::<E>(failure),
             None => "unexpected".to_owned(),
         };
         let request_id = context.response().and_then(error::request_id);
-        self.attempts.end(outcome, request_id);
+        {
+            let mut state = self.attempt.lock();
+            state.skew = context.response().and_then(Skew::of);
+            state.no_success = no_success;
+        }
+        self.attempt.end(outcome, request_id);
         Ok(())
     }
 }
@@ -291,33 +419,6 @@ where
         "transport"
     }
     .to_owned()
-}
-
-/// Forbids the SDK to repeat a change whose first try may have taken effect. The runner then reads what is there before it tries again.
-/// Refusals for too many requests took no effect, nor did a connection that never came about; those are repeated as usual.
-#[derive(Debug)]
-pub(super) struct NotAfterDoubt;
-
-impl ClassifyRetry for NotAfterDoubt {
-    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
-        RetryAction::NoActionIndicated
-    }
-
-    fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
-        let throttled = matches!(previous, RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }));
-        let unsent =
-            matches!(context.output_or_error(), Some(Err(failure)) if failure.as_connector_error().is_some_and(|cause| error::never_sent(cause)));
-        if throttled || unsent { RetryAction::NoActionIndicated } else { RetryAction::RetryForbidden }
-    }
-
-    fn name(&self) -> &'static str {
-        "lifeboat::NotAfterDoubt"
-    }
-
-    fn priority(&self) -> RetryClassifierPriority {
-        // After all of the SDK's own, whose verdict it reads.
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
-    }
 }
 
 /// Where the request id of an answer stands: usually a header, with EC2 only sometimes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, SummaryStatus};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateChange, InstanceStateName, SummaryStatus};
 
 use super::Aws;
 use super::call::send;
@@ -41,8 +41,9 @@ impl Compute for Aws {
                 return Ok(());
             }
             let operation = self.changing(START)?;
-            send!(operation, aws_sdk_ec2, self.shared.ec2.start_instances().set_instance_ids(Some(ids.to_vec())))?;
-            Ok(())
+            let result = send!(operation, aws_sdk_ec2, self.shared.ec2.start_instances().set_instance_ids(Some(ids.to_vec())));
+            let done = result.map_err(|error| of_batch(error, ids))?;
+            all_told(START, ids, done.starting_instances())
         })
     }
 
@@ -52,8 +53,9 @@ impl Compute for Aws {
                 return Ok(());
             }
             let operation = self.changing(STOP)?;
-            send!(operation, aws_sdk_ec2, self.shared.ec2.stop_instances().set_instance_ids(Some(ids.to_vec())))?;
-            Ok(())
+            let result = send!(operation, aws_sdk_ec2, self.shared.ec2.stop_instances().set_instance_ids(Some(ids.to_vec())));
+            let done = result.map_err(|error| of_batch(error, ids))?;
+            all_told(STOP, ids, done.stopping_instances())
         })
     }
 
@@ -122,6 +124,23 @@ impl Aws {
         }
         Ok(healthy)
     }
+}
+
+/// A failure of a call about several instances: some of them may be done.
+fn of_batch(error: CloudError, ids: &[String]) -> CloudError {
+    let partly = ids.len() > 1 && error.code.as_deref() == Some("InsufficientInstanceCapacity");
+    let doubt = error.ambiguous || partly;
+    error.ambiguous(doubt)
+}
+
+/// Whether an answer tells of every instance that was asked for.
+fn all_told(operation: &str, ids: &[String], told: &[InstanceStateChange]) -> Result<(), CloudError> {
+    let silent: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !told.iter().any(|change| change.instance_id() == Some(*id))).collect();
+    if silent.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the answer says nothing of {}", silent.join(", "));
+    Err(CloudError::new(Cloud::Aws, operation, Kind::Malformed, message).ambiguous(true))
 }
 
 /// One instance in our words; none for a terminated one. Health is filled in later.

@@ -2,22 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_ec2::config::StalledStreamProtectionConfig;
-use aws_sdk_ec2::config::retry::RetryPartition;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::credentials::Keys;
 use super::{Aws, Shared};
+use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
 
 /// How to reach one AWS account.
@@ -41,13 +40,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The deadline of a call where the environment says nothing else.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
-
     /// The standard chain in `region`, with the usual deadline.
     #[must_use]
     pub fn new(region: impl Into<String>, gate: Gate) -> Self {
-        Self { profile: None, region: region.into(), account: None, endpoint: None, credentials: None, gate, timeout: Self::TIMEOUT }
+        Self { profile: None, region: region.into(), account: None, endpoint: None, credentials: None, gate, timeout: DEADLINE }
     }
 }
 
@@ -69,23 +65,24 @@ impl fmt::Debug for StaticKeys {
 }
 
 pub(super) async fn connect(settings: Settings) -> Aws {
-    let config = sdk_config(&settings).await;
-    let partition = own_partition();
+    let client = http_client(&settings);
+    let keys = Arc::new(Keys::new(&settings, client.clone()));
+    let config = sdk_config(&settings, client, &keys).await;
     let shared = Shared {
-        ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&config).retry_partition(partition.clone()).build()),
-        route53: aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(&config).retry_partition(partition.clone()).build()),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        route53: aws_sdk_route53::Client::new(&config),
         s3: aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(&config)
-                .retry_partition(partition.clone())
                 // A loopback address has no bucket subdomains.
                 .force_path_style(settings.endpoint.is_some())
                 .build(),
         ),
-        sts: aws_sdk_sts::Client::from_conf(aws_sdk_sts::config::Builder::from(&config).retry_partition(partition).build()),
+        sts: aws_sdk_sts::Client::new(&config),
         source: source(&settings).into(),
         account: settings.account,
         gate: settings.gate,
         timeout: settings.timeout,
+        keys,
     };
     Aws { shared: Arc::new(shared), region: settings.region }
 }
@@ -98,31 +95,23 @@ fn source(settings: &Settings) -> String {
     }
 }
 
-async fn sdk_config(settings: &Settings) -> SdkConfig {
-    let client = http_client(settings);
-    let region = Region::new(settings.region.clone());
+async fn sdk_config(settings: &Settings, client: SharedHttpClient, keys: &Arc<Keys>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client.clone())
-        .region(region.clone())
-        // The SDK's first pause is a second; a failover is measured in seconds.
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)).with_max_backoff(Duration::from_secs(2)),
-        )
+        .http_client(client)
+        .region(Region::new(settings.region.clone()))
+        // Which failures are met by sending again, and when, is decided in `call`, with the vendor's wishes and our deadline in sight.
+        .retry_config(RetryConfig::disabled())
         // Every call has a deadline of ours; a second watch over slow bodies would only add another way to fail.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .app_name(AppName::new("lifeboat").expect("letters only"));
+        .app_name(AppName::new("lifeboat").expect("letters only"))
+        .credentials_provider(SharedCredentialsProvider::from(Arc::clone(keys) as Arc<dyn ProvideCredentials>))
+        // `Keys` keeps what it found, and forgets it when a service calls it expired.
+        .identity_cache(IdentityCache::no_cache());
     if let Some(endpoint) = &settings.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    if let Some(keys) = &settings.credentials {
-        let keys = keys.clone();
-        loader = loader.credentials_provider(Credentials::new(keys.access_key_id, keys.secret_access_key, keys.session_token, None, "lifeboat"));
-    } else if let Some(profile) = &settings.profile {
-        // The default chain would ask the environment first and so use another account than the one that was named.
-        let provider = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
-        loader = loader
-            .profile_name(profile)
-            .credentials_provider(ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&provider).build());
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
     }
     loader.load().await
 }
@@ -135,12 +124,6 @@ fn http_client(settings: &Settings) -> SharedHttpClient {
     } else {
         Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
     }
-}
-
-/// The SDK shares its retry budget between all clients of a service in the process; probes hammering a dead region would eat that of the actions.
-fn own_partition() -> RetryPartition {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    RetryPartition::new(format!("lifeboat-{}", NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 #[cfg(test)]

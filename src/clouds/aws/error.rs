@@ -150,7 +150,7 @@ where
             let mut told = error(kind, message).request_id(request_id(answer.raw())).ambiguous(operation.mutating && doubt);
             told.code = code.map(str::to_owned);
             told.retry = retry;
-            told.retry_after = answer.raw().headers().get("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs);
+            told.retry_after = retry_after(answer.raw());
             told
         }
         SdkError::ResponseError(answer) => {
@@ -172,6 +172,63 @@ where
             None => error(Kind::Invalid, one_line(&innermost(&failure))),
         },
     }
+}
+
+/// What the SDK takes for success although it is none: a document that breaks off (its reader then takes what came so far for all there
+/// is, so that a list of targets is silently shorter), or one that tells of a failure under HTTP 200.
+pub(super) fn hidden(operation: &Operation, response: &HttpResponse) -> Option<CloudError> {
+    let body = response.body().bytes().filter(|body| body.trim_ascii_start().starts_with(b"<"))?;
+    // Objects are the customer's own, whatever they look like.
+    if !response.status().is_success() || operation.name == "s3:GetObject" {
+        return None;
+    }
+    let error = |kind, message| CloudError::new(Cloud::Aws, operation.name, kind, message).request_id(request_id(response));
+    match failure_in(body) {
+        Ok(None) => None,
+        Ok(Some((code, message))) => {
+            let (kind, retry) = classify(Some(&code), 200);
+            let doubt = operation.mutating && matches!(kind, Kind::Unavailable | Kind::Timeout | Kind::Unexpected);
+            let mut told = error(kind, format!("HTTP 200 with a failure: {}", one_line(&message))).code(code).ambiguous(doubt);
+            told.retry = retry;
+            Some(told)
+        }
+        Err(why) => Some(error(Kind::Malformed, format!("HTTP 200 with an answer that cannot be read: {why}")).ambiguous(operation.mutating)),
+    }
+}
+
+/// Code and message of a document that tells of a failure; none of one that does not.
+fn failure_in(body: &[u8]) -> Result<Option<(String, String)>, String> {
+    use quick_xml::Reader;
+    use quick_xml::events::Event;
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    let mut reader = Reader::from_str(text);
+    let (mut path, mut is_failure) = (Vec::new(), None);
+    let (mut code, mut message) = (String::new(), String::new());
+    loop {
+        match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(start) => {
+                let name = start.local_name().as_ref().to_owned();
+                is_failure.get_or_insert_with(|| matches!(name.as_str(), "Error" | "ErrorResponse" | "Response"));
+                path.push(name);
+            }
+            Event::Empty(_) => drop(is_failure.get_or_insert(false)),
+            Event::End(_) => drop(path.pop()),
+            Event::Text(text) if is_failure == Some(true) => match path.last().map(String::as_str) {
+                Some("Code") => code += &text,
+                Some("Message") => message += &text,
+                _ => {}
+            },
+            Event::Eof if !path.is_empty() || is_failure.is_none() => return Err("it breaks off".to_owned()),
+            Event::Eof => return Ok((is_failure == Some(true)).then_some((code, message))),
+            _ => {}
+        }
+    }
+}
+
+/// How long the service asks to wait: in milliseconds in AWS's own header, in seconds in everybody's.
+fn retry_after(response: &HttpResponse) -> Option<Duration> {
+    let number = |name: &str| response.headers().get(name)?.parse().ok();
+    number("x-amz-retry-after").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
 fn no_credentials(operation: &Operation, cause: &CredentialsError) -> CloudError {
@@ -274,6 +331,18 @@ mod tests {
             let first = RULES.iter().position(|(earlier, ..)| matches(earlier, &code));
             assert_eq!(first, Some(index), "`{pattern}` is never reached");
         }
+    }
+
+    #[test]
+    fn documents_that_break_off_or_tell_of_a_failure_are_found() {
+        let whole = b"<?xml version=\"1.0\"?>\n<DescribeInstancesResponse xmlns=\"x\"><a><b>1</b><c/></a></DescribeInstancesResponse>";
+        assert_eq!(failure_in(whole), Ok(None));
+        for end in 40..whole.len() {
+            assert!(failure_in(&whole[..end]).is_err(), "{end}");
+        }
+        let failure = b"<Response><Errors><Error><Code>InternalError</Code><Message>m</Message></Error></Errors></Response>";
+        assert_eq!(failure_in(failure), Ok(Some(("InternalError".to_owned(), "m".to_owned()))));
+        assert_eq!(failure_in(b"<Done/>"), Ok(None));
     }
 
     #[test]

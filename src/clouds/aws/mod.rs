@@ -1,11 +1,12 @@
 //! AWS through the official SDK, behind the ports and a few calls of its own.
 //!
-//! In reading order: [`config`] (how to reach an account), `call` (what every request has in common: the gate, deadlines, retries, the
+//! In reading order: [`config`] (how to reach an account), `credentials` (with which key), `call` (what every request has in common: the gate, deadlines, retries, the
 //! journal's record of each attempt), `error` (what an answer means), then one file for each thing Lifeboat touches.
 
 mod call;
 mod compute;
 mod config;
+mod credentials;
 mod dns;
 mod error;
 mod images;
@@ -40,10 +41,11 @@ struct Shared {
     timeout: Duration,
     /// Where credentials come from, in words, for whoever finds none there.
     source: Arc<str>,
+    keys: Arc<credentials::Keys>,
 }
 
 impl Aws {
-    /// A client with its own connections, credential cache and retry budget. Sends nothing yet: what is wrong with the settings
+    /// A client with its own connections and credentials. Sends nothing yet: what is wrong with the settings
     /// (no such profile, an address that is not one) is said by the first call.
     pub async fn connect(settings: Settings) -> Self {
         config::connect(settings).await

@@ -50,11 +50,15 @@ impl ObjectStore for Aws {
         Box::pin(async move {
             addressable(GET, bucket, key)?;
             let operation = self.reading(GET)?;
-            let answer = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key))?;
-            // The SDK's deadline ends with the headers.
-            match time::timeout(operation.timeout(), whole(answer.body)).await {
-                Ok(body) => body,
-                Err(_) => Err(CloudError::new(Cloud::Aws, GET, Kind::Timeout, "the content did not arrive in time")),
+            let mut is_again = false;
+            loop {
+                let answer = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key))?;
+                // The SDK's deadline ends with the headers.
+                match time::timeout(operation.timeout(), whole(answer.body)).await {
+                    Ok(Err(error)) if error.kind == Kind::Transport && !is_again => is_again = true,
+                    Ok(body) => return body,
+                    Err(_) => return Err(CloudError::new(Cloud::Aws, GET, Kind::Timeout, "the content did not arrive in time")),
+                }
             }
         })
     }
@@ -63,7 +67,7 @@ impl ObjectStore for Aws {
         Box::pin(async move {
             addressable(PUT, bucket, key)?;
             let operation = self.changing(PUT)?;
-            send!(operation, aws_sdk_s3, self.shared.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)))?;
+            send!(operation, aws_sdk_s3, each self.shared.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body.clone())))?;
             Ok(())
         })
     }

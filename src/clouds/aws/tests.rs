@@ -24,7 +24,7 @@ enum Act {
     Endless,
 }
 
-const STARTED: &str = r#"<StartInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><instancesSet/></StartInstancesResponse>"#;
+const STARTED: &str = r#"<StartInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><instancesSet><item><instanceId>i-1</instanceId></item></instancesSet></StartInstancesResponse>"#;
 const NOTHING_FOUND: &str = r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-ok</requestId><reservationSet/></DescribeInstancesResponse>"#;
 const LIMITED: &str = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors><RequestID>req-lim</RequestID></Response>";
 const INTERNAL: &str = "<Response><Errors><Error><Code>InternalError</Code><Message>An internal error</Message></Error></Errors><RequestID>req-int</RequestID></Response>";

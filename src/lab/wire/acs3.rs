@@ -122,7 +122,7 @@ pub fn verify_v1(method: &str, params: &BTreeMap<String, String>, key: Key<'_>, 
 }
 
 /// Name and value pairs of a query or form, decoded (`+` is a blank).
-pub(super) fn form_pairs(text: &str) -> Vec<(String, String)> {
+pub fn form_pairs(text: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::model::time::Timestamp;
 
 /// How far the client's clock may be off, in seconds.
-const MAX_SKEW_SECONDS: i64 = 15 * 60;
+pub const MAX_SKEW_SECONDS: i64 = 15 * 60;
 
 /// What is left as it is by AWS's URI encoding: the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

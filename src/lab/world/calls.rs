@@ -14,7 +14,7 @@ use crate::model::time::Timestamp;
 const KEPT: usize = 20_000;
 
 /// The latest calls, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Calls {
     entries: VecDeque<Value>,
     seen: u64,

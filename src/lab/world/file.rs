@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Calls;
 use super::state::{
-    Accounts, Bucket, Cloud, Counters, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup, Service,
-    State, Subnet, SyncJob, Vpc, Zone,
+    Accounts, Bucket, Cloud, Counters, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup,
+    Service, State, Subnet, SyncJob, Vpc, Zone,
 };
 use super::transition::Queue;
 use super::truth::Truth;
@@ -201,8 +199,8 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
     let file = read(WORLD)?;
     let mut state = State {
         now,
-        rng: StdRng::seed_from_u64(seed),
-        dns_rng: StdRng::seed_from_u64(!seed),
+        rng: Dice::new(seed),
+        dns_rng: Dice::new(!seed),
         seed,
         prefix,
         client: file.client,

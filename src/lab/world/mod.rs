@@ -41,6 +41,12 @@ impl World {
         Self { clock, state: Mutex::new(state), rescheduled: tokio::sync::Notify::new() }
     }
 
+    /// A second world that is as this one is now and then goes its own way.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self::new(self.clock.clone(), State::clone(&self.lock()))
+    }
+
     /// The world as of now: every transition that is due has happened before the guard is returned.
     pub fn lock(&self) -> Guard<'_> {
         // A poisoned lock means a panic in a handler; the state itself is changed field by field and stays usable.

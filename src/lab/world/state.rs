@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::{Deref, DerefMut};
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
@@ -21,14 +23,14 @@ pub enum Cloud {
 }
 
 /// Everything behind the lock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// The moment of the call that holds the lock.
     pub now: Timestamp,
     /// The source of randomness of everything the APIs decide (ids, tokens).
-    pub rng: StdRng,
+    pub rng: Dice,
     /// Chooses DNS answers; apart from `rng`, so that queries do not change which ids the APIs make.
-    pub dns_rng: StdRng,
+    pub dns_rng: Dice,
     /// What the run was seeded with.
     pub seed: u64,
     /// N of the lab's loopback prefix 127.N.0.0/16.
@@ -81,7 +83,42 @@ pub struct State {
     pub serial: u64,
 }
 
-/// The accounts and the one key pair that every vendor endpoint accepts.
+/// A seeded generator. What is cloned from it begins anew: nobody draws the same from both, as copies of a world are only read.
+#[derive(Debug)]
+pub struct Dice {
+    seed: u64,
+    rng: StdRng,
+}
+
+impl Dice {
+    /// Equal seeds draw equally.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed, rng: StdRng::seed_from_u64(seed) }
+    }
+}
+
+impl Clone for Dice {
+    fn clone(&self) -> Self {
+        Self::new(self.seed)
+    }
+}
+
+impl Deref for Dice {
+    type Target = StdRng;
+
+    fn deref(&self) -> &StdRng {
+        &self.rng
+    }
+}
+
+impl DerefMut for Dice {
+    fn deref_mut(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+}
+
+/// The accounts and the key pair that every vendor endpoint accepts, as well as the next one ([`Accounts::next_key`]).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Accounts {
     pub aws: String,
@@ -90,6 +127,21 @@ pub struct Accounts {
     pub aliyun_region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
+}
+
+impl Accounts {
+    /// The key pair to which a client may go over when the present one counts as expired.
+    #[must_use]
+    pub fn next_key(&self) -> (String, String) {
+        (format!("{}N", self.access_key_id), format!("{}-next", self.secret_access_key))
+    }
+
+    /// The pair that a request claims to be signed with, by its access key id somewhere in `claim`; the present one when it claims another.
+    #[must_use]
+    pub fn key(&self, claim: &str) -> (String, String) {
+        let next = self.next_key();
+        if claim.contains(&next.0) { next } else { (self.access_key_id.clone(), self.secret_access_key.clone()) }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -388,7 +440,7 @@ pub struct TokenBucket {
 }
 
 /// What /metrics shows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Counters {
     /// (service, instance, outcome) -> requests of the simulated clients. Outcome: `ok`, `error`, `timeout`.
     pub requests: BTreeMap<(String, String, String), u64>,

@@ -28,7 +28,7 @@ pub enum Transition {
 }
 
 /// Transitions by moment; equal moments keep the order in which they were scheduled.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Queue {
     by_time: BTreeMap<(Timestamp, u64), Transition>,
     serial: u64,

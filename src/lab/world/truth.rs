@@ -7,7 +7,7 @@ use super::state::State;
 use crate::model::time::Timestamp;
 
 /// Ground truth of every change, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Truth {
     entries: Vec<Value>,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Action, changes, image, reads, tags};
+use crate::lab::faults::during;
 use crate::lab::wire::aliyun_rpc::{Call, Fault, Page, invalid, missing};
 use crate::lab::world::state::{Cloud, Instance, InstanceState, SecurityGroup, SecurityRule, State};
 use crate::model::time::Timestamp;
@@ -224,6 +225,7 @@ fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
     for (id, result) in checked {
         let previous = current(state, id);
         let (code, message) = match result {
+            Ok(_) if during::fails(id) => ("InternalError".to_owned(), "The request processing has failed due to some unknown error.".to_owned()),
             Ok(_) => {
                 step.apply(state, id);
                 ("200".to_owned(), "success".to_owned())

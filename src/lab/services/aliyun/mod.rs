@@ -22,6 +22,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
 
+use crate::lab::faults::during;
 use crate::lab::services::throttle;
 use crate::lab::wire::acs3::{self, Key};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
@@ -82,6 +83,11 @@ const PRODUCTS: &[Product] = &[
     Product { name: "sts", version: "2015-04-01", actions: sts::ACTIONS },
 ];
 
+/// The product whose API has this version.
+pub(in crate::lab) fn product_of(version: &str) -> Option<&'static str> {
+    PRODUCTS.iter().find(|product| product.version == version).map(|product| product.name)
+}
+
 /// Answers one request.
 pub async fn handle<B>(world: Arc<World>, request: Request<B>) -> Response<Full<Bytes>>
 where
@@ -128,11 +134,13 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
 }
 
 fn authenticate(state: &mut State, parts: &Parts, body: &[u8], call: &Call) -> Result<(), Fault> {
-    let key = Key { id: &state.accounts.access_key_id, secret: &state.accounts.secret_access_key };
+    let signed = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).or_else(|| call.text("AccessKeyId"));
+    let (id, secret) = state.accounts.key(signed.unwrap_or_default());
+    let (key, now) = (Key { id: &id, secret: &secret }, during::told(state.now));
     let nonce = if call.params().contains_key("Signature") {
-        acs3::verify_v1(parts.method.as_str(), call.params(), key, state.now)?
+        acs3::verify_v1(parts.method.as_str(), call.params(), key, now)?
     } else {
-        acs3::verify(parts, body, key, state.now)?
+        acs3::verify(parts, body, key, now)?
     };
     let nonce = format!("aliyun/nonce/{nonce}");
     if state.tokens.contains_key(&nonce) {

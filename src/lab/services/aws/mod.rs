@@ -16,9 +16,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 
 use super::throttle;
+use crate::lab::faults::during;
 use crate::lab::wire::aws_answer::{self, Dialect, Fault};
 use crate::lab::wire::sigv4::{Authorization, SignatureError};
 use crate::lab::world::World;
@@ -30,7 +30,10 @@ const MAX_CALL: usize = 1 << 20;
 const MAX_OBJECT: usize = 64 << 20;
 
 /// Answers one request to any AWS service.
-pub async fn handle(world: Arc<World>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub async fn handle<B>(world: Arc<World>, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: hyper::body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
     let (parts, body) = request.into_parts();
     let service = Service::of(&parts);
     let limit = if service == Service::S3 { MAX_OBJECT } else { MAX_CALL };
@@ -119,15 +122,12 @@ fn authenticate(world: &World, parts: &Parts, body: &[u8]) -> Result<(), Signatu
     let header = parts.headers.get("authorization").ok_or(SignatureError::Missing)?;
     let header = header.to_str().map_err(|_| SignatureError::Incomplete("Authorization header is not ASCII.".into()))?;
     let authorization = Authorization::parse(header)?;
-    let (known, secret) = {
-        let state = world.lock();
-        (state.accounts.access_key_id.clone(), state.accounts.secret_access_key.clone())
-    };
+    let (known, secret) = world.lock().accounts.key(&authorization.access_key_id);
     // Nobody can get a session token in the lab, so none is valid.
     if authorization.access_key_id != known || parts.headers.contains_key("x-amz-security-token") {
         return Err(SignatureError::UnknownKey(authorization.access_key_id));
     }
-    authorization.verify(parts, body, &secret, world.clock.now())
+    authorization.verify(parts, body, &secret, during::told(world.clock.now()))
 }
 
 /// What each dialect's services say to a request that is not authentic.

@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 
+use crate::lab::faults::during;
 use crate::lab::wire::acs3::{Key, Refused};
 use crate::lab::wire::oss_v4::{self, Resource};
 use crate::lab::world::World;
@@ -162,7 +163,7 @@ fn answer(state: &mut State, parts: Parts, body: Option<Bytes>) -> Response<Full
         }
         answer
     });
-    let date = state.now.to_utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let date = during::told(state.now).to_utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     answer.headers.extend([
         (HeaderName::from_static("x-oss-request-id"), request_id),
         (HeaderName::from_static("server"), "AliyunOSS".to_owned()),
@@ -213,8 +214,10 @@ fn perform(state: &mut State, parts: Parts, body: Option<Bytes>) -> (&'static st
 
 fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(), Fault> {
     let accounts = &state.accounts;
-    let key = Key { id: &accounts.access_key_id, secret: &accounts.secret_access_key };
-    oss_v4::verify(parts, resource, key, &accounts.aliyun_region, state.now).map_err(|refused| match refused {
+    let signed = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+    let (id, secret) = accounts.key(signed.unwrap_or_default());
+    let now = during::told(state.now);
+    oss_v4::verify(parts, resource, Key { id: &id, secret: &secret }, &accounts.aliyun_region, now).map_err(|refused| match refused {
         Refused::Incomplete(what) if parts.headers.contains_key("authorization") => Fault::new(400, "InvalidArgument", "0002-00000221", what),
         Refused::Incomplete(_) => Fault::new(403, "AccessDenied", "0003-00000001", "Anonymous access is forbidden for this operation."),
         Refused::UnknownKey => {
@@ -222,7 +225,7 @@ fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(),
         }
         Refused::Expired => {
             let message = "The difference between the request time and the current time is too large.";
-            let now = state.now.to_utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            let now = now.to_utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
             Fault::new(403, "RequestTimeTooSkewed", "0002-00000504", message).with("ServerTime", now)
         }
         Refused::Token => Fault::new(403, "InvalidSecurityToken", "0002-00000101", "The security token you provided is invalid."),

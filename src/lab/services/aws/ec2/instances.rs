@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
+
 use super::page::Page;
 use super::select::{Selection, tag_attribute};
 use super::{INSTANCE, commit, moment, write_tags};
+use crate::lab::faults::during;
 use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
@@ -226,6 +229,11 @@ fn change(
     commit(parameters)?;
     let mut changes = Vec::with_capacity(ids.len());
     for id in ids {
+        if during::fails(&id) {
+            // Those before it are done.
+            let message = format!("We currently do not have sufficient capacity for the instance '{id}' in the Availability Zone you requested.");
+            return Err(Fault::new("InsufficientInstanceCapacity", message).with_status(StatusCode::INTERNAL_SERVER_ERROR));
+        }
         if let Some(before) = act(state, &id) {
             let now = code(get(state, &id)?.state);
             changes.push((id, before, now));

@@ -10,10 +10,12 @@ mod objects;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::NaiveDateTime;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::{
     Bucket as BucketDto, CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
     GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
@@ -24,7 +26,9 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::count;
+use crate::lab::faults::during;
 use crate::lab::wire::aws_answer::{self, Dialect, Fault};
+use crate::lab::wire::sigv4::MAX_SKEW_SECONDS;
 use crate::lab::world::World;
 use crate::lab::world::state::{Bucket, Cloud, State};
 use crate::model::time::Timestamp;
@@ -33,7 +37,14 @@ use crate::model::time::Timestamp;
 pub(super) async fn respond(world: &Arc<World>, request: Request<Bytes>) -> Response<Full<Bytes>> {
     let mut builder = S3ServiceBuilder::new(Objects { world: Arc::clone(world) });
     builder.set_auth(Keys { world: Arc::clone(world) });
-    builder.set_access(Signed);
+    let now = world.clock.now();
+    builder.set_access(Signed { now: during::told(now) });
+    if during::is_skewed() {
+        // The library knows only the machine's own clock; `Signed` judges by the service's.
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    }
     let request_id = aws_answer::request_id();
     let response = match builder.build().call(request.map(Body::from)).await {
         Ok(response) => {
@@ -61,16 +72,19 @@ struct Keys {
 #[async_trait::async_trait]
 impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        let state = self.world.lock();
-        if access_key != state.accounts.access_key_id {
+        let (known, secret) = self.world.lock().accounts.key(access_key);
+        if access_key != known {
             return Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."));
         }
-        Ok(SecretKey::from(state.accounts.secret_access_key.as_str()))
+        Ok(SecretKey::from(secret.as_str()))
     }
 }
 
-/// Lets everything through that is signed with a long-term key.
-struct Signed;
+/// Lets everything through that is signed with a long-term key, now.
+struct Signed {
+    /// By the service's clock.
+    now: Timestamp,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Signed {
@@ -81,6 +95,11 @@ impl S3Access for Signed {
         // Nobody can get a session token in the lab, so none is valid.
         if context.headers().contains_key("x-amz-security-token") {
             return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
+        let signed_at =
+            context.headers().get("x-amz-date").and_then(|value| NaiveDateTime::parse_from_str(value.to_str().ok()?, "%Y%m%dT%H%M%SZ").ok());
+        if signed_at.is_some_and(|at| (self.now.to_utc() - at.and_utc()).num_seconds().abs() > MAX_SKEW_SECONDS) {
+            return Err(s3_error!(RequestTimeTooSkewed, "The difference between the request time and the server's time is too large."));
         }
         Ok(())
     }

@@ -1,0 +1,90 @@
+//! Which credentials sign, and where to get others when a service says that they have expired.
+//!
+//! The SDK's own cache keeps what it found for a quarter of an hour, also when the file it came from has others by then. Here an expired key
+//! is forgotten and the whole chain asked anew: the profile's file is read again, its process run again, the role asked again.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_config::Region;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::future::ProvideCredentials as Provided;
+use aws_credential_types::provider::{self, ProvideCredentials};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::Mutex;
+
+use super::config::Settings;
+
+/// Credentials that are about to expire are not used any more.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// The credentials of one client.
+pub(super) struct Keys {
+    source: Source,
+    region: Region,
+    client: SharedHttpClient,
+    found: Mutex<Option<Credentials>>,
+}
+
+enum Source {
+    Given(Credentials),
+    /// A profile that was named. The default chain would ask the environment first and so use another account than the one that is meant.
+    Profile(String),
+    Chain,
+}
+
+impl Keys {
+    pub(super) fn new(settings: &Settings, client: SharedHttpClient) -> Self {
+        let source = match (&settings.credentials, &settings.profile) {
+            (Some(keys), _) => {
+                let keys = keys.clone();
+                Source::Given(Credentials::new(keys.access_key_id, keys.secret_access_key, keys.session_token, None, "lifeboat"))
+            }
+            (None, Some(profile)) => Source::Profile(profile.clone()),
+            (None, None) => Source::Chain,
+        };
+        Self { source, region: Region::new(settings.region.clone()), client, found: Mutex::new(None) }
+    }
+
+    /// Asks the source anew at the next call.
+    pub(super) async fn forget(&self) {
+        *self.found.lock().await = None;
+    }
+
+    async fn provide(&self) -> provider::Result {
+        let mut found = self.found.lock().await;
+        let is_lasting = |credentials: &&Credentials| credentials.expiry().is_none_or(|end| SystemTime::now() + MARGIN < end);
+        if let Some(credentials) = found.as_ref().filter(is_lasting) {
+            return Ok(credentials.clone());
+        }
+        // Built anew each time: what the SDK's providers have read once they do not read again.
+        let config = ProviderConfig::without_region().with_region(Some(self.region.clone())).with_http_client(self.client.clone());
+        let credentials = match &self.source {
+            Source::Given(credentials) => credentials.clone(),
+            Source::Profile(profile) => {
+                ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build().provide_credentials().await?
+            }
+            Source::Chain => DefaultCredentialsChain::builder().configure(config).build().await.provide_credentials().await?,
+        };
+        *found = Some(credentials.clone());
+        Ok(credentials)
+    }
+}
+
+impl ProvideCredentials for Keys {
+    fn provide_credentials<'a>(&'a self) -> Provided<'a>
+    where
+        Self: 'a,
+    {
+        Provided::new(self.provide())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
