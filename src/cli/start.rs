@@ -274,7 +274,7 @@ fn exports(endpoints: &crate::lab::serve::Endpoints) -> String {
     let (dns_host, dns_port) = dns.rsplit_once(':').unwrap_or((dns, "53"));
     format!(
         "# The lab is ready. Ctrl-C ends it.
-# control     {control}   (GET /world, /truth, /environment, /faults)
+# control     {control}   (GET /world, /truth, /calls, /faults, /environment)
 # aliyun      {aliyun}
 # oss         {oss}
 # dns         dig @{dns_host} -p {dns_port} shop.example.com

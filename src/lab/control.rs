@@ -1,5 +1,5 @@
-//! The control address: what the lab is, what is in it, and what really happened. Nothing in the world can be changed through it;
-//! what can is how the vendor endpoints misbehave.
+//! The control address: what the lab is, what is in it, what really happened, and which calls were to change it. Nothing in the world can be
+//! changed through it; what can is how the vendor endpoints misbehave.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::model::lab::FaultRule;
 
 /// The routes.
 pub(super) fn router(world: Arc<World>, endpoints: Arc<Endpoints>, faults: Arc<Faults>) -> Router {
-    let (seen, told) = (Arc::clone(&world), Arc::clone(&world));
+    let (seen, told, called) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
     let [shown, added, replaced, removed] = std::array::from_fn(|_| Arc::clone(&faults));
     let rules = get(async move || canonical(&shown.view()))
         .post(async move |body: Bytes| take(&added, &body, false))
@@ -28,7 +28,8 @@ pub(super) fn router(world: Arc<World>, endpoints: Arc<Endpoints>, faults: Arc<F
         });
     Router::new()
         .route("/world", get(async move || canonical(&seen.lock().view())))
-        .route("/truth", get(async move || ([(header::CONTENT_TYPE, "application/x-ndjson")], told.lock().truth.lines())))
+        .route("/truth", get(async move || lines(told.lock().truth.lines())))
+        .route("/calls", get(async move || lines(called.lock().calls.lines())))
         .route("/environment", get(async move || canonical(&environment(&world, &endpoints))))
         .route("/faults", rules)
         .route("/health", get(async || "ok"))
@@ -69,6 +70,10 @@ fn environment(world: &World, endpoints: &Endpoints) -> Value {
         environment.insert("vars".to_owned(), Value::Object(vars(Some(endpoints))));
     }
     environment
+}
+
+fn lines(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response()
 }
 
 fn canonical(value: &Value) -> Response {

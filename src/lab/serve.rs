@@ -69,7 +69,7 @@ pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 /// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// `GET /world`, `/truth`, `/environment`, `/health`; `/faults` with `GET`, `POST`, `PUT` and `DELETE`.
+    /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`; `/faults` with `GET`, `POST`, `PUT` and `DELETE`.
     pub control: String,
     /// All AWS services.
     pub aws: String,

@@ -17,6 +17,7 @@ use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
+use crate::journal::crash::{self, CrashStore};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::guard::Decision;
@@ -27,7 +28,7 @@ use crate::model::state::{FAULT, RunState};
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
-use crate::ports::store::{Owner, StoreError};
+use crate::ports::store::{Owner, RunStore, StoreError};
 use crate::world::World;
 
 /// A file of the definitions, as it was when the plan was made.
@@ -245,7 +246,7 @@ impl Hold {
         let marked = world.clone();
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
-        let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+        let mut recorder = Recorder::new(kept_in(&store, environment)?, owner, run.clone(), clock, told.position(), head, told.on_event());
         // How the guards decided follows the start at once.
         let (opening, begun) =
             if decisions.is_empty() { (opening, Ok(())) } else { (RunEvent::Guarded { decisions }, recorder.record(Body::Run(opening))) };
@@ -272,6 +273,17 @@ impl Hold {
         };
         signals.abort();
         told.conclude(&store, run, ended)
+    }
+}
+
+/// Where the events go: the store, or in a lab, if so asked, one that ends this process at a chosen event.
+fn kept_in(store: &Arc<FileStore>, environment: &Environment) -> Result<Arc<dyn RunStore>, Exit> {
+    match std::env::var(crash::VARIABLE) {
+        Ok(point) if environment.is_lab => {
+            let point = point.parse().map_err(|error| Exit::from_error(Kind::Usage, &error))?;
+            Ok(Arc::new(CrashStore::new(store.clone(), point)))
+        }
+        _ => Ok(store.clone()),
     }
 }
 

@@ -32,6 +32,11 @@ impl Parameters {
         Ok(Self { by_name })
     }
 
+    /// All of them, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.by_name.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A parameter that is there and not empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::Calls;
 use super::monitoring::{Alarm, Monitoring};
 use super::state::{
     Accounts, Bucket, Cloud, Counters, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup,
@@ -225,6 +226,7 @@ pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State,
         accounts: file.accounts,
         queue: Queue::default(),
         truth: Truth::default(),
+        calls: Calls::default(),
         vpcs: by(file.vpcs, |vpc| &vpc.id),
         subnets: by(file.subnets.into_iter().map(subnet).collect(), |subnet| &subnet.id),
         route_tables: by(file.route_tables.into_iter().map(table).collect(), |table| &table.id),

@@ -5,6 +5,7 @@
 //! and their copying, `monitoring` metrics and alarms. [`reach`] says who can reach whom, [`truth`] records what really happened and when, [`view`] is all of it as JSON.
 //! Everything is behind one lock: a call sees the world at one moment.
 
+pub mod calls;
 pub mod clock;
 pub mod compute;
 pub mod file;

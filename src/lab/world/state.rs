@@ -9,6 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
+use super::calls::Calls;
 use super::file::{Orders, RateLimit, Timing};
 use super::monitoring::Monitoring;
 use super::transition::Queue;
@@ -58,6 +59,7 @@ pub struct State {
     pub accounts: Accounts,
     pub queue: Queue,
     pub truth: Truth,
+    pub calls: Calls,
 
     /// VPCs, subnets and vSwitches, route tables, network ACLs, security groups, interfaces of both clouds, by id.
     pub vpcs: BTreeMap<String, Vpc>,

@@ -217,7 +217,8 @@ impl StepState {
             }
             StepKind::Unknown => {}
         }
-        if status != self.status || !matches!(kind, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Unknown) {
+        // What a new owner only looked at has made no transition under it: it may still begin anew.
+        if status != self.status || !matches!(kind, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Found { .. } | StepKind::Unknown) {
             self.epoch = event.epoch;
         }
         self.status = status;

@@ -22,14 +22,14 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::lab::faults::during;
 use crate::lab::services::throttle;
 use crate::lab::wire::acs3::{self, Key};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
 use crate::lab::world::World;
-use crate::lab::world::state::State;
+use crate::lab::world::calls::{self, Changing};
+use crate::lab::world::state::{Cloud, State};
 
 /// The largest request body; the vendors' own limit is of this order.
 const LARGEST_BODY: usize = 1 << 20;
@@ -109,6 +109,7 @@ where
 pub(in crate::lab) fn unsigned(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
     let call = Call::read(parts, body);
     let (product, action) = find(&call);
+    let replayed = remembered(state, product, action, &call);
     match perform(state, product, action, &call) {
         Ok(fields) => done(&request_id(), fields),
         Err(fault) => failed(&request_id(), &call.host, &fault),
@@ -125,6 +126,7 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
     let request_id = request_id();
     let call = Call::read(parts, body);
     let (product, action) = find(&call);
+    let replayed = remembered(state, product, action, &call);
     let result = authenticate(state, parts, body, &call).and_then(|()| perform(state, product, action, &call));
 
     // Names that do not exist are counted together: anybody can invent them.
@@ -132,7 +134,13 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
     let code = result.as_ref().map_or_else(|fault| fault.code.clone(), business_code);
     let key = ("aliyun".to_owned(), counted.0.to_owned(), counted.1.to_owned(), code.clone());
     *state.counters.api_calls.entry(key).or_default() += 1;
-    if action.is_some_and(|action| action.effect == Effect::Changes) && code == "OK" {
+    let changing = action.is_some_and(|action| action.effect == Effect::Changes);
+    if changing {
+        let (token, asked) = (call.text("ClientToken"), fingerprint(&call, &["ClientToken"]));
+        let seen = Changing { cloud: Cloud::Aliyun, service: counted.0, operation: counted.1, token, replayed, asked, code: &code };
+        state.calls.record(state.now, &seen);
+    }
+    if changing && code == "OK" {
         let call = format!("{}:{}", counted.0, counted.1);
         state.truth.record(state.now, "api", json!({ "cloud": "aliyun", "call": call, "request_id": request_id }));
     }
@@ -180,8 +188,8 @@ fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>
     if token.len() > 64 || !token.is_ascii() {
         return Err(invalid("ClientToken"));
     }
-    let key = format!("aliyun/token/{}/{}/{token}", product.name, action.name);
-    let asked = fingerprint(call);
+    let key = token_key(product, action, token);
+    let asked = fingerprint(call, &[]);
     if let Some((before, answer)) = state.tokens.get(&key).and_then(|known| known.split_once('\n')) {
         if before != asked {
             let message = "The request uses the same client token as a previous, but non-identical request.";
@@ -202,14 +210,21 @@ fn business_code(fields: &Value) -> String {
     }
 }
 
-/// Which parameters a client token stands for; the V1 signature's own parameters differ at every attempt.
-fn fingerprint(call: &Call) -> String {
+/// Which parameters a client token stands for, `without` some; the V1 signature's own parameters differ at every attempt.
+fn fingerprint(call: &Call, without: &[&str]) -> String {
     const OF_ONE_ATTEMPT: [&str; 3] = ["Signature", "SignatureNonce", "Timestamp"];
-    let mut hash = Sha256::new();
-    for (name, value) in call.params().iter().filter(|(name, _)| !OF_ONE_ATTEMPT.contains(&name.as_str())) {
-        hash.update(format!("{}:{name}={}:{value};", name.len(), value.len()));
-    }
-    hex::encode(hash.finalize())
+    let parameters = call.params().iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    calls::fingerprint(parameters.filter(|(name, _)| !OF_ONE_ATTEMPT.contains(name) && !without.contains(name)))
+}
+
+/// Whether the call has a client token that was answered before.
+fn remembered(state: &State, product: Option<&Product>, action: Option<&Action>, call: &Call) -> bool {
+    let (Some(product), Some(action), Some(token)) = (product, action, call.text("ClientToken")) else { return false };
+    state.tokens.contains_key(&token_key(product, action, token))
+}
+
+fn token_key(product: &Product, action: &Action, token: &str) -> String {
+    format!("aliyun/token/{}/{}/{token}", product.name, action.name)
 }
 
 /// Keeps a nonce or a token. When there are too many, all are forgotten: memory matters more here than a replay after so many calls.

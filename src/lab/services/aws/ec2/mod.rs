@@ -25,7 +25,8 @@ use super::{admit, count};
 use crate::lab::wire::aws_answer::{self, Dialect, Fault};
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
-use crate::lab::world::state::State;
+use crate::lab::world::calls::{self, Changing};
+use crate::lab::world::state::{Cloud, State};
 
 /// Writes the content of the answer.
 type Handler = fn(&mut State, &Parameters, &mut Answer) -> Result<(), Fault>;
@@ -93,12 +94,19 @@ fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answ
         && parameters.get("MaxResults").is_none()
         && ["Filter", "InstanceId", "NetworkInterfaceId", "GroupId", "GroupName"].iter().all(|list| parameters.members(list).is_empty());
     let limited_as = if is_unfiltered { format!("{action} (unfiltered)") } else { (*action).to_owned() };
+    let token = parameters.get("ClientToken");
+    let replayed = token.is_some_and(|token| state.tokens.contains_key(&format!("ec2/{action}/{token}")));
     let mut answer = Answer::fragment();
     let outcome = admit(state, "ec2", &limited_as)
         .and_then(|()| handler(state, parameters, &mut answer))
         // Reads have nothing to hold back; they only say that they would have read.
         .and_then(|()| commit(parameters));
-    count(state, "ec2", action, outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK"));
+    let code = outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK");
+    count(state, "ec2", action, code);
+    if !action.starts_with("Describe") {
+        let asked = calls::fingerprint(parameters.iter().filter(|(name, _)| *name != "ClientToken"));
+        state.calls.record(state.now, &Changing { cloud: Cloud::Aws, service: "ec2", operation: action, token, replayed, asked, code });
+    }
     outcome.map(|()| answer)
 }
 

@@ -18,6 +18,7 @@ use http_body_util::Full;
 use super::{admit, count};
 use crate::lab::wire::aws_answer::{self, Fault, ROUTE53_NAMESPACE};
 use crate::lab::wire::xml::Answer;
+use crate::lab::world::calls::{self, Changing};
 use crate::lab::world::state::{Cloud, State};
 
 /// One call: the ids of its path, its query and its body.
@@ -48,7 +49,13 @@ pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id:
     let call = Call { id, query, body };
     let mut content = Answer::fragment();
     let outcome = admit(state, "route53", action).and_then(|()| handler(state, &call, &mut content));
-    count(state, "route53", action, outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK"));
+    let code = outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK");
+    count(state, "route53", action, code);
+    if parts.method != Method::GET {
+        let asked = calls::fingerprint([("id", &*call.id), ("body", &*String::from_utf8_lossy(body))]);
+        let seen = Changing { cloud: Cloud::Aws, service: "route53", operation: action, token: None, replayed: false, asked, code };
+        state.calls.record(state.now, &seen);
+    }
     outcome?;
     let mut answer = Answer::new();
     answer.root(&format!("{action}Response"), ROUTE53_NAMESPACE, |answer| answer.insert(content));

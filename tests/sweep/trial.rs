@@ -1,0 +1,245 @@
+//! One case against one lab: something is done to a run, it is taken up, and then everything must be as if nothing had been.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lifeboat::model::event::step::StepKind;
+use lifeboat::model::event::{Body, Event, StepEvent};
+use lifeboat::model::plan::{Mode, Verdict};
+use lifeboat::model::state::RunState;
+use lifeboat::ops::exit;
+use serde_json::{Value, json};
+
+use crate::case::{Case, Hardship, Recovery};
+use crate::commands::{Ended, events, lifeboat, run_folder, send};
+use crate::common::{LabProcess, get};
+use crate::points;
+
+/// What a case that held came to.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Whether what was to be done to the run was done; it may have taken another way.
+    pub(crate) reached: bool,
+    /// `None` for a run that never began.
+    pub(crate) verdict: Option<Verdict>,
+    /// What the run left.
+    pub(crate) events: Vec<Event>,
+}
+
+/// Tries `case` with its files in `folder`.
+///
+/// # Errors
+/// What does not hold, in a line or a few.
+pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &Path) -> Result<Held, String> {
+    let trial = Trial { case, workspace, lab, folder };
+    let before = lab.world();
+    let called = trial.calls().len();
+    let mut end = trial.disturbed()?;
+    let emergency = end.state.mode() == Some(Mode::Emergency);
+    trial.judge(&end, emergency)?;
+
+    if !end.state.held().is_empty() {
+        let left = end.state.held().join(", ");
+        // In an emergency nothing is undone unasked; a drill leaves nothing, or says so.
+        let is_to_stay = emergency && !(end.reached && matches!(case.hardship, Hardship::Crash { by: Recovery::Abort, .. }));
+        let is_told = matches!(case.hardship, Hardship::Trouble { .. }) && end.code != 0;
+        if !is_to_stay && !is_told {
+            return Err(format!("exit {}, though something is left: {left}", end.code));
+        }
+        let aborted = trial.lifeboat(&["abort", "latest"], None)?;
+        end.state = trial.state()?;
+        // Its verdict stays what it was: what a run came to is not changed by taking it back later.
+        if aborted != Ended::Exited(0) || !end.state.held().is_empty() {
+            return Err(format!("abort of what was left ({left}) ended with {aborted:?} and left {}", end.state.held().join(", ")));
+        }
+    }
+    let now = lab.world();
+    if now != before {
+        return Err(format!("exit {}; the world is not as it was:\n{}", end.code, differences(&before, &now).join("\n")));
+    }
+    let events = trial.events()?;
+    once(&events)?;
+    not_twice(&trial.calls()[called..])?;
+    Ok(Held { reached: end.reached, verdict: end.verdict, events })
+}
+
+/// How the run ended, with or without being taken up.
+struct End {
+    reached: bool,
+    /// Exit code of the command that saw it to its end.
+    code: i32,
+    state: RunState,
+    verdict: Option<Verdict>,
+    /// The verdict it had before it was taken up for the last time.
+    earlier: Option<Verdict>,
+}
+
+struct Trial<'a> {
+    case: &'a Case,
+    workspace: &'a Path,
+    lab: &'a LabProcess,
+    folder: &'a Path,
+}
+
+impl Trial<'_> {
+    /// The run with what is done to it, and taken up if it was killed.
+    fn disturbed(&self) -> Result<End, String> {
+        let (at, by, again) = match &self.case.hardship {
+            Hardship::Crash { at, by, again } => (Some(&**at), *by, again.as_deref()),
+            _ => (None, Recovery::Abort, None),
+        };
+        if let Hardship::Trouble { does, call, nth } = &self.case.hardship {
+            let count = if points::is_for_good(does) { json!("forever") } else { json!(1) };
+            let rule = json!({ "does": does, "calls": call, "skip": nth - 1, "count": count });
+            self.faults("POST", &rule.to_string());
+        }
+        let file = format!("{}.yaml", self.case.subject);
+        let is_runbook = fs::read_to_string(self.workspace.join(&file)).unwrap().contains(r#""kind":"runbook""#);
+        let command = if is_runbook { ["execute", &file, "--env", "lab"] } else { ["drill", &file, "--env", "lab"] };
+        let mut ended = self.lifeboat(&command, at)?;
+        let mut reached = ended == Ended::Killed;
+        let mut earlier = None;
+        let verdict_now = || self.state().map(|state| state.ended.as_ref().map(|end| end.verdict));
+        if reached {
+            earlier = verdict_now()?;
+            let recovery = [by.command(), "latest"];
+            ended = self.lifeboat(&recovery, again)?;
+            if again.is_some() {
+                reached = ended == Ended::Killed;
+                if reached {
+                    earlier = verdict_now()?;
+                    ended = self.lifeboat(&recovery, None)?;
+                }
+            }
+        }
+        if matches!(self.case.hardship, Hardship::Trouble { .. }) {
+            let rules: Value = serde_json::from_str(&self.faults("DELETE", "").0).unwrap();
+            reached = rules[0]["fired"] != 0;
+        }
+        let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
+        let state = self.state()?;
+        let verdict = state.ended.as_ref().map(|end| end.verdict);
+        Ok(End { reached, code, state, verdict, earlier })
+    }
+
+    /// Whether the verdict and the exit code are right.
+    fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
+        let End { reached, code, state, verdict, earlier } = end;
+        let Some(came_to) = *verdict else {
+            let never_began = state.start.is_none() && *code == 0;
+            return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
+        };
+        let is_its_code = *code == i32::from(exit::of_verdict(came_to));
+        // On a machine that is too slow the probes may not be good again in time; that the world is as it was is another matter.
+        let unwell = || state.ended.iter().flat_map(|end| &end.reasons).all(|reason| reason.contains("the steady state did not return"));
+        let right = match &self.case.hardship {
+            Hardship::None => came_to == Verdict::Pass && is_its_code,
+            // Load may cost a run its objectives, and what was to be done to it.
+            Hardship::Trouble { .. } => is_its_code,
+            Hardship::Crash { again: None, .. } if !reached => is_its_code,
+            Hardship::Crash { by: Recovery::Abort, .. } => {
+                let was = earlier.map_or(came_to == Verdict::Aborted || unwell(), |earlier| came_to == earlier || emergency);
+                was && *code == 0
+            }
+            // What is over is not gone on with; the exit code of a wrong command line.
+            Hardship::Crash { by: Recovery::Resume, .. } => earlier.map_or(is_its_code, |earlier| came_to == earlier && *code == 64),
+        };
+        if right {
+            return Ok(());
+        }
+        let reasons = state.ended.as_ref().map(|end| end.reasons.join("; ")).unwrap_or_default();
+        Err(format!("the verdict {came_to:?} with exit {code} is not right ({reasons})"))
+    }
+
+    fn lifeboat(&self, arguments: &[&str], crash: Option<&str>) -> Result<Ended, String> {
+        let reports = self.reports();
+        let place = ["--lab", self.lab.control(), "--reports", &reports.to_string_lossy().into_owned()].map(str::to_owned);
+        let all: Vec<&str> = arguments.iter().copied().chain(place.iter().map(String::as_str)).collect();
+        lifeboat(self.workspace, &self.folder.join("printed.txt"), &all, crash)
+    }
+
+    fn reports(&self) -> PathBuf {
+        self.folder.join("reports")
+    }
+
+    fn events(&self) -> Result<Vec<Event>, String> {
+        run_folder(&self.reports()).map_or_else(|| Ok(Vec::new()), |run| events(&run))
+    }
+
+    fn state(&self) -> Result<RunState, String> {
+        RunState::from_events(&self.events()?).map_err(|error| format!("the events make no legal run: {error}"))
+    }
+
+    /// The changing calls that the lab saw.
+    fn calls(&self) -> Vec<Value> {
+        get(self.lab.control(), "/calls").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Tells the lab how to misbehave; answers with the rules that were in force before and those that are.
+    fn faults(&self, method: &str, body: &str) -> (String, String) {
+        (get(self.lab.control(), "/faults"), send(method, self.lab.control(), "/faults", body))
+    }
+}
+
+/// No step begins anew once it has an intent, and none is applied twice.
+fn once(events: &[Event]) -> Result<(), String> {
+    let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for event in events {
+        let Body::Step(StepEvent { step, kind }) = &event.body else { continue };
+        let what = match kind {
+            StepKind::Intended { .. } => "intended",
+            StepKind::Applied { .. } => "applied",
+            _ => continue,
+        };
+        *seen.entry((step, what)).or_default() += 1;
+    }
+    match seen.iter().find(|(_, times)| **times > 1) {
+        Some(((step, what), times)) => Err(format!("{step} was {what} {times} times")),
+        None => Ok(()),
+    }
+}
+
+/// No call that makes something anew had an effect twice.
+fn not_twice(calls: &[Value]) -> Result<(), String> {
+    let mut effects: BTreeMap<String, u32> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call["effect"] == true) {
+        let operation = call["operation"].as_str().unwrap();
+        // All others set something to a value, and say so when it has that already.
+        let makes_anew = ["Create", "Run", "Copy", "Allocate", "Import"].iter().any(|verb| operation.starts_with(verb)) && operation != "CreateTags";
+        if makes_anew {
+            *effects.entry(format!("{}:{operation} ({})", call["service"].as_str().unwrap(), &call["asked"].as_str().unwrap()[..8])).or_default() +=
+                1;
+        }
+    }
+    match effects.iter().find(|(_, times)| **times > 1) {
+        Some((call, times)) => Err(format!("{call} had its effect {times} times")),
+        None => Ok(()),
+    }
+}
+
+/// Where two worlds differ, a line for each place.
+fn differences(before: &Value, now: &Value) -> Vec<String> {
+    fn walk(path: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
+        match (before, now) {
+            _ if before == now => {}
+            (Value::Object(was), Value::Object(is)) => {
+                let mut keys: Vec<&String> = was.keys().chain(is.keys()).collect();
+                keys.sort();
+                keys.dedup();
+                for key in keys {
+                    walk(&format!("{path}/{key}"), was.get(key).unwrap_or(&Value::Null), is.get(key).unwrap_or(&Value::Null), found);
+                }
+            }
+            (Value::Array(was), Value::Array(is)) if was.len() == is.len() => {
+                for (index, (was, is)) in was.iter().zip(is).enumerate() {
+                    walk(&format!("{path}/{index}"), was, is, found);
+                }
+            }
+            _ => found.push(format!("    {path}: {before} before, {now} now")),
+        }
+    }
+    let mut found = Vec::new();
+    walk("", before, now, &mut found);
+    found
+}

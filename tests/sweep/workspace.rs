@@ -1,0 +1,121 @@
+//! What is swept: the shipped scenarios, hurried, and for every action of the catalogue that changes something a definition of its own with nothing
+//! else in it. New scenarios and new actions come in by themselves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lifeboat::catalogue;
+use regex_lite::{Captures, Regex};
+use serde_json::json;
+
+use crate::common::root;
+use crate::samples::samples;
+
+/// What changes things outside the clouds, where no lab can look.
+const OUTSIDE: [&str; 2] = ["exec", "http.request"];
+
+/// A copy of the project; ends with the value.
+pub(crate) struct Workspace {
+    folder: tempfile::TempDir,
+    subjects: Vec<String>,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path();
+        copy(&root().join("lifeboat.yaml"), &to.join("lifeboat.yaml"));
+        let mut subjects = Vec::new();
+        for part in ["runbooks", "scenarios"] {
+            for file in files(&root().join(part)) {
+                copy(&file, &to.join(part).join(file.file_name().unwrap()));
+                if part == "scenarios" {
+                    subjects.push(format!("{part}/{}", file.file_stem().unwrap().to_string_lossy()));
+                }
+            }
+        }
+        subjects.extend(actions(to));
+        Self { folder, subjects }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What there is to sweep: paths without their ending.
+    pub(crate) fn subjects(&self) -> &[String] {
+        &self.subjects
+    }
+}
+
+/// Writes a definition for each sample of an action: a runbook, or for a fault a scenario.
+fn actions(to: &Path) -> Vec<String> {
+    let samples = samples();
+    for row in catalogue::actions().iter().filter(|row| row.mutates && !OUTSIDE.contains(&row.kind)) {
+        let known = samples.iter().any(|sample| sample.kind == row.kind);
+        assert!(known, "{} changes things: add parameters with which it does so in the lab to `samples()` in tests/it/common/samples.rs", row.kind);
+    }
+    write(&to.join("actions/nothing.yaml"), &json!({ "lifeboat": 1, "kind": "runbook", "title": "Nothing", "steps": [pause()] }));
+    let mut count: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut subjects = Vec::new();
+    for sample in &samples {
+        let nth = count.entry(sample.kind).or_default();
+        *nth += 1;
+        let action = json!({ "uses": sample.kind, "with": sample.with });
+        let definition = if catalogue::action(sample.kind).is_some_and(|row| row.fault) {
+            let mut fault = action;
+            fault["lease"] = json!("5m");
+            json!({ "lifeboat": 1, "kind": "scenario", "title": sample.kind, "fault": fault, "failover": { "runbook": "nothing.yaml" } })
+        } else {
+            let mut step = action;
+            step["id"] = json!("it");
+            step["timeout"] = json!("1m");
+            json!({ "lifeboat": 1, "kind": "runbook", "title": sample.kind, "steps": [step] })
+        };
+        let subject = format!("actions/{}-{nth}", sample.kind);
+        write(&to.join(format!("{subject}.yaml")), &definition);
+        subjects.push(subject);
+    }
+    subjects
+}
+
+fn pause() -> serde_json::Value {
+    json!({ "id": "pause", "uses": "wait", "with": { "for": "50ms" } })
+}
+
+fn write(path: &Path, definition: &serde_json::Value) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // JSON is YAML.
+    fs::write(path, definition.to_string()).unwrap();
+}
+
+/// The definitions in a folder, in order of their names.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    files.sort();
+    files
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::write(to, hurried(&fs::read_to_string(from).unwrap())).unwrap();
+}
+
+/// The text with short waiting times. Time limits stay: they are how a run that hangs is noticed. Stop conditions take longer: many labs on a
+/// small machine answer late now and then.
+fn hurried(text: &str) -> String {
+    let waits = Regex::new(r"\b(hold|stable_for|lasting|backoff|every|for): (\d+)(ms|s)\b").unwrap();
+    let hurry = |found: &Captures<'_>| {
+        let millis = found[2].parse::<u64>().unwrap() * if &found[3] == "s" { 1000 } else { 1 };
+        let millis = match &found[1] {
+            "for" => millis * 20,
+            // Samples cost the machine something, so not quite so many of them.
+            "every" => millis / 2,
+            _ => millis / 10,
+        };
+        format!("{}: {}ms", &found[1], millis.max(1))
+    };
+    waits.replace_all(text, hurry).into_owned()
+}
