@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use super::ctl::Ctl;
+pub use super::halt::{Halt, Release};
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -69,6 +71,12 @@ pub enum Command {
     Resume(Recover),
     /// Heal the fault of a run and undo its steps
     Abort(Recover),
+    /// Steer a run that is going on, from another terminal
+    Ctl(Ctl),
+    /// Abort all runs of an environment, those of an emergency too, take back what others left, and let no new drill begin there
+    Halt(Halt),
+    /// Let drills begin again in an environment that was halted
+    Release(Release),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
     /// Print the JSON Schema of the three file kinds

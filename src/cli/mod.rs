@@ -4,10 +4,14 @@
 
 pub mod args;
 mod commands;
+mod ctl;
 mod definitions;
 pub mod errors;
+mod halt;
+mod keys;
 mod output;
 mod start;
+mod terminal;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -55,6 +59,9 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Plan(args) => start::plan(&args, global, output),
         Command::Resume(args) => start::recover(&args, "resume", global, output),
         Command::Abort(args) => start::recover(&args, "abort", global, output),
+        Command::Ctl(args) => ctl::ctl(&args, global, output),
+        Command::Halt(args) => halt::halt(&args, global, output),
+        Command::Release(args) => halt::release(&args, global, output),
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),

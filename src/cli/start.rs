@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
 use super::commands::verdict_word;
-use super::errors;
 use super::output::Output;
+use super::{errors, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -24,7 +24,7 @@ use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::preflight::{self, Rigour};
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
-use crate::ops::run::{self, Outcome};
+use crate::ops::run::{self, Attended, Outcome};
 use crate::ops::runs;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
@@ -92,6 +92,10 @@ fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(plan, output.terminal, output.color, output.json)
 }
 
+fn attended(plan: &Plan, output: &Output) -> Attended {
+    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved: Vec::new() }
+}
+
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
     let project = project()?;
     let store = Arc::new(store(global)?);
@@ -108,8 +112,8 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Drill).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        let attended = attended(&plan, output);
+        let outcome = run::start(store, &environment, plan, &files, attended).await?;
         conclude(outcome, output)
     })
 }
@@ -127,8 +131,8 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Emergency).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, watch).await?;
+        let attended = attended(&plan, output);
+        let outcome = run::start(store, &environment, plan, &files, attended).await?;
         conclude(outcome, output)
     })
 }
@@ -173,8 +177,8 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Rigour::Emergency).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::recover(store, run, to, &environment, watch).await?;
+        let attended = attended(&plan, output);
+        let outcome = run::recover(store, run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         conclude(outcome, output)?;
         let left = state.held();

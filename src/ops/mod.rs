@@ -2,10 +2,14 @@
 
 pub mod catalogue_list;
 pub mod check;
+pub mod control;
 pub mod dry_run;
 pub mod environment;
 pub mod exit;
 pub mod files;
+pub mod halt;
+pub mod lever;
+pub mod lock;
 pub mod preflight;
 pub mod project;
 pub mod report;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc as channel;
 
+use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
-use super::{report, runs};
+use super::lock::Locked;
+use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::lease::NoMarks;
@@ -58,6 +60,22 @@ pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit
         .collect()
 }
 
+/// Who watches a run and who may steer it.
+pub struct Attended {
+    /// Shows its events.
+    pub observer: Box<dyn Observer + Send>,
+    /// Whoever sits in front of it.
+    pub console: Box<dyn Console>,
+    /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
+    pub approved: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Attended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attended").field("approved", &self.approved).finish_non_exhaustive()
+    }
+}
+
 /// What a run came to and where it is kept.
 #[derive(Debug)]
 pub struct Outcome {
@@ -84,8 +102,9 @@ pub async fn start(
     environment: &Environment,
     plan: Plan,
     definitions: &[DefinitionFile],
-    observer: Box<dyn Observer + Send>,
+    attended: Attended,
 ) -> Result<Outcome, Exit> {
+    let locked = lock::take(&store, &plan)?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -94,6 +113,12 @@ pub async fn start(
         // Half a folder would look like a run that somebody has to take back.
         store.discard(&run);
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
+    }
+    // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
+    if let Some(lever) = lever::pulled(&store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
+        store.discard(&run);
+        return Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
+            .hint(format!("`{}` lets drills begin again", lever.release_command())));
     }
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
@@ -104,8 +129,8 @@ pub async fn start(
         clock_error_ms: None,
     };
     let head = chain::genesis(&run);
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None }
-        .see_through(environment, observer)
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None, _locked: Some(locked) }
+        .see_through(environment, attended)
         .await
 }
 
@@ -123,13 +148,7 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
 ///
 /// # Errors
 /// When it is still running elsewhere, its journal cannot be trusted or kept.
-pub async fn recover(
-    store: Arc<FileStore>,
-    run: String,
-    to: &str,
-    environment: &Environment,
-    observer: Box<dyn Observer + Send>,
-) -> Result<Outcome, Exit> {
+pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
     let intent = |key: &str, undone: bool| {
         let intent = state.step(key)?.intent.clone()?;
@@ -140,7 +159,7 @@ pub async fn recover(
         held.extend(intent(FAULT, true));
     }
     hold.recover = Some(held);
-    hold.see_through(environment, observer).await
+    hold.see_through(environment, attended).await
 }
 
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
@@ -179,7 +198,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunS
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
-            .hint("end that process first (Ctrl-C or SIGTERM makes it abort by itself)"),
+            .hint(format!("`lifeboat ctl {run} abort` makes it take everything back by itself")),
         _ => Exit::from_error(Kind::Environment, &error),
     })?;
     let read = runs::read(&store, &run)?;
@@ -188,7 +207,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunS
     owner.epoch = state.epoch + 1;
     let opening = RunEvent::Resumed { to: to.to_owned() };
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
-    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, recover: None }, state))
+    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, recover: None, _locked: None }, state))
 }
 
 /// One process's hold of a run.
@@ -202,18 +221,35 @@ struct Hold {
     head: String,
     opening: RunEvent,
     recover: Option<Vec<Held>>,
+    /// Nobody else injects a fault in this environment meanwhile.
+    _locked: Option<Locked>,
 }
 
 impl Hold {
-    async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, recover } = self;
+    async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
+        let Self { store, run, owner, clock, plan, earlier, head, opening, recover, _locked } = self;
+        let Attended { observer, console, approved } = attended;
         let (ask, orders) = channel::unbounded_channel();
-        // Before the first event: from then on no signal may end this process by itself.
-        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && recover.is_none())?);
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
+        // Before the first event: from then on no signal may end this process by itself.
+        let (is_new, is_emergency) = (recover.is_none(), plan.mode == Mode::Emergency);
+        let ending = if is_new && is_emergency { Order::Stop } else { Order::Abort };
+        let control = told.control(&store, &run, ask, ending, console).and_then(|(control, problem)| match problem {
+            // A drill that nobody could halt does not begin; what has to be done is done without the socket too.
+            Some(problem) if is_new && !is_emergency => Err(problem),
+            _ => Ok(control),
+        });
+        let control = match control {
+            Ok(control) => control,
+            Err(exit) => {
+                told.end();
+                store.discard(&run);
+                return Err(exit.hint("nothing was changed"));
+            }
+        };
         let recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
         let setup = Setup {
             plan,
@@ -228,11 +264,11 @@ impl Hold {
             recover,
             orders,
             marker: Arc::new(NoMarks),
-            approved: Vec::new(),
+            approved,
             judge: told.judge(),
         };
         let ended = shell::run(setup).await;
-        signals.abort();
+        drop(control);
         told.conclude(&store, run, ended)
     }
 }
@@ -240,8 +276,14 @@ impl Hold {
 /// Everything that hears of a run's events after they were journalled: the display, and the memory that the verdict is made from.
 struct Told {
     events: Arc<Mutex<Vec<Event>>>,
-    display: mpsc::Sender<Event>,
+    display: mpsc::Sender<Shown>,
     thread: JoinHandle<()>,
+}
+
+/// What the display hears of.
+enum Shown {
+    Event(Box<Event>),
+    Foot(String),
 }
 
 impl Told {
@@ -260,8 +302,27 @@ impl Told {
         Box::new(move |event: &Event| {
             lock(&events).push(event.clone());
             // The observers' thread ends before the run only if it panicked; the run goes on.
-            let _ = display.send(event.clone());
+            let _ = display.send(Shown::Event(Box::new(event.clone())));
         })
+    }
+
+    /// Begins to listen to signals, keys and the socket.
+    fn control(
+        &self,
+        store: &FileStore,
+        run: &str,
+        ask: channel::UnboundedSender<Envelope>,
+        ending: Order,
+        console: Box<dyn Console>,
+    ) -> Result<(Control, Option<Exit>), Exit> {
+        let display = self.display.clone();
+        let foot = Box::new(move |line| {
+            // As above.
+            let _ = display.send(Shown::Foot(line));
+        });
+        let wiring =
+            Wiring { folder: store.path(run), abort_command: control::abort_command(store, run), events: self.events.clone(), ask, ending, foot };
+        Control::start(wiring, console)
     }
 
     fn judge(&self) -> Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send> {
@@ -307,8 +368,7 @@ impl Told {
 fn engine_error(error: &EngineError, store: &FileStore, run: &str) -> Exit {
     match error {
         EngineError::Journal { .. } => {
-            let folder = std::path::absolute(store.path("")).unwrap_or_else(|_| store.path(""));
-            let command = format!("lifeboat abort {run} --reports {}", folder.to_string_lossy().trim_end_matches('/'));
+            let command = control::abort_command(store, run);
             Exit::from_error(Kind::Environment, error).hint(format!("once it can be written again: {command}"))
         }
         EngineError::Probes(_) => Exit::from_error(Kind::Environment, error),
@@ -322,15 +382,16 @@ fn lock(events: &Mutex<Vec<Event>>) -> std::sync::MutexGuard<'_, Vec<Event>> {
 }
 
 /// Shows events on a thread of its own: a slow terminal never slows a failover.
-fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(mpsc::Sender<Event>, JoinHandle<()>), Exit> {
-    let (told, events) = mpsc::channel::<Event>();
+fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(mpsc::Sender<Shown>, JoinHandle<()>), Exit> {
+    let (told, events) = mpsc::channel::<Shown>();
     let mut state = RunState::from_events(earlier).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
     let thread = std::thread::Builder::new()
         .name("display".into())
         .spawn(move || {
             loop {
                 match events.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => {
+                    Ok(Shown::Foot(line)) => observer.foot(&line),
+                    Ok(Shown::Event(event)) => {
                         // The engine only makes legal events; showing one that is not does no harm.
                         let _ = state.apply(&event);
                         observer.event(&event, &state);
@@ -345,36 +406,8 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
     Ok((told, thread))
 }
 
-/// Signals: an abort, or in an emergency a stop that undoes nothing. They are caught from the moment this returns; the future passes them on.
-fn listen(ask: channel::UnboundedSender<Envelope>, emergency: bool) -> Result<impl Future<Output = ()>, Exit> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
-    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
-    let mut hangup = catch(SignalKind::hangup())?;
-    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
-    let too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-    Ok(async move {
-        let _too_large = too_large;
-        loop {
-            let name = tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-                _ = hangup.recv() => "SIGHUP",
-            };
-            let order = if emergency { Order::Stop } else { Order::Abort };
-            if ask.send(Envelope::new(order, "signal", format!("signal {name}"))).is_err() {
-                return;
-            }
-        }
-    })
-}
-
 fn token() -> String {
     format!("{:016x}", rand::random::<u64>())
-}
-
-fn operator() -> String {
-    ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// A relative path that stays inside the run's folder, whatever the definition was called.
