@@ -67,9 +67,9 @@ pub enum Command {
     Report(Report),
     /// List the runs and their verdicts
     Runs,
-    /// Take up an interrupted run: heal its fault and undo its steps
+    /// Go on with an interrupted run where it was left, after reading the clouds
     Resume(Recover),
-    /// Heal the fault of a run and undo its steps
+    /// Heal the fault of a run that nobody runs any more and undo its steps
     Abort(Recover),
     /// Steer a run that is going on, from another terminal
     Ctl(Ctl),

@@ -10,6 +10,7 @@ use crate::engine::clock::RunClock;
 use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::halt;
+use crate::ops::run::Takeover;
 use crate::ops::lever::{self, Lever};
 
 /// `lifeboat halt`
@@ -64,7 +65,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     for run in &left {
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, "abort", global, output) {
+        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, Takeover::TakeBack, global, output) {
             output.say(&format!("{run}  {exit}"));
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::order::Order;
 use crate::model::plan::Ungraceful;
-use crate::model::state::{RunState, Status};
+use crate::model::state::{FAULT, RunState, Status, StepState};
 use crate::ops::control::{Interrupt, questions};
 
 /// How long what became of an order is shown.
@@ -221,21 +221,26 @@ fn is_ending(state: &RunState) -> bool {
 /// Steps that a person may do without: those in trouble first, then what runs, then what waits.
 fn skippable(state: &RunState) -> Vec<String> {
     let rank = |status| match status {
-        Status::Failed => Some(0),
-        Status::Retrying => Some(1),
-        Status::Running => Some(2),
-        Status::Pending => Some(3),
+        Status::Retrying => Some(0),
+        Status::Running => Some(1),
+        Status::Pending => Some(2),
         _ => None,
     };
     let mut steps: Vec<(i32, &str)> =
-        state.ordered().into_iter().filter(|(key, _)| key.contains('/')).filter_map(|(key, step)| Some((rank(step.status)?, key))).collect();
+        state.ordered().into_iter().filter(|(key, _)| is_one(state, key)).filter_map(|(key, step)| Some((rank(step.status)?, key))).collect();
     steps.sort_by_key(|(rank, _)| *rank);
     steps.into_iter().map(|(_, key)| key.to_owned()).collect()
 }
 
+/// Steps of which an attempt has failed: they wait for the next one, or for a person.
 fn failed(state: &RunState) -> Vec<String> {
-    let is_failed = |(key, step): &(&str, &crate::model::state::StepState)| key.contains('/') && step.status == Status::Failed;
+    let is_failed = |(key, step): &(&str, &StepState)| is_one(state, key) && step.status == Status::Retrying;
     state.ordered().into_iter().filter(is_failed).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Whether `key` is a step that can be steered: not the fault, and not one that stands for its items.
+fn is_one(state: &RunState, key: &str) -> bool {
+    key != FAULT && state.items(key).next().is_none()
 }
 
 fn can_be_ungraceful(state: &RunState) -> bool {

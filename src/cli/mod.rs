@@ -20,6 +20,7 @@ use clap::Parser as _;
 
 use self::args::{Cli, Command};
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::run::Takeover;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -57,8 +58,8 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Drill(args) => start::drill(&args, global, output),
         Command::Execute(args) => start::execute(&args, global, output),
         Command::Plan(args) => start::plan(&args, global, output),
-        Command::Resume(args) => start::recover(&args, "resume", global, output),
-        Command::Abort(args) => start::recover(&args, "abort", global, output),
+        Command::Resume(args) => start::recover(&args, Takeover::GoOn, global, output),
+        Command::Abort(args) => start::recover(&args, Takeover::TakeBack, global, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),
         Command::Halt(args) => halt::halt(&args, global, output),
         Command::Release(args) => halt::release(&args, global, output),

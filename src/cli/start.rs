@@ -24,7 +24,7 @@ use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::preflight::{self, Rigour};
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
-use crate::ops::run::{self, Attended, Outcome};
+use crate::ops::run::{self, Attended, Outcome, Takeover};
 use crate::ops::runs;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
@@ -154,7 +154,7 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     })
 }
 
-pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output) -> Result<u8, Exit> {
+pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
     let chain = runs::read(&store, &run)?;
@@ -180,10 +180,10 @@ pub(super) fn recover(args: &Recover, to: &str, global: &Global, output: &Output
         let attended = attended(&plan, output);
         let outcome = run::recover(store, run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
-        conclude(outcome, output)?;
+        let code = conclude(outcome, output)?;
         let left = state.held();
-        if left.is_empty() {
-            return Ok(0);
+        if to == Takeover::GoOn || left.is_empty() {
+            return Ok(if to == Takeover::GoOn { code } else { 0 });
         }
         Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", ")))
             .hint("the report says for each what is there and what was there before"))

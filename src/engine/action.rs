@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::board::Board;
+use super::desk::Desk;
 use super::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
@@ -28,6 +29,8 @@ pub struct Cx<'a, W> {
     pub step: &'a str,
     /// States of the probes.
     pub board: &'a Board,
+    /// Where people are asked.
+    pub desk: &'a Desk,
     /// Shows a line while the step runs.
     pub progress: &'a (dyn Fn(String) + Send + Sync),
     /// Tells the engine that the last change was accepted and what follows is verification; call it once, after the last mutating call.

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::action::{ActionType, Cx, DynAction};
 use super::board::{self, Board};
 use super::clock::RunClock;
-use super::lease::Marker;
-use super::machine::{Effect, Held, Input, Machine, Standing};
+use super::desk::{Desk, DeskSetup, Reply, Tell};
+use super::lease::{Mark, Marker};
+use super::machine::{Effect, Input, Machine, Recovery, Standing};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
 use super::secrets;
@@ -24,9 +25,14 @@ use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Asked, Order};
-use crate::model::plan::{Plan, Verdict};
+use crate::model::plan::{Mode, Plan, Verdict};
+use crate::model::state::RunState;
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::gate;
+
+/// How long a run that is to end waits for a changing call that was sent: undo begins within a second of an abort, whatever hangs. A call that is cut
+/// off then may still arrive; the machine looks again once that cannot be any more.
+const GRACE: Duration = Duration::from_millis(600);
 
 /// Everything a run needs.
 pub struct Setup<W: 'static> {
@@ -44,12 +50,14 @@ pub struct Setup<W: 'static> {
     pub probe_world: Arc<W>,
     /// The run's clock.
     pub clock: RunClock,
-    /// Makes the events; its run must be fresh (no event yet) unless `recover` is set.
+    /// Makes the events; its run must be fresh (no event yet) when `begin` is.
     pub recorder: Recorder,
     /// The first events of this hold of the run: `started`, or `resumed`.
     pub opening: RunEvent,
-    /// What a former owner left, to be taken back instead of running the plan.
-    pub recover: Option<Vec<Held>>,
+    /// Where to begin.
+    pub begin: Begin,
+    /// Whoever started the run.
+    pub starter: String,
     /// What people and signals ask for while it runs.
     pub orders: mpsc::UnboundedReceiver<Envelope>,
     /// Writes the marks of faults.
@@ -58,6 +66,17 @@ pub struct Setup<W: 'static> {
     pub approved: Vec<(String, String)>,
     /// The verdict, from the events so far.
     pub judge: Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send>,
+}
+
+/// Where a hold of a run begins.
+#[derive(Debug)]
+pub enum Begin {
+    /// At the beginning.
+    Fresh,
+    /// What a former owner left is taken back instead of running the plan.
+    TakeBack(Recovery),
+    /// Where a former owner left; with how long the lease of the fault still lasts.
+    GoOn(Box<RunState>, Duration),
 }
 
 /// Something asked of the run, with the way back to whoever asks.
@@ -101,7 +120,7 @@ pub enum EngineError {
 enum Message {
     Input(Input),
     Call(String, Call),
-    Progress(String, String),
+    Step(String, StepKind),
 }
 
 /// Hears of the calls of one task, and cuts it off: at once, or as soon as the changing call in hand has ended.
@@ -117,6 +136,8 @@ struct Hand {
     calls: u32,
     /// Whether the task is to end.
     cut: bool,
+    /// Whether it was ended in the middle of a changing call.
+    torn: bool,
     task: Option<AbortHandle>,
 }
 
@@ -130,10 +151,28 @@ impl Sink {
         self.hand().task = Some(task);
     }
 
-    fn cut_off(&self) {
+    /// Ends the task: at once, or as soon as the changing call in hand has ended, for which it has [`GRACE`].
+    fn cut_off(self: &Arc<Self>) {
         let mut hand = self.hand();
         hand.cut = true;
         hand.end_if_empty();
+        if hand.calls > 0 {
+            let sink = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GRACE).await;
+                let mut hand = sink.hand();
+                if hand.calls > 0 {
+                    hand.torn = true;
+                    hand.calls = 0;
+                    hand.end_if_empty();
+                }
+            });
+        }
+    }
+
+    /// Whether the task was ended in the middle of a changing call.
+    fn is_torn(&self) -> bool {
+        self.hand().torn
     }
 }
 
@@ -161,7 +200,7 @@ impl CallSink for Sink {
 
     fn settled(&self) {
         let mut hand = self.hand();
-        hand.calls -= 1;
+        hand.calls = hand.calls.saturating_sub(1);
         hand.end_if_empty();
     }
 }
@@ -169,16 +208,34 @@ impl CallSink for Sink {
 #[derive(Clone, Copy)]
 enum Kind {
     Plan,
+    Read,
     Apply,
     Undo,
+}
+
+/// A change to be made, or taken back.
+struct Change<'a> {
+    kind: Kind,
+    uses: &'a str,
+    with: &'a Value,
+    before: Value,
+    timeout: Duration,
+    /// Of a fault to be injected: what its marks say.
+    mark: Option<Mark>,
+    /// Of a fault to be taken out: its marks go too.
+    fault: bool,
 }
 
 struct Shell<W: 'static> {
     actions: BTreeMap<&'static str, &'static ActionType<W>>,
     world: Arc<W>,
+    desk: Desk,
+    marker: Arc<dyn Marker>,
     clock: RunClock,
     recorder: Recorder,
     machine: Machine,
+    /// Why the order being followed cannot be.
+    refused: Option<String>,
     board: Board,
     standings: watch::Sender<BTreeMap<String, board::Standing>>,
     told: BTreeMap<String, Standing>,
@@ -197,20 +254,31 @@ struct Shell<W: 'static> {
 /// # Errors
 /// See [`EngineError`].
 pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, EngineError> {
-    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, recover, mut orders, marker, approved, judge } = setup;
-    let _ = (&marker, &approved);
+    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, begin, starter, mut orders, marker, approved, judge } =
+        setup;
     let (standings, board) = Board::new();
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let (reports, mut reported) = mpsc::unbounded_channel();
     let watched = plan.probes.iter().map(|probe| watched(probe, probes)).collect::<Result<Vec<_>, _>>()?;
+    let tell: Tell = Box::new({
+        let messages = messages.clone();
+        move |step, kind| {
+            // The run may have ended.
+            let _ = messages.send(Message::Step(step.to_owned(), kind));
+        }
+    });
+    let desk = Desk::new(DeskSetup { starter, approved, simulated: plan.mode == Mode::Rehearse, tell });
     let mut shell = Shell {
         machine: Machine::new(plan, mutates),
+        desk,
+        marker,
         actions: actions.iter().map(|row| (row.kind, row)).collect(),
         world,
         clock,
         recorder,
         board,
         standings,
+        refused: None,
         told: BTreeMap::new(),
         messages,
         tasks: JoinSet::new(),
@@ -222,7 +290,11 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     };
     shell.record(Body::Run(opening))?;
     shell.watch = Some(Watch::start(watched, probe_world, clock, reports).map_err(EngineError::Probes)?);
-    let begin = recover.map_or(Input::Start, Input::Recover);
+    let begin = match begin {
+        Begin::Fresh => Input::Start,
+        Begin::TakeBack(recovery) => Input::Recover(recovery),
+        Begin::GoOn(state, lease_left) => Input::Resume(state, lease_left),
+    };
     let outcome = shell.live(begin, &mut inbox, &mut reported, &mut orders).await;
     if outcome.is_err() {
         // Finish the calls in hand; send nothing more.
@@ -298,10 +370,12 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn ordered(&mut self, envelope: Envelope) -> Result<(), EngineError> {
         let Envelope { asked: Asked { order, by, why }, reply } = envelope;
-        let done = match order {
-            Order::Stop | Order::Abort => self.feed(Input::Stop { abort: order == Order::Abort, why, by }).map(|()| Ok(())),
-            other => Ok(Err(format!("{other}: not possible yet"))),
-        }?;
+        let done = if let Order::Answer { step, yes } = order {
+            self.desk.answer(&step, Reply { yes, by, note: why })
+        } else {
+            self.feed(Input::Order(Asked { order, by, why }))?;
+            self.refused.take().map_or(Ok(()), Err)
+        };
         if let Some(reply) = reply {
             // Whoever asked may be gone.
             let _ = reply.send(done);
@@ -323,9 +397,17 @@ impl<W: Send + Sync + 'static> Shell<W> {
         for effect in self.machine.handle(self.clock.elapsed(), input) {
             match effect {
                 Effect::Record(body) => self.record(body)?,
-                Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(key, &uses, &with, &scope, timeout),
-                Effect::Apply { key, uses, with, before, timeout } => self.change(Kind::Apply, key, &uses, &with, before, timeout),
-                Effect::Undo { key, uses, with, before, timeout } => self.change(Kind::Undo, key, &uses, &with, before, timeout),
+                Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(Kind::Plan, key, &uses, &with, &scope, timeout),
+                Effect::Read { key, uses, with, scope, timeout } => self.plan_step(Kind::Read, key, &uses, &with, &scope, timeout),
+                Effect::Apply { key, uses, with, before, timeout, lease } => {
+                    let mark = lease.map(|lease| self.mark(&key, &uses, &with, &before, lease));
+                    self.change(Change { kind: Kind::Apply, uses: &uses, with: &with, before, timeout, mark, fault: false }, key);
+                }
+                Effect::Undo { key, uses, with, before, timeout, fault } => {
+                    self.change(Change { kind: Kind::Undo, uses: &uses, with: &with, before, timeout, mark: None, fault }, key);
+                }
+                Effect::Renew { uses, with, before, lease } => self.renew(&uses, &with, &before, lease),
+                Effect::Refused(why) => self.refused = Some(why),
                 Effect::Cancel(key) => {
                     if let Some(sink) = self.sinks.get(&key) {
                         sink.cut_off();
@@ -344,7 +426,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
         match message {
             Message::Input(input) => self.feed(input),
             Message::Call(step, call) => self.record(Body::Step(StepEvent { step, kind: StepKind::Call { call } })),
-            Message::Progress(step, text) => self.record(Body::Step(StepEvent { step, kind: StepKind::Progress { text } })),
+            Message::Step(step, kind) => self.record(Body::Step(StepEvent { step, kind })),
         }
     }
 
@@ -352,7 +434,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
     fn task_lost(&mut self, error: tokio::task::JoinError) -> Result<(), EngineError> {
         let Some((key, kind)) = self.running.remove(&error.id()) else { return Ok(()) };
         let failure = if error.is_cancelled() {
-            Failure { ambiguous: true, ..Failure::new(FailureKind::Cancelled, "cut off") }
+            let torn = self.sinks.get(&key).is_some_and(|sink| sink.is_torn());
+            Failure { ambiguous: torn, ..Failure::new(FailureKind::Cancelled, "cut off") }
         } else {
             Failure { ambiguous: true, ..Failure::new(FailureKind::Internal, "the action failed inside Lifeboat") }
         };
@@ -386,34 +469,81 @@ impl<W: Send + Sync + 'static> Shell<W> {
         Ok(())
     }
 
-    fn plan_step(&mut self, key: String, uses: &str, with: &Value, scope: &Value, timeout: Duration) {
+    fn mark(&self, key: &str, uses: &str, with: &Value, before: &Value, lease: Duration) -> Mark {
+        let (run, until) = (self.recorder.run().to_owned(), self.clock.now().plus(lease));
+        Mark { run, step: key.to_owned(), until, uses: uses.to_owned(), with: with.clone(), before: before.clone() }
+    }
+
+    fn renew(&mut self, uses: &str, with: &Value, before: &Value, lease: Duration) {
+        let until = self.clock.now().plus(lease);
+        let anchors = self.parse(uses, with).and_then(|action| action.anchors(before).map_err(|error| error.failure()));
+        let (marker, messages, run) = (self.marker.clone(), self.messages.clone(), self.recorder.run().to_owned());
+        self.tasks.spawn(async move {
+            let renewed = match anchors {
+                Ok(anchors) => match tokio::time::timeout(lease, marker.renew(&anchors, &run, until)).await {
+                    Ok(renewed) => renewed.map(|()| until).map_err(|error| error.failure()),
+                    Err(_) => Err(Failure::new(FailureKind::Timeout, "no answer")),
+                },
+                Err(failure) => Err(failure),
+            };
+            let _ = messages.send(Message::Input(Input::Renewed(renewed)));
+        });
+    }
+
+    fn plan_step(&mut self, kind: Kind, key: String, uses: &str, with: &Value, scope: &Value, timeout: Duration) {
         let resolved = expression::resolve(with, scope).map_err(|error| Failure::new(FailureKind::Parameters, error.to_string()));
         let ready = resolved.and_then(|with| Ok((self.parse(uses, &with)?, with)));
         let (action, with) = match ready {
             Ok(ready) => ready,
-            Err(failure) => return self.answer(Input::Planned(key, Err(failure))),
-        };
-        self.spawn(key, Kind::Plan, timeout, move |task| {
-            Box::pin(async move {
-                let result = task.limited(action.plan(&task.cx())).await;
-                Input::Planned(task.key.clone(), result.map(|planned| (planned, with)))
-            })
-        });
-    }
-
-    fn change(&mut self, kind: Kind, key: String, uses: &str, with: &Value, before: Value, timeout: Duration) {
-        let action = match self.parse(uses, with) {
-            Ok(action) => action,
             Err(failure) => return self.answer(failed(kind, key, failure)),
         };
         self.spawn(key, kind, timeout, move |task| {
             Box::pin(async move {
+                let key = task.key.clone();
                 match kind {
-                    Kind::Undo => Input::Undone(task.key.clone(), gate::exempt(task.limited(action.undo(&task.cx(), &before))).await),
+                    // The run looks from outside: what it has closed for its steps is open for it.
+                    Kind::Read => Input::Read(key, gate::exempt(task.limited(action.plan(&task.cx()))).await.map(|planned| (planned, with))),
+                    _ => Input::Planned(key, task.limited(action.plan(&task.cx())).await.map(|planned| (planned, with))),
+                }
+            })
+        });
+    }
+
+    fn change(&mut self, change: Change<'_>, key: String) {
+        let Change { kind, uses, with, before, timeout, mark, fault } = change;
+        let ready = self.parse(uses, with).and_then(|action| {
+            let anchors = if fault || mark.is_some() { action.anchors(&before).map_err(|error| error.failure())? } else { Vec::new() };
+            Ok((action, anchors))
+        });
+        let (action, anchors) = match ready {
+            Ok(ready) => ready,
+            Err(failure) => return self.answer(failed(kind, key, failure)),
+        };
+        let marker = self.marker.clone();
+        self.spawn(key, kind, timeout, move |task| {
+            Box::pin(async move {
+                let key = task.key.clone();
+                match kind {
+                    Kind::Undo => {
+                        let undone = task.limited(async {
+                            let undone = action.undo(&task.cx(), &before).await?;
+                            if !anchors.is_empty() {
+                                marker.clear(&anchors, &task.run).await?;
+                            }
+                            Ok(undone)
+                        });
+                        Input::Undone(key, gate::exempt(undone).await)
+                    }
                     _ => {
-                        let result = task.limited(action.apply(&task.cx(), &before)).await;
+                        let applied = task.limited(async {
+                            if let Some(mark) = mark.filter(|_| !anchors.is_empty()) {
+                                marker.put(&anchors, &mark).await?;
+                            }
+                            action.apply(&task.cx(), &before).await
+                        });
+                        let result = applied.await;
                         let accepted = task.accepted_ms.load(Ordering::Relaxed);
-                        Input::Applied(task.key.clone(), result, (accepted > 0).then_some(accepted))
+                        Input::Applied(key, result, (accepted > 0).then_some(accepted))
                     }
                 }
             })
@@ -439,8 +569,15 @@ impl<W: Send + Sync + 'static> Shell<W> {
     where
         F: FnOnce(Arc<Task<W>>) -> std::pin::Pin<Box<dyn Future<Output = Input> + Send>> + Send + 'static,
     {
-        let task =
-            Arc::new(Task::new(key.clone(), self.recorder.run().to_owned(), self.world.clone(), self.board.clone(), timeout, self.messages.clone()));
+        let task = Arc::new(Task::new(
+            key.clone(),
+            self.recorder.run().to_owned(),
+            self.world.clone(),
+            self.board.clone(),
+            self.desk.clone(),
+            timeout,
+            self.messages.clone(),
+        ));
         let sink = Arc::new(Sink { step: key.clone(), messages: self.messages.clone(), hand: Mutex::default() });
         let (messages, observing) = (self.messages.clone(), sink.clone());
         let handle = self.tasks.spawn(async move {
@@ -456,6 +593,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
 fn failed(kind: Kind, key: String, failure: Failure) -> Input {
     match kind {
         Kind::Plan => Input::Planned(key, Err(failure)),
+        Kind::Read => Input::Read(key, Err(failure)),
         Kind::Apply => Input::Applied(key, Err(failure), None),
         Kind::Undo => Input::Undone(key, Err(failure)),
     }
@@ -467,6 +605,7 @@ struct Task<W> {
     run: String,
     world: Arc<W>,
     board: Board,
+    desk: Desk,
     timeout: Duration,
     accepted_ms: Arc<AtomicU64>,
     accept: Box<dyn Fn() + Send + Sync>,
@@ -474,7 +613,7 @@ struct Task<W> {
 }
 
 impl<W> Task<W> {
-    fn new(key: String, run: String, world: Arc<W>, board: Board, timeout: Duration, messages: mpsc::UnboundedSender<Message>) -> Self {
+    fn new(key: String, run: String, world: Arc<W>, board: Board, desk: Desk, timeout: Duration, messages: mpsc::UnboundedSender<Message>) -> Self {
         let started = Instant::now();
         let accepted_ms = Arc::new(AtomicU64::new(0));
         let accept = Box::new({
@@ -485,14 +624,22 @@ impl<W> Task<W> {
         let progress = Box::new({
             let key = key.clone();
             move |text| {
-                let _ = messages.send(Message::Progress(key.clone(), text));
+                let _ = messages.send(Message::Step(key.clone(), StepKind::Progress { text }));
             }
         });
-        Self { key, run, world, board, timeout, accepted_ms, accept, progress }
+        Self { key, run, world, board, desk, timeout, accepted_ms, accept, progress }
     }
 
     fn cx(&self) -> Cx<'_, W> {
-        Cx { world: &self.world, run: &self.run, step: &self.key, board: &self.board, progress: &*self.progress, accepted: &*self.accept }
+        Cx {
+            world: &self.world,
+            run: &self.run,
+            step: &self.key,
+            board: &self.board,
+            desk: &self.desk,
+            progress: &*self.progress,
+            accepted: &*self.accept,
+        }
     }
 
     async fn limited<T>(&self, work: impl Future<Output = Result<T, super::action::ActionError>>) -> Result<T, Failure> {

@@ -14,17 +14,17 @@ use tokio::sync::mpsc;
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
 use super::lease::NoMarks;
-use super::machine::Held;
+use super::machine::{Held, Recovery};
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
-use super::shell::{self, EngineError, Envelope, Setup};
+use super::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::order::Order;
 use crate::model::plan::*;
-use crate::model::state::RunState;
+use crate::model::state::{RunState, Status};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -299,8 +299,9 @@ async fn hold(
         clock_error_ms: None,
     };
     let left = |key: &str| {
-        let intent = state.step(key).unwrap().intent.clone().unwrap();
-        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false }
+        let step = state.step(key).unwrap();
+        let (intent, open) = (step.intent.clone().unwrap(), matches!(step.status, Status::Running | Status::Retrying));
+        Held { key: key.into(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone: false, open }
     };
     let clock = RunClock::start();
     let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });
@@ -315,7 +316,12 @@ async fn hold(
         probe_world: world,
         clock,
         recorder,
-        recover: (!is_new).then(|| state.held().into_iter().map(left).collect()),
+        begin: if is_new {
+            Begin::Fresh
+        } else {
+            Begin::TakeBack(Recovery { held: state.held().into_iter().map(left).collect(), snapshot: state.snapshot.clone() })
+        },
+        starter: "ann".into(),
         orders,
         marker: Arc::new(NoMarks),
         approved: Vec::new(),

@@ -4,6 +4,7 @@ pub mod call;
 pub mod chain;
 pub mod decode;
 pub mod diagnostic;
+pub mod difference;
 pub mod event;
 pub mod expression;
 pub mod failure;

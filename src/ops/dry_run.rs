@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::catalogue;
 use crate::engine::action::{Cx, PlannedCall};
 use crate::engine::board::Board;
+use crate::engine::desk::Desk;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
@@ -110,7 +111,7 @@ impl StepView {
 
 async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
     let (_, board) = Board::new();
-    let cx = Cx { world, run: "plan", step: &view.step, board: &board, progress: &|_| {}, accepted: &|| {} };
+    let cx = Cx { world, run: "plan", step: &view.step, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
     let parsed = expression::resolve(with, scope).map_err(|_| "depends on what earlier steps give".to_owned()).and_then(|with| {
         let row = catalogue::action(&view.uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
         (row.parse)(&with).map_err(|error| error.to_string())

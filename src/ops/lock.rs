@@ -71,7 +71,7 @@ pub struct Neighbour {
 ///
 /// # Errors
 /// When another run has it, or something that an interrupted one left stands in the way of a drill: with the command that solves it.
-pub fn take(store: &FileStore, plan: &Plan) -> Result<Locked, Exit> {
+pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked, Exit> {
     let place = Place::of(plan);
     if place.alone {
         return Ok(Locked { _file: None });
@@ -90,12 +90,12 @@ pub fn take(store: &FileStore, plan: &Plan) -> Result<Locked, Exit> {
         // An emergency beside a drill: what it may touch is held against what the drill holds.
         Err(Errno::WOULDBLOCK) if !drill => Locked { _file: None },
         Err(Errno::WOULDBLOCK) => {
-            let running = neighbours(store, plan, None)?.into_iter().find(|neighbour| neighbour.running);
+            let running = neighbours(store, plan, own)?.into_iter().find(|neighbour| neighbour.running);
             return Err(in_the_way(store, plan, running.as_ref()));
         }
         Err(error) => return Err(cannot(error.into())),
     };
-    if drill && let Some(neighbour) = neighbours(store, plan, None)?.iter().find(|neighbour| neighbour.running || neighbour.is_left()) {
+    if drill && let Some(neighbour) = neighbours(store, plan, own)?.iter().find(|neighbour| neighbour.running || neighbour.is_left()) {
         return Err(in_the_way(store, plan, Some(neighbour)));
     }
     Ok(locked)

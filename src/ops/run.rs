@@ -15,9 +15,9 @@ use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::lease::NoMarks;
-use crate::engine::machine::Held;
+use crate::engine::machine::{Held, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
-use crate::engine::shell::{self, EngineError, Envelope, Setup};
+use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
@@ -25,6 +25,7 @@ use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::{FAULT, RunState, Status};
+use crate::model::time::Timestamp;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -104,7 +105,7 @@ pub async fn start(
     definitions: &[DefinitionFile],
     attended: Attended,
 ) -> Result<Outcome, Exit> {
-    let locked = lock::take(&store, &plan)?;
+    let locked = lock::take(&store, &plan, None)?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -115,11 +116,7 @@ pub async fn start(
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
     // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
-    if let Some(lever) = lever::pulled(&store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
-        store.discard(&run);
-        return Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
-            .hint(format!("`{}` lets drills begin again", lever.release_command())));
-    }
+    is_released(&store, &plan).inspect_err(|_| store.discard(&run))?;
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
         plan: Box::new(plan.clone()),
@@ -129,9 +126,19 @@ pub async fn start(
         clock_error_ms: None,
     };
     let head = chain::genesis(&run);
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, recover: None, _locked: Some(locked) }
+    let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, begin, starter, locked }
         .see_through(environment, attended)
         .await
+}
+
+/// Whether the lever of the environment lets a drill go on there.
+fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
+    match lever::pulled(store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
+        None => Ok(()),
+        Some(lever) => Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
+            .hint(format!("`{}` lets drills begin again", lever.release_command()))),
+    }
 }
 
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
@@ -144,29 +151,72 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
     Ok(())
 }
 
-/// Takes over a run that another process left and takes back whatever it left applied.
+/// Takes over a run that another process left: goes on with it, or takes back whatever it left applied.
 ///
 /// # Errors
-/// When it is still running elsewhere, its journal cannot be trusted or kept.
-pub async fn recover(store: Arc<FileStore>, run: String, to: &str, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
+/// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
+pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
+    if to == Takeover::GoOn {
+        hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
+        is_released(&hold.store, &hold.plan)?;
+    }
+    hold.begin = match to {
+        Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), lease_left(&state, hold.clock.now())),
+        Takeover::TakeBack => Begin::TakeBack(Recovery { held: held(&state), snapshot: state.snapshot.clone() }),
+    };
+    hold.see_through(environment, attended).await
+}
+
+/// What a new owner does with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Goes on with it.
+    GoOn,
+    /// Takes back what it left.
+    TakeBack,
+}
+
+impl Takeover {
+    /// As the journal and the command line call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::GoOn => "resume",
+            Self::TakeBack => "abort",
+        }
+    }
+}
+
+/// Everything that was not taken back, and the fault in any case: undo must know what it had broken.
+fn held(state: &RunState) -> Vec<Held> {
     let intent = |key: &str, undone: bool| {
-        let intent = state.step(key)?.intent.clone()?;
-        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone })
+        let step = state.step(key)?;
+        let intent = step.intent.clone()?;
+        let open = matches!(step.status, Status::Running | Status::Retrying);
+        Some(Held { key: key.to_owned(), uses: intent.uses, with: intent.with, before: intent.before, targets: intent.targets, undone, open })
     };
     let mut held: Vec<Held> = state.held().into_iter().filter_map(|key| intent(key, false)).collect();
     if !held.is_empty() && state.fault().is_some_and(|fault| fault.status == Status::Undone) {
         held.extend(intent(FAULT, true));
     }
-    hold.recover = Some(held);
-    hold.see_through(environment, attended).await
+    held
+}
+
+/// For how long the fault may still stand.
+fn lease_left(state: &RunState, now: Timestamp) -> Duration {
+    let begun = || {
+        let intent = state.fault()?.intent.as_ref()?;
+        Some(intent.at.plus(state.plan()?.fault.as_ref()?.lease.duration()))
+    };
+    state.lease_until.or_else(begun).map_or(Duration::ZERO, |until| until.since(now))
 }
 
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -194,7 +244,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: &str, observer: B
 }
 
 /// Becomes the owner of a run that another process left; gives also what it had come to.
-fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunState), Exit> {
+fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, RunState), Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
@@ -204,10 +254,17 @@ fn take_over(store: Arc<FileStore>, run: String, to: &str) -> Result<(Hold, RunS
     let read = runs::read(&store, &run)?;
     let state = runs::state(&run, &read)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
+    if let (Takeover::GoOn, Some(end)) = (to, &state.ended) {
+        let verdict = serde_json::to_value(end.verdict).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+        return Err(Exit::new(Kind::Usage, format!("run {run} has ended ({verdict}); there is nothing to go on with"))
+            .hint(format!("`lifeboat abort {run}` takes back what it left")));
+    }
     owner.epoch = state.epoch + 1;
-    let opening = RunEvent::Resumed { to: to.to_owned() };
+    let opening = RunEvent::Resumed { to: to.word().to_owned() };
+    let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
-    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, recover: None, _locked: None }, state))
+    let (begin, locked) = (Begin::Fresh, None);
+    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, begin, starter, locked }, state))
 }
 
 /// One process's hold of a run.
@@ -220,14 +277,16 @@ struct Hold {
     earlier: Vec<Event>,
     head: String,
     opening: RunEvent,
-    recover: Option<Vec<Held>>,
-    /// Nobody else injects a fault in this environment meanwhile.
-    _locked: Option<Locked>,
+    begin: Begin,
+    /// Whoever started the run.
+    starter: String,
+    /// While it is held, nobody else injects a fault in this environment.
+    locked: Option<Locked>,
 }
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, recover, _locked } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, begin, starter, locked: _locked } = self;
         let Attended { observer, console, approved } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let gate = Gate::default();
@@ -235,11 +294,11 @@ impl Hold {
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
         // Before the first event: from then on no signal may end this process by itself.
-        let (is_new, is_emergency) = (recover.is_none(), plan.mode == Mode::Emergency);
-        let ending = if is_new && is_emergency { Order::Stop } else { Order::Abort };
+        let (is_back, is_emergency) = (matches!(begin, Begin::TakeBack(_)), plan.mode == Mode::Emergency);
+        let ending = if is_emergency && !is_back { Order::Stop } else { Order::Abort };
         let control = told.control(&store, &run, ask, ending, console).and_then(|(control, problem)| match problem {
             // A drill that nobody could halt does not begin; what has to be done is done without the socket too.
-            Some(problem) if is_new && !is_emergency => Err(problem),
+            Some(problem) if !is_back && !is_emergency => Err(problem),
             _ => Ok(control),
         });
         let control = match control {
@@ -261,7 +320,8 @@ impl Hold {
             clock,
             recorder,
             opening,
-            recover,
+            begin,
+            starter,
             orders,
             marker: Arc::new(NoMarks),
             approved,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lifeboat::catalogue;
 use lifeboat::engine::action::{ActionError, Cx, DynAction, Undone};
 use lifeboat::engine::board::Board;
+use lifeboat::engine::desk::Desk;
 use lifeboat::ports::gate::{self, Gate};
 use lifeboat::world::World;
 use lifeboat::world::settings::{CloudSettings, Keys, Settings};
@@ -95,7 +96,8 @@ fn apply_and_undo_are_idempotent_and_undo_is_exact() {
         for (index, (kind, with)) in samples().into_iter().enumerate() {
             let action = read(kind, &with);
             let run = format!("run-{index}");
-            let cx = Cx { world: &world, run: &run, step: "failover/x", board: &board, progress: &|_| {}, accepted: &|| {} };
+            let cx =
+                Cx { world: &world, run: &run, step: "failover/x", board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
             let planned = patiently(kind, || action.plan(&cx)).await;
             assert!(!planned.targets.is_empty() && planned.calls.iter().any(|call| call.mutating), "{kind}: {planned:?}");
             assert_eq!(lab.world(), start, "{kind}: plan changed something");
@@ -127,7 +129,8 @@ fn whenever_apply_is_cut_off_undo_makes_the_world_as_it_was() {
             // Zero: the intent is on record and nothing was sent.
             for millis in [0, 2, 5, 12, 30, 80, 200] {
                 let run = format!("run-{index}-{millis}");
-                let cx = Cx { world: &world, run: &run, step: "failover/x", board: &board, progress: &|_| {}, accepted: &|| {} };
+                let cx =
+                    Cx { world: &world, run: &run, step: "failover/x", board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
                 let planned = patiently(kind, || action.plan(&cx)).await;
                 let _ = tokio::time::timeout(Duration::from_millis(millis), action.apply(&cx, &planned.before)).await;
                 undo(kind, &*action, &cx, &planned.before).await;

@@ -79,6 +79,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Call {
     Plan,
+    Read,
     Apply,
     Undo,
 }
@@ -91,12 +92,13 @@ struct World {
     calls: BTreeSet<(String, Call)>,
     aborting: bool,
     finished: u32,
+    renewing: bool,
 }
 
 impl World {
     fn new(plan: &Plan, mutates: fn(&str) -> bool) -> Self {
         let machine = Machine::new(Arc::new(plan.clone()), mutates);
-        let mut world = Self { machine, state: RunState::default(), now: 0, calls: BTreeSet::new(), aborting: false, finished: 0 };
+        let mut world = Self { machine, state: RunState::default(), now: 0, calls: BTreeSet::new(), aborting: false, finished: 0, renewing: false };
         world.record(Body::Run(RunEvent::Started {
             plan: Box::new(plan.clone()),
             plan_sha256: String::new(),
@@ -133,13 +135,16 @@ impl World {
                 }
                 // Whether the call was over before it could be cut off is the script's to say.
                 Effect::Cancel(_) | Effect::Wake(_) => {}
+                Effect::Read { key, .. } => self.begin(key, Call::Read),
+                Effect::Renew { .. } => self.renewing = true,
+                Effect::Refused(why) => panic!("refused: {why}"),
                 Effect::Finish => self.finished += 1,
             }
         }
     }
 
     fn begin(&mut self, key: String, call: Call) {
-        assert!(!self.aborting || call == Call::Undo, "{call:?} of {key} begins after the abort");
+        assert!(!self.aborting || matches!(call, Call::Undo | Call::Read), "{call:?} of {key} begins after the abort");
         assert!(!self.calls.iter().any(|(other, _)| *other == key), "two calls of {key} at once");
         self.calls.insert((key, call));
     }
@@ -154,6 +159,7 @@ impl World {
         };
         let planned = Planned::new(json!("was"), vec![Target::new("toy", "t", "")], vec![]);
         self.feed(match call {
+            Call::Read => Input::Read(key, result.map(|()| (planned, json!({})))),
             Call::Plan => Input::Planned(key, result.map(|()| (planned, json!({})))),
             Call::Apply => Input::Applied(key, result.map(|()| Applied::changed(json!({}))), None),
             Call::Undo => Input::Undone(key, result.map(|()| Undone::Restored)),
@@ -190,6 +196,9 @@ impl World {
             if self.finished > 0 {
                 return;
             }
+            if std::mem::take(&mut self.renewing) {
+                self.feed(Input::Renewed(Ok(Timestamp::from_nanos(0))));
+            }
             match self.calls.first().cloned() {
                 Some((key, call)) => self.end(key, call, Answer::Good),
                 None => {
@@ -210,7 +219,8 @@ proptest! {
         let mut world = World::new(&plan, |uses| uses != "toy.read");
         script.iter().for_each(|one| world.make(one));
         world.come_to_an_end();
-        prop_assert!(world.calls.is_empty(), "{:?} still run", world.calls);
+        let changing = world.calls.iter().filter(|(_, call)| *call != Call::Read).count();
+        prop_assert_eq!(changing, 0, "{:?} still run", world.calls);
         prop_assert_eq!(world.finished, 1);
         let state = &world.state;
         let gone = |step: &state::StepState| matches!(step.status, state::Status::Undone | state::Status::UndoFailed);

@@ -1,10 +1,15 @@
 //! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
 //!
-//! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out.
+//! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
+//! that everything is as before. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
 mod any;
+mod baseline;
+mod lease;
+mod orders;
+mod resume;
 mod stages;
 mod steps;
 #[cfg(test)]
@@ -21,13 +26,19 @@ use super::action::{Applied, Planned, Undone};
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
+use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
+use crate::model::state::{RunState, Snapshot};
+use crate::model::time::Timestamp;
 
 /// Time since the start of the run, monotonic.
 pub type Moment = Duration;
 
 /// How many steps run at once at most: more would only wait for sockets and rate limits.
 const MOST_AT_ONCE: usize = 64;
+
+/// How long a change that was sent may take to arrive after nobody waits for it any more: the longest a single call is waited for, and half of that.
+const LATE: Duration = Duration::from_secs(15);
 
 /// The key of the fault.
 pub const FAULT: &str = "fault";
@@ -49,7 +60,9 @@ pub enum Input {
     /// Begin.
     Start,
     /// Take back whatever a former owner left, then end.
-    Recover(Vec<Held>),
+    Recover(Recovery),
+    /// Go on where a former owner left; with how long the lease of the fault still lasts, if there is one.
+    Resume(Box<RunState>, Duration),
     /// A probe's standing changed.
     Probe(String, Standing),
     /// A moment asked for by [`Effect::Wake`] has come.
@@ -60,6 +73,12 @@ pub enum Input {
     Applied(String, Result<Applied<Value>, Failure>, Option<u64>),
     /// `undo` of a step ended.
     Undone(String, Result<Undone, Failure>),
+    /// `plan` of a step ended that was only to be read.
+    Read(String, Result<(Planned<Value>, Value), Failure>),
+    /// The lease was renewed until then, or could not be.
+    Renewed(Result<Timestamp, Failure>),
+    /// A person steers the run.
+    Order(Asked),
     /// A person, a signal or a guard asks to end the run.
     Stop {
         /// Undo everything, or leave things as they are.
@@ -89,6 +108,19 @@ pub enum Effect {
         /// For this attempt.
         timeout: Duration,
     },
+    /// Only read what is there, for the snapshot, after a takeover or for the comparison at the end.
+    Read {
+        /// The step.
+        key: String,
+        /// The action.
+        uses: String,
+        /// Parameters, with expressions still in them.
+        with: Value,
+        /// What those expressions see.
+        scope: Value,
+        /// For this reading.
+        timeout: Duration,
+    },
     /// Change it.
     Apply {
         /// The step.
@@ -101,7 +133,22 @@ pub enum Effect {
         before: Value,
         /// For this attempt.
         timeout: Duration,
+        /// Of a fault: how long it may stand unrenewed. The marks that say so are written first.
+        lease: Option<Duration>,
     },
+    /// Move the end of the fault's lease.
+    Renew {
+        /// The action.
+        uses: String,
+        /// Resolved parameters.
+        with: Value,
+        /// As recorded with the intent.
+        before: Value,
+        /// From now.
+        lease: Duration,
+    },
+    /// What was asked cannot be done; why.
+    Refused(String),
     /// Restore it.
     Undo {
         /// The step.
@@ -114,6 +161,8 @@ pub enum Effect {
         before: Value,
         /// For this attempt.
         timeout: Duration,
+        /// Whether it is a fault, whose marks are taken off afterwards.
+        fault: bool,
     },
     /// Cut the running attempt of a step off; its result arrives all the same, as a failure.
     Cancel(String),
@@ -138,6 +187,17 @@ pub struct Held {
     pub targets: Vec<Target>,
     /// Whether it was taken back already: only of the fault, which is named all the same because undo must know what it had broken.
     pub undone: bool,
+    /// Whether the journal does not say how its last attempt ended.
+    pub open: bool,
+}
+
+/// What a former owner left to be taken back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovery {
+    /// In the order of the intents.
+    pub held: Vec<Held>,
+    /// What was read before anything was changed, by key.
+    pub snapshot: BTreeMap<String, Snapshot>,
 }
 
 /// Where a step is.
@@ -153,6 +213,12 @@ enum Status {
     Backoff(Moment),
     /// The items of a `for_each` run.
     Expanded,
+    /// Failed for good; a person may retry or skip it until then.
+    Asking(Moment),
+    /// A new owner reads what has become of its intent.
+    Looking,
+    /// A new owner makes sure of what is in effect.
+    Rejoining,
     Done,
     Failed,
     Skipped,
@@ -166,7 +232,23 @@ enum Status {
 
 impl Status {
     fn is_running(&self) -> bool {
-        matches!(self, Self::Planning | Self::Applying | Self::Undoing)
+        matches!(self, Self::Planning | Self::Applying | Self::Rejoining | Self::Undoing)
+    }
+
+    /// For people.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Planning | Self::Applying | Self::Expanded => "running",
+            Self::Backoff(_) => "waiting for its next attempt",
+            Self::Asking(_) | Self::Failed => "failed",
+            Self::Looking | Self::Rejoining => "being looked at",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Undoing | Self::UndoBackoff(_) => "being put back",
+            Self::Undone => "put back",
+            Self::UndoFailed => "left over",
+        }
     }
 
     /// Nothing more happens to it by itself.
@@ -197,12 +279,48 @@ struct Step {
     items: Vec<String>,
     /// Cut off by us: its failure is no failure of its own.
     cancelled: bool,
+    /// Why a person does without it, once its running attempt has ended.
+    skip: Option<String>,
+    /// Attempts that were made before a person asked for more.
+    forgiven: u32,
+    /// Until when a change that was sent may still arrive although nobody heard of its end.
+    late: Option<Moment>,
+    /// When it was last put back.
+    undone_at: Moment,
     /// How many of its needs are not satisfied yet.
     open_needs: usize,
     /// Keys of the steps that need this one.
     dependents: Vec<String>,
     /// Whether its parameters hold expressions, so that a scope must be made for it.
     has_expressions: bool,
+}
+
+impl Step {
+    /// A step that has not begun.
+    fn new(plan: StepPlan, book: &'static str, mutates: bool) -> Self {
+        Self {
+            open_needs: plan.needs.len(),
+            has_expressions: steps::has_expressions(&plan.with),
+            plan,
+            book,
+            status: Status::Waiting,
+            attempt: 0,
+            undo_attempt: 0,
+            mutates,
+            with: Value::Null,
+            before: None,
+            targets: Vec::new(),
+            output: Value::Null,
+            item: None,
+            items: Vec::new(),
+            cancelled: false,
+            skip: None,
+            forgiven: 0,
+            late: None,
+            undone_at: Moment::ZERO,
+            dependents: Vec::new(),
+        }
+    }
 }
 
 /// What the run is doing.
@@ -233,6 +351,12 @@ enum Phase {
     },
     Failback,
     Undo,
+    /// A new owner reads what has become of open intents; then it goes on there.
+    Look(Box<Phase>),
+    /// Comparing with what was there before the run.
+    Compare {
+        until: Moment,
+    },
     /// Waiting for the steady state after everything was taken back.
     Baseline {
         until: Moment,
@@ -256,6 +380,8 @@ pub struct Machine {
     ready: VecDeque<String>,
     /// Steps between two attempts, by the moment of the next.
     backoffs: BTreeSet<(Moment, String)>,
+    /// Failed steps that wait for a person.
+    asking: BTreeSet<String>,
     /// Steps of the loaded runbook that are not settled.
     unsettled: usize,
     /// Steps of runbooks that are being planned or applied.
@@ -265,8 +391,16 @@ pub struct Machine {
     probes: BTreeMap<String, Standing>,
     /// Stop conditions that hold now, by index, with since when.
     alarms: BTreeMap<usize, Moment>,
-    /// When the fault must be out again.
-    lease_ends: Option<Moment>,
+    lease: lease::Lease,
+    readings: baseline::Readings,
+    /// Since when a person holds the run.
+    paused: Option<Moment>,
+    /// Whether the source side is not relied upon any more.
+    ungraceful: bool,
+    /// When the way there must be over.
+    run_until: Moment,
+    /// When taking back must be over, once it has begun.
+    undo_until: Option<Moment>,
     stop: Option<Stop>,
     /// Whether a step failed in a way that ends its runbook.
     halted: bool,
@@ -285,6 +419,8 @@ impl Machine {
     #[must_use]
     pub fn new(plan: Arc<Plan>, mutates: fn(&str) -> bool) -> Self {
         Self {
+            ungraceful: plan.ungraceful,
+            run_until: plan.limits.run.duration(),
             plan,
             mutates,
             now: Moment::ZERO,
@@ -294,12 +430,16 @@ impl Machine {
             order: Vec::new(),
             ready: VecDeque::new(),
             backoffs: BTreeSet::new(),
+            asking: BTreeSet::new(),
             unsettled: 0,
             busy: 0,
             intents: Vec::new(),
             probes: BTreeMap::new(),
             alarms: BTreeMap::new(),
-            lease_ends: None,
+            lease: lease::Lease::default(),
+            readings: baseline::Readings::default(),
+            paused: None,
+            undo_until: None,
             stop: None,
             halted: false,
             failed: false,
@@ -312,7 +452,11 @@ impl Machine {
         self.now = now.max(self.now);
         match input {
             Input::Start => self.begin(),
-            Input::Recover(held) => self.recover(held),
+            Input::Recover(recovery) => self.recover(recovery),
+            Input::Resume(state, lease_left) => self.resume(&state, lease_left),
+            Input::Read(key, result) => self.read(&key, result),
+            Input::Renewed(result) => self.renewed(result),
+            Input::Order(asked) => self.order(asked),
             Input::Probe(probe, standing) => {
                 self.probes.insert(probe, standing);
             }

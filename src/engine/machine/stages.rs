@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::{Effect, FAULT, Machine, Moment, Phase, Status, Step, Stop};
 use crate::model::event::RunEvent;
 use crate::model::plan::{FaultPlan, Mode, OnFailure, ProbeState, Retry, Stage, StepPlan};
@@ -14,15 +12,18 @@ impl Machine {
         if self.phase != Phase::Idle {
             return;
         }
-        match &self.plan.steady_state {
-            Some(steady) => {
-                let until = self.now + steady.timeout.duration();
-                self.enter(Stage::SteadyState);
-                self.wake_at(until);
-                self.phase = Phase::SteadyState { until };
-            }
-            None => self.inject(),
+        self.wake_at(self.run_until);
+        if self.plan.mode != Mode::Emergency {
+            self.take_snapshot();
         }
+        // Without a steady state to wait for, only the snapshot is.
+        let patience = self.plan.steady_state.as_ref().map(|steady| steady.timeout.duration());
+        if patience.is_some() {
+            self.enter(Stage::SteadyState);
+        }
+        let until = self.now + patience.unwrap_or_default();
+        self.wake_at(until);
+        self.phase = Phase::SteadyState { until };
     }
 
     /// Moves on as far as the present state allows.
@@ -38,12 +39,21 @@ impl Machine {
 
     fn advance_once(&mut self) {
         if self.stop.is_some()
-            && matches!(self.phase, Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. })
+            && matches!(
+                self.phase,
+                Phase::SteadyState { .. } | Phase::Inject | Phase::Detect { .. } | Phase::Failover | Phase::Verify { .. } | Phase::Look(_)
+            )
+            && self.phase != Phase::Look(Box::new(Phase::Quiesce))
         {
             return self.quiesce();
         }
+        if self.is_held_up() {
+            return;
+        }
         match self.phase.clone() {
             Phase::Idle | Phase::Ended => {}
+            Phase::Look(then) => self.await_looks(*then),
+            Phase::Compare { until } => self.await_comparison(until),
             Phase::SteadyState { until } => self.await_steady_state(until),
             Phase::Inject => self.await_fault(),
             Phase::Detect { until } => self.await_detection(until),
@@ -72,6 +82,9 @@ impl Machine {
     }
 
     fn await_steady_state(&mut self, until: Moment) {
+        if !self.readings.are_over() {
+            return;
+        }
         let Some(steady) = self.plan.steady_state.clone() else { return self.inject() };
         if self.all_good_for(&steady.probes, steady.hold.duration()) {
             self.inject();
@@ -186,9 +199,11 @@ impl Machine {
         }
     }
 
-    /// Stop conditions and the lease of the fault.
+    /// Stop conditions, the run's budget and the lease of the fault.
     pub(super) fn check_guards(&mut self) {
-        if self.stop.is_some() || matches!(self.phase, Phase::Idle | Phase::Quiesce | Phase::Undo | Phase::Baseline { .. } | Phase::Ended) {
+        if self.stop.is_some()
+            || matches!(self.phase, Phase::Idle | Phase::Quiesce | Phase::Undo | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Ended)
+        {
             return;
         }
         let plan = self.plan.clone();
@@ -207,10 +222,11 @@ impl Machine {
                 self.wake_at(at);
             }
         }
-        let holds_fault = self.intents.iter().any(|key| key == FAULT) && self.steps.get(FAULT).is_some_and(|step| step.status != Status::Undone);
-        if holds_fault && self.lease_ends.is_some_and(|end| self.now >= end) && !matches!(self.phase, Phase::Heal { .. }) {
-            self.stop_requested(true, "the lease of the fault ran out".into(), "lease".into());
+        if self.now >= self.run_until && !matches!(self.phase, Phase::Heal { .. } | Phase::SourceReturns { .. }) {
+            let abort = self.plan.mode != Mode::Emergency;
+            return self.stop_requested(abort, format!("the run's budget of {} is spent", self.plan.limits.run), "budget".into());
         }
+        self.check_lease();
     }
 
     /// Whether every probe has been good, without one bad sample, for `span`; asks to be woken when that may come true.
@@ -257,36 +273,21 @@ fn state_word(state: ProbeState) -> &'static str {
     }
 }
 
-fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
-    Step {
-        plan: StepPlan {
-            id: FAULT.into(),
-            title: Text::default(),
-            uses: fault.uses.clone(),
-            with: fault.with.clone(),
-            needs: Vec::new(),
-            when: None,
-            timeout: fault.timeout,
-            retry: Retry { attempts: 3, ..Retry::default() },
-            on_failure: OnFailure::Stop,
-            critical: true,
-            ungraceful: None,
-            for_each: None,
-        },
-        book: FAULT,
-        status: Status::Waiting,
-        attempt: 0,
-        undo_attempt: 0,
-        mutates: mutates(&fault.uses),
-        with: Value::Null,
-        before: None,
-        targets: Vec::new(),
-        output: Value::Null,
-        item: None,
-        items: Vec::new(),
-        cancelled: false,
-        open_needs: 0,
-        dependents: Vec::new(),
-        has_expressions: true,
-    }
+/// The step that stands for the fault.
+pub(super) fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
+    let plan = StepPlan {
+        id: FAULT.into(),
+        title: Text::default(),
+        uses: fault.uses.clone(),
+        with: fault.with.clone(),
+        needs: Vec::new(),
+        when: None,
+        timeout: fault.timeout,
+        retry: Retry { attempts: 3, ..Retry::default() },
+        on_failure: OnFailure::Stop,
+        critical: true,
+        ungraceful: None,
+        for_each: None,
+    };
+    Step { has_expressions: true, ..Step::new(plan, FAULT, mutates(&fault.uses)) }
 }

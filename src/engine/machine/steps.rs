@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Effect, FAULT, MOST_AT_ONCE, Machine, Planned, Status, Step};
+use super::{Effect, FAULT, LATE, MOST_AT_ONCE, Machine, Planned, Status, Step};
 use crate::engine::action::Applied;
 use crate::model::event::step::StepKind;
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::plan::{OnFailure, RunbookPlan, StepPlan};
+use crate::model::plan::{OnFailure, RunbookPlan, Ungraceful};
 
 /// Longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl Machine {
             if plan.needs.is_empty() {
                 self.ready.push_back(key.clone());
             }
-            self.steps.insert(key, new_step(plan, book, mutates, None));
+            self.steps.insert(key, Step::new(plan, book, mutates));
         }
         let needs: Vec<(String, String)> = self
             .steps
@@ -55,7 +55,8 @@ impl Machine {
             self.backoffs.pop_first();
             self.ready.push_back(key);
         }
-        if !self.halted {
+        self.give_up_waiting_for_people();
+        if !self.halted && !self.is_asking() {
             // Those for which there is no room yet in their `for_each` stay in the queue.
             let mut full = VecDeque::new();
             while self.busy < MOST_AT_ONCE
@@ -106,6 +107,11 @@ impl Machine {
 
     fn start_step(&mut self, key: &str) {
         let Some(step) = self.steps.get(key) else { return };
+        if self.ungraceful && step.attempt == 0 && step.plan.ungraceful == Some(Ungraceful::Skip) {
+            self.settle_step(key, Status::Skipped);
+            self.record_step(key, StepKind::Skipped { why: "the source side is given up".into() });
+            return self.parent_of(key);
+        }
         if step.attempt > 0 || step.item.is_some() || (step.plan.when.is_none() && step.plan.for_each.is_none()) {
             return self.start_attempt(key);
         }
@@ -142,7 +148,7 @@ impl Machine {
         for (item_key, item) in keys.into_iter().zip(items) {
             self.order.push(item_key.clone());
             self.ready.push_back(item_key.clone());
-            self.steps.insert(item_key, new_step(plan.clone(), book, mutates, Some(item)));
+            self.steps.insert(item_key, Step { item: Some(item), open_needs: 0, ..Step::new(plan.clone(), book, mutates) });
         }
         self.settle_parent(key);
     }
@@ -152,6 +158,7 @@ impl Machine {
         let Some(step) = self.steps.get(key).filter(|step| step.status == Status::Expanded) else { return };
         let items: Vec<&Step> = step.items.iter().filter_map(|item| self.steps.get(item)).collect();
         if items.iter().any(|item| !item.status.is_settled()) {
+            // One that waits for a person is not settled either.
             return;
         }
         if items.iter().all(|item| item.status == Status::Done) {
@@ -173,6 +180,7 @@ impl Machine {
     }
 
     pub(super) fn start_attempt(&mut self, key: &str) {
+        let ungraceful = self.ungraceful;
         let scope = if self.steps.get(key).is_some_and(|step| step.has_expressions) { self.scope(key) } else { Value::Null };
         let Some(step) = self.steps.get_mut(key) else { return };
         step.attempt += 1;
@@ -184,17 +192,19 @@ impl Machine {
             step.status = Status::Applying;
             let with = step.with.clone();
             self.record_step(key, StepKind::Started { attempt });
-            self.effects.push(Effect::Apply { key: key.to_owned(), uses, with, before, timeout });
+            self.apply(key, uses, with, before, timeout);
         } else {
             step.status = Status::Planning;
-            let with = step.plan.with.clone();
+            let mut with = step.plan.with.clone();
+            if let (true, Some(Ungraceful::With(other)), Value::Object(with)) = (ungraceful, &step.plan.ungraceful, &mut with) {
+                with.extend(other.clone());
+            }
             self.record_step(key, StepKind::Started { attempt });
             self.effects.push(Effect::Plan { key: key.to_owned(), uses, with, scope, timeout });
         }
     }
 
     pub(super) fn planned(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
-        let now = self.now;
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Planning) else { return };
         if step.cancelled {
             return self.end_cancelled(key);
@@ -217,19 +227,29 @@ impl Machine {
                 key,
                 StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets },
             );
-            if key == FAULT
-                && let Some(fault) = &self.plan.fault
-            {
-                let end = now + fault.lease.duration();
-                self.lease_ends = Some(end);
-                self.wake_at(end);
-            }
         }
-        self.effects.push(Effect::Apply { key: key.to_owned(), uses, with, before: planned.before, timeout });
+        self.apply(key, uses, with, planned.before, timeout);
+    }
+
+    /// Lets a step change things; a fault's lease begins with it.
+    pub(super) fn apply(&mut self, key: &str, uses: String, with: Value, before: Value, timeout: Duration) {
+        let lease = if key == FAULT { self.begin_lease() } else { None };
+        self.effects.push(Effect::Apply { key: key.to_owned(), uses, with, before, timeout, lease });
     }
 
     pub(super) fn applied(&mut self, key: &str, result: Result<Applied<Value>, Failure>, accepted_ms: Option<u64>) {
+        let now = self.now;
+        if self.steps.get(key).is_some_and(|step| step.status == Status::Rejoining) {
+            self.steps.entry(key.to_owned()).and_modify(|step| step.status = Status::Done);
+            if let Err(failure) = result {
+                self.stop_requested(true, format!("the fault: {failure}"), "recovery".into());
+            }
+            return;
+        }
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Applying) else { return };
+        if result.as_ref().is_err_and(|failure| failure.ambiguous) {
+            step.late = Some(now + LATE);
+        }
         match result {
             Ok(applied) => {
                 let attempt = step.attempt;
@@ -249,8 +269,8 @@ impl Machine {
         let attempt = step.attempt;
         // A failure that no retry can help is final; everything else, ambiguous outcomes included, is tried as often as the file says.
         let helps = failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout;
-        let again = helps && attempt < step.plan.retry.attempts && self.stop.is_none();
-        let wait = step.plan.retry.backoff.duration().saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF);
+        let again = helps && attempt < step.forgiven + step.plan.retry.attempts && self.stop.is_none();
+        let wait = step.plan.retry.backoff.duration().saturating_mul(1 << attempt.saturating_sub(step.forgiven + 1).min(16)).min(LONGEST_BACKOFF);
         if again {
             step.status = Status::Backoff(now + wait);
             if key != FAULT {
@@ -268,8 +288,15 @@ impl Machine {
     }
 
     pub(super) fn fail(&mut self, key: &str, failure: Failure) {
-        self.settle_step(key, Status::Failed);
         self.record_step(key, StepKind::Failed { failure });
+        if !self.ask_people(key) {
+            self.failed_for_good(key);
+        }
+    }
+
+    /// What a failure means that nobody will mend.
+    pub(super) fn failed_for_good(&mut self, key: &str) {
+        self.settle_step(key, Status::Failed);
         let Some(step) = self.steps.get(key) else { return };
         match step.plan.on_failure {
             OnFailure::Continue => {}
@@ -286,9 +313,15 @@ impl Machine {
 
     /// An attempt that we cut off: what it changed is taken back with everything else.
     fn end_cancelled(&mut self, key: &str) {
-        let Some(attempt) = self.steps.get(key).map(|step| step.attempt) else { return };
-        let failure = Failure::new(FailureKind::Cancelled, "cut off because the run is ending");
+        let Some((attempt, skip)) = self.steps.get_mut(key).map(|step| (step.attempt, step.skip.take())) else { return };
+        let reason = if skip.is_some() { "cut off" } else { "cut off because the run is ending" };
+        let failure = Failure::new(FailureKind::Cancelled, reason);
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: None });
+        if let Some(why) = skip {
+            self.settle_step(key, Status::Skipped);
+            self.record_step(key, StepKind::Skipped { why });
+            return self.parent_of(key);
+        }
         self.settle_step(key, Status::Failed);
         self.record_step(key, StepKind::Failed { failure });
         self.parent_of(key);
@@ -296,6 +329,7 @@ impl Machine {
 
     /// Marks every step of `book` that has not begun as skipped, and gives up those that wait for another attempt.
     pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
+        self.give_people_up();
         let is_waiting = |step: &Step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_));
         let waiting: Vec<String> = self.order.iter().filter(|key| self.steps.get(*key).is_some_and(is_waiting)).cloned().collect();
         for key in waiting {
@@ -349,7 +383,7 @@ impl Machine {
     }
 
     /// What the expressions of a step see.
-    fn scope(&self, key: &str) -> Value {
+    pub(super) fn scope(&self, key: &str) -> Value {
         let mut scope = match &self.plan.scope {
             Value::Object(map) => map.clone(),
             _ => Map::new(),
@@ -377,28 +411,7 @@ impl Machine {
     }
 }
 
-fn new_step(plan: StepPlan, book: &'static str, mutates: bool, item: Option<Value>) -> Step {
-    Step {
-        open_needs: plan.needs.len(),
-        has_expressions: has_expressions(&plan.with),
-        plan,
-        book,
-        status: Status::Waiting,
-        attempt: 0,
-        undo_attempt: 0,
-        mutates,
-        with: Value::Null,
-        before: None,
-        targets: Vec::new(),
-        output: Value::Null,
-        item,
-        items: Vec::new(),
-        cancelled: false,
-        dependents: Vec::new(),
-    }
-}
-
-fn has_expressions(value: &Value) -> bool {
+pub(super) fn has_expressions(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("${{"),
         Value::Array(items) => items.iter().any(has_expressions),

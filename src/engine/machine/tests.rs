@@ -4,7 +4,7 @@ use super::*;
 use crate::model::failure::FailureKind;
 use crate::model::plan::*;
 use crate::model::text::Text;
-use crate::model::time::Span;
+use crate::model::time::{Span, Timestamp};
 
 pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
     StepPlan {
@@ -71,6 +71,8 @@ struct Rig {
     hang: Vec<&'static str>,
     /// What cannot be undone.
     stuck: Vec<&'static str>,
+    /// Whether somebody took the marks off.
+    lease_is_gone: bool,
 }
 
 impl Rig {
@@ -82,6 +84,7 @@ impl Rig {
             fail: Vec::new(),
             hang: Vec::new(),
             stuck: Vec::new(),
+            lease_is_gone: false,
         }
     }
 
@@ -128,6 +131,13 @@ impl Rig {
                 let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
                 queue.push(Input::Undone(key, result));
             }
+            Effect::Read { key, with, .. } => queue.push(Input::Read(key.clone(), Ok((planned(&key), with)))),
+            Effect::Renew { .. } => {
+                self.log.push("renew".into());
+                let answer = if self.lease_is_gone { Err(Failure::new(FailureKind::Conflict, "no marks")) } else { Ok(Timestamp::from_nanos(0)) };
+                queue.push(Input::Renewed(answer));
+            }
+            Effect::Refused(why) => self.log.push(format!("refused: {why}")),
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
         }
@@ -276,7 +286,7 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
     let mut rig = Rig::new(plan(vec![]));
-    rig.feed(Input::Recover(vec![left("fault", "f"), left("failover/a", "a"), left("failover/b", "b")]));
+    rig.feed(Input::Recover(taken(vec![left("fault", "f"), left("failover/a", "a"), left("failover/b", "b")])));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
 
@@ -330,7 +340,7 @@ fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
     with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
     let mut rig = Rig::new(with);
     let fault = Held { undone: true, ..left("fault", "route") };
-    rig.feed(Input::Recover(vec![fault, left("failover/a", "other"), left("failover/repair", "route")]));
+    rig.feed(Input::Recover(taken(vec![fault, left("failover/a", "other"), left("failover/repair", "route")])));
     assert!(rig.undone().is_empty(), "not before the source is good");
     rig.probe(ProbeState::Good);
     assert_eq!(rig.undone(), ["failover/a"], "what the repair found was the fault");
@@ -339,5 +349,9 @@ fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
 
 fn left(key: &str, target: &str) -> Held {
     let targets = vec![crate::model::event::step::Target::new("toy", target, "")];
-    Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false }
+    Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false, open: false }
+}
+
+fn taken(held: Vec<Held>) -> Recovery {
+    Recovery { held, snapshot: BTreeMap::new() }
 }

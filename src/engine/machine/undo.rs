@@ -1,19 +1,23 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Effect, FAULT, Held, Machine, Moment, Phase, Status, Step};
+use super::{Effect, FAULT, Held, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
 use crate::model::event::step::{StepKind, Target};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
+use crate::model::state::Snapshot;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
-/// How often undo is tried before it is left to a person.
-const UNDO_ATTEMPTS: u32 = 6;
 /// First wait between two attempts to undo; doubles.
 const UNDO_BACKOFF: Duration = Duration::from_millis(500);
+/// Longest wait between two attempts to undo.
+const LONGEST_UNDO_BACKOFF: Duration = Duration::from_secs(10);
+/// The least an attempt to undo is given, however little is left of the budget.
+const LEAST_UNDO: Duration = Duration::from_secs(10);
 /// Why what has not begun does not begin any more.
 const ENDING: &str = "the run is ending";
 
@@ -29,6 +33,8 @@ impl Machine {
         if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_))) {
             self.give_up_attempts(FAULT, ENDING);
         }
+        // What a new owner was still looking at is undone without an answer.
+        self.steps.values_mut().filter(|step| step.status == Status::Looking).for_each(|step| step.status = Status::Failed);
         self.cut_off();
     }
 
@@ -158,24 +164,52 @@ impl Machine {
             self.record_step(&key, StepKind::Undoing { attempt: 1 });
             self.record_step(&key, StepKind::Undone { already: true });
         }
+        if self.looks_once_more() {
+            return;
+        }
         match self.plan.steady_state.clone().filter(|_| !self.intents.is_empty()) {
             Some(steady) => {
                 let until = self.now + steady.timeout.duration();
                 self.wake_at(until);
                 self.phase = Phase::Baseline { until };
             }
-            None => self.finish(),
+            None => self.start_comparison(),
         }
     }
 
+    /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
+    /// put back too early is put back again. True while that is still to be done.
+    fn looks_once_more(&mut self) -> bool {
+        let late = |step: &Step| step.late.filter(|late| step.status == Status::Undone && step.undone_at < *late);
+        let mut keys: Vec<(bool, usize, String, Moment)> = self
+            .intents
+            .iter()
+            .enumerate()
+            .filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), late(self.steps.get(key)?)?)))
+            .collect();
+        // The fault first, then backwards.
+        keys.sort();
+        let Some((_, _, key, _)) = keys.first().cloned() else { return false };
+        let settled = keys.iter().map(|(_, _, _, late)| *late).max().unwrap_or(self.now);
+        if self.now < settled {
+            self.wake_at(settled);
+        } else if self.was_healed_with_the_fault(&key) {
+            // Its `before` is the harm; the comparison tells whether anything came late.
+            self.steps.entry(key).and_modify(|step| step.late = None);
+        } else {
+            self.start_undo_of(&key);
+        }
+        true
+    }
+
     pub(super) fn await_baseline(&mut self, until: Moment) {
-        let Some(steady) = self.plan.steady_state.clone() else { return self.finish() };
+        let Some(steady) = self.plan.steady_state.clone() else { return self.start_comparison() };
         if self.all_good_for(&steady.probes, Duration::ZERO) {
-            self.finish();
+            self.start_comparison();
         } else if self.now >= until {
             let missing = self.not_good(&steady.probes);
             self.note(format!("the steady state did not return within {} of undoing everything: {missing}", steady.timeout));
-            self.finish();
+            self.start_comparison();
         }
     }
 
@@ -201,29 +235,32 @@ impl Machine {
     }
 
     pub(super) fn start_undo_of(&mut self, key: &str) {
+        let now = self.now;
+        let until = *self.undo_until.get_or_insert(now + self.plan.limits.undo.duration());
         let Some(step) = self.steps.get_mut(key) else { return };
         let Some(before) = step.before.clone() else { return };
         step.status = Status::Undoing;
         step.undo_attempt += 1;
         let attempt = step.undo_attempt;
-        let (uses, with, timeout) = (step.plan.uses.clone(), step.with.clone(), step.plan.timeout.duration());
+        let (uses, with) = (step.plan.uses.clone(), step.with.clone());
+        let timeout = step.plan.timeout.duration().min(until.saturating_sub(now).max(LEAST_UNDO));
         self.record_step(key, StepKind::Undoing { attempt });
-        self.effects.push(Effect::Undo { key: key.to_owned(), uses, with, before, timeout });
+        self.effects.push(Effect::Undo { key: key.to_owned(), uses, with, before, timeout, fault: key == FAULT });
     }
 
     pub(super) fn undone(&mut self, key: &str, result: Result<Undone, Failure>) {
         let now = self.now;
+        let until = self.undo_until.unwrap_or(now);
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Undoing) else { return };
+        let wait = UNDO_BACKOFF.saturating_mul(1 << step.undo_attempt.saturating_sub(1).min(8)).min(LONGEST_UNDO_BACKOFF);
         match result {
             Ok(how) => {
+                step.undone_at = now;
                 step.status = Status::Undone;
                 self.record_step(key, StepKind::Undone { already: how == Undone::Already });
             }
-            Err(failure)
-                if (failure.retry || failure.ambiguous || failure.kind == crate::model::failure::FailureKind::Timeout)
-                    && step.undo_attempt < UNDO_ATTEMPTS =>
-            {
-                let wait = UNDO_BACKOFF.saturating_mul(1 << (step.undo_attempt - 1));
+            // Nobody is helped by an undo that gives up early: it goes on for as long as the plan allows.
+            Err(failure) if (failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout) && now + wait < until => {
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);
                 let retry_in_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
@@ -239,12 +276,14 @@ impl Machine {
         self.parent_of(key);
     }
 
-    /// Takes over what a former owner left: heals, then undoes in reverse. `held` is in the order of the intents.
-    pub(super) fn recover(&mut self, held: Vec<Held>) {
+    /// Takes over what a former owner left: looks what became of it, heals, then undoes in reverse.
+    pub(super) fn recover(&mut self, recovery: Recovery) {
         if self.phase != Phase::Idle {
             return;
         }
-        for one in held {
+        self.readings.snapshot = if recovery.snapshot.is_empty() { undisturbed(&recovery.held) } else { recovery.snapshot };
+        let mut looks = Vec::new();
+        for one in recovery.held {
             let book = match one.key.split('/').next() {
                 Some("failover") => "failover",
                 Some("failback") => "failback",
@@ -264,37 +303,40 @@ impl Machine {
                 ungraceful: None,
                 for_each: None,
             };
-            let step = Step {
-                plan,
-                book,
-                status: if one.undone { Status::Undone } else { Status::Failed },
-                attempt: 1,
-                undo_attempt: 0,
-                mutates: true,
-                with: one.with,
-                before: Some(one.before),
-                targets: one.targets,
-                output: serde_json::Value::Null,
-                item: None,
-                items: Vec::new(),
-                cancelled: false,
-                open_needs: 0,
-                dependents: Vec::new(),
-                has_expressions: false,
+            let status = match (one.undone, one.open) {
+                (true, _) => Status::Undone,
+                (false, true) => Status::Looking,
+                (false, false) => Status::Failed,
             };
+            if status == Status::Looking {
+                looks.push(one.key.clone());
+            }
             if !one.undone {
                 self.intents.push(one.key.clone());
             }
-            self.steps.insert(one.key, step);
+            let (with, before, targets) = (one.with, Some(one.before), one.targets);
+            // Whatever the former owner sent last may still be under way.
+            let late = one.open.then_some(self.now + super::LATE);
+            self.steps.insert(one.key, Step { status, attempt: 1, with, before, targets, late, ..Step::new(plan, book, true) });
         }
         self.stop = Some(super::Stop { abort: true });
         self.failed = true;
         self.enter(Stage::Cleanup);
-        self.heal(false);
+        self.look_at(looks, Phase::Quiesce);
     }
 }
 
 /// Whether the fault stood at some time, so that the source side may need a while.
 fn has_harmed(fault: &Step) -> bool {
     matches!(fault.status, Status::Undone | Status::UndoFailed)
+}
+
+/// What was read before anything was changed, from the intents of a run that took no snapshot: of those that are the first to act on each of their targets.
+fn undisturbed(held: &[Held]) -> BTreeMap<String, Snapshot> {
+    let mut seen = BTreeSet::new();
+    let mut first = |one: &Held| one.targets.iter().fold(true, |first, target| seen.insert((target.kind.clone(), target.id.clone())) && first);
+    held.iter()
+        .filter(|one| first(one))
+        .map(|one| (one.key.clone(), Snapshot { uses: one.uses.clone(), with: one.with.clone(), before: one.before.clone() }))
+        .collect()
 }

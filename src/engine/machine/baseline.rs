@@ -1,0 +1,179 @@
+//! What is there before the run, and whether it is there again afterwards: every step that changes something is read, not applied, both times.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Effect, FAULT, Machine, Moment, Phase, Planned};
+use crate::model::difference::differences;
+use crate::model::event::RunEvent;
+use crate::model::event::run::Difference;
+use crate::model::failure::Failure;
+use crate::model::plan::RunbookPlan;
+use crate::model::state::Snapshot;
+
+/// How many readings are under way at once.
+const AT_ONCE: usize = 16;
+/// For one reading.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long what was put back may take to read as it was: describing lags behind changing on both clouds.
+const SETTLES: Duration = Duration::from_secs(30);
+/// Between two comparisons.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A step to read: its action and parameters.
+type Reading = (String, Value);
+
+/// The readings under way, and what they found.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    queue: VecDeque<String>,
+    open: BTreeSet<String>,
+    what: BTreeMap<String, Reading>,
+    /// As read before anything was changed.
+    pub(super) snapshot: BTreeMap<String, Snapshot>,
+    /// Keys that read as before.
+    same: BTreeSet<String>,
+    /// What does not, by key.
+    differ: BTreeMap<String, Vec<Difference>>,
+    /// When the next comparison is due.
+    again: Option<Moment>,
+}
+
+impl Readings {
+    pub(super) fn are_over(&self) -> bool {
+        self.queue.is_empty() && self.open.is_empty()
+    }
+}
+
+impl Machine {
+    /// Reads everything that the plan is going to change, as far as it can be told already.
+    pub(super) fn take_snapshot(&mut self) {
+        let plan = self.plan.clone();
+        let mut what: Vec<(String, Reading)> = Vec::new();
+        if let Some(fault) = &plan.fault {
+            what.push((FAULT.into(), (fault.uses.clone(), fault.with.clone())));
+        }
+        let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref().filter(|_| !plan.leave))];
+        for (book, runbook) in books.into_iter().filter_map(|(book, runbook)| runbook.map(|runbook| (book, runbook))) {
+            let plain = runbook.steps.iter().filter(|step| step.for_each.is_none() && (self.mutates)(&step.uses));
+            what.extend(plain.map(|step| (format!("{book}/{}", step.id), (step.uses.clone(), step.with.clone()))));
+        }
+        self.readings.queue = what.iter().map(|(key, _)| key.clone()).collect();
+        self.readings.what = what.into_iter().collect();
+        self.read_next();
+    }
+
+    fn read_next(&mut self) {
+        while self.readings.open.len() < AT_ONCE
+            && let Some(key) = self.readings.queue.pop_front()
+        {
+            let Some((uses, with)) = self.readings.what.get(&key).cloned() else { continue };
+            let scope = self.scope_of_reading(&key);
+            self.readings.open.insert(key.clone());
+            self.effects.push(Effect::Read { key, uses, with, scope, timeout: PATIENCE });
+        }
+    }
+
+    /// What expressions see before any step has run.
+    fn scope_of_reading(&self, key: &str) -> Value {
+        let mut scope = match &self.plan.scope {
+            Value::Object(map) => map.clone(),
+            _ => Map::new(),
+        };
+        let parameters = |runbook: &RunbookPlan| runbook.parameters.clone();
+        let own = match key.split('/').next() {
+            Some("failover") => Some(parameters(&self.plan.failover)),
+            Some("failback") => self.plan.failback.as_ref().map(parameters),
+            _ => None,
+        };
+        scope.insert("parameters".into(), own.unwrap_or(Value::Null));
+        scope.insert("steps".into(), json!({}));
+        Value::Object(scope)
+    }
+
+    pub(super) fn read(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
+        if matches!(self.phase, Phase::Look(_)) {
+            return self.looked(key, result);
+        }
+        if !self.readings.open.remove(key) {
+            return;
+        }
+        match self.phase {
+            Phase::SteadyState { .. } => {
+                // What cannot be read yet, such as what another step brings about, is not compared either.
+                if let Ok((planned, with)) = result
+                    && !planned.targets.is_empty()
+                    && let Some((uses, _)) = self.readings.what.get(key).cloned()
+                {
+                    let snapshot = Snapshot { uses, with, before: planned.before };
+                    self.record_run(RunEvent::Snapshot {
+                        step: key.into(),
+                        uses: snapshot.uses.clone(),
+                        with: snapshot.with.clone(),
+                        before: snapshot.before.clone(),
+                    });
+                    self.readings.snapshot.insert(key.into(), snapshot);
+                }
+            }
+            Phase::Compare { .. } => self.compare(key, result),
+            _ => {}
+        }
+        self.read_next();
+    }
+
+    /// Begins the comparison, or ends the run when there is nothing to compare.
+    pub(super) fn start_comparison(&mut self) {
+        let snapshot = &self.readings.snapshot;
+        if snapshot.is_empty() || self.intents.is_empty() {
+            return self.finish();
+        }
+        self.readings.queue = snapshot.keys().cloned().collect();
+        self.readings.what = snapshot.iter().map(|(key, one)| (key.clone(), (one.uses.clone(), one.with.clone()))).collect();
+        self.readings.open.clear();
+        let until = self.now + SETTLES;
+        self.phase = Phase::Compare { until };
+        self.read_next();
+    }
+
+    fn compare(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
+        let Some(was) = self.readings.snapshot.get(key) else { return };
+        let one = |what: String, before: String, after: String| Difference { step: key.to_owned(), what, before, after };
+        let found: Vec<Difference> = match result {
+            Ok((planned, _)) => differences(&was.before, &planned.before).into_iter().map(|(what, before, after)| one(what, before, after)).collect(),
+            Err(failure) => vec![one(String::new(), String::new(), format!("cannot be read: {failure}"))],
+        };
+        if found.is_empty() {
+            self.readings.same.insert(key.to_owned());
+            self.readings.differ.remove(key);
+        } else {
+            self.readings.differ.insert(key.to_owned(), found);
+        }
+    }
+
+    pub(super) fn await_comparison(&mut self, until: Moment) {
+        if !self.readings.are_over() {
+            return;
+        }
+        if self.readings.differ.is_empty() || self.now >= until {
+            let same = std::mem::take(&mut self.readings.same).into_iter().collect();
+            let differences = std::mem::take(&mut self.readings.differ).into_values().flatten().collect();
+            self.record_run(RunEvent::Baseline { same, differences });
+            return self.finish();
+        }
+        match self.readings.again {
+            Some(at) if self.now >= at => {
+                self.readings.again = None;
+                self.readings.queue = self.readings.differ.keys().cloned().collect();
+                self.read_next();
+            }
+            Some(_) => {}
+            None => {
+                let at = self.now + AGAIN;
+                self.readings.again = Some(at);
+                self.wake_at(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Going on where another owner left: the steps as the journal has them, and the clouds read for every intent whose end it does not have.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::stages::fault_step;
+use super::{Effect, FAULT, Machine, Phase, Planned, Status, Step, Stop};
+use crate::model::event::step::{Found, StepKind};
+use crate::model::expression;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
+use crate::model::state::{self, RunState, StepState};
+
+/// For reading what became of one intent.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Machine {
+    /// Goes on with a run whose events so far made `state`. `lease_left`: for how long the fault may still stand.
+    pub(super) fn resume(&mut self, state: &RunState, lease_left: Duration) {
+        if self.phase != Phase::Idle {
+            return;
+        }
+        self.wake_at(self.run_until);
+        self.ungraceful = state.is_ungraceful();
+        self.paused = state.is_paused().then_some(self.now);
+        self.stage = state.stage();
+        self.readings.snapshot = state.snapshot.clone();
+        if state.stops.iter().any(|stop| stop.abort) {
+            self.stop = Some(Stop { abort: true });
+        }
+        let plan = self.plan.clone();
+        if let (Some(fault), Some(was)) = (&plan.fault, state.fault().filter(|fault| fault.started.is_some())) {
+            let step = restored(fault_step(fault, self.mutates), was);
+            self.steps.insert(FAULT.into(), step);
+        }
+        let began = |stage| state.stage_began(stage).is_some();
+        if began(Stage::Failover) {
+            self.restore_book("failover", plan.failover.clone(), state);
+        }
+        if let Some(failback) = plan.failback.clone().filter(|_| began(Stage::Failback) && self.is_undone(FAULT)) {
+            self.restore_book("failback", failback, state);
+        }
+        let mut intents: Vec<(u64, String)> =
+            state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
+        intents.sort();
+        self.intents = intents.into_iter().map(|(_, key)| key).filter(|key| self.steps.contains_key(key)).collect();
+        if self.intents.iter().any(|key| key == FAULT) && !self.is_undone(FAULT) {
+            self.take_lease_over(lease_left);
+        }
+        self.go_on_from(state);
+    }
+
+    fn is_undone(&self, key: &str) -> bool {
+        self.steps.get(key).is_none_or(|step| step.status == Status::Undone)
+    }
+
+    /// Finds the phase that the journal ends in, and looks first where it leaves something open.
+    fn go_on_from(&mut self, state: &RunState) {
+        let plan = self.plan.clone();
+        let until = |span: Option<Duration>| span.unwrap_or_default();
+        let then = match state.stage() {
+            None | Some(Stage::SteadyState) => return self.begin(),
+            Some(Stage::Inject) => Phase::Inject,
+            Some(Stage::Detect) => Phase::Detect { until: self.now + until(plan.detect.as_ref().map(|detect| detect.timeout.duration())) },
+            Some(Stage::Decide) if state.decided.is_none() => {
+                Phase::Detect { until: self.now + until(plan.detect.as_ref().map(|detect| detect.timeout.duration())) }
+            }
+            Some(Stage::Decide) => {
+                self.enter(Stage::Failover);
+                self.load_book("failover", plan.failover.clone());
+                Phase::Failover
+            }
+            Some(Stage::Failover) => Phase::Failover,
+            Some(Stage::Verify) => Phase::Verify { until: self.now + until(plan.recovered.as_ref().map(|recovered| recovered.timeout.duration())) },
+            Some(Stage::Failback) if self.is_undone(FAULT) && self.steps.keys().any(|key| key.starts_with("failback/")) => Phase::Failback,
+            Some(Stage::Failback) => return self.heal(true),
+            Some(Stage::Cleanup) => {
+                // Whether it went well before says the journal; to keep a failover in place it must have.
+                self.failed = self.stop.is_some()
+                    || !state.stage_began(Stage::Verify).is_some_and(|_| self.steps.values().all(|step| step.status != Status::Failed));
+                return self.quiesce();
+            }
+        };
+        if let Phase::Detect { until } | Phase::Verify { until } = then {
+            self.wake_at(until);
+        }
+        let open = |(key, step): (&String, &Step)| (step.status == Status::Looking).then(|| key.clone());
+        let mut looks: Vec<String> = self.steps.iter().filter_map(open).collect();
+        // The clients of this process do not know yet which region the fault has closed; and somebody may have ended it.
+        if self.steps.get(FAULT).is_some_and(|step| step.status == Status::Done) && !matches!(then, Phase::Failback) {
+            self.steps.entry(FAULT.into()).and_modify(|step| step.status = Status::Looking);
+            looks.push(FAULT.into());
+        }
+        if then == Phase::Inject && self.steps.get(FAULT).is_none_or(|step| step.status == Status::Waiting) {
+            if let Some(fault) = &plan.fault {
+                self.steps.entry(FAULT.into()).or_insert_with(|| fault_step(fault, self.mutates));
+            }
+            self.phase = then;
+            return self.start_attempt(FAULT);
+        }
+        self.look_at(looks, then);
+    }
+
+    /// The steps of a runbook as the journal has them.
+    fn restore_book(&mut self, book: &'static str, runbook: RunbookPlan, state: &RunState) {
+        let ids: Vec<String> = runbook.steps.iter().map(|step| format!("{book}/{}", step.id)).collect();
+        self.load_book(book, runbook);
+        for key in &ids {
+            if let (Some(step), Some(was)) = (self.steps.remove(key), state.step(key)) {
+                self.steps.insert(key.clone(), restored(step, was));
+            }
+        }
+        // The items of a `for_each` come from outputs, which are all there now.
+        for key in &ids {
+            self.restore_items(key, state);
+        }
+        let satisfied = |step: &Step| {
+            matches!(step.status, Status::Done | Status::Skipped) || (step.status == Status::Failed && step.plan.on_failure == OnFailure::Continue)
+        };
+        let mut open: Vec<(String, usize)> = Vec::new();
+        for key in &ids {
+            let Some(step) = self.steps.get(key) else { continue };
+            let needs = step.plan.needs.iter().map(|need| format!("{book}/{need}"));
+            open.push((key.clone(), needs.filter(|need| self.steps.get(need).is_some_and(|step| !satisfied(step))).count()));
+        }
+        self.ready.clear();
+        for (key, needs) in open {
+            let Some(step) = self.steps.get_mut(&key) else { continue };
+            step.open_needs = needs;
+            if needs == 0 && step.status == Status::Waiting {
+                self.ready.push_back(key.clone());
+            }
+            let items = step.items.clone();
+            self.ready.extend(items.into_iter().filter(|item| self.steps.get(item).is_some_and(|step| step.status == Status::Waiting)));
+        }
+        let of_book = || self.steps.values().filter(|step| step.book == book);
+        self.unsettled = of_book().filter(|step| !step.status.is_settled()).count();
+        self.halted = of_book().any(|step| step.status == Status::Failed && step.plan.on_failure != OnFailure::Continue);
+    }
+
+    fn restore_items(&mut self, key: &str, state: &RunState) {
+        let begun: Vec<String> = state.items(key).map(|(item, _)| item.to_owned()).collect();
+        let Some(step) = self.steps.get(key) else { return };
+        let expanded = step.status == Status::Looking || (step.attempt > 0 && step.status == Status::Waiting);
+        let Some(each) = step.plan.for_each.clone().filter(|_| expanded || !begun.is_empty()) else { return };
+        let Ok(Value::Array(values)) = expression::resolve(&each.items, &self.scope(key)) else { return };
+        let (plan, book, mutates) = (step.plan.clone(), step.book, step.mutates);
+        let keys: Vec<String> = (0..values.len()).map(|index| format!("{key}[{index}]")).collect();
+        for (item, value) in keys.iter().zip(values) {
+            let fresh = Step { item: Some(value), open_needs: 0, ..Step::new(plan.clone(), book, mutates) };
+            let step = match state.step(item) {
+                Some(was) => restored(fresh, was),
+                None => fresh,
+            };
+            self.order.push(item.clone());
+            self.steps.insert(item.clone(), step);
+        }
+        if let Some(step) = self.steps.get_mut(key).filter(|_| expanded) {
+            step.status = Status::Expanded;
+            step.items = keys;
+        }
+    }
+
+    /// Reads what became of the intents of `keys`, then goes on.
+    pub(super) fn look_at(&mut self, keys: Vec<String>, then: Phase) {
+        self.phase = Phase::Look(Box::new(then));
+        for key in keys {
+            let Some(step) = self.steps.get(&key) else { continue };
+            let (uses, with) = (step.plan.uses.clone(), step.with.clone());
+            self.effects.push(Effect::Read { key, uses, with, scope: Value::Null, timeout: PATIENCE });
+        }
+    }
+
+    pub(super) fn await_looks(&mut self, then: Phase) {
+        if self.steps.values().any(|step| step.status == Status::Looking) {
+            return;
+        }
+        self.phase = then;
+        if self.phase == Phase::Quiesce {
+            self.heal(false);
+        }
+    }
+
+    pub(super) fn looked(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
+        let Phase::Look(then) = self.phase.clone() else { return };
+        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Looking) else { return };
+        let (done, detail) = match &result {
+            Err(failure) => (Found::Unknown, format!("cannot be read: {failure}")),
+            Ok((now, _)) if now.targets.iter().all(|target| target.change.is_empty()) => {
+                (Found::Done, "everything is as it was to be made".to_owned())
+            }
+            Ok((now, _)) if Some(&now.before) == step.before.as_ref() => (Found::NotDone, "everything is as it was before".to_owned()),
+            Ok(_) => (Found::Unknown, "it is partly done, or somebody else changed it".to_owned()),
+        };
+        let applied = step.attempt > 0 && !step.output.is_null();
+        step.status = Status::Failed;
+        self.record_step(key, StepKind::Found { done, detail: detail.clone() });
+        // Whoever only takes back does so in every case: undo reads again, and does what is missing.
+        if *then == Phase::Quiesce {
+            return;
+        }
+        match (key, done) {
+            (FAULT, Found::Unknown) => self.stop_requested(true, format!("the fault: {detail}"), "recovery".into()),
+            (FAULT, Found::NotDone) if applied => {
+                self.stop_requested(true, "somebody took the fault out while nobody ran the run".into(), "lease".into());
+            }
+            (FAULT, _) if applied => self.rejoin(),
+            (_, Found::Unknown) if key != FAULT && (!self.plan.limits.patience.duration().is_zero() || self.plan.mode != Mode::Emergency) => {
+                self.fail(key, Failure::new(FailureKind::Check, format!("after a takeover: {detail}")));
+            }
+            _ => self.start_attempt(key),
+        }
+    }
+
+    /// Applies a fault again that is in effect, so that this process keeps to it too. Nothing of that is news.
+    fn rejoin(&mut self) {
+        let Some(step) = self.steps.get_mut(FAULT) else { return };
+        let Some(before) = step.before.clone() else { return };
+        step.status = Status::Rejoining;
+        let (uses, with, timeout) = (step.plan.uses.clone(), step.with.clone(), step.plan.timeout.duration());
+        self.apply(FAULT, uses, with, before, timeout);
+    }
+}
+
+/// A step as the journal has it.
+fn restored(step: Step, was: &StepState) -> Step {
+    let open = was.intent.is_some();
+    let status = match was.status {
+        state::Status::Pending => Status::Waiting,
+        state::Status::Running | state::Status::Retrying if open => Status::Looking,
+        state::Status::Running | state::Status::Retrying => Status::Waiting,
+        state::Status::Applied => Status::Done,
+        state::Status::Failed => Status::Failed,
+        state::Status::Skipped => Status::Skipped,
+        state::Status::Undoing | state::Status::UndoFailed => Status::UndoBackoff(Duration::ZERO),
+        state::Status::Undone => Status::Undone,
+    };
+    let mut step = Step { status, attempt: was.attempts, forgiven: was.attempts, undo_attempt: was.undo_attempts, ..step };
+    if let Some(intent) = &was.intent {
+        step.with = intent.with.clone();
+        step.before = Some(intent.before.clone());
+        step.targets = intent.targets.clone();
+    }
+    step.output = was.output.clone().unwrap_or(Value::Null);
+    step
+}
