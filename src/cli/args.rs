@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 pub use super::ctl::Ctl;
 pub use super::halt::{Halt, Release};
+pub use super::steering::Steering;
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -119,6 +120,9 @@ pub struct Drill {
     /// Stay on the standby side: take the fault out, but neither fail back nor undo
     #[arg(long)]
     pub no_failback: bool,
+    /// How it may be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,
@@ -138,6 +142,9 @@ pub struct Execute {
     /// When the disruption began, in RFC 3339, such as 2026-11-22T23:27:11Z: recovery is measured from there
     #[arg(long, value_name = "TIME")]
     pub since: Option<Timestamp>,
+    /// How it may be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,
@@ -162,6 +169,9 @@ pub struct PlanArgs {
     /// The environment of lifeboat.yaml
     #[arg(long, default_value = "lab")]
     pub env: String,
+    /// How it would be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it would run.
     #[command(flatten)]
     pub place: Where,

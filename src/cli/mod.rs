@@ -11,6 +11,7 @@ mod halt;
 mod keys;
 mod output;
 mod start;
+mod steering;
 mod terminal;
 
 use std::panic::{self, AssertUnwindSafe};

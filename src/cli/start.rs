@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
+use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Where};
 use super::commands::verdict_word;
 use super::output::Output;
 use super::{errors, terminal};
@@ -17,6 +17,7 @@ use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
 use crate::observe::{self, Observer};
+use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
@@ -92,8 +93,9 @@ fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(plan, output.terminal, output.color, output.json)
 }
 
-fn attended(plan: &Plan, output: &Output) -> Attended {
-    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved: Vec::new() }
+fn attended(plan: &Plan, approved: Vec<(String, String)>, output: &Output) -> Attended {
+    output.say(&Budget::of(plan).to_string());
+    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved }
 }
 
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
@@ -108,11 +110,12 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
             )
             .hint("drill in the lab (leave --env out), or on custom endpoints; `lifeboat execute` runs a runbook without any fault"));
         }
-        let request = Request { no_failback: args.no_failback, ..request(&environment) };
+        let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Drill).await?;
-        let attended = attended(&plan, output);
+        let attended = attended(&plan, answers, output);
         let outcome = run::start(store, &environment, plan, &files, attended).await?;
         conclude(outcome, output)
     })
@@ -127,11 +130,12 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment) };
+        let request = Request { mode: Mode::Emergency, parameters: pairs(&args.with, "--with")?, since: args.since, ..request(&environment, &args.steering)? };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let files = run::definitions(&project.root, &plan)?;
         preflight::accounts(&environment, Rigour::Emergency).await?;
-        let attended = attended(&plan, output);
+        let attended = attended(&plan, answers, output);
         let outcome = run::start(store, &environment, plan, &files, attended).await?;
         conclude(outcome, output)
     })
@@ -141,7 +145,7 @@ pub(super) fn plan(args: &PlanArgs, _global: &Global, output: &Output) -> Result
     let project = project()?;
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let request = request(&environment);
+        let request = request(&environment, &args.steering)?;
         let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let view = dry_run(&plan, &world).await;
@@ -177,7 +181,7 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Rigour::Emergency).await?;
-        let attended = attended(&plan, output);
+        let attended = attended(&plan, Vec::new(), output);
         let outcome = run::recover(store, run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, output)?;
@@ -202,9 +206,10 @@ async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
 }
 
 /// What a definition is resolved for.
-fn request(environment: &Environment) -> Request<'_> {
+fn request<'a>(environment: &'a Environment, steering: &Steering) -> Result<Request<'a>, Exit> {
     let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
-    Request { vars: environment.vars.clone(), ..Request::new(&environment.name, mode) }
+    let (vars, limits) = (environment.vars.clone(), steering.limits()?);
+    Ok(Request { vars, limits, ungraceful: steering.ungraceful, ..Request::new(&environment.name, mode) })
 }
 
 /// The plan with the place where it runs in it, so that `abort` finds the same lab again.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::plan::{OnFailure, Retry};
+use super::plan::{OnFailure, Retry, Ungraceful};
 use super::time::Span;
 use super::written::{ProbeFile, Version, Words};
 
@@ -144,6 +144,9 @@ pub struct StepFile {
     pub on_failure: Option<OnFailure>,
     /// Whether the recovery counts as failed without it; true when not written.
     pub critical: Option<bool>,
+    /// What is different about it once the source side is given up (`--ungraceful`, or during the run): `skip` leaves it out, `with:` gives other
+    /// parameters in place of those of the same name.
+    pub ungraceful: Option<Ungraceful>,
     /// A list, or an expression that gives one: the step runs once for each `item`.
     pub for_each: Option<Value>,
     /// How many items of `for_each` at once; 1 when not written.

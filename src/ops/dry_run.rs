@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::budget::Budget;
 use crate::catalogue;
 use crate::engine::action::{Cx, PlannedCall};
 use crate::engine::board::Board;
@@ -52,6 +53,8 @@ pub struct DryRun {
     pub blast_radius: BTreeMap<String, usize>,
     /// How many calls would change something.
     pub mutating_calls: usize,
+    /// How long things may take.
+    pub budget: Budget,
 }
 
 /// Asks every action of the plan what it would do in the environment as it is now.
@@ -90,7 +93,7 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         *blast_radius.entry(kind.to_owned()).or_default() += 1;
     }
     let mutating_calls = steps.iter().flat_map(|step| &step.calls).filter(|call| call.mutating).count();
-    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls }
+    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls, budget: Budget::of(plan) }
 }
 
 impl StepView {
@@ -194,6 +197,7 @@ impl DryRun {
             self.blast_radius.iter().map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" })).collect();
         let radius = if radius.is_empty() { "nothing".to_owned() } else { radius.join(", ") };
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
+        let _ = writeln!(out, "{}", self.budget);
         out
     }
 }

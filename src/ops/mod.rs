@@ -1,5 +1,6 @@
 //! What the commands do, without a word about arguments.
 
+pub mod budget;
 pub mod catalogue_list;
 pub mod check;
 pub mod control;
