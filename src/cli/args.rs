@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use super::guarded::{Approve, Guarding};
+pub use super::ctl::Ctl;
+pub use super::halt::{Halt, Release};
+pub use super::steering::Steering;
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::{Span, Timestamp};
@@ -76,6 +79,12 @@ pub enum Command {
     Approve(Approve),
     /// Undo faults whose lease has ended, by the marks on cloud objects alone: no journal needed
     Reaper(Reaper),
+    /// Steer a run that is going on, from another terminal
+    Ctl(Ctl),
+    /// Abort all runs of an environment, those of an emergency too, take back what others left, and let no new drill begin there
+    Halt(Halt),
+    /// Let drills begin again in an environment that was halted
+    Release(Release),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
     /// Print the JSON Schema of the three file kinds
@@ -121,6 +130,9 @@ pub struct Drill {
     /// What is said to the guards.
     #[command(flatten)]
     pub guarding: Guarding,
+    /// How it may be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,
@@ -146,6 +158,9 @@ pub struct Execute {
     /// Go on although guards warn, with the reason for the report
     #[arg(long, value_name = "REASON")]
     pub yes_because: Option<String>,
+    /// How it may be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it runs.
     #[command(flatten)]
     pub place: Where,
@@ -170,6 +185,9 @@ pub struct PlanArgs {
     /// The environment of lifeboat.yaml
     #[arg(long, default_value = "lab")]
     pub env: String,
+    /// How it would be steered.
+    #[command(flatten)]
+    pub steering: Steering,
     /// Where it would run.
     #[command(flatten)]
     pub place: Where,

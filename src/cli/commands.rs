@@ -8,10 +8,11 @@ use super::output::Output;
 use super::start;
 use crate::model::plan::Verdict;
 use crate::ops::exit::{Exit, Kind};
-use crate::ops::{self, runs};
+use crate::ops::{self, lever, runs};
 
 pub(super) fn runs(global: &Global, output: &Output) -> Result<u8, Exit> {
-    let listed = runs::list(&start::store(global)?)?;
+    let store = start::store(global)?;
+    let (listed, levers) = (runs::list(&store)?, lever::all(&store)?);
     if output.json {
         output.json_line(&listed);
         return Ok(0);
@@ -25,6 +26,12 @@ pub(super) fn runs(global: &Global, output: &Output) -> Result<u8, Exit> {
         let verdict = run.verdict.map_or("-", verdict_word);
         let line = format!("{:run_width$}  {:place_width$}  {:11}  {verdict:12}  {}", run.run, run.environment, run.state, run.remark);
         output.say(line.trim_end());
+        if let Some(command) = &run.solve {
+            output.say(&format!("{:run_width$}  {command}", ""));
+        }
+    }
+    for lever in &levers {
+        output.say(&format!("{lever}\n  {}", lever.release_command()));
     }
     Ok(0)
 }

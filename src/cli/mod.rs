@@ -4,12 +4,17 @@
 
 pub mod args;
 mod commands;
+mod ctl;
 mod definitions;
 pub mod errors;
 mod guarded;
+mod halt;
+mod keys;
 mod output;
 mod reaper;
 mod start;
+mod steering;
+mod terminal;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -60,6 +65,9 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Abort(args) => start::recover(&args, Takeover::TakeBack, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Reaper(args) => reaper::reaper(&args, output),
+        Command::Ctl(args) => ctl::ctl(&args, global, output),
+        Command::Halt(args) => halt::halt(&args, global, output),
+        Command::Release(args) => halt::release(&args, global, output),
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),

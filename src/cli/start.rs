@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Where};
+use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Where};
 use super::commands::verdict_word;
-use super::errors;
 use super::guarded::About;
 use super::output::Output;
+use super::{errors, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -27,7 +27,7 @@ use crate::ops::guards;
 use crate::ops::preflight;
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
-use crate::ops::run::{self, Outcome, Takeover};
+use crate::ops::run::{self, Attended, Outcome, Takeover};
 use crate::ops::runs;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
@@ -95,19 +95,25 @@ fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(plan, output.terminal, output.color, output.json)
 }
 
+fn attended(plan: &Plan, approved: Vec<(String, String)>, output: &Output) -> Attended {
+    output.say(&Budget::of(plan).to_string());
+    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved }
+}
+
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
     let project = project()?;
     let store = Arc::new(store(global)?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let request = Request { no_failback: args.no_failback, ..request(&environment) };
+        let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
         let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, None).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
+        let attended = attended(&plan, answers, output);
+        let outcome = run::start(store, &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, output)
     })
 }
@@ -122,13 +128,14 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
-        let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment) };
+        let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::start(store, &environment, plan, &files, decisions, watch).await?;
+        let attended = attended(&plan, answers, output);
+        let outcome = run::start(store, &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, output)
     })
 }
@@ -138,7 +145,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     let store = store(global)?;
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let request = request(&environment);
+        let request = request(&environment, &args.steering)?;
         let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let mut view = dry_run(&plan, &world).await;
@@ -181,8 +188,6 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, &plan).await?;
-        let watch = observer(&plan, output);
-        let outcome = run::recover(store, run, to, &environment, watch).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, output)?;
         let left = state.held();
@@ -206,9 +211,10 @@ async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
 }
 
 /// What a definition is resolved for.
-fn request(environment: &Environment) -> Request<'_> {
+fn request<'a>(environment: &'a Environment, steering: &Steering) -> Result<Request<'a>, Exit> {
     let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
-    Request { vars: environment.vars.clone(), ..Request::new(&environment.name, mode) }
+    let (vars, limits) = (environment.vars.clone(), steering.limits()?);
+    Ok(Request { vars, limits, ungraceful: steering.ungraceful, ..Request::new(&environment.name, mode) })
 }
 
 /// The plan with the place where it runs in it, so that `abort` finds the same lab again.

@@ -40,6 +40,12 @@ impl FileStore {
         Self { folder: folder.into(), durable, open: Mutex::new(BTreeMap::new()) }
     }
 
+    /// The folder of the runs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder of `run`.
     #[must_use]
     pub fn path(&self, run: &str) -> PathBuf {
@@ -93,7 +99,7 @@ impl FileStore {
             let subject = path.display().to_string();
             move |source| StoreError { action, subject, source }
         };
-        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed("open"))?;
+        let mut file = open_file(OpenOptions::new().read(true).write(true), &path).map_err(failed("open"))?;
         lock_soon(&file).map_err(|error| failed("lock")(error.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
@@ -107,12 +113,12 @@ impl FileStore {
         Ok(())
     }
 
-    /// Whether some process owns `run` now.
+    /// Whether some process owns `run` now. Two that ask at once do not take each other for the owner.
     #[must_use]
     pub fn is_owned(&self, run: &str) -> bool {
         self.lock().contains_key(run)
-            || File::open(self.journal(run))
-                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK))
+            || open_file(OpenOptions::new().read(true), &self.journal(run))
+                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
     /// Ids of all runs, oldest first (ids begin with their time).
@@ -128,9 +134,12 @@ impl FileStore {
         let mut runs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
-            if entry.path().join(JOURNAL).is_file()
-                && let Ok(name) = entry.file_name().into_string()
-            {
+            // A journal that is something else than a file, or that may not be looked at, is a run all the same: reading it tells why it is not right.
+            let is_run = match fs::symlink_metadata(entry.path().join(JOURNAL)) {
+                Ok(_) => true,
+                Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+            };
+            if is_run && let Ok(name) = entry.file_name().into_string() {
                 runs.push(name);
             }
         }
@@ -152,6 +161,20 @@ impl FileStore {
         // Each entry is changed by one assignment; a panic elsewhere leaves it whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bytes of a regular file; a pipe would keep whoever reads it for ever.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open_file(OpenOptions::new().read(true), path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a regular file, without waiting for the other end of anything else.
+fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")) }
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -201,7 +224,7 @@ impl RunStore for FileStore {
 
     fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         let path = self.journal(run);
-        let bytes = fs::read(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
+        let bytes = read_file(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
         // Without the last newline, so that what is between two newlines is a line, an empty one too: it was not written by us.
         let Some(whole) = whole_lines(&bytes).checked_sub(1) else { return Ok(Vec::new()) };
         let lines = bytes[..whole].split(|byte| *byte == b'\n');

@@ -1,12 +1,14 @@
 //! A runbook as written: the steps of a failover or a failback, without any fault.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::plan::{OnFailure, Retry};
+use super::plan::{OnFailure, Retry, Ungraceful};
 use super::time::Span;
 use super::written::{ProbeFile, Version, Words};
 
@@ -114,6 +116,32 @@ impl ParameterType {
     }
 }
 
+/// `skip`, or a map with `with`: where a file says something else, it is told at its place.
+fn ungraceful<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ungraceful>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Other {
+        with: Map<String, Value>,
+    }
+    struct Either;
+    impl<'de> Visitor<'de> for Either {
+        type Value = Ungraceful;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("`skip`, or `with:` and other parameters")
+        }
+
+        fn visit_str<E: de::Error>(self, word: &str) -> Result<Ungraceful, E> {
+            if word == "skip" { Ok(Ungraceful::Skip) } else { Err(E::unknown_variant(word, &["skip"])) }
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ungraceful, A::Error> {
+            Other::deserialize(MapAccessDeserializer::new(map)).map(|other| Ungraceful::With(other.with))
+        }
+    }
+    deserializer.deserialize_any(Either).map(Some)
+}
+
 /// A step.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +172,11 @@ pub struct StepFile {
     pub on_failure: Option<OnFailure>,
     /// Whether the recovery counts as failed without it; true when not written.
     pub critical: Option<bool>,
+    /// What is different about it once the source side is given up (`--ungraceful`, or during the run): `skip` leaves it out, `with:` gives other
+    /// parameters in place of those of the same name.
+    #[schemars(with = "Option<Ungraceful>")]
+    #[serde(default, deserialize_with = "ungraceful")]
+    pub ungraceful: Option<Ungraceful>,
     /// A list, or an expression that gives one: the step runs once for each `item`.
     pub for_each: Option<Value>,
     /// How many items of `for_each` at once; 1 when not written.

@@ -59,6 +59,8 @@ pub struct Bars {
     head: ProgressBar,
     steps: Vec<(String, ProgressBar)>,
     probes: Vec<(String, ProgressBar)>,
+    /// What whoever sits in front of it may do, below everything else.
+    foot: Option<ProgressBar>,
     color: bool,
     lang: Lang,
     /// The last event's time, and when it came in: what elapsed since is added.
@@ -76,7 +78,7 @@ impl Bars {
     #[must_use]
     pub fn new(plan: &Plan, target: ProgressDrawTarget, color: bool, lang: Lang) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        let mut bars = Self { head: line(&screen, None), screen, steps: Vec::new(), probes: Vec::new(), color, lang, last: None };
+        let mut bars = Self { head: line(&screen, None), screen, steps: Vec::new(), probes: Vec::new(), foot: None, color, lang, last: None };
         if plan.fault.is_some() {
             bars.add_step(FAULT.to_owned());
         }
@@ -158,7 +160,22 @@ impl Observer for Bars {
         self.draw(state);
     }
 
+    fn foot(&mut self, text: &str) {
+        if text.is_empty() {
+            if let Some(foot) = self.foot.take() {
+                foot.finish_and_clear();
+                self.screen.remove(&foot);
+            }
+            return;
+        }
+        let foot = self.foot.get_or_insert_with(|| line(&self.screen, None));
+        let text = fitted(text, NAME + STATE + TIME + 4);
+        let text = text.trim_end();
+        foot.set_message(if self.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() });
+    }
+
     fn finish(&mut self, state: &RunState) {
+        self.foot("");
         self.draw(state);
         self.head.abandon();
         for (_, bar) in self.steps.iter().chain(&self.probes) {

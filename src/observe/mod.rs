@@ -22,6 +22,9 @@ pub trait Observer {
     /// Nothing happened for a moment: for what moves by itself, such as elapsed times.
     fn tick(&mut self, _state: &RunState) {}
 
+    /// What is said at the foot of the display from now on; nothing when `line` is empty.
+    fn foot(&mut self, _line: &str) {}
+
     /// There will be no more events.
     fn finish(&mut self, _state: &RunState) {}
 }

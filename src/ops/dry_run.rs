@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::exit::{Exit, Kind};
 use super::guards::{self, GuardView};
 use super::{marks, preflight, runs};
+use super::budget::Budget;
 use crate::catalogue;
 use crate::engine::action::{ActionError, Cx, DynAction, PlannedCall};
 use crate::engine::board::Board;
@@ -69,6 +70,8 @@ pub struct DryRun {
     /// Whether a drill is refused for want of any guards.
     #[serde(skip)]
     pub is_unguarded: bool,
+    /// How long things may take.
+    pub budget: Budget,
 }
 
 /// Asks every action of the plan what it would do in the environment as it is now.
@@ -115,7 +118,9 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         mutating_calls,
         guards: Vec::new(),
         is_unguarded: false,
+        budget: Budget::of(plan),
     }
+    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls, budget: Budget::of(plan) }
 }
 
 impl StepView {
@@ -280,6 +285,7 @@ impl DryRun {
             let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
         }
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
+        let _ = writeln!(out, "{}", self.budget);
         out
     }
 }

@@ -2,14 +2,19 @@
 
 mod addresses;
 pub mod approvals;
+pub mod budget;
 pub mod catalogue_list;
 pub mod check;
+pub mod control;
 pub mod dry_run;
 pub mod environment;
 pub mod exit;
 pub mod files;
 pub mod guards;
 pub mod marks;
+pub mod halt;
+pub mod lever;
+pub mod lock;
 pub mod preflight;
 pub mod project;
 pub mod reaper;

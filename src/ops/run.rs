@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc as channel;
 
+use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::marks::WorldMarker;
-use super::{report, runs};
+use super::lock::Locked;
+use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::machine::{self, Recovery};
@@ -60,6 +62,22 @@ pub fn definitions(root: &Path, plan: &Plan) -> Result<Vec<DefinitionFile>, Exit
         .collect()
 }
 
+/// Who watches a run and who may steer it.
+pub struct Attended {
+    /// Shows its events.
+    pub observer: Box<dyn Observer + Send>,
+    /// Whoever sits in front of it.
+    pub console: Box<dyn Console>,
+    /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
+    pub approved: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Attended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attended").field("approved", &self.approved).finish_non_exhaustive()
+    }
+}
+
 /// What a run came to and where it is kept.
 #[derive(Debug)]
 pub struct Outcome {
@@ -87,8 +105,9 @@ pub async fn start(
     plan: Plan,
     definitions: &[DefinitionFile],
     decisions: Vec<Decision>,
-    observer: Box<dyn Observer + Send>,
+    attended: Attended,
 ) -> Result<Outcome, Exit> {
+    let locked = lock::take(&store, &plan, None)?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -98,6 +117,8 @@ pub async fn start(
         store.discard(&run);
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
+    // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
+    is_released(&store, &plan).inspect_err(|_| store.discard(&run))?;
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
         plan: Box::new(plan.clone()),
@@ -107,10 +128,19 @@ pub async fn start(
         clock_error_ms: None,
     };
     let head = chain::genesis(&run);
-    let starter = operator();
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, begin: Begin::Fresh, starter }
-        .see_through(environment, observer)
+    let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, begin, starter, locked }
+        .see_through(environment, attended)
         .await
+}
+
+/// Whether the lever of the environment lets a drill go on there.
+fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
+    match lever::pulled(store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
+        None => Ok(()),
+        Some(lever) => Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
+            .hint(format!("`{}` lets drills begin again", lever.release_command()))),
+    }
 }
 
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
@@ -127,19 +157,17 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
 ///
 /// # Errors
 /// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
-pub async fn recover(
-    store: Arc<FileStore>,
-    run: String,
-    to: Takeover,
-    environment: &Environment,
-    observer: Box<dyn Observer + Send>,
-) -> Result<Outcome, Exit> {
+pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
+    if to == Takeover::GoOn {
+        hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
+        is_released(&hold.store, &hold.plan)?;
+    }
     hold.begin = match to {
         Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), machine::lease_left(&state, hold.clock.now())),
         Takeover::TakeBack => Begin::TakeBack(Recovery::of(&state)),
     };
-    hold.see_through(environment, observer).await
+    hold.see_through(environment, attended).await
 }
 
 /// What a new owner does with a run.
@@ -198,7 +226,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
-            .hint("end that process first (Ctrl-C or SIGTERM makes it abort by itself)"),
+            .hint(format!("`lifeboat ctl {run} abort` makes it take everything back by itself")),
         _ => Exit::from_error(Kind::Environment, &error),
     })?;
     let read = runs::read(&store, &run)?;
@@ -213,10 +241,8 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let opening = RunEvent::Resumed { to: to.word().to_owned() };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
-    Ok((
-        Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin: Begin::Fresh, starter },
-        state,
-    ))
+    let (begin, locked) = (Begin::Fresh, None);
+    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin, starter, locked }, state))
 }
 
 /// One process's hold of a run.
@@ -233,20 +259,38 @@ struct Hold {
     begin: Begin,
     /// Whoever started the run.
     starter: String,
+    /// While it is held, nobody else injects a fault in this environment.
+    locked: Option<Locked>,
 }
 
 impl Hold {
-    async fn see_through(self, environment: &Environment, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, begin, starter } = self;
+    async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
+        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, begin, starter, locked: _locked } = self;
+        let Attended { observer, console, approved } = attended;
         let (ask, orders) = channel::unbounded_channel();
-        // Before the first event: from then on no signal may end this process by itself.
-        let signals = tokio::spawn(listen(ask, plan.mode == Mode::Emergency && !matches!(begin, Begin::TakeBack(_)))?);
+        let kept = kept_in(&store, environment)?;
         let gate = Gate::default();
         let world = Arc::new(World::connect(&environment.settings, &gate).await);
         let marked = world.clone();
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
-        let mut recorder = Recorder::new(kept_in(&store, environment)?, owner, run.clone(), clock, told.position(), head, told.on_event());
+        // Before the first event: from then on no signal may end this process by itself.
+        let (is_back, is_emergency) = (matches!(begin, Begin::TakeBack(_)), plan.mode == Mode::Emergency);
+        let ending = if is_emergency && !is_back { Order::Stop } else { Order::Abort };
+        let control = told.control(&store, &run, ask, ending, console).and_then(|(control, problem)| match problem {
+            // A drill that nobody could halt does not begin; what has to be done is done without the socket too.
+            Some(problem) if !is_back && !is_emergency => Err(problem),
+            _ => Ok(control),
+        });
+        let control = match control {
+            Ok(control) => control,
+            Err(exit) => {
+                told.end();
+                store.discard(&run);
+                return Err(exit.hint("nothing was changed"));
+            }
+        };
+        let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event());
         // How the guards decided follows the start at once.
         let (opening, begun) =
             if decisions.is_empty() { (opening, Ok(())) } else { (RunEvent::Guarded { decisions }, recorder.record(Body::Run(opening))) };
@@ -264,14 +308,14 @@ impl Hold {
             starter,
             orders,
             marker: Arc::new(WorldMarker::new(marked)),
-            approved: Vec::new(),
+            approved,
             judge: told.judge(),
         };
         let ended = match begun {
             Ok(()) => shell::run(setup).await,
             Err(source) => Err(EngineError::Journal { run: run.clone(), source }),
         };
-        signals.abort();
+        drop(control);
         told.conclude(&store, run, ended)
     }
 }
@@ -290,8 +334,14 @@ fn kept_in(store: &Arc<FileStore>, environment: &Environment) -> Result<Arc<dyn 
 /// Everything that hears of a run's events after they were journalled: the display, and the memory that the verdict is made from.
 struct Told {
     events: Arc<Mutex<Vec<Event>>>,
-    display: mpsc::Sender<Event>,
+    display: mpsc::Sender<Shown>,
     thread: JoinHandle<()>,
+}
+
+/// What the display hears of.
+enum Shown {
+    Event(Box<Event>),
+    Foot(String),
 }
 
 impl Told {
@@ -310,8 +360,27 @@ impl Told {
         Box::new(move |event: &Event| {
             lock(&events).push(event.clone());
             // The observers' thread ends before the run only if it panicked; the run goes on.
-            let _ = display.send(event.clone());
+            let _ = display.send(Shown::Event(Box::new(event.clone())));
         })
+    }
+
+    /// Begins to listen to signals, keys and the socket.
+    fn control(
+        &self,
+        store: &FileStore,
+        run: &str,
+        ask: channel::UnboundedSender<Envelope>,
+        ending: Order,
+        console: Box<dyn Console>,
+    ) -> Result<(Control, Option<Exit>), Exit> {
+        let display = self.display.clone();
+        let foot = Box::new(move |line| {
+            // As above.
+            let _ = display.send(Shown::Foot(line));
+        });
+        let wiring =
+            Wiring { folder: store.path(run), abort_command: control::abort_command(store, run), events: self.events.clone(), ask, ending, foot };
+        Control::start(wiring, console)
     }
 
     fn judge(&self) -> Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send> {
@@ -357,8 +426,7 @@ impl Told {
 fn engine_error(error: &EngineError, store: &FileStore, run: &str) -> Exit {
     match error {
         EngineError::Journal { .. } => {
-            let folder = std::path::absolute(store.path("")).unwrap_or_else(|_| store.path(""));
-            let command = format!("lifeboat abort {run} --reports {}", folder.to_string_lossy().trim_end_matches('/'));
+            let command = control::abort_command(store, run);
             Exit::from_error(Kind::Environment, error).hint(format!("once it can be written again: {command}"))
         }
         EngineError::Probes(_) => Exit::from_error(Kind::Environment, error),
@@ -372,15 +440,16 @@ fn lock(events: &Mutex<Vec<Event>>) -> std::sync::MutexGuard<'_, Vec<Event>> {
 }
 
 /// Shows events on a thread of its own: a slow terminal never slows a failover.
-fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(mpsc::Sender<Event>, JoinHandle<()>), Exit> {
-    let (told, events) = mpsc::channel::<Event>();
+fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(mpsc::Sender<Shown>, JoinHandle<()>), Exit> {
+    let (told, events) = mpsc::channel::<Shown>();
     let mut state = RunState::from_events(earlier).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
     let thread = std::thread::Builder::new()
         .name("display".into())
         .spawn(move || {
             loop {
                 match events.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => {
+                    Ok(Shown::Foot(line)) => observer.foot(&line),
+                    Ok(Shown::Event(event)) => {
                         // The engine only makes legal events; showing one that is not does no harm.
                         let _ = state.apply(&event);
                         observer.event(&event, &state);
@@ -395,36 +464,8 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
     Ok((told, thread))
 }
 
-/// Signals: an abort, or in an emergency a stop that undoes nothing. They are caught from the moment this returns; the future passes them on.
-fn listen(ask: channel::UnboundedSender<Envelope>, emergency: bool) -> Result<impl Future<Output = ()>, Exit> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let catch = |kind| signal(kind).map_err(|error| Exit::new(Kind::Environment, "signals cannot be caught").cause(error.to_string()));
-    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
-    let mut hangup = catch(SignalKind::hangup())?;
-    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
-    let too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-    Ok(async move {
-        let _too_large = too_large;
-        loop {
-            let name = tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-                _ = hangup.recv() => "SIGHUP",
-            };
-            let order = if emergency { Order::Stop } else { Order::Abort };
-            if ask.send(Envelope::new(order, "signal", format!("signal {name}"))).is_err() {
-                return;
-            }
-        }
-    })
-}
-
 fn token() -> String {
     format!("{:016x}", rand::random::<u64>())
-}
-
-fn operator() -> String {
-    ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// A relative path that stays inside the run's folder, whatever the definition was called.

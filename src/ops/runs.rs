@@ -1,11 +1,14 @@
 //! The runs on disk: naming, finding, listing, reading with the chain checked.
 
+use std::io::{Read as _, Seek as _, SeekFrom};
+
 use serde::Serialize;
 
+use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
 use crate::model::chain::{self, Chain};
-use crate::model::plan::Verdict;
+use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
 use crate::ports::store::{RunStore as _, StoreError};
@@ -60,6 +63,31 @@ pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
         .map_err(|error| Exit::new(Kind::Definitions, format!("the journal of run {run} makes no sense")).cause(error.to_string()))
 }
 
+/// The plan in the folder of a run, for a run that has not got as far as an event, or whose events cannot be read.
+#[must_use]
+pub fn plan_beside(store: &FileStore, run: &str) -> Option<Plan> {
+    let path = store.path(run).join("plan.json");
+    std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Whether the last line of a run's journal says that it passed: then nothing of it is left, and nothing more need be read.
+#[must_use]
+pub fn passed(store: &FileStore, run: &str) -> bool {
+    let last = || {
+        let path = store.journal(run);
+        std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+        let mut file = std::fs::File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(64 << 10))).ok()?;
+        let mut tail = Vec::new();
+        file.take(64 << 10).read_to_end(&mut tail).ok()?;
+        let line = tail.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+        serde_json::from_slice::<serde_json::Value>(line).ok()
+    };
+    last().is_some_and(|event| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass")
+}
+
 /// One line of `lifeboat runs`.
 #[derive(Debug, Serialize)]
 pub struct Listed {
@@ -73,11 +101,13 @@ pub struct Listed {
     #[serde(skip)]
     pub name: String,
     /// The environment.
-    #[serde(skip)]
     pub environment: String,
     /// What a reader must know, such as a broken journal.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub remark: String,
+    /// The command that solves it, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solve: Option<String>,
 }
 
 /// All runs, oldest first. A journal that cannot be read is listed with the reason, never left out.
@@ -91,8 +121,8 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
         .map(|run| {
             let owned = store.is_owned(&run);
             let read = read(store, &run).and_then(|chain| state(&run, &chain));
-            let mut listed =
-                Listed { run, state: "interrupted", verdict: None, name: String::new(), environment: String::new(), remark: String::new() };
+            let (name, environment) = plan_beside(store, &run).map(|plan| (plan.name, plan.environment)).unwrap_or_default();
+            let mut listed = Listed { run, state: "interrupted", verdict: None, name, environment, remark: String::new(), solve: None };
             match read {
                 Ok(state) => {
                     listed.verdict = state.ended.as_ref().map(|end| end.verdict);
@@ -106,6 +136,9 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                         listed.remark = "never began".into();
                     } else if held > 0 && !owned {
                         listed.remark = format!("{held} applied, not undone");
+                    }
+                    if !owned && state.start.is_some() && (held > 0 || state.ended.is_none()) {
+                        listed.solve = Some(abort_command(store, &listed.run));
                     }
                 }
                 Err(error) => listed.remark = [error.message].into_iter().chain(error.causes).collect::<Vec<_>>().join(": "),

@@ -25,7 +25,7 @@ use super::files::{Files, LoadError, Loaded};
 use super::project::Project;
 use super::words::Words;
 use crate::model::diagnostic::Diagnostic;
-use crate::model::plan::{Mode, Plan};
+use crate::model::plan::{Limits, Mode, Plan};
 use crate::model::time::Timestamp;
 use crate::model::yaml::{Seg, way};
 
@@ -44,13 +44,18 @@ pub struct Request<'a> {
     pub no_failback: bool,
     /// When the disruption began, if somebody said so.
     pub since: Option<Timestamp>,
+    /// How long it may take.
+    pub limits: Limits,
+    /// Whether it begins without relying on the source side.
+    pub ungraceful: bool,
 }
 
 impl<'a> Request<'a> {
     /// A request without anything given.
     #[must_use]
     pub fn new(environment: &'a str, mode: Mode) -> Self {
-        Self { environment, vars: Map::new(), parameters: Map::new(), mode, no_failback: false, since: None }
+        let (vars, parameters) = (Map::new(), Map::new());
+        Self { environment, vars, parameters, mode, no_failback: false, since: None, limits: Limits::default(), ungraceful: false }
     }
 }
 

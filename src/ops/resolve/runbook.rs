@@ -12,7 +12,7 @@ use super::value::{Evaluated, Item, Scope, Steps};
 use super::{Resolver, Site, Unsaid};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
-use crate::model::plan::{ForEach, Limits, Plan, Retry, RunbookPlan, StepPlan};
+use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan, Ungraceful};
 use crate::model::runbook::{RunbookFile, StepFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
@@ -99,8 +99,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
             leave: false,
             source: None,
             stop_conditions: Vec::new(),
-            ungraceful: false,
-            limits: Limits::default(),
+            ungraceful: self.request.ungraceful,
+            limits: self.request.limits,
             definitions: self.definitions(),
         }
     }
@@ -335,6 +335,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             },
             Err((message, hint)) => self.say(at.under(&way!["uses"]).problem(message).maybe_hint(hint)),
         }
+        let ungraceful = self.ungraceful(step, uses, &with, at, scope);
         Some(StepPlan {
             id: format!("{}{}", scope.prefix, step.id),
             title: step.title.0.clone(),
@@ -346,9 +347,29 @@ impl<W: Send + Sync> Resolver<'_, W> {
             retry: step.retry.unwrap_or_default(),
             on_failure: step.on_failure.unwrap_or_default(),
             critical: step.critical.unwrap_or(true),
-            ungraceful: None,
+            ungraceful,
             for_each,
         })
+    }
+
+    /// What is different once the source side is given up: its parameters are held against the action like the others.
+    fn ungraceful(&mut self, step: &StepFile, uses: &str, with: &Evaluated, at: &Site, scope: &Scope) -> Option<Ungraceful> {
+        let Some(Ungraceful::With(written)) = &step.ungraceful else { return step.ungraceful.clone() };
+        let at = at.under(&way!["ungraceful"]);
+        if written.is_empty() {
+            self.say(at.under(&way!["with"]).key_problem("nothing is different").hint("write parameters that take the place of those under `with`"));
+        }
+        let other = self.evaluate(&at.under(&way!["with"]), scope);
+        if let (Ok(row), false) = (self.words.action(uses, Place::Step), with.is_refused || other.is_refused) {
+            let whole = other.over(with);
+            match (row.parse)(&whole.check) {
+                Ok(_) => self.mention_parameters(&other, &at),
+                // What is wrong with the parameters as they are was said already.
+                Err(_) if (row.parse)(&with.check).is_err() => {}
+                Err(error) => self.say_parameter(&error, &whole, &Value::from((row.schema)()), &at, row.kind),
+            }
+        }
+        Some(Ungraceful::With(other.plan.as_object().cloned().unwrap_or_default()))
     }
 
     fn for_each(&mut self, step: &StepFile, at: &Site, scope: &mut Scope) -> Option<ForEach> {
@@ -396,6 +417,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let wrong = [
             ("timeout", step.timeout.is_some()),
             ("retry", step.retry.is_some()),
+            ("ungraceful", step.ungraceful.is_some()),
             ("on_failure", step.on_failure.is_some()),
             ("for_each", step.for_each.is_some()),
             ("concurrency", step.concurrency.is_some()),
@@ -435,7 +457,11 @@ fn mentions_steps(step: &StepFile) -> bool {
             _ => false,
         }
     }
-    step.with.values().chain(&step.when).chain(&step.for_each).any(any)
+    let ungraceful = match &step.ungraceful {
+        Some(Ungraceful::With(with)) => Some(with.values()),
+        _ => None,
+    };
+    step.with.values().chain(&step.when).chain(&step.for_each).chain(ungraceful.into_iter().flatten()).any(any)
 }
 
 fn file_name(file: &Loaded) -> String {

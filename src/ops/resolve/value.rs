@@ -64,6 +64,23 @@ impl Evaluated {
     pub(super) fn example(&self, path: &[Seg]) -> Option<bool> {
         self.examples.iter().find(|(example, _)| example.starts_with(path) || path.starts_with(example)).map(|(_, typed)| *typed)
     }
+
+    /// The parameters of `base` with these in the place of those of the same name.
+    pub(super) fn over(&self, base: &Self) -> Self {
+        let merged = |base: &Value, own: &Value| {
+            let mut all = base.as_object().cloned().unwrap_or_default();
+            all.extend(own.as_object().cloned().unwrap_or_default());
+            Value::Object(all)
+        };
+        let is_replaced = |path: &[Seg]| matches!(path.first(), Some(Seg::Key(key)) if self.check.get(key.as_str()).is_some());
+        let examples = base.examples.iter().filter(|(path, _)| !is_replaced(path)).chain(&self.examples).cloned().collect();
+        Self {
+            plan: merged(&base.plan, &self.plan),
+            check: merged(&base.check, &self.check),
+            examples,
+            is_refused: base.is_refused || self.is_refused,
+        }
+    }
 }
 
 impl<W: Send + Sync> Resolver<'_, W> {

@@ -1,0 +1,167 @@
+//! `lifeboat ctl`: a run is steered from another terminal.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::args::Global;
+use super::output::Output;
+use super::start;
+use crate::journal::FileStore;
+use crate::model::order::{Asked, Order};
+use crate::model::plan::Stage;
+use crate::ops::control::{self, Status};
+use crate::ops::exit::{Exit, Kind};
+use crate::ops::runs;
+use crate::ports::store::StoreError;
+
+/// `lifeboat ctl`
+#[derive(Debug, Args)]
+pub struct Ctl {
+    /// The run, a beginning of its name that fits one run only, or `latest`
+    pub run: String,
+    /// What it is to do
+    #[command(subcommand)]
+    pub order: Ask,
+    /// Why, for the report
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Who says so, where several people share this account [default: the login name]
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+/// What may be asked of a run.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Ask {
+    /// Tell how it stands: stage, steps, open questions
+    Status,
+    /// Start nothing more for now; what runs goes on, and stop conditions, leases and probes do too
+    Pause,
+    /// Go on after a pause
+    Resume,
+    /// Do without a step that waits, runs or has failed; needs --reason
+    Skip {
+        /// The step, such as `failover/shift-dns` or `shift-dns`
+        step: String,
+    },
+    /// Try a failed step again
+    Retry {
+        /// The step
+        step: String,
+    },
+    /// Give the source side up: from now on steps run as their `ungraceful` says
+    Ungraceful,
+    /// Start nothing more and leave things as they are; a fault is taken out all the same
+    Stop,
+    /// Start nothing more and put everything back
+    Abort,
+    /// Answer an approval or a manual step
+    Answer {
+        /// The step that asks
+        step: String,
+        /// The answer
+        answer: YesNo,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    /// Approved, or done
+    Yes,
+    /// Not approved, or not to be done: the step fails
+    No,
+}
+
+impl Ask {
+    fn order(&self) -> Option<Order> {
+        Some(match self.clone() {
+            Self::Status => return None,
+            Self::Pause => Order::Pause,
+            Self::Resume => Order::Unpause,
+            Self::Skip { step } => Order::Skip { step },
+            Self::Retry { step } => Order::Retry { step },
+            Self::Ungraceful => Order::Ungraceful,
+            Self::Stop => Order::Stop,
+            Self::Abort => Order::Abort,
+            Self::Answer { step, answer } => Order::Answer { step, yes: answer == YesNo::Yes },
+        })
+    }
+}
+
+pub(super) fn ctl(args: &Ctl, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let store = start::store(global)?;
+    let run = find(&store, &args.run)?;
+    let Some(order) = args.order.order() else {
+        let status = Status::of_running(&store, &run)?;
+        if output.json {
+            output.json_line(&status);
+        } else {
+            output.print(&text(&status));
+        }
+        return Ok(0);
+    };
+    let why = args.reason.clone().unwrap_or_default();
+    if matches!(order, Order::Skip { .. }) && why.trim().is_empty() {
+        return Err(Exit::new(Kind::Usage, "doing without a step needs a reason").hint("add --reason TEXT; it goes into the report"));
+    }
+    let said = order.to_string();
+    control::order(&store, &run, Asked { order, by: args.by.clone().unwrap_or_else(control::operator), why })?;
+    if output.json {
+        output.json_line(&serde_json::json!({ "run": run, "ok": true }));
+    } else {
+        output.say(&format!("{said}  {run}"));
+    }
+    Ok(0)
+}
+
+/// As everywhere; only that `latest` is the latest that goes on, if one does.
+fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
+    let all = || store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error));
+    match wanted {
+        "latest" => match all()?.into_iter().rev().find(|run| store.is_owned(run)) {
+            Some(run) => Ok(run),
+            None => runs::find(store, wanted),
+        },
+        _ => runs::find(store, wanted),
+    }
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![format!("{}  {}", status.run, status.environment)];
+    let stage = status.stage.map_or("starting", stage_word);
+    let mut words = vec![match status.verdict {
+        Some(_) => "ended".to_owned(),
+        None => stage.to_owned(),
+    }];
+    words.extend(status.paused.then(|| "paused".to_owned()));
+    words.extend(status.ungraceful.then(|| "the source side is given up".to_owned()));
+    words.extend(status.ending.as_ref().map(|ending| format!("asked to {ending}")));
+    words.extend(status.lease_until.map(|until| format!("the fault may stand until {until}")));
+    lines.push(words.join(", "));
+    for question in &status.questions {
+        let answered = if question.answered.is_empty() { String::new() } else { format!(" (so far {})", question.answered.join(", ")) };
+        let of = if question.approvers > 1 { format!(", {} people", question.approvers) } else { String::new() };
+        let what = if question.manual { "to be done by hand" } else { "waits for approval" };
+        lines.push(format!("\n{} {what}{of}: {}{answered}", question.step, question.text));
+        lines.push(format!("  lifeboat ctl {} answer {} yes", status.run, question.step));
+    }
+    lines.push(String::new());
+    let width = status.steps.iter().map(|step| step.step.len()).max().unwrap_or(0);
+    for step in &status.steps {
+        lines.push(format!("{:width$}  {:9}  {}", step.step, step.state, step.detail).trim_end().to_owned());
+    }
+    lines.join("\n") + "\n"
+}
+
+const fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::SteadyState => "steady state",
+        Stage::Inject => "inject",
+        Stage::Detect => "detect",
+        Stage::Decide => "decide",
+        Stage::Failover => "failover",
+        Stage::Verify => "verify",
+        Stage::Failback => "failback",
+        Stage::Cleanup => "cleanup",
+    }
+}

@@ -1,0 +1,110 @@
+//! What is said before a run about how it may be steered: answers given beforehand, how long things may take.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::model::diagnostic::suggest;
+use crate::model::plan::{Limits, Mode, Plan, StepPlan};
+use crate::model::time::Span;
+use crate::ops::control::operator;
+use crate::ops::exit::{Exit, Kind};
+
+/// How a run may be steered.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Steering {
+    /// Answer an approval or a manual step beforehand, in the name of whoever gave the answer [default: yours]; may be given several times
+    #[arg(long = "approve", value_name = "STEP[=NAME]")]
+    pub approve: Vec<String>,
+    /// How long a step that has failed for good waits for a person to retry or skip it [default: not at all]
+    #[arg(long, value_name = "TIME")]
+    pub patience: Option<Span>,
+    /// Do not rely on the source side: steps run as their `ungraceful` says
+    #[arg(long)]
+    pub ungraceful: bool,
+    /// How long the run may take; then a drill aborts and an emergency stops [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<Span>,
+    /// How long putting everything back may take [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    pub undo_for: Option<Span>,
+}
+
+impl Steering {
+    /// The limits for the plan.
+    ///
+    /// # Errors
+    /// When one of them leaves no time at all.
+    pub(super) fn limits(&self) -> Result<Limits, Exit> {
+        for (flag, given) in [("--budget", self.budget), ("--undo-for", self.undo_for)] {
+            if given == Some(Span::default()) {
+                return Err(Exit::new(Kind::Usage, format!("{flag} 0s leaves no time for anything")).hint("write a number with its unit, like 30m"));
+            }
+        }
+        let usual = Limits::default();
+        Ok(Limits {
+            run: self.budget.unwrap_or(usual.run),
+            undo: self.undo_for.unwrap_or(usual.undo),
+            patience: self.patience.unwrap_or(usual.patience),
+        })
+    }
+
+    /// The answers given beforehand. A plan that asks, with nobody there to answer, is refused.
+    ///
+    /// # Errors
+    /// When an answer is to nothing that asks, or one is missing.
+    pub(super) fn answers(&self, plan: &Plan, can_ask: bool) -> Result<Vec<(String, String)>, Exit> {
+        let given: Vec<(String, String)> = self
+            .approve
+            .iter()
+            .map(|given| match given.split_once('=') {
+                Some((step, name)) => (step.to_owned(), name.trim().to_owned()),
+                None => (given.clone(), operator()),
+            })
+            .collect();
+        let asking = asking(plan);
+        for (step, name) in &given {
+            if name.is_empty() {
+                return Err(Exit::new(Kind::Usage, format!("--approve {step}=: a name is missing")).hint("write --approve STEP=NAME, or STEP alone"));
+            }
+            if !asking.iter().any(|(key, of)| key == step || of.id == *step) {
+                let keys = asking.iter().map(|(key, _)| key.as_str());
+                let shown: String = step.chars().filter(|c| !c.is_control()).take(64).collect();
+                let hint = suggest(step, keys, "steps that ask").or_else(|| Some("no step of this plan asks anything".into()));
+                return Err(Exit { hint, ..Exit::new(Kind::Usage, format!("--approve: no step `{shown}` asks anything")) });
+            }
+        }
+        if !can_ask && plan.mode != Mode::Rehearse {
+            let missing: Vec<String> = asking.iter().filter(|(key, step)| !is_answered(key, step, &given)).map(|(key, _)| key.clone()).collect();
+            if !missing.is_empty() {
+                return Err(Exit::new(
+                    Kind::Usage,
+                    format!("{} will ask, and there is no terminal to answer on; nothing was changed", missing.join(", ")),
+                )
+                .hint("answer beforehand with --approve STEP=NAME, one for each person that is needed"));
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// The steps of a plan that ask people, by key.
+fn asking(plan: &Plan) -> Vec<(String, &StepPlan)> {
+    let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
+    let steps = books.into_iter().filter_map(|(book, runbook)| Some((book, runbook?)));
+    let keyed = steps.flat_map(|(book, runbook)| runbook.steps.iter().map(move |step| (format!("{book}/{}", step.id), step)));
+    keyed.filter(|(_, step)| matches!(step.uses.as_str(), "approval" | "manual")).collect()
+}
+
+/// Whether enough of those who may answer have; parameters that only the run will know are taken at their least.
+fn is_answered(key: &str, step: &StepPlan, given: &[(String, String)]) -> bool {
+    let of: Vec<&str> = step.with.get("of").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let starter = step.uses == "manual" || step.with.get("starter") == Some(&Value::Bool(true));
+    let needed = step.with.get("approvers").and_then(Value::as_u64).unwrap_or(1).max(1);
+    let own = operator();
+    let counts = |name: &str| (of.is_empty() || of.contains(&name)) && (starter || name != own);
+    let names: BTreeSet<&str> =
+        given.iter().filter(|(to, name)| (to == key || *to == step.id) && counts(name)).map(|(_, name)| name.as_str()).collect();
+    names.len() as u64 >= needed
+}

@@ -1,0 +1,111 @@
+//! `lifeboat halt`: which runs of an environment go on or were left, and how those that go on are ended.
+
+use std::time::{Duration, Instant};
+
+use super::control;
+use super::exit::{Exit, Kind};
+use super::runs;
+use crate::journal::FileStore;
+use crate::model::order::{Asked, Order};
+use crate::model::state::RunState;
+use crate::ports::store::StoreError;
+
+/// How long a run that has just begun may take until it can be reached, or until it says where it is.
+const BEGINNING: Duration = Duration::from_secs(10);
+/// What a run may take beyond what it gives itself for taking everything back: its report, its probes.
+const BEYOND: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The runs of an environment that a process runs now. One that has just begun is waited for until it says where it is.
+///
+/// # Errors
+/// When the folder of the runs cannot be read.
+pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
+    let begun = Instant::now();
+    Ok(all(store)?
+        .into_iter()
+        .filter(|run| {
+            while store.is_owned(run) {
+                match place(store, run) {
+                    Some(place) => return place == environment,
+                    None if begun.elapsed() > BEGINNING => return false,
+                    None => std::thread::sleep(LOOK),
+                }
+            }
+            false
+        })
+        .collect())
+}
+
+/// The runs of an environment that were left before their end, or whose fault still stands.
+///
+/// # Errors
+/// As [`going_on`].
+pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
+    let is_left = |run: &String| {
+        !store.is_owned(run)
+            && !runs::passed(store, run)
+            && place(store, run).as_deref() == Some(environment)
+            && state(store, run)
+                .is_none_or(|state| state.start.is_some() && (state.ended.is_none() || state.held().contains(&crate::model::state::FAULT)))
+    };
+    Ok(all(store)?.into_iter().filter(is_left).collect())
+}
+
+/// Orders a run to abort, as soon as it can be reached.
+///
+/// # Errors
+/// When it goes on and cannot be reached.
+pub fn abort(store: &FileStore, run: &str, by: &str, why: &str) -> Result<(), Exit> {
+    let begun = Instant::now();
+    let asked = Asked { order: Order::Abort, by: by.to_owned(), why: format!("halt: {why}") };
+    loop {
+        match control::order(store, run, asked.clone()) {
+            Err(_) if !store.is_owned(run) => return Ok(()),
+            Err(exit) if begun.elapsed() > BEGINNING => return Err(exit),
+            Err(_) => std::thread::sleep(LOOK),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Waits until nobody runs `run` any more; `false` when it takes longer than it may.
+#[must_use]
+pub fn await_end(store: &FileStore, run: &str) -> bool {
+    let limit = runs::plan_beside(store, run).map(|plan| plan.limits.undo).unwrap_or_default().duration() + BEYOND;
+    let begun = Instant::now();
+    while store.is_owned(run) {
+        if begun.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
+/// What is left of a run, in one line; `None` when nothing is.
+#[must_use]
+pub fn remains(store: &FileStore, run: &str) -> Option<String> {
+    if store.is_owned(run) {
+        return Some("still going on".into());
+    }
+    let Some(state) = state(store, run) else { return Some("its journal cannot be read".into()) };
+    let held = state.held();
+    if !held.is_empty() {
+        return Some(format!("not put back: {}", held.join(", ")));
+    }
+    (state.start.is_some() && state.ended.is_none()).then(|| "left before its end".into())
+}
+
+fn all(store: &FileStore) -> Result<Vec<String>, Exit> {
+    store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error))
+}
+
+fn state(store: &FileStore, run: &str) -> Option<RunState> {
+    runs::read(store, run).and_then(|chain| runs::state(run, &chain)).ok()
+}
+
+/// The environment of a run, once it is known.
+fn place(store: &FileStore, run: &str) -> Option<String> {
+    runs::plan_beside(store, run).or_else(|| state(store, run)?.plan().cloned()).map(|plan| plan.environment)
+}

@@ -1,0 +1,178 @@
+//! One fault-injecting run for each environment, and nobody else's targets.
+//!
+//! The lock is one on an open file: it goes with the process however that ends, so there is no stale lock to guess about. What a run that was
+//! interrupted still holds is read from its journal.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde_json::Value;
+
+use super::control::abort_command;
+use super::exit::{Exit, Kind};
+use super::{lever, runs};
+use crate::journal::FileStore;
+use crate::model::plan::{Mode, Plan};
+use crate::model::state::{FAULT, RunState};
+use crate::ports::store::StoreError;
+
+/// Where a run works, as far as two runs can get into each other's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    environment: String,
+    /// The control address of a lab; the name of an environment of accounts says enough.
+    lab: Option<String>,
+    /// Whether its clouds are inside one process.
+    alone: bool,
+}
+
+impl Place {
+    /// Where `plan` works.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let lab = |key: &str| plan.scope.pointer(&format!("/env/lab/{key}"));
+        Self {
+            environment: plan.environment.clone(),
+            lab: lab("control").and_then(Value::as_str).map(str::to_owned),
+            alone: lab("embedded") == Some(&Value::Bool(true)),
+        }
+    }
+
+    fn key(&self) -> String {
+        self.lab.as_ref().map_or_else(|| self.environment.clone(), |control| format!("{} {control}", self.environment))
+    }
+}
+
+/// The lock of an environment, held until the value is dropped.
+#[derive(Debug)]
+pub struct Locked {
+    _file: Option<File>,
+}
+
+/// Another run in the same place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its id.
+    pub run: String,
+    /// Whether a process runs it now.
+    pub running: bool,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Whether its fault still stands.
+    pub fault: bool,
+    /// Kind and id of everything it changed and has not put back.
+    pub holds: BTreeSet<(String, String)>,
+}
+
+/// Takes the lock of the place where `plan` works. A drill needs it for itself; emergencies share it, and go on beside a drill without it.
+///
+/// # Errors
+/// When another run has it, or something that an interrupted one left stands in the way of a drill: with the command that solves it.
+pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked, Exit> {
+    let place = Place::of(plan);
+    if place.alone {
+        return Ok(Locked { _file: None });
+    }
+    let open = || {
+        lever::folder(store)?;
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lever::path(store, &place.key(), "lock"))
+    };
+    let cannot =
+        |error: std::io::Error| Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string());
+    let file = open().map_err(cannot)?;
+    let drill = plan.mode != Mode::Emergency;
+    let operation = if drill { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
+    let locked = match flock(&file, operation) {
+        Ok(()) => Locked { _file: Some(file) },
+        // An emergency beside a drill: what it may touch is held against what the drill holds.
+        Err(Errno::WOULDBLOCK) if !drill => Locked { _file: None },
+        Err(Errno::WOULDBLOCK) => {
+            let running = neighbours(store, plan, own)?.into_iter().find(|neighbour| neighbour.running);
+            return Err(in_the_way(store, plan, running.as_ref()));
+        }
+        Err(error) => return Err(cannot(error.into())),
+    };
+    if drill && let Some(neighbour) = neighbours(store, plan, own)?.iter().find(|neighbour| neighbour.running || neighbour.is_left()) {
+        return Err(in_the_way(store, plan, Some(neighbour)));
+    }
+    Ok(locked)
+}
+
+impl Neighbour {
+    /// Whether it was left with something that nobody asked to stay.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        !self.running && (self.fault || !self.ended && !self.holds.is_empty())
+    }
+}
+
+fn in_the_way(store: &FileStore, plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
+    let place = &plan.environment;
+    match neighbour {
+        Some(Neighbour { run, running: false, holds, .. }) => {
+            let what = if holds.is_empty() { "a fault".to_owned() } else { listed(holds) };
+            Exit::new(Kind::Environment, format!("run {run} was left in environment {place} and still holds {what}; nothing was changed"))
+                .hint(format!("`{}` takes it back; then begin again", abort_command(store, run)))
+        }
+        Some(Neighbour { run, .. }) => Exit::new(Kind::Environment, format!("run {run} is going on in environment {place}; nothing was changed"))
+            .hint(format!("wait for its end, or end it with `lifeboat ctl {run} abort`")),
+        None => Exit::new(Kind::Environment, format!("another run is beginning in environment {place}; nothing was changed"))
+            .hint("`lifeboat runs` lists what goes on"),
+    }
+}
+
+/// The other runs in the place where `plan` works that go on, were interrupted, or left something. Journals that cannot be read tell of no place.
+///
+/// # Errors
+/// When the folder of the runs cannot be read.
+pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Vec<Neighbour>, Exit> {
+    let place = Place::of(plan);
+    if place.alone {
+        return Ok(Vec::new());
+    }
+    let runs = store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error))?;
+    Ok(runs
+        .into_iter()
+        .filter(|run| own != Some(run.as_str()))
+        .filter_map(|run| {
+            let running = store.is_owned(&run);
+            if !running && runs::passed(store, &run) {
+                return None;
+            }
+            let there = runs::plan_beside(store, &run).map(|plan| Place::of(&plan));
+            let state = runs::read(store, &run).and_then(|chain| runs::state(&run, &chain)).unwrap_or_default();
+            if state.plan().map(Place::of).or(there)? != place {
+                return None;
+            }
+            let neighbour = Neighbour { running, ended: state.ended.is_some(), fault: has_fault(&state), holds: holds(&state), run };
+            (running || !neighbour.holds.is_empty() || neighbour.fault).then_some(neighbour)
+        })
+        .collect())
+}
+
+fn has_fault(state: &RunState) -> bool {
+    state.held().contains(&FAULT)
+}
+
+/// Kind and id of everything a run changed and has not put back.
+fn holds(state: &RunState) -> BTreeSet<(String, String)> {
+    let intents = state.held().into_iter().filter_map(|key| state.step(key)?.intent.as_ref());
+    intents
+        .flat_map(|intent| &intent.targets)
+        .filter(|target| !target.change.is_empty())
+        .map(|target| (target.kind.clone(), target.id.clone()))
+        .collect()
+}
+
+/// For people: a few, and how many more.
+pub fn listed(things: &BTreeSet<(String, String)>) -> String {
+    const SHOWN: usize = 4;
+    let mut line = things.iter().take(SHOWN).map(|(kind, id)| format!("{kind} {id}")).collect::<Vec<_>>().join(", ");
+    if things.len() > SHOWN {
+        line.push_str(&format!(" and {} more", things.len() - SHOWN));
+    }
+    line
+}
