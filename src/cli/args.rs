@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub use super::guarded::{Approve, Guarding};
 pub use super::ctl::Ctl;
+pub use super::guarded::{Approve, Guarding};
 pub use super::halt::{Halt, Release};
 pub use super::steering::Steering;
 use crate::lab::serve::SCALES;

@@ -10,8 +10,8 @@ use crate::engine::clock::RunClock;
 use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::halt;
-use crate::ops::run::Takeover;
 use crate::ops::lever::{self, Lever};
+use crate::ops::run::Takeover;
 
 /// `lifeboat halt`
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::{errors, start};
 use crate::model::project::EnvironmentKind;
 use crate::ops::environment::{Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind};
-use crate::ops::preflight::{self, Rigour};
+use crate::ops::preflight;
 use crate::ops::reaper::{Finding, Options, Outcome, Reaper};
 use crate::ports::gate::Gate;
 use crate::world::World;
@@ -37,7 +37,7 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
         };
         let environment = Environment::open(&args.env, &file, choice, &serde_json::Map::new()).await?;
         // One cloud that does not answer must not protect the faults on the other; a wrong account is refused in any case.
-        preflight::accounts(&environment, Rigour::Emergency).await?;
+        preflight::accounts(&environment, None).await?;
         let world = Arc::new(World::connect(&environment.settings, &Gate::default()).await);
         let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run };
         let reaper = Reaper::new(world, options);

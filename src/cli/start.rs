@@ -19,6 +19,7 @@ use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
 use crate::observe::{self, Observer};
 use crate::ops::approvals::Given;
+use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
@@ -187,7 +188,9 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
     }
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
-        preflight::accounts(&environment, &plan).await?;
+        preflight::accounts(&environment, Some(&plan)).await?;
+        let attended = attended(&plan, Vec::new(), output);
+        let outcome = run::recover(store, run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, output)?;
         let left = state.held();

@@ -107,7 +107,9 @@ fn check<W: Send + Sync>(
         }
         None if doc.root.get(&way!["lifeboat"]).is_some() && doc.root.get(&way!["freezes"]).is_some() => {
             return match decode::<FreezesFile>(doc) {
-                Ok(calendar) => Some(Checked { file, kind: "calendar", summary: count(calendar.freezes.len(), "freeze"), problems: Vec::new() }),
+                Ok(calendar) => {
+                    Some((Checked { file, kind: "calendar", summary: count(calendar.freezes.len(), "freeze"), problems: Vec::new() }, None))
+                }
                 Err(problems) => failed(problems),
             };
         }

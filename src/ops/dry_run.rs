@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::budget::Budget;
 use super::exit::{Exit, Kind};
 use super::guards::{self, GuardView};
 use super::{marks, preflight, runs};
-use super::budget::Budget;
 use crate::catalogue;
 use crate::engine::action::{ActionError, Cx, DynAction, PlannedCall};
 use crate::engine::board::Board;
@@ -120,7 +120,6 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         is_unguarded: false,
         budget: Budget::of(plan),
     }
-    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls, budget: Budget::of(plan) }
 }
 
 impl StepView {

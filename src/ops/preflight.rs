@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks both clouds at once whose credentials these are. A cloud is asked when its account is named, or when `plan` certainly calls it: then
 /// credentials must at least be there. A lab is nobody's account.
-pub async fn ask(environment: &Environment, plan: &Plan, mode: Mode) -> Vec<AccountFact> {
+pub async fn ask(environment: &Environment, plan: Option<&Plan>, mode: Mode) -> Vec<AccountFact> {
     if environment.is_lab {
         return Vec::new();
     }
-    let needed = needed(plan);
+    let needed = plan.map(needed).unwrap_or_default();
     let world = World::connect(&environment.settings, &Gate::default()).await;
     let one = async |cloud: Cloud, settings: &Option<crate::world::settings::CloudSettings>| {
         let meant = settings.as_ref()?.account.clone();
@@ -80,7 +80,7 @@ pub(super) fn cloud_of(uses: &str, with: &Value) -> Option<Cloud> {
 ///
 /// # Errors
 /// [`Kind::Environment`]: the wrong account.
-pub async fn accounts(environment: &Environment, plan: &Plan) -> Result<(), Exit> {
+pub async fn accounts(environment: &Environment, plan: Option<&Plan>) -> Result<(), Exit> {
     for AccountFact { cloud, meant, answer, .. } in ask(environment, plan, Mode::Emergency).await {
         if let (Some(meant), Answer::Is(found)) = (meant, answer)
             && found != meant

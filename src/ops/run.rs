@@ -10,8 +10,8 @@ use tokio::sync::mpsc as channel;
 use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
-use super::marks::WorldMarker;
 use super::lock::Locked;
+use super::marks::WorldMarker;
 use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
@@ -242,7 +242,10 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);
-    Ok((Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin, starter, locked }, state))
+    Ok((
+        Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin, starter, locked },
+        state,
+    ))
 }
 
 /// One process's hold of a run.

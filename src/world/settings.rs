@@ -9,9 +9,7 @@ use crate::clouds::aws;
 use crate::ports::gate::Gate;
 
 /// The longest that one call may take, with its retries, on either cloud.
-pub const CALL_DEADLINE: Duration = aliyun::Settings::TIMEOUT;
-#[cfg(feature = "aws")]
-const _: () = assert!(aws::Settings::TIMEOUT.as_secs() == CALL_DEADLINE.as_secs());
+pub const CALL_DEADLINE: Duration = crate::ports::calls::DEADLINE;
 
 /// An environment, ready to be connected to.
 #[derive(Clone, Debug, Default)]

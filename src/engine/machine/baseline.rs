@@ -125,6 +125,7 @@ impl Machine {
 
     /// Begins the comparison, or ends the run when there is nothing to compare.
     pub(super) fn start_comparison(&mut self) {
+        self.complete_snapshot();
         let snapshot = &self.readings.snapshot;
         if snapshot.is_empty() || self.intents.is_empty() {
             return self.finish();
@@ -135,6 +136,20 @@ impl Machine {
         let until = self.now + SETTLES;
         self.phase = Phase::Compare { until };
         self.read_next();
+    }
+
+    /// What could not be read before the run, or was not in an emergency, is known from the first intent that acted on it.
+    fn complete_snapshot(&mut self) {
+        let mut seen = BTreeSet::new();
+        for key in &self.intents {
+            let Some(step) = self.steps.get(key) else { continue };
+            let first = step.targets.iter().fold(true, |first, target| seen.insert((target.kind.clone(), target.id.clone())) && first);
+            if let Some(before) = step.before.clone().filter(|_| first && !key.starts_with("failback/") && !self.readings.snapshot.contains_key(key))
+            {
+                let snapshot = Snapshot { uses: step.plan.uses.clone(), with: step.with.clone(), before };
+                self.readings.snapshot.insert(key.clone(), snapshot);
+            }
+        }
     }
 
     fn compare(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {

@@ -10,7 +10,7 @@ use crate::model::event::step::{Found, StepKind};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
-use crate::model::state::{self, RunState, StepState};
+use crate::model::state::{self, Intent, RunState, StepState};
 use crate::model::time::Timestamp;
 
 impl Recovery {
@@ -30,7 +30,14 @@ impl Recovery {
         // Of a run that has ended nothing is under way any more.
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
         let fault = state.fault().filter(|fault| gone(fault) && !keys.is_empty()).map(|_| FAULT);
-        let others: std::collections::BTreeSet<&str> = late.chain(fault).collect();
+        // Where something beneath it was put back already, its own `before` is not to come back.
+        let beneath = |key: &str| {
+            let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
+            let shares =
+                |other: &Intent| other.targets.iter().any(|target| own.targets.iter().any(|same| same.kind == target.kind && same.id == target.id));
+            state.steps.values().filter(|step| gone(step)).filter_map(|step| step.intent.as_ref()).any(|other| other.seq < own.seq && shares(other))
+        };
+        let others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !beneath(key)).chain(fault).collect();
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
         Self { held, snapshot: state.snapshot.clone() }
     }
@@ -65,7 +72,8 @@ impl Machine {
         self.paused = state.is_paused().then_some(self.now);
         self.stage = state.stage();
         self.readings.snapshot = state.snapshot.clone();
-        if state.stops.iter().any(|stop| stop.abort) {
+        // Whoever was taking everything back goes on with that.
+        if state.stops.iter().any(|stop| stop.abort) || state.resumed.iter().any(|takeover| takeover.to == "abort") {
             self.stop = Some(Stop { abort: true });
         }
         let plan = self.plan.clone();
@@ -84,6 +92,11 @@ impl Machine {
             state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
         intents.sort();
         self.intents = intents.into_iter().map(|(_, key)| key).filter(|key| self.steps.contains_key(key)).collect();
+        // A failback that went well stays.
+        if state.stage() == Some(Stage::Cleanup) {
+            let held = state.held();
+            self.intents.retain(|key| !key.starts_with("failback/") || held.contains(&key.as_str()));
+        }
         if self.intents.iter().any(|key| key == FAULT) && !self.is_undone(FAULT) {
             self.take_lease_over(lease_left);
         }
@@ -212,7 +225,7 @@ impl Machine {
     }
 
     pub(super) fn await_looks(&mut self, then: Phase) {
-        if self.steps.values().any(|step| step.status == Status::Looking) {
+        if self.steps.values().any(|step| matches!(step.status, Status::Looking | Status::Rejoining)) {
             return;
         }
         self.phase = then;

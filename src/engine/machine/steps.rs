@@ -240,7 +240,11 @@ impl Machine {
     pub(super) fn applied(&mut self, key: &str, result: Result<Applied<Value>, Failure>, accepted_ms: Option<u64>) {
         let now = self.now;
         if self.steps.get(key).is_some_and(|step| step.status == Status::Rejoining) {
-            self.steps.entry(key.to_owned()).and_modify(|step| step.status = Status::Done);
+            let ambiguous = result.as_ref().is_err_and(|failure| failure.ambiguous);
+            self.steps.entry(key.to_owned()).and_modify(|step| {
+                step.status = Status::Done;
+                step.late = if ambiguous { Some(now + LATE) } else { step.late };
+            });
             if let Err(failure) = result {
                 self.stop_requested(true, format!("the fault: {failure}"), "recovery".into());
             }

@@ -1,14 +1,12 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Effect, FAULT, Held, Machine, Moment, Phase, Recovery, Status, Step};
+use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
-use crate::model::state::Snapshot;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -44,7 +42,11 @@ impl Machine {
         let running: Vec<String> = self
             .steps
             .iter()
-            .filter(|(_, step)| matches!(step.status, Status::Planning | Status::Applying) && !step.cancelled && !(gentle && step.before.is_some()))
+            .filter(|(_, step)| {
+                matches!(step.status, Status::Planning | Status::Applying | Status::Rejoining)
+                    && !step.cancelled
+                    && !(gentle && step.before.is_some())
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in running {
@@ -156,6 +158,10 @@ impl Machine {
             return;
         }
         while let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
+            // What may still come late is settled before anything beneath it is put back: its `before` holds what lies beneath.
+            if self.comes_late_over(&key) && self.looks_once_more() {
+                return;
+            }
             if !self.was_healed_with_the_fault(&key) {
                 return self.start_undo_of(&key);
             }
@@ -180,12 +186,13 @@ impl Machine {
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
-        let late = |step: &Step| step.late.filter(|late| step.status == Status::Undone && step.undone_at < *late);
         let mut keys: Vec<(bool, usize, String, Moment)> = self
             .intents
             .iter()
             .enumerate()
-            .filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), late(self.steps.get(key)?)?)))
+            // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
+            .filter(|(index, key)| !self.intents[..*index].iter().any(|other| self.is_back(other) && self.share_targets(key, other)))
+            .filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), self.comes_late(key)?)))
             .collect();
         // The fault first, then backwards.
         keys.sort();
@@ -200,6 +207,27 @@ impl Machine {
             self.start_undo_of(&key);
         }
         true
+    }
+
+    /// Until when something of a step that was put back may still arrive.
+    fn comes_late(&self, key: &str) -> Option<Moment> {
+        let step = self.steps.get(key)?;
+        step.late.filter(|late| step.status == Status::Undone && step.undone_at < *late)
+    }
+
+    /// Whether something may still arrive at the targets of `key` from a step that came after it.
+    fn comes_late_over(&self, key: &str) -> bool {
+        let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
+        after.into_iter().any(|other| self.comes_late(other).is_some() && self.share_targets(key, other))
+    }
+
+    fn is_back(&self, key: &str) -> bool {
+        key != FAULT && self.steps.get(key).is_some_and(|step| step.status == Status::Undone)
+    }
+
+    fn share_targets(&self, one: &str, other: &str) -> bool {
+        let (Some(one), Some(other)) = (self.steps.get(one), self.steps.get(other)) else { return false };
+        one.targets.iter().any(|target| other.targets.iter().any(|same| same.kind == target.kind && same.id == target.id))
     }
 
     pub(super) fn await_baseline(&mut self, until: Moment) {
@@ -283,7 +311,7 @@ impl Machine {
         if self.phase != Phase::Idle {
             return;
         }
-        self.readings.snapshot = if recovery.snapshot.is_empty() { undisturbed(&recovery.held) } else { recovery.snapshot };
+        self.readings.snapshot = recovery.snapshot;
         let mut looks = Vec::new();
         for one in recovery.held {
             let book = match one.key.split('/').next() {
@@ -330,14 +358,4 @@ impl Machine {
 /// Whether the fault stood at some time, so that the source side may need a while.
 fn has_harmed(fault: &Step) -> bool {
     matches!(fault.status, Status::Undone | Status::UndoFailed)
-}
-
-/// What was read before anything was changed, from the intents of a run that took no snapshot: of those that are the first to act on each of their targets.
-fn undisturbed(held: &[Held]) -> BTreeMap<String, Snapshot> {
-    let mut seen = BTreeSet::new();
-    let mut first = |one: &Held| one.targets.iter().fold(true, |first, target| seen.insert((target.kind.clone(), target.id.clone())) && first);
-    held.iter()
-        .filter(|one| first(one))
-        .map(|one| (one.key.clone(), Snapshot { uses: one.uses.clone(), with: one.with.clone(), before: one.before.clone() }))
-        .collect()
 }

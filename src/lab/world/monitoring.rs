@@ -174,7 +174,7 @@ impl Default for Verdict {
 }
 
 /// What monitoring holds beside the shop's own metrics.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Monitoring {
     put: BTreeMap<Metric, VecDeque<Datum>>,
     /// By cloud and name (AWS) or RuleId (Alibaba).

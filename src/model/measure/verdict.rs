@@ -6,6 +6,7 @@ use super::criteria::has_too_many_unknown;
 use super::phases::{is_verified, step_plan};
 use super::{Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
+use crate::model::event::run::Difference;
 use crate::model::failure::FailureKind;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
@@ -202,7 +203,14 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     if reasons.is_empty() && !stopped && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until) && !is_verified(state, until) {
         reasons.push(Reason::NotRecovered);
     }
-    reasons.extend(leftovers(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    let left = leftovers(state);
+    // What the clouds themselves read as says more than that every undo was accepted. New addresses of machines that were stopped are announced by the plan.
+    let differences = state.baseline.iter().flat_map(|baseline| &baseline.differences);
+    let unsaid = differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step));
+    let differs = |one: &Difference| format!("{} was {}, is {}", if one.what.is_empty() { "it" } else { &one.what }, one.before, one.after);
+    let unsaid: Vec<Reason> = unsaid.map(|one| Reason::Leftover { step: one.step.clone(), why: differs(one) }).collect();
+    reasons.extend(left.into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    reasons.extend(unsaid);
     // A fault that was taken out and everything put back, and yet something the drill began with is bad.
     if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
         let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
@@ -227,7 +235,7 @@ fn stopped_by_someone(state: &RunState) -> Option<Reason> {
     let cleaned = state.stage_began(Stage::Cleanup);
     let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && cleaned.is_none_or(|cleaned| stop.at <= cleaned));
     let stop = stops.clone().find(|stop| stop.abort).or_else(|| stops.next());
-    let taken = || state.resumed.iter().find(|takeover| !takeover.reopened);
+    let taken = || state.resumed.iter().find(|takeover| !takeover.reopened && takeover.to != "resume");
     stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() }).or_else(|| {
         taken().map(|takeover| Reason::Stopped {
             by: takeover.to.clone(),

@@ -52,7 +52,7 @@ pub struct Intended<'a> {
 pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) -> Result<Facts, Exit> {
     let Intended { environment, plan, mode, digest, now, confirmed, overrides, dry_run } = intended;
     let file = &guards.file;
-    let accounts = preflight::ask(environment, plan, mode).await;
+    let accounts = preflight::ask(environment, Some(plan), mode).await;
     let wants_targets = file.max_targets.is_some() || !file.tags.is_empty();
     let (targets, untold) = if wants_targets { targets(&file.tags, environment, plan, mode, dry_run).await } else { Default::default() };
     let runs = store.path("");
