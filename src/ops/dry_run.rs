@@ -120,7 +120,6 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         is_unguarded: false,
         budget: Budget::of(plan),
     }
-    DryRun { name: plan.name.clone(), environment: plan.environment.clone(), steps, blast_radius, mutating_calls, budget: Budget::of(plan) }
 }
 
 impl StepView {
