@@ -56,7 +56,15 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
     let tags = || BTreeMap::from([("role".to_owned(), "storefront".to_owned())]);
     let accounts = || BTreeSet::from(["1234567890123456".to_owned()]);
     let records = || {
-        let record = |id: &str, weight, enabled| WeightedRecord { label: "side".into(), id: id.into(), weight, enabled, values: Vec::new(), ttl: 5 };
+        let record = |id: &str, weight, enabled| WeightedRecord {
+            label: "side".into(),
+            id: id.into(),
+            weight,
+            enabled,
+            values: Vec::new(),
+            ttl: 5,
+            health_check: None,
+        };
         vec![record("1", 100, true), record("2", 1, false)]
     };
     let entry = AclEntry::everything(false, "lifeboat");

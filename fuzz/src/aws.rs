@@ -55,8 +55,15 @@ async fn made(call: u8, client: &Aws) -> Option<Result<(), CloudError>> {
     let ids = || vec!["i-1".to_owned(), "i-2".to_owned()];
     let tags = || BTreeMap::from([("role".to_owned(), "storefront".to_owned())]);
     let records = || {
-        let record =
-            |label: &str, weight| WeightedRecord { label: label.into(), id: String::new(), weight, enabled: true, values: Vec::new(), ttl: 5 };
+        let record = |label: &str, weight| WeightedRecord {
+            label: label.into(),
+            id: String::new(),
+            weight,
+            enabled: true,
+            values: Vec::new(),
+            ttl: 5,
+            health_check: None,
+        };
         vec![record("aws", 100), record("aliyun", 0)]
     };
     Some(match call {

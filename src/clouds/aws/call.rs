@@ -38,7 +38,7 @@ const GLOBAL: &str = "global";
 pub(super) const LARGEST: usize = (16 << 20) + (64 << 10);
 
 /// The most attempts of one call.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -60,6 +60,7 @@ pub(super) struct Operation {
     /// Where it goes, or `global`.
     pub(super) region: String,
     timeout: Duration,
+    attempts: u32,
     source: Arc<str>,
     keys: Arc<Keys>,
 }
@@ -94,7 +95,7 @@ impl Aws {
     fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
         let shared = &self.shared;
         let (source, keys) = (Arc::clone(&shared.source), Arc::clone(&shared.keys));
-        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, source, keys }
+        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, attempts: shared.attempts, source, keys }
     }
 }
 
@@ -206,6 +207,9 @@ impl<'a> Tries<'a> {
     /// # Errors
     /// The failure itself, when sending again is not allowed, would not help, or comes too late.
     pub(super) async fn again(&mut self, mut error: CloudError, skew: Option<Skew>) -> Result<Duration, CloudError> {
+        if self.operation.attempts == 1 {
+            return Err(error);
+        }
         let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
         let left = self.deadline.saturating_duration_since(Instant::now());
         // All of these were refused, so without effect.
@@ -228,7 +232,7 @@ impl<'a> Tries<'a> {
             _ => false,
         };
         let pause = error.retry_after.unwrap_or_else(|| backoff(self.number));
-        if is_allowed && self.number < ATTEMPTS && pause < left { Ok(pause) } else { Err(error) }
+        if is_allowed && self.number < self.operation.attempts && pause < left { Ok(pause) } else { Err(error) }
     }
 }
 

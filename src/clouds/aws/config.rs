@@ -14,6 +14,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::call::ATTEMPTS;
 use super::credentials::Keys;
 use super::{Aws, Shared};
 use crate::ports::calls::DEADLINE;
@@ -66,10 +67,10 @@ impl fmt::Debug for StaticKeys {
 
 pub(super) async fn connect(settings: Settings) -> Aws {
     let client = http_client(&settings);
-    assemble(settings, client).await
+    assemble(settings, client, ATTEMPTS).await
 }
 
-pub(super) async fn assemble(settings: Settings, client: SharedHttpClient) -> Aws {
+pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attempts: u32) -> Aws {
     let keys = Arc::new(Keys::new(&settings, client.clone()));
     let config = sdk_config(&settings, client, &keys).await;
     let shared = Shared {
@@ -87,6 +88,7 @@ pub(super) async fn assemble(settings: Settings, client: SharedHttpClient) -> Aw
         account: settings.account,
         gate: settings.gate,
         timeout: settings.timeout,
+        attempts,
         keys,
     };
     Aws { shared: Arc::new(shared), region: settings.region }

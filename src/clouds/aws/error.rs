@@ -208,7 +208,7 @@ fn failure_in(body: &[u8]) -> Result<Option<(String, String)>, String> {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(start) => {
                 let name = start.local_name().as_ref().to_owned();
-                is_failure.get_or_insert_with(|| matches!(name.as_str(), "Error" | "ErrorResponse" | "Response"));
+                is_failure.get_or_insert(matches!(name.as_str(), "Error" | "ErrorResponse" | "Response"));
                 path.push(name);
             }
             Event::Empty(_) => drop(is_failure.get_or_insert(false)),

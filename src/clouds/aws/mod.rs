@@ -43,6 +43,8 @@ struct Shared {
     account: Option<String>,
     gate: Gate,
     timeout: Duration,
+    /// The most attempts of one call.
+    attempts: u32,
     /// Where credentials come from, in words, for whoever finds none there.
     source: Arc<str>,
     keys: Arc<credentials::Keys>,
@@ -58,7 +60,7 @@ impl Aws {
     /// A client whose answers are made up on the spot instead of sent for, for fuzzing; `None` is a connection that broke. Nothing is sent twice.
     #[doc(hidden)]
     pub async fn answered(settings: Settings, answers: impl Fn() -> Option<http::Response<bytes::Bytes>> + Send + Sync + 'static) -> Self {
-        config::assemble(settings, made_up::client(answers)).await
+        config::assemble(settings, made_up::client(answers), 1).await
     }
 
     /// The same client speaking to another region. Route 53 has no regions and is unaffected.
