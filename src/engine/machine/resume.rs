@@ -24,28 +24,35 @@ impl Recovery {
             let (uses, with, before, targets) = (intent.uses, intent.with, intent.before, intent.targets);
             Some(Held { key: key.to_owned(), uses, with, before, targets, undone, open, late: may_come_late(step) })
         };
-        let keys = state.held();
+        let keys: Vec<&str> = state.held().into_iter().filter(|key| !was_left_over_what_is_back(state, key)).collect();
         let mut held: Vec<Held> = keys.iter().filter_map(|key| intent(key, false)).collect();
         let gone = |step: &StepState| step.status == state::Status::Undone;
         // Of a run that has ended nothing is under way any more.
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
         let fault = state.fault().filter(|fault| gone(fault) && !keys.is_empty()).map(|_| FAULT);
-        // Where something beneath it was put back already, its own `before` is not to come back.
-        let beneath = |key: &str| {
-            let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
-            let shares =
-                |other: &Intent| other.targets.iter().any(|target| own.targets.iter().any(|same| same.kind == target.kind && same.id == target.id));
-            state.steps.values().filter(|step| gone(step)).filter_map(|step| step.intent.as_ref()).any(|other| other.seq < own.seq && shares(other))
-        };
-        let others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !beneath(key)).chain(fault).collect();
+        let others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !is_over_what_is_back(state, key)).chain(fault).collect();
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
         Self { held, snapshot: state.snapshot.clone() }
     }
 }
 
+/// Whether something that a step came over was put back already: its own `before` is not what was there first, and is not to come back.
+fn is_over_what_is_back(state: &RunState, key: &str) -> bool {
+    let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
+    let shares = |other: &Intent| other.targets.iter().any(|target| own.targets.iter().any(|same| same.kind == target.kind && same.id == target.id));
+    let back = state.steps.iter().filter(|(key, step)| *key != FAULT && step.status == state::Status::Undone);
+    back.filter_map(|(_, step)| step.intent.as_ref()).any(|other| other.seq < own.seq && shares(other))
+}
+
+fn was_left_over_what_is_back(state: &RunState, key: &str) -> bool {
+    key != FAULT && state.step(key).is_some_and(|step| step.status == state::Status::UndoFailed) && is_over_what_is_back(state, key)
+}
+
 /// Whether a change was sent of whose end nobody heard.
 fn may_come_late(step: &StepState) -> bool {
-    matches!(step.status, state::Status::Running | state::Status::Retrying) || step.attempt_failures.iter().any(|(_, failure)| failure.ambiguous)
+    step.lost
+        || matches!(step.status, state::Status::Running | state::Status::Retrying)
+        || step.attempt_failures.iter().any(|(_, failure)| failure.ambiguous)
 }
 
 /// For how long the fault may still stand at `now`.
@@ -92,6 +99,8 @@ impl Machine {
             state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
         intents.sort();
         self.intents = intents.into_iter().map(|(_, key)| key).filter(|key| self.steps.contains_key(key)).collect();
+        let left = |(key, _): &(&String, &mut Step)| was_left_over_what_is_back(state, key);
+        self.steps.iter_mut().filter(left).for_each(|(_, step)| step.status = Status::UndoFailed);
         // A failback that went well stays.
         if state.stage() == Some(Stage::Cleanup) {
             let held = state.held();

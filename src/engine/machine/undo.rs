@@ -139,8 +139,11 @@ impl Machine {
 
     pub(super) fn start_undo(&mut self) {
         self.enter(Stage::Cleanup);
-        // A failback that went well is where the run was going: its own changes stay, and what the failover left is undone beneath them.
-        if self.phase == Phase::Failback && !self.failed {
+        // A failback that went well is where the run was going: its own changes stay, and what the failover left is undone beneath them. One that did not
+        // is taken back as a whole.
+        let is_well = |(_, step): (&String, &Step)| matches!(step.status, Status::Done | Status::Skipped);
+        let of_failback = |(key, _): &(&String, &Step)| key.starts_with("failback/");
+        if self.phase == Phase::Failback && !self.failed && self.steps.iter().filter(of_failback).all(is_well) {
             self.intents.retain(|key| !key.starts_with("failback/"));
         }
         self.phase = Phase::Undo;

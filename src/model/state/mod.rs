@@ -249,6 +249,7 @@ impl RunState {
                 self.earlier_end = self.ended.take().or(self.earlier_end.take());
                 self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened, left: self.at });
                 self.probes.values_mut().for_each(ProbeStanding::taken_over);
+                self.steps.values_mut().for_each(StepState::taken_over);
             }
             RunEvent::Stage { stage } => {
                 // A new owner may say again in which stage it goes on.

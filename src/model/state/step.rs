@@ -84,6 +84,8 @@ pub struct StepState {
     pub calls: Vec<StepCall>,
     /// The latest line of progress.
     pub progress: Option<String>,
+    /// Whether an owner died while it was about to change something: what it had sent, nobody knows.
+    pub lost: bool,
     /// Epoch of its last transition: a new owner may begin an attempt anew.
     epoch: u64,
 }
@@ -152,6 +154,11 @@ impl StepState {
         let (asked, _) = self.question.as_ref()?;
         let until = self.answers.last().map(|answer| answer.at).or(self.ended)?;
         Some(until.since(*asked))
+    }
+
+    /// Its owner is gone.
+    pub(super) fn taken_over(&mut self) {
+        self.lost |= self.intent.is_some() && matches!(self.status, Status::Running | Status::Retrying);
     }
 
     /// A person wants a failed step to be tried again.
