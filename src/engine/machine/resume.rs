@@ -29,8 +29,10 @@ impl Recovery {
         let gone = |step: &StepState| step.status == state::Status::Undone;
         // Of a run that has ended nothing is under way any more.
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
-        let fault = state.fault().filter(|fault| gone(fault) && !keys.is_empty()).map(|_| FAULT);
-        let others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !is_over_what_is_back(state, key)).chain(fault).collect();
+        let mut others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !is_over_what_is_back(state, key)).collect();
+        if state.fault().is_some_and(gone) && !(held.is_empty() && others.is_empty()) {
+            others.insert(FAULT);
+        }
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
         Self { held, snapshot: state.snapshot.clone() }
     }

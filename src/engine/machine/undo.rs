@@ -206,6 +206,7 @@ impl Machine {
         } else if self.was_healed_with_the_fault(&key) {
             // Its `before` is the harm; the comparison tells whether anything came late.
             self.steps.entry(key).and_modify(|step| step.late = None);
+            return self.looks_once_more();
         } else {
             self.start_undo_of(&key);
         }
