@@ -73,6 +73,10 @@ impl Machine {
             None => self.plan.mode == Mode::Emergency,
         };
         if stays && self.plan.fault.is_none() {
+            // What its own file undid at once may still be overtaken by what was sent before.
+            if self.looks_once_more() {
+                return;
+            }
             return self.finish();
         }
         self.enter(Stage::Cleanup);
@@ -169,7 +173,7 @@ impl Machine {
                 return self.start_undo_of(&key);
             }
             self.settle_step(&key, Status::Undone);
-            self.note(format!("{key} repaired what the fault had broken; taking the fault out has put it back"));
+            self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
             self.record_step(&key, StepKind::Undoing { attempt: 1 });
             self.record_step(&key, StepKind::Undone { already: true });
         }
@@ -259,7 +263,11 @@ impl Machine {
     fn was_healed_with_the_fault(&self, key: &str) -> bool {
         let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
         let is_the_faults = |target: &Target| fault.targets.iter().any(|broken| broken.kind == target.kind && broken.id == target.id);
-        key != FAULT && fault.status == Status::Undone && !step.targets.is_empty() && step.targets.iter().all(is_the_faults)
+        // A fault that could not be taken out is no reason to bring its harm back either.
+        key != FAULT
+            && matches!(fault.status, Status::Undone | Status::UndoFailed)
+            && !step.targets.is_empty()
+            && step.targets.iter().all(is_the_faults)
     }
 
     pub(super) fn due_undo(&self) -> Option<String> {
