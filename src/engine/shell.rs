@@ -138,7 +138,7 @@ struct Hand {
     calls: u32,
     /// Whether the task is to end.
     cut: bool,
-    /// Whether it was ended in the middle of a changing call.
+    /// Whether a changing call was in hand when it was to end.
     torn: bool,
     task: Option<AbortHandle>,
 }
@@ -159,20 +159,19 @@ impl Sink {
         hand.cut = true;
         hand.end_if_empty();
         if hand.calls > 0 {
+            // Even if it ends in time: what it says to a task that is cut off, nobody hears.
+            hand.torn = true;
             let sink = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(GRACE).await;
                 let mut hand = sink.hand();
-                if hand.calls > 0 {
-                    hand.torn = true;
-                    hand.calls = 0;
-                    hand.end_if_empty();
-                }
+                hand.calls = 0;
+                hand.end_if_empty();
             });
         }
     }
 
-    /// Whether the task was ended in the middle of a changing call.
+    /// Whether the task was to end while a changing call was in hand.
     fn is_torn(&self) -> bool {
         self.hand().torn
     }

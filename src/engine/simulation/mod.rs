@@ -63,6 +63,8 @@ struct Task {
     ends: Ms,
     cut: bool,
     in_hand: bool,
+    /// Whether a change was in hand when it was cut off.
+    torn: bool,
     /// Of a fault: until when its marks are to say that it may stand, or that they are to be taken off.
     mark: Option<Ms>,
     unmark: bool,
@@ -358,7 +360,10 @@ impl Simulation {
         let answers = self.now + self.between(5, 400);
         self.number += 1;
         let number = self.number;
-        self.tasks.insert(number, Task { owner, key, kind, register, to, before, ends, cut: false, in_hand: false, mark: None, unmark: false });
+        self.tasks.insert(
+            number,
+            Task { owner, key, kind, register, to, before, ends, cut: false, in_hand: false, torn: false, mark: None, unmark: false },
+        );
         if hangs {
             self.at(ends.min(self.now + CALL), Happening::GivesUp(number));
         } else {
@@ -434,7 +439,7 @@ impl Simulation {
     fn gives_up(&mut self, number: u64) {
         let Some(task) = self.tasks.get(&number) else { return };
         let failure = if task.cut {
-            Failure { ambiguous: task.in_hand, ..Failure::new(FailureKind::Cancelled, "cut off") }
+            Failure { ambiguous: task.torn, ..Failure::new(FailureKind::Cancelled, "cut off") }
         } else {
             Failure { retry: true, ambiguous: true, ..Failure::new(FailureKind::Timeout, "not done in time") }
         };
@@ -451,13 +456,15 @@ impl Simulation {
         else {
             return;
         };
-        self.tasks.entry(number).and_modify(|task| task.cut = true);
+        self.tasks.entry(number).and_modify(|task| (task.cut, task.torn) = (true, in_hand));
         self.at(self.now + if in_hand { GRACE } else { 0 }, Happening::GivesUp(number));
     }
 
     fn end(&mut self, number: u64, result: Result<i64, Failure>) {
         let Some(task) = self.tasks.remove(&number) else { return };
-        let result = if task.cut { Err(Failure::new(FailureKind::Cancelled, "cut off")) } else { result };
+        // What a call in hand says to a task that is cut off, nobody hears.
+        let cut = || Failure { ambiguous: task.torn, ..Failure::new(FailureKind::Cancelled, "cut off") };
+        let result = if task.cut { Err(cut()) } else { result };
         if task.unmark && result.is_ok() {
             self.marks = None;
         }
