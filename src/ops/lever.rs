@@ -149,7 +149,7 @@ pub(super) fn folder(store: &FileStore) -> io::Result<PathBuf> {
 /// The file of `name` with this extension. Whatever a name holds, it stays inside the folder and no two have the same.
 pub(super) fn path(store: &FileStore, name: &str, extension: &str) -> PathBuf {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(64).collect();
-    let file = if plain == name { plain } else { format!("{plain}-{}", &chain::sha256(name.as_bytes())[..12]) };
+    let file = if plain == name && !name.is_empty() { plain } else { format!("{plain}-{}", &chain::sha256(name.as_bytes())[..12]) };
     store.folder().join(FOLDER).join(format!("{file}.{extension}"))
 }
 

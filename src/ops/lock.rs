@@ -80,8 +80,11 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
         lever::folder(store)?;
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lever::path(store, &place.key(), "lock"))
     };
-    let cannot =
-        |error: std::io::Error| Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string());
+    let cannot = |error: std::io::Error| {
+        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment))
+            .cause(error.to_string())
+            .hint("nothing was changed; --reports DIR names another folder for the runs")
+    };
     let file = open().map_err(cannot)?;
     let drill = plan.mode != Mode::Emergency;
     let operation = if drill { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };

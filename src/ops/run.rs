@@ -198,7 +198,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observe
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
-        Body::Run(hold.opening.clone()),
+        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned() }),
         Body::Run(RunEvent::Note {
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed".into(),
         }),

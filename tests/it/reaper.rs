@@ -18,7 +18,9 @@ fn project(lease: &str) -> tempfile::TempDir {
             std::fs::write(project.path().join(part).join(entry.file_name()), written).unwrap();
         }
     }
-    std::fs::copy(root().join("lifeboat.yaml"), project.path().join("lifeboat.yaml")).unwrap();
+    for file in ["lifeboat.yaml", "freezes.yaml"] {
+        std::fs::copy(root().join(file), project.path().join(file)).unwrap();
+    }
     project
 }
 
