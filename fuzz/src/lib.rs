@@ -22,8 +22,11 @@ pub use journal::journal;
 pub use lab::{lab_aliyun, lab_aws, lab_dns, lab_oss, lab_prometheus};
 pub use signatures::signatures;
 
+/// A target's name, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("definitions", definitions),
     ("expression", expression),
     ("journal", journal),

@@ -272,9 +272,6 @@ impl Interrupts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::step::StepKind;
-    use crate::model::event::{Body, StepEvent, samples};
-    use crate::model::order::Question;
 
     fn press(prompt: &mut Prompt, keys: &str, state: &RunState) -> Option<(Order, String)> {
         keys.chars().filter_map(Key::of).filter_map(|key| prompt.pressed(key, state)).last()

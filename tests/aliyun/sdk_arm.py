@@ -294,6 +294,49 @@ def jobs():
     checks.equal("jobs are listed", sorted(one.dts_job_id for one in listed), ["dtsorders-primary", "dtsorders-standby"])
 
 
+# ---------------------------------------------------------------- tags of ECS, VPC and DTS
+def tags():
+    instance = client(Dts).describe_dts_job_detail(dts_models.DescribeDtsJobDetailRequest(region_id=REGION, dts_job_id="dtsorders-primary")).body
+    # What the three SDKs call the same call.
+    for name, cloud, models, untag, kind, thing in (
+        ("ECS", client(Ecs), ecs_models, "untag_resources", "instance", STORE[0]),
+        ("VPC", client(Vpc), vpc_models, "un_tag_resources", "VSWITCH", VSWITCH),
+        ("DTS", client(Dts), dts_models, "untag_resources", "ALIYUN::DTS::INSTANCE", instance.dts_instance_id),
+    ):
+        where = {"region_id": REGION, "resource_type": kind}
+        removal = "UnTagResourcesRequest" if untag == "un_tag_resources" else "UntagResourcesRequest"
+
+        def put(things, values):
+            tag = [models.TagResourcesRequestTag(key=key, value=value) for key, value in values.items()]
+            return cloud.tag_resources(models.TagResourcesRequest(resource_id=things, tag=tag, **where)).body
+
+        def take(*keys):
+            return getattr(cloud, untag)(getattr(models, removal)(resource_id=[thing], tag_key=list(keys), **where)).body
+
+        def rows(**fields):
+            body = cloud.list_tag_resources(models.ListTagResourcesRequest(**{"resource_id": [thing], **where, **fields})).body
+            found = body.tag_resources.tag_resource if body.tag_resources else []
+            return {row.tag_key: row.tag_value for row in found or [] if row.tag_key.startswith("arm")}, body.next_token
+
+        put([thing], {"arm-run": "a b+c=/*~", "arm-说明": "心跳"})
+        checks.equal(f"{name}: tags are put and read back", rows()[0], {"arm-run": "a b+c=/*~", "arm-说明": "心跳"})
+        put([thing], {"arm-run": "b"})
+        checks.equal(f"{name}: the same key has one value", rows()[0]["arm-run"], "b")
+        filtered = [models.ListTagResourcesRequestTag(key="arm-run", value="b")]
+        checks.equal(f"{name}: found by a tag alone", rows(resource_id=None, tag=filtered)[0], {"arm-run": "b"})
+        take("arm-run", "arm-说明")
+        checks.equal(f"{name}: taken off again", rows()[0], {})
+
+        def code(call):
+            """DTS says its failures in an answer that looks like success."""
+            answers = []
+            return refused(lambda: answers.append(call())) or getattr(answers[0], "err_code", None)
+
+        checks.equal(f"{name}: nobody cannot be tagged", code(lambda: put([thing, "nobody"], {"arm-run": "a"})), "InvalidResourceId.NotFound")
+        checks.equal(f"{name}: a long key is refused", code(lambda: put([thing], {"arm" * 43: "a"})), "InvalidTagKey.Malformed")
+        checks.equal(f"{name}: neither left a tag", rows()[0], {})
+
+
 # ---------------------------------------------------------------- CloudMonitor
 def monitoring():
     cms = client(Cms)
@@ -371,7 +414,7 @@ def objects():
 
 
 before = world()
-for part in (signatures, machines, networks, names, jobs, monitoring, objects):
+for part in (signatures, machines, networks, names, jobs, tags, monitoring, objects):
     print(part.__name__, flush=True)
     try:
         part()

@@ -7,22 +7,14 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::common::{LabProcess, folder, journal, last_json, lifeboat, path, root, run, text};
+use crate::common::{LabProcess, copy_project, folder, journal, last_json, lifeboat, path, run, text};
 
 /// A copy of the shipped project whose lab has these guards, one `key: value` a line.
 fn project(folder: &Path, guards: &[&str]) {
-    for sub in ["scenarios", "runbooks"] {
-        fs::create_dir(folder.join(sub)).unwrap();
-        for entry in fs::read_dir(root().join(sub)).unwrap().map(Result::unwrap) {
-            fs::copy(entry.path(), folder.join(sub).join(entry.file_name())).unwrap();
-        }
-    }
-    fs::copy(root().join("freezes.yaml"), folder.join("freezes.yaml")).unwrap();
-    let shipped = fs::read_to_string(root().join("lifeboat.yaml")).unwrap();
     let plain = "lab: { kind: lab }";
-    assert!(shipped.contains(plain));
     let guarded = format!("lab: {{ kind: lab, guards: {{ {} }} }}", guards.join(", "));
-    fs::write(folder.join("lifeboat.yaml"), shipped.replace(plain, &guarded)).unwrap();
+    copy_project(folder, |written| written.replace(plain, &guarded));
+    assert!(fs::read_to_string(folder.join("lifeboat.yaml")).unwrap().contains(&guarded));
     let say = "lifeboat: 1\nkind: runbook\ntitle: Say\nsteps:\n  - { id: say, uses: note, with: { text: hello } }\n";
     fs::write(folder.join("say.yaml"), say).unwrap();
 }

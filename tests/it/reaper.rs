@@ -6,21 +6,12 @@ use std::process::{Child, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::common::{LabProcess, folder, has_step, journal, last_json, lifeboat, root, run, text, until};
+use crate::common::{LabProcess, copy_project, folder, has_step, journal, last_json, lifeboat, run, text, until};
 
 /// A project as shipped, but with a lease of a few seconds.
 fn project(lease: &str) -> tempfile::TempDir {
     let project = folder();
-    for part in ["scenarios", "runbooks"] {
-        std::fs::create_dir(project.path().join(part)).unwrap();
-        for entry in std::fs::read_dir(root().join(part)).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
-            let written = std::fs::read_to_string(entry.path()).unwrap().replace("lease: 5m", &format!("lease: {lease}"));
-            std::fs::write(project.path().join(part).join(entry.file_name()), written).unwrap();
-        }
-    }
-    for file in ["lifeboat.yaml", "freezes.yaml"] {
-        std::fs::copy(root().join(file), project.path().join(file)).unwrap();
-    }
+    copy_project(project.path(), |written| written.replace("lease: 5m", &format!("lease: {lease}")));
     project
 }
 

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lifeboat::catalogue;
 use regex_lite::{Captures, Regex};
 use serde_json::json;
 
-use crate::common::root;
+use crate::common::copy_project;
 use crate::samples::samples;
 
 /// What changes things outside the clouds, where no lab can look.
@@ -25,16 +25,7 @@ impl Workspace {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path();
-        copy(&root().join("lifeboat.yaml"), &to.join("lifeboat.yaml"));
-        let mut subjects = Vec::new();
-        for part in ["runbooks", "scenarios"] {
-            for file in files(&root().join(part)) {
-                copy(&file, &to.join(part).join(file.file_name().unwrap()));
-                if part == "scenarios" {
-                    subjects.push(format!("{part}/{}", file.file_stem().unwrap().to_string_lossy()));
-                }
-            }
-        }
+        let mut subjects = copy_project(to, hurried);
         subjects.extend(actions(to));
         Self { folder, subjects }
     }
@@ -88,19 +79,6 @@ fn write(path: &Path, definition: &serde_json::Value) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     // JSON is YAML.
     fs::write(path, definition.to_string()).unwrap();
-}
-
-/// The definitions in a folder, in order of their names.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
-    files.sort();
-    files
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
-    fs::write(to, hurried(&fs::read_to_string(from).unwrap())).unwrap();
 }
 
 /// The text with short waiting times. Time limits stay: they are how a run that hangs is noticed. Stop conditions take longer: many labs on a

@@ -32,6 +32,11 @@ const fn yes() -> bool {
 }
 
 impl NumberExpect {
+    /// Whether the numbers are missing that should be there.
+    pub(crate) const fn misses(&self, numbers: &[f64]) -> bool {
+        self.exists && numbers.is_empty()
+    }
+
     /// What was good about the numbers, or what was not.
     pub(crate) fn judge(&self, numbers: &[f64]) -> Result<String, String> {
         if numbers.is_empty() == self.exists {

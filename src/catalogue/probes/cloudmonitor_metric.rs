@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::monitoring::{self, Period};
+use super::monitoring::{self, Insufficient, Period};
 use crate::catalogue::expect::number::NumberExpect;
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
@@ -34,6 +34,10 @@ pub(crate) struct CloudMonitorMetric {
     /// How long a look may take; 5s unless written.
     #[serde(default = "five_seconds")]
     timeout: Span,
+    /// What no number counts as: `unknown` unless written. `good` for metrics that are only there when something is wrong, such as a count of
+    /// errors; `bad` for those that are always there while all is well.
+    #[serde(default)]
+    insufficient_data: Insufficient,
     /// What the number must be.
     #[serde(default)]
     expect: NumberExpect,
@@ -80,6 +84,6 @@ impl Probe<World> for CloudMonitorMetric {
 
     async fn sample(&self, world: &World) -> Sample {
         let query = monitoring::query(&self.namespace, &self.metric, &self.dimensions, self.statistic.word(), self.period);
-        monitoring::metric(world.metrics(Cloud::Aliyun), &query, self.expect).await
+        monitoring::metric(world.metrics(Cloud::Aliyun), &query, self.expect, self.insufficient_data).await
     }
 }

@@ -14,7 +14,10 @@ use crate::ports::{CloudError, Kind};
 /// The longest part of a vendor's reason that is kept.
 const REASON: usize = 200;
 
-/// What an alarm without enough data counts as.
+/// A metric that is there only while something goes wrong has none most of the time.
+const NO_NUMBERS: &str = "no numbers in these periods";
+
+/// What an alarm without enough data counts as, or a metric without numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Insufficient {
@@ -76,13 +79,20 @@ fn judge(alarm: &Alarm, insufficient: Insufficient) -> Sample {
 }
 
 /// One reading of a metric.
-pub(super) async fn metric(port: Result<&dyn Metrics, CloudError>, query: &MetricQuery, expect: NumberExpect) -> Sample {
+pub(super) async fn metric(port: Result<&dyn Metrics, CloudError>, query: &MetricQuery, expect: NumberExpect, insufficient: Insufficient) -> Sample {
     let read = match port {
         Ok(port) => port.latest(query).await,
         Err(error) => Err(error),
     };
     match read {
-        Ok(points) => expect.sample(&points.iter().map(|point| point.value).collect::<Vec<_>>()),
+        Ok(points) => {
+            let numbers: Vec<f64> = points.iter().map(|point| point.value).collect();
+            match insufficient {
+                Insufficient::Unknown if expect.misses(&numbers) => Sample::unknown(NO_NUMBERS),
+                Insufficient::Good if expect.misses(&numbers) => Sample::good(NO_NUMBERS),
+                _ => expect.sample(&numbers),
+            }
+        }
         Err(error) => Sample::unknown(error.to_string()),
     }
 }

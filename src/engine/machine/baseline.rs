@@ -143,7 +143,10 @@ impl Machine {
         let mut seen = BTreeSet::new();
         for key in &self.intents {
             let Some(step) = self.steps.get(key) else { continue };
-            let first = step.targets.iter().fold(true, |first, target| seen.insert((target.kind.clone(), target.id.clone())) && first);
+            let mut first = true;
+            for target in &step.targets {
+                first &= seen.insert((target.kind.clone(), target.id.clone()));
+            }
             if let Some(before) = step.before.clone().filter(|_| first && !key.starts_with("failback/") && !self.readings.snapshot.contains_key(key))
             {
                 let snapshot = Snapshot { uses: step.plan.uses.clone(), with: step.with.clone(), before };

@@ -356,7 +356,7 @@ enum Phase {
     Failback,
     Undo,
     /// A new owner reads what has become of open intents; then it goes on there.
-    Look(Box<Phase>),
+    Look(Box<Self>),
     /// Comparing with what was there before the run.
     Compare {
         until: Moment,

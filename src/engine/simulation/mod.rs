@@ -60,7 +60,6 @@ struct Task {
     register: String,
     to: i64,
     before: i64,
-    ends: Ms,
     cut: bool,
     in_hand: bool,
     /// Whether a change was in hand when it was cut off.
@@ -360,10 +359,8 @@ impl Simulation {
         let answers = self.now + self.between(5, 400);
         self.number += 1;
         let number = self.number;
-        self.tasks.insert(
-            number,
-            Task { owner, key, kind, register, to, before, ends, cut: false, in_hand: false, torn: false, mark: None, unmark: false },
-        );
+        self.tasks
+            .insert(number, Task { owner, key, kind, register, to, before, cut: false, in_hand: false, torn: false, mark: None, unmark: false });
         if hangs {
             self.at(ends.min(self.now + CALL), Happening::GivesUp(number));
         } else {
@@ -670,7 +667,8 @@ fn stamp(now: Ms) -> Timestamp {
     Timestamp::from_nanos(i64::try_from(now).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
-/// Runs the seeds of a range; gives how many there were.
+/// Runs the seeds of a range; gives how many there were. Of a single one, prints the journal.
+#[expect(clippy::print_stdout, reason = "a seed is replayed to be read")]
 fn run(seeds: std::ops::Range<u64>) -> u64 {
     let loud = seeds.end - seeds.start == 1;
     let count = seeds.end - seeds.start;
@@ -683,9 +681,9 @@ fn run(seeds: std::ops::Range<u64>) -> u64 {
             }));
             if loud {
                 for event in &simulation.events {
-                    eprintln!("{:>8} {}", event.at.as_nanos() / 1_000_000, serde_json::to_string(&event.body).unwrap_or_default());
+                    println!("{:>8} {}", event.at.as_nanos() / 1_000_000, serde_json::to_string(&event.body).unwrap_or_default());
                 }
-                eprintln!("registers {:?}, marks {:?}, now {}", simulation.registers, simulation.marks, simulation.now);
+                println!("registers {:?}, marks {:?}, now {}", simulation.registers, simulation.marks, simulation.now);
             }
             done
         });

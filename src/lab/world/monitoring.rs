@@ -78,7 +78,8 @@ impl Datum {
     }
 }
 
-/// How an alarm compares a number with its threshold.
+/// How an alarm compares a number with its threshold, in CloudWatch's words.
+#[expect(clippy::enum_variant_names, reason = "they are CloudWatch's words")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Comparison {
     GreaterThanOrEqualToThreshold,
@@ -98,7 +99,8 @@ impl Comparison {
     }
 }
 
-/// What a window without numbers counts as.
+/// What a window without numbers counts as, in CloudWatch's words.
+#[expect(clippy::enum_variant_names, reason = "they are CloudWatch's words")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Missing {

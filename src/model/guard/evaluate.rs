@@ -54,13 +54,13 @@ fn account(facts: &Facts) -> Option<Decision> {
         match (answer, meant) {
             (Answer::Is(found), Some(meant)) if found == meant => good.push(format!("{cloud} {found}")),
             (Answer::Is(found), Some(meant)) => {
-                bad.push(format!("the credentials for {cloud} belong to account {found}, the environment names {meant}"))
+                bad.push(format!("the credentials for {cloud} belong to account {found}, the environment names {meant}"));
             }
             (Answer::NoCredentials(why), _) if *is_needed => bad.push(format!("{cloud}: {why}")),
             (_, None) if facts.is_real && !emergency => bad.push(format!("the environment names no account for {cloud}")),
             (_, None) => {}
             (Answer::Silent(why) | Answer::NoCredentials(why), Some(_)) if emergency => {
-                silent.push(format!("the {cloud} account cannot be checked: {why}"))
+                silent.push(format!("the {cloud} account cannot be checked: {why}"));
             }
             (Answer::Silent(why) | Answer::NoCredentials(why), Some(_)) => bad.push(format!("the {cloud} account cannot be checked: {why}")),
             (Answer::NotAsked, Some(meant)) => good.push(format!("{cloud} {meant}, not asked")),

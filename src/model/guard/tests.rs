@@ -195,12 +195,15 @@ fn the_name_is_given_and_right() {
     allows(confirm, |facts| facts.confirmed = Confirmed::Later, "asks for the name staging");
 }
 
+/// What the cloud said, what is meant, whether the cloud is needed; what a drill and an emergency get.
+type Row = (Answer, Option<&'static str>, bool, [Option<Outcome>; 2]);
+
 #[test]
 fn a_drill_wants_both_accounts_and_an_emergency_only_no_wrong_one() {
     use Outcome::{Allows, Refuses, Warns};
     let silent = || Answer::Silent("aws sts:GetCallerIdentity: no answer".into());
     let bare = || Answer::NoCredentials("no credentials: looked everywhere".into());
-    let rows: [(Answer, Option<&str>, bool, [Option<Outcome>; 2]); 8] = [
+    let rows: [Row; 8] = [
         (Answer::Is("1".into()), Some("1"), true, [Some(Allows), Some(Allows)]),
         (Answer::Is("2".into()), Some("1"), true, [Some(Refuses), Some(Refuses)]),
         (silent(), Some("1"), true, [Some(Refuses), Some(Warns)]),

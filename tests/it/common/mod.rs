@@ -1,5 +1,6 @@
 //! What tests of whole commands need: the binary, a lab process of their own, and plain HTTP GET.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,30 @@ use serde_json::Value;
 /// The root of the project: where lifeboat.yaml and the shipped scenarios are.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies the shipped project, every definition through `edit`; gives the scenarios, as paths without their ending.
+pub(crate) fn copy_project(to: &Path, edit: impl Fn(&str) -> String) -> Vec<String> {
+    let copy = |name: &Path| {
+        let written = edit(&fs::read_to_string(root().join(name)).unwrap());
+        fs::create_dir_all(to.join(name).parent().unwrap()).unwrap();
+        fs::write(to.join(name), written).unwrap();
+    };
+    for name in ["lifeboat.yaml", "freezes.yaml"] {
+        copy(Path::new(name));
+    }
+    let mut scenarios = Vec::new();
+    for part in ["runbooks", "scenarios"] {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(root().join(part)).unwrap().map(|entry| PathBuf::from(part).join(entry.unwrap().file_name())).collect();
+        files.retain(|file| file.extension().is_some_and(|ending| ending == "yaml"));
+        files.sort();
+        files.iter().for_each(|file| copy(file));
+        if part == "scenarios" {
+            scenarios = files.iter().map(|file| file.with_extension("").to_string_lossy().into_owned()).collect();
+        }
+    }
+    scenarios
 }
 
 /// The binary under test, in the project's root, with an environment of its own.

@@ -109,7 +109,6 @@ where
 pub(in crate::lab) fn unsigned(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
     let call = Call::read(parts, body);
     let (product, action) = find(&call);
-    let replayed = remembered(state, product, action, &call);
     match perform(state, product, action, &call) {
         Ok(fields) => done(&request_id(), fields),
         Err(fault) => failed(&request_id(), &call.host, &fault),

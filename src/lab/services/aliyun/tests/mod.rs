@@ -1,5 +1,7 @@
 //! The actions over the shipped world, at its first moment; only the signature is left out where it is not what is tested.
 
+mod tags;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
