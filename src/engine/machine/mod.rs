@@ -289,6 +289,8 @@ struct Step {
     forgiven: u32,
     /// Until when a change that was sent may still arrive although nobody heard of its end.
     late: Option<Moment>,
+    /// Whether it was in effect, as far as the journal knows, when this process took the run over.
+    stood: bool,
     /// When it was last put back.
     undone_at: Moment,
     /// How many of its needs are not satisfied yet.
@@ -321,6 +323,7 @@ impl Step {
             skip: None,
             forgiven: 0,
             late: None,
+            stood: false,
             undone_at: Moment::ZERO,
             dependents: Vec::new(),
         }

@@ -256,8 +256,11 @@ impl Machine {
             Ok((now, _)) if Some(&now.before) == step.before.as_ref() => (Found::NotDone, "everything is as it was before".to_owned()),
             Ok(_) => (Found::Unknown, "it is partly done, or somebody else changed it".to_owned()),
         };
-        let applied = step.attempt > 0 && !step.output.is_null();
-        step.status = Status::Failed;
+        let applied = step.stood;
+        // No count has the fault in it; a step of a runbook stays open until it is settled below.
+        if key == FAULT || *then == Phase::Quiesce {
+            step.status = Status::Failed;
+        }
         self.record_step(key, StepKind::Found { done, detail: detail.clone() });
         // Whoever only takes back does so in every case: undo reads again, and does what is missing.
         if *then == Phase::Quiesce {
@@ -305,6 +308,7 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         step.before = Some(intent.before.clone());
         step.targets = intent.targets.clone();
     }
+    step.stood = was.status == state::Status::Applied;
     step.late = may_come_late(was).then_some(now + LATE);
     step.output = was.output.clone().unwrap_or(Value::Null);
     step

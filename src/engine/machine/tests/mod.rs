@@ -1,6 +1,10 @@
+mod resume;
+
 use serde_json::json;
 
 use super::*;
+use crate::model::event::Event;
+use crate::model::event::step::Found;
 use crate::model::failure::FailureKind;
 use crate::model::plan::*;
 use crate::model::text::Text;
@@ -66,6 +70,9 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
 struct Rig {
     machine: Machine,
     now: u64,
+    /// The journal, as whoever reads it understands it.
+    state: RunState,
+    epoch: u64,
     log: Vec<String>,
     fail: Vec<(&'static str, Failure)>,
     hang: Vec<&'static str>,
@@ -73,18 +80,56 @@ struct Rig {
     stuck: Vec<&'static str>,
     /// Whether somebody took the marks off.
     lease_is_gone: bool,
+    /// What a look at a step finds; what was to be done unless written.
+    finds: Vec<(&'static str, Found)>,
 }
 
 impl Rig {
     fn new(plan: Plan) -> Self {
+        let started = RunEvent::Started {
+            plan: Box::new(plan.clone()),
+            plan_sha256: String::new(),
+            tool: String::new(),
+            operator: String::new(),
+            host: String::new(),
+            clock_error_ms: None,
+        };
+        let mut rig = Self::over(plan, RunState::default());
+        rig.record(Body::Run(started));
+        rig
+    }
+
+    /// A process that finds this journal.
+    fn over(plan: Plan, state: RunState) -> Self {
         Self {
             machine: Machine::new(Arc::new(plan), |uses| uses != "toy.read"),
             now: 0,
+            epoch: state.epoch + 1,
+            state,
             log: Vec::new(),
             fail: Vec::new(),
             hang: Vec::new(),
             stuck: Vec::new(),
             lease_is_gone: false,
+            finds: Vec::new(),
+        }
+    }
+
+    /// Every event must be one that can follow.
+    fn record(&mut self, body: Body) {
+        let (seq, at) = (self.state.seq + 1, Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000));
+        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
+        let legal = self.state.apply(&event);
+        // Without a beginning there is no journal, only what somebody left.
+        if self.state.start.is_some() {
+            legal.unwrap_or_else(|error| panic!("{error}: {event:?} after {:?}", self.log));
+        }
+        match event.body {
+            Body::Step(StepEvent { step, kind }) => {
+                self.log.push(format!("{step} {}", serde_json::to_value(&kind).unwrap()["event"].as_str().unwrap()));
+            }
+            Body::Run(RunEvent::Stage { stage }) => self.log.push(format!("{stage:?}")),
+            _ => {}
         }
     }
 
@@ -109,11 +154,8 @@ impl Rig {
             }
         };
         match effect {
-            Effect::Record(Body::Step(event)) => {
-                self.log.push(format!("{} {}", event.step, serde_json::to_value(&event.kind).unwrap()["event"].as_str().unwrap()));
-            }
-            Effect::Record(Body::Run(RunEvent::Stage { stage })) => self.log.push(format!("{stage:?}")),
-            Effect::Record(_) | Effect::Wake(_) => {}
+            Effect::Record(body) => self.record(body),
+            Effect::Wake(_) => {}
             Effect::Plan { key, with, .. } => queue.push(Input::Planned(key.clone(), Ok((planned(&key), with)))),
             Effect::Apply { key, .. } => {
                 if self.hang.contains(&key.as_str()) {
@@ -131,7 +173,17 @@ impl Rig {
                 let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
                 queue.push(Input::Undone(key, result));
             }
-            Effect::Read { key, with, .. } => queue.push(Input::Read(key.clone(), Ok((planned(&key), with)))),
+            Effect::Read { key, with, .. } => {
+                let found = self.finds.iter().find(|(name, _)| *name == key).map_or(Found::Done, |(_, found)| *found);
+                let mut there = planned(&key);
+                if found != Found::Done {
+                    there.targets[0].change = "was -> is".into();
+                }
+                if found == Found::Unknown {
+                    there.before = json!("something else");
+                }
+                queue.push(Input::Read(key, Ok((there, with))));
+            }
             Effect::Renew { .. } => {
                 self.log.push("renew".into());
                 let answer = if self.lease_is_gone { Err(Failure::new(FailureKind::Conflict, "no marks")) } else { Ok(Timestamp::from_nanos(0)) };
@@ -285,7 +337,7 @@ fn a_stop_condition_aborts_by_itself_also_while_a_step_hangs() {
 
 #[test]
 fn what_a_former_owner_left_is_taken_back_fault_first() {
-    let mut rig = Rig::new(plan(vec![]));
+    let mut rig = Rig::over(plan(vec![]), RunState::default());
     rig.feed(Input::Recover(taken(vec![left("fault", "f"), left("failover/a", "a"), left("failover/b", "b")])));
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
@@ -338,7 +390,7 @@ fn a_fault_that_cannot_be_taken_out_leads_nothing_back_by_a_runbook() {
 fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
     let mut with = plan(vec![]);
     with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
-    let mut rig = Rig::new(with);
+    let mut rig = Rig::over(with, RunState::default());
     let fault = Held { undone: true, ..left("fault", "route") };
     rig.feed(Input::Recover(taken(vec![fault, left("failover/a", "other"), left("failover/repair", "route")])));
     assert!(rig.undone().is_empty(), "not before the source is good");

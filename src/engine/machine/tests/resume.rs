@@ -1,0 +1,64 @@
+//! A process takes over what another has begun.
+
+use super::*;
+
+/// The journal of a drill whose owner died while it applied the only step of its failover.
+fn cut_off(fault_output: Value) -> (Plan, RunState) {
+    let plan = plan(vec![step("a", &[])]);
+    let mut rig = Rig::start(plan.clone(), |rig| {
+        rig.hang.extend(["fault", "failover/a"]);
+    });
+    rig.feed(Input::Applied("fault".into(), Ok(Applied::changed(fault_output)), None));
+    rig.probe(ProbeState::Bad);
+    assert_eq!(rig.log.last().unwrap(), "failover/a intended");
+    (plan, rig.state)
+}
+
+fn resume(plan: Plan, state: RunState, prepare: impl FnOnce(&mut Rig)) -> Rig {
+    let mut rig = Rig::over(plan, state.clone());
+    prepare(&mut rig);
+    rig.record(Body::Run(RunEvent::Resumed { to: "resume".into() }));
+    rig.feed(Input::Resume(Box::new(state), Duration::from_secs(60)));
+    rig
+}
+
+#[test]
+fn a_fault_that_stands_is_not_begun_anew_whether_it_gave_something_or_not() {
+    for output in [Value::Null, json!({}), json!({ "acl": "nacl-1" })] {
+        let (plan, state) = cut_off(output.clone());
+        let mut rig = resume(plan, state, |_| {});
+        assert!(!rig.log.contains(&"fault started".to_owned()), "{output}: {:?}", rig.log);
+        assert!(rig.log.contains(&"failover/a applied".to_owned()), "{output}: {:?}", rig.log);
+        rig.probe(ProbeState::Good);
+        (5..100).for_each(|now| rig.at(now));
+        assert_eq!(rig.undone(), ["fault", "failover/a", "failover/a"], "again: the call that the former owner had in hand might have come late");
+        assert_eq!(rig.log.last().unwrap(), "finish");
+    }
+}
+
+#[test]
+fn a_step_of_which_nobody_knows_what_became_fails_and_everything_is_taken_back() {
+    let (plan, state) = cut_off(Value::Null);
+    let mut rig = resume(plan, state, |rig| rig.finds.push(("failover/a", Found::Unknown)));
+    assert!(rig.log.contains(&"failover/a failed".to_owned()), "{:?}", rig.log);
+    assert_eq!(rig.undone(), ["fault", "failover/a"], "at once, not when the time of the run is over");
+    rig.probe(ProbeState::Good);
+    (6..100).for_each(|now| rig.at(now));
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
+fn a_step_that_was_not_done_is_done_with_the_before_that_is_on_record() {
+    let (plan, state) = cut_off(Value::Null);
+    let rig = resume(plan, state, |rig| rig.finds.push(("failover/a", Found::NotDone)));
+    let of_step: Vec<&str> = rig.log.iter().filter_map(|line| line.strip_prefix("failover/a ")).collect();
+    assert_eq!(of_step, ["found", "started", "applied"], "not planned anew, not intended twice");
+}
+
+#[test]
+fn a_fault_that_somebody_took_out_meanwhile_is_not_brought_back() {
+    let (plan, state) = cut_off(Value::Null);
+    let rig = resume(plan, state, |rig| rig.finds.push(("fault", Found::NotDone)));
+    assert!(rig.state.stops.iter().any(|stop| stop.abort && stop.by == "lease"), "{:?}", rig.log);
+    assert!(!rig.log.contains(&"fault started".to_owned()), "{:?}", rig.log);
+}
