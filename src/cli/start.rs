@@ -22,6 +22,7 @@ use crate::ops::approvals::Given;
 use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
 use crate::ops::dry_run::dry_run;
+use crate::ops::control::abort_command;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::guards;
@@ -114,8 +115,8 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, None).await?;
         let attended = attended(&plan, answers, output);
-        let outcome = run::start(store, &environment, plan, &files, decisions, attended).await?;
-        conclude(outcome, output)
+        let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
+        conclude(outcome, &store, output)
     })
 }
 
@@ -136,8 +137,8 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
         let attended = attended(&plan, answers, output);
-        let outcome = run::start(store, &environment, plan, &files, decisions, attended).await?;
-        conclude(outcome, output)
+        let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
+        conclude(outcome, &store, output)
     })
 }
 
@@ -181,18 +182,18 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
     }
     if args.lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true)) {
         // Its lab was part of the process whose run this no longer is.
-        let outcome = run::recover_nothing(store, run, to, observer(&plan, output))?;
+        let outcome = run::recover_nothing(store.clone(), run, to, observer(&plan, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
-        conclude(outcome, output)?;
+        conclude(outcome, &store, output)?;
         return Ok(0);
     }
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
         let attended = attended(&plan, Vec::new(), output);
-        let outcome = run::recover(store, run, to, &environment, attended).await?;
+        let outcome = run::recover(store.clone(), run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
-        let code = conclude(outcome, output)?;
+        let code = conclude(outcome, &store, output)?;
         let left = state.held();
         if to == Takeover::GoOn || left.is_empty() {
             return Ok(if to == Takeover::GoOn { code } else { 0 });
@@ -229,16 +230,15 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
     Ok(plan)
 }
 
-/// Prints what a run came to; returns its exit code.
+/// Prints what a run came to, and what takes back what it left; returns its exit code.
 ///
 /// # Errors
 /// When it was left before its end or its report could not be written: what there is is printed all the same.
-fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
+fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, Exit> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let state = RunState::from_events(&outcome.events).ok();
     if output.json {
-        let services = RunState::from_events(&outcome.events)
-            .map(|state| measure::services_json(&state, &measure::Measures::of(&state)))
-            .unwrap_or_else(|_| json!({}));
+        let services = state.as_ref().map_or_else(|| json!({}), |state| measure::services_json(state, &measure::Measures::of(state)));
         output.json_line(&json!({
             "run": outcome.run,
             "verdict": outcome.verdict,
@@ -248,6 +248,14 @@ fn conclude(outcome: Outcome, output: &Output) -> Result<u8, Exit> {
         }));
     } else {
         output.say(&format!("\n{}  {}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, outcome.report.display()));
+    }
+    // A lab that was part of this process takes along what was left in it.
+    let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| plan.scope.pointer("/env/lab/embedded") != Some(&Value::Bool(true)));
+    if let Some(state) = state.as_ref().filter(is_elsewhere)
+        && outcome.verdict.is_some()
+        && !state.held().is_empty()
+    {
+        output.say(&format!("still in place: {}. To take it back: {}", state.held().join(", "), abort_command(store, &outcome.run)));
     }
     match (outcome.verdict, outcome.problem) {
         (Some(verdict), None) => Ok(of_verdict(verdict)),

@@ -71,7 +71,13 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             (Weight::Course, format!("{} of {} snapshots read as before the run", same.len(), same.len()))
         }
         RunEvent::Baseline { differences, .. } => {
-            let lines = differences.iter().map(|one| one_line(&format!("NOT AS BEFORE: {} {}: {} → {}", one.step, one.what, one.before, one.after)));
+            let lines = differences.iter().map(|one| {
+                one_line(&if one.is_unread() {
+                    format!("NOT KNOWN TO BE AS BEFORE: {}: {}", one.step, one.after)
+                } else {
+                    format!("NOT AS BEFORE: {} {}: {} → {}", one.step, one.what, one.before, one.after)
+                })
+            });
             return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
         }
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),

@@ -77,8 +77,13 @@ fn a_terminated_emergency_stops_and_leaves_everything_until_abort() {
     let events = journal(reports.path()).unwrap();
     assert!(!events.contains(r#""event":"undoing""#), "nothing is undone unasked");
     assert_ne!(lab.world(), before);
-    let output = run(lifeboat().args(["abort", "latest", "--reports"]).arg(reports.path()));
+    let said = text(&output.stderr);
+    let left = said.lines().find_map(|line| line.strip_prefix("still in place: ")).unwrap_or_else(|| panic!("what stays is not said: {said}"));
+    let (steps, command) = left.split_once(". To take it back: lifeboat ").unwrap();
+    assert!(steps.contains("failover/start-standby"), "{steps}");
+    let output = run(lifeboat().args(command.split(' ')));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("still in place"), "{}", text(&output.stderr));
     assert_eq!(lab.world(), before);
 }
 

@@ -120,3 +120,11 @@ pub struct Difference {
     /// What is there now, in one line; or why it could not be read.
     pub after: String,
 }
+
+impl Difference {
+    /// Whether nothing is known of it: `after` says why.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.what.is_empty() && self.before.is_empty()
+    }
+}

@@ -207,7 +207,11 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     // What the clouds themselves read as says more than that every undo was accepted. New addresses of machines that were stopped are announced by the plan.
     let differences = state.baseline.iter().flat_map(|baseline| &baseline.differences);
     let unsaid = differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step));
-    let differs = |one: &Difference| format!("{} was {}, is {}", if one.what.is_empty() { "it" } else { &one.what }, one.before, one.after);
+    let differs = |one: &Difference| match one.what.as_str() {
+        _ if one.is_unread() => one.after.clone(),
+        "" => format!("it was {}, is {}", one.before, one.after),
+        what => format!("{what} was {}, is {}", one.before, one.after),
+    };
     let unsaid: Vec<Reason> = unsaid.map(|one| Reason::Leftover { step: one.step.clone(), why: differs(one) }).collect();
     reasons.extend(left.into_iter().map(|(step, why)| Reason::Leftover { step, why }));
     reasons.extend(unsaid);
