@@ -237,7 +237,9 @@ impl Machine {
         }
         let of_book = || self.steps.values().filter(|step| step.book == book);
         self.unsettled = of_book().filter(|step| !step.status.is_settled()).count();
-        self.halted = of_book().any(|step| step.status == Status::Failed && step.plan.on_failure != OnFailure::Continue);
+        // Within its own book a step is put back only because it failed.
+        let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
+        self.halted = of_book().any(|step| is_over(step) && step.plan.on_failure != OnFailure::Continue);
     }
 
     fn restore_items(&mut self, key: &str, state: &RunState) {
