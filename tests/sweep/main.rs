@@ -119,7 +119,11 @@ impl Sweep<'_> {
 
     /// Tries all of them on several labs at once. Gives back what held, in the order of the cases.
     fn run(&self, cases: Vec<Case>) -> Vec<(Case, Held)> {
-        let labs = std::env::var("SWEEP_LABS").ok().and_then(|labs| labs.parse().ok()).unwrap_or(4_usize).min(cases.len());
+        let labs = std::env::var("SWEEP_LABS")
+            .ok()
+            .and_then(|labs| labs.parse().ok())
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from))
+            .min(cases.len());
         let todo = Mutex::new(cases.into_iter().enumerate().collect::<Vec<_>>().into_iter());
         let done = Mutex::new(Vec::new());
         std::thread::scope(|scope| {

@@ -97,6 +97,8 @@ impl Trial<'_> {
         let file = format!("{}.yaml", self.case.subject);
         let is_runbook = fs::read_to_string(self.workspace.join(&file)).unwrap().contains(r#""kind":"runbook""#);
         let command = if is_runbook { ["execute", &file, "--env", "lab"] } else { ["drill", &file, "--env", "lab"] };
+        // Undo that is refused for ever is tried until its time is over.
+        let command = [&command[..], &["--undo-for", "20s"]].concat();
         let mut ended = self.lifeboat(&command, at)?;
         let mut reached = ended == Ended::Killed;
         let mut earlier = None;
@@ -142,8 +144,11 @@ impl Trial<'_> {
                 let was = earlier.map_or(came_to == Verdict::Aborted || unwell(), |earlier| came_to == earlier || emergency);
                 was && *code == 0
             }
-            // What is over is not gone on with; the exit code of a wrong command line.
-            Hardship::Crash { by: Recovery::Resume, .. } => earlier.map_or(is_its_code, |earlier| came_to == earlier && *code == 64),
+            // What is over is not gone on with; the exit code of a wrong command line, where something is left that `abort` would take back.
+            Hardship::Crash { by: Recovery::Resume, .. } => {
+                let is_told = *code == if state.held().is_empty() { 0 } else { 64 };
+                earlier.map_or(is_its_code, |earlier| came_to == earlier && is_told)
+            }
         };
         if right {
             return Ok(());

@@ -22,7 +22,16 @@ impl Recovery {
             let intent = step.intent.clone()?;
             let open = matches!(step.status, state::Status::Running | state::Status::Retrying);
             let (uses, with, before, targets) = (intent.uses, intent.with, intent.before, intent.targets);
-            Some(Held { key: key.to_owned(), uses, with, before, targets, undone, open, late: may_come_late(step) })
+            Some(Held {
+                key: key.to_owned(),
+                uses,
+                with,
+                before,
+                targets,
+                undone,
+                open,
+                late: may_come_late(step) || is_put_back_over_another(state, key),
+            })
         };
         let keys: Vec<&str> = state.held().into_iter().filter(|key| !was_left_over_what_is_back(state, key)).collect();
         let mut held: Vec<Held> = keys.iter().filter_map(|key| intent(key, false)).collect();
@@ -38,12 +47,26 @@ impl Recovery {
     }
 }
 
+/// Whether a step was being put back that came over another: what was sent for it may arrive after that other one was put back too.
+fn is_put_back_over_another(state: &RunState, key: &str) -> bool {
+    state.step(key).is_some_and(|step| step.status == state::Status::Undoing) && is_over(state, key, |_, _| true)
+}
+
 /// Whether something that a step came over was put back already: its own `before` is not what was there first, and is not to come back.
 fn is_over_what_is_back(state: &RunState, key: &str) -> bool {
+    is_over(state, key, |key, step| key != FAULT && step.status == state::Status::Undone)
+}
+
+/// Whether a step came over one that is as `wanted`.
+fn is_over(state: &RunState, key: &str, wanted: impl Fn(&str, &StepState) -> bool) -> bool {
     let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
     let shares = |other: &Intent| other.targets.iter().any(|target| own.targets.iter().any(|same| same.kind == target.kind && same.id == target.id));
-    let back = state.steps.iter().filter(|(key, step)| *key != FAULT && step.status == state::Status::Undone);
-    back.filter_map(|(_, step)| step.intent.as_ref()).any(|other| other.seq < own.seq && shares(other))
+    state
+        .steps
+        .iter()
+        .filter(|(key, step)| wanted(key, step))
+        .filter_map(|(_, step)| step.intent.as_ref())
+        .any(|other| other.seq < own.seq && shares(other))
 }
 
 fn was_left_over_what_is_back(state: &RunState, key: &str) -> bool {
@@ -101,6 +124,11 @@ impl Machine {
             state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
         intents.sort();
         self.intents = intents.into_iter().map(|(_, key)| key).filter(|key| self.steps.contains_key(key)).collect();
+        let late: Vec<String> = self.intents.iter().filter(|key| is_put_back_over_another(state, key)).cloned().collect();
+        for key in late {
+            let late = Some(self.now + LATE);
+            self.steps.entry(key).and_modify(|step| step.late = late);
+        }
         let left = |(key, _): &(&String, &mut Step)| was_left_over_what_is_back(state, key);
         self.steps.iter_mut().filter(left).for_each(|(_, step)| step.status = Status::UndoFailed);
         // A failback that went well stays.
@@ -112,6 +140,10 @@ impl Machine {
             self.take_lease_over(lease_left);
         }
         self.go_on_from(state);
+    }
+
+    fn is_undo_due(&self, key: &str) -> bool {
+        self.steps.get(key).is_some_and(|step| matches!(step.status, Status::UndoBackoff(_)))
     }
 
     fn is_undone(&self, key: &str) -> bool {
@@ -178,6 +210,12 @@ impl Machine {
         for key in &ids {
             self.restore_items(key, state);
         }
+        // A failed repair that was being taken back would bring the fault back that somebody has ended meanwhile: that waits for cleanup.
+        let of_fault = |key: &String| self.is_undo_due(key) && self.share_targets(FAULT, key);
+        let repairs: Vec<String> = self.steps.keys().filter(|key| *key != FAULT).filter(|key| of_fault(key)).cloned().collect();
+        for key in repairs {
+            self.steps.entry(key).and_modify(|step| step.status = Status::Failed);
+        }
         let satisfied = |step: &Step| {
             matches!(step.status, Status::Done | Status::Skipped) || (step.status == Status::Failed && step.plan.on_failure == OnFailure::Continue)
         };
@@ -199,7 +237,9 @@ impl Machine {
         }
         let of_book = || self.steps.values().filter(|step| step.book == book);
         self.unsettled = of_book().filter(|step| !step.status.is_settled()).count();
-        self.halted = of_book().any(|step| step.status == Status::Failed && step.plan.on_failure != OnFailure::Continue);
+        // Within its own book a step is put back only because it failed.
+        let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
+        self.halted = of_book().any(|step| is_over(step) && step.plan.on_failure != OnFailure::Continue);
     }
 
     fn restore_items(&mut self, key: &str, state: &RunState) {

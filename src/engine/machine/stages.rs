@@ -170,7 +170,7 @@ impl Machine {
     /// After a recovery: heal, and fail back or undo. In an emergency the run ends here.
     fn way_back(&mut self) {
         if self.plan.mode == Mode::Emergency {
-            return self.finish();
+            return self.quiesce();
         }
         let failback = self.plan.failback.is_some() && !self.plan.leave;
         self.enter(if failback { Stage::Failback } else { Stage::Cleanup });

@@ -233,7 +233,7 @@ impl Machine {
         key != FAULT && self.steps.get(key).is_some_and(|step| step.status == Status::Undone)
     }
 
-    fn share_targets(&self, one: &str, other: &str) -> bool {
+    pub(super) fn share_targets(&self, one: &str, other: &str) -> bool {
         let (Some(one), Some(other)) = (self.steps.get(one), self.steps.get(other)) else { return false };
         one.targets.iter().any(|target| other.targets.iter().any(|same| same.kind == target.kind && same.id == target.id))
     }
@@ -293,6 +293,7 @@ impl Machine {
     pub(super) fn undone(&mut self, key: &str, result: Result<Undone, Failure>) {
         let now = self.now;
         let until = self.undo_until.unwrap_or(now);
+        let covers = self.intents.iter().take_while(|other| *other != key).any(|other| self.share_targets(key, other));
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Undoing) else { return };
         let wait = UNDO_BACKOFF.saturating_mul(1 << step.undo_attempt.saturating_sub(1).min(8)).min(LONGEST_UNDO_BACKOFF);
         match result {
@@ -305,6 +306,10 @@ impl Machine {
             Err(failure) if (failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout) && now + wait < until => {
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);
+                // A late undo does again what was done; but not once what lies beneath was put back.
+                if covers && (failure.ambiguous || failure.kind == FailureKind::Timeout) {
+                    step.late = Some(now + super::LATE);
+                }
                 let retry_in_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 self.record_step(key, StepKind::AttemptFailed { attempt, failure, retry_in_ms });
                 self.wake_at(now + wait);

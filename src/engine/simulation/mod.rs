@@ -491,7 +491,7 @@ impl Simulation {
             *count = count.saturating_sub(1);
         }
         let foreign = self.registers.get(register) == Some(&FOREIGN);
-        assert!(!foreign || over == FOREIGN, "seed {}: {register} was overwritten", self.seed);
+        assert!(!foreign || [over, value].contains(&FOREIGN), "seed {}: {register} was overwritten", self.seed);
         if register == "fault" && value == 1 {
             assert!(self.marks.is_some(), "seed {}: the fault stands without marks", self.seed);
         }
@@ -547,16 +547,13 @@ impl Simulation {
             3 => Order::Ungraceful,
             _ => Order::Unpause,
         };
-        if order == Order::Pause {
-            let later = self.now + self.between(1_000, 60_000);
-            self.at(later, Happening::Asks);
-        }
         let owner = self.owners.len() - 1;
         let paused = self.state.is_paused();
         // Nobody leaves a run on hold for ever.
         let order = if paused { Order::Unpause } else { order };
         self.feed(owner, Input::Order(Asked { order, by: "ann".into(), why: "test".into() }));
-        if self.state.is_paused() {
+        // Nor does somebody ask whom nobody hears.
+        if self.state.is_paused() && self.owners[owner].lives {
             let later = self.now + self.between(1_000, 60_000);
             self.at(later, Happening::Asks);
         }
@@ -613,6 +610,9 @@ impl Simulation {
             Input::Recover(Recovery::of(&self.state))
         };
         self.own(opening, input);
+        if self.state.is_paused() {
+            self.at(self.now + 30_000, Happening::Asks);
+        }
     }
 
     /// Everything as before, or the journal says what is not.
