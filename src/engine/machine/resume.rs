@@ -136,16 +136,13 @@ impl Machine {
         // A failback that went well stays.
         if state.stage() == Some(Stage::Cleanup) {
             let held = state.held();
-            self.intents.retain(|key| !key.starts_with("failback/") || held.contains(&key.as_str()));
+            let is_unsettled = |key: &String| self.steps.get(key).is_some_and(|step| step.status == Status::Undone && step.late.is_some());
+            self.intents.retain(|key| !key.starts_with("failback/") || held.contains(&key.as_str()) || is_unsettled(key));
         }
         if self.intents.iter().any(|key| key == FAULT) && !self.is_undone(FAULT) {
             self.take_lease_over(lease_left);
         }
         self.go_on_from(state);
-    }
-
-    fn is_undo_due(&self, key: &str) -> bool {
-        self.steps.get(key).is_some_and(|step| matches!(step.status, Status::UndoBackoff(_)))
     }
 
     fn is_undone(&self, key: &str) -> bool {
@@ -211,12 +208,6 @@ impl Machine {
         // The items of a `for_each` come from outputs, which are all there now.
         for key in &ids {
             self.restore_items(key, state);
-        }
-        // A failed repair that was being taken back would bring the fault back that somebody has ended meanwhile: that waits for cleanup.
-        let of_fault = |key: &String| self.is_undo_due(key) && self.share_targets(FAULT, key);
-        let repairs: Vec<String> = self.steps.keys().filter(|key| *key != FAULT).filter(|key| of_fault(key)).cloned().collect();
-        for key in repairs {
-            self.steps.entry(key).and_modify(|step| step.status = Status::Failed);
         }
         let satisfied = |step: &Step| {
             matches!(step.status, Status::Done | Status::Skipped) || (step.status == Status::Failed && step.plan.on_failure == OnFailure::Continue)

@@ -307,7 +307,8 @@ impl Machine {
             OnFailure::Stop => self.halted = true,
             OnFailure::Undo => {
                 self.halted = true;
-                if step.before.is_some() {
+                // A repair of what the fault broke is not: it would only bring the fault back, and maybe after it was ended.
+                if step.before.is_some() && !self.share_targets(FAULT, key) {
                     self.start_undo_of(key);
                 }
             }
