@@ -72,7 +72,7 @@ pub enum Command {
     /// List the runs and their verdicts
     Runs,
     /// Go on with an interrupted run where it was left, after reading the clouds
-    Resume(Recover),
+    Resume(Resume),
     /// Heal the fault of a run that nobody runs any more and undo its steps
     Abort(Recover),
     /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
@@ -229,6 +229,17 @@ pub struct Recover {
     /// The lab it ran in, if that listens elsewhere now
     #[arg(long, value_name = "CONTROL_URL")]
     pub lab: Option<String>,
+}
+
+/// `lifeboat resume`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Which run.
+    #[command(flatten)]
+    pub recover: Recover,
+    /// Answer an approval or a manual step beforehand, as when a run begins; answers that were given before it was interrupted still count
+    #[arg(long = "approve", value_name = "STEP[=NAME]")]
+    pub approve: Vec<String>,
 }
 
 /// `lifeboat reaper`

@@ -34,7 +34,7 @@ use crate::ops::words::Words;
 /// What may be said to the guards of an environment.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Guarding {
-    /// Go on although this guard says no, with the reason for the report; may be given several times. In a drill only `windows` and `freeze` give way
+    /// Go on although this guard says no, with the reason for the report; may be given several times. In a drill only `windows`, `freeze` and `overlap` give way
     #[arg(long = "override", value_name = "GUARD=REASON")]
     pub overrides: Vec<String>,
     /// The environment's name, where its guards want it typed

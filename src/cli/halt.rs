@@ -65,7 +65,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     for run in &left {
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, Takeover::TakeBack, global, output) {
+        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, Takeover::TakeBack, &[], global, output) {
             output.say(&format!("{run}  {exit}"));
         }
     }

@@ -9,7 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::About;
 use super::output::Output;
-use super::{errors, terminal};
+use super::{errors, steering, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -167,7 +167,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     })
 }
 
-pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Output) -> Result<u8, Exit> {
+pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
     let chain = runs::read(&store, &run)?;
@@ -187,10 +187,11 @@ pub(super) fn recover(args: &Recover, to: Takeover, global: &Global, output: &Ou
         conclude(outcome, &store, output)?;
         return Ok(0);
     }
+    let given = steering::given(approve, &plan)?;
     runtime()?.block_on(async {
         let environment = reopen(&plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
-        let attended = attended(&plan, Vec::new(), output);
+        let attended = attended(&plan, given, output);
         let outcome = run::recover(store.clone(), run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;

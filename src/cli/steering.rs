@@ -55,28 +55,10 @@ impl Steering {
     /// # Errors
     /// When an answer is to nothing that asks, or one is missing.
     pub(super) fn answers(&self, plan: &Plan, can_ask: bool) -> Result<Vec<(String, String)>, Exit> {
-        let given: Vec<(String, String)> = self
-            .approve
-            .iter()
-            .map(|given| match given.split_once('=') {
-                Some((step, name)) => (step.to_owned(), name.trim().to_owned()),
-                None => (given.clone(), operator()),
-            })
-            .collect();
-        let asking = asking(plan);
-        for (step, name) in &given {
-            if name.is_empty() {
-                return Err(Exit::new(Kind::Usage, format!("--approve {step}=: a name is missing")).hint("write --approve STEP=NAME, or STEP alone"));
-            }
-            if !asking.iter().any(|(key, of)| key == step || of.id == *step) {
-                let keys = asking.iter().map(|(key, _)| key.as_str());
-                let shown: String = step.chars().filter(|c| !c.is_control()).take(64).collect();
-                let hint = suggest(step, keys, "steps that ask").or_else(|| Some("no step of this plan asks anything".into()));
-                return Err(Exit { hint, ..Exit::new(Kind::Usage, format!("--approve: no step `{shown}` asks anything")) });
-            }
-        }
+        let given = given(&self.approve, plan)?;
         if !can_ask && plan.mode != Mode::Rehearse {
-            let missing: Vec<String> = asking.iter().filter(|(key, step)| !is_answered(key, step, &given)).map(|(key, _)| key.clone()).collect();
+            let missing: Vec<String> =
+                asking(plan).iter().filter(|(key, step)| !is_answered(key, step, &given)).map(|(key, _)| key.clone()).collect();
             if !missing.is_empty() {
                 return Err(Exit::new(
                     Kind::Usage,
@@ -87,6 +69,31 @@ impl Steering {
         }
         Ok(given)
     }
+}
+
+/// Answers as given on the command line: the step, and who gave it.
+///
+/// # Errors
+/// When one is to nothing that asks, or nobody's.
+pub(super) fn given(approve: &[String], plan: &Plan) -> Result<Vec<(String, String)>, Exit> {
+    let read = |given: &String| match given.split_once('=') {
+        Some((step, name)) => (step.to_owned(), name.trim().to_owned()),
+        None => (given.clone(), operator()),
+    };
+    let given: Vec<(String, String)> = approve.iter().map(read).collect();
+    let asking = asking(plan);
+    for (step, name) in &given {
+        if name.is_empty() {
+            return Err(Exit::new(Kind::Usage, format!("--approve {step}=: a name is missing")).hint("write --approve STEP=NAME, or STEP alone"));
+        }
+        if !asking.iter().any(|(key, of)| key == step || of.id == *step) {
+            let keys = asking.iter().map(|(key, _)| key.as_str());
+            let shown: String = step.chars().filter(|c| !c.is_control()).take(64).collect();
+            let hint = suggest(step, keys, "steps that ask").or_else(|| Some("no step of this plan asks anything".into()));
+            return Err(Exit { hint, ..Exit::new(Kind::Usage, format!("--approve: no step `{shown}` asks anything")) });
+        }
+    }
+    Ok(given)
 }
 
 /// The steps of a plan that ask people, by key.

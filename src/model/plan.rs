@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::state::parent_of;
 use super::text::Text;
 use super::time::{Span, Timestamp};
 
@@ -72,6 +73,22 @@ pub struct Plan {
     pub limits: Limits,
     /// The files this plan was made from.
     pub definitions: Vec<Definition>,
+}
+
+impl Plan {
+    /// The step of a key such as `failover/start`, or `failover/start[3]`; the fault is none.
+    #[must_use]
+    pub fn step(&self, key: &str) -> Option<&StepPlan> {
+        let (book, id) = parent_of(key).unwrap_or(key).split_once('/')?;
+        let runbook = if book == "failback" { self.failback.as_ref()? } else { &self.failover };
+        runbook.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
+    #[must_use]
+    pub fn may_be_mended(&self, key: &str) -> bool {
+        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue)
+    }
 }
 
 /// How long things may take.

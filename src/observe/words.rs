@@ -54,7 +54,7 @@ pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> 
 fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
     let (weight, line) = match event {
         RunEvent::Started { plan, .. } => (Weight::Course, format!("{}, run {}", heading(plan, lang), state.run)),
-        RunEvent::Resumed { to } => (Weight::Trouble, format!("taken over by this process to {to}")),
+        RunEvent::Resumed { to, .. } => (Weight::Trouble, format!("taken over by this process to {to}")),
         RunEvent::Stage { stage } => (Weight::Course, stage_line(*stage, state)),
         RunEvent::Decided { by, basis } => (Weight::Course, format!("failover decided by {by}: {basis}")),
         RunEvent::StopRequested { abort: true, why, by } => (Weight::Trouble, format!("abort ({by}): {why}; everything is put back")),

@@ -27,6 +27,8 @@ pub struct Place {
     lab: Option<String>,
     /// Whether its clouds are inside one process.
     alone: bool,
+    /// Cloud and account, where the environment names one.
+    accounts: BTreeSet<(&'static str, String)>,
 }
 
 impl Place {
@@ -34,10 +36,20 @@ impl Place {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let lab = |key: &str| plan.scope.pointer(&format!("/env/lab/{key}"));
+        let account = |cloud: &'static str| Some((cloud, plan.scope.pointer(&format!("/env/{cloud}/account"))?.as_str()?.to_owned()));
         Self {
             environment: plan.environment.clone(),
             lab: lab("control").and_then(Value::as_str).map(str::to_owned),
             alone: lab("embedded") == Some(&Value::Bool(true)),
+            accounts: ["aws", "aliyun"].into_iter().filter_map(account).collect(),
+        }
+    }
+
+    /// Whether both reach the same clouds: the same lab, or an account in common; environments that name no accounts are told apart by their names.
+    fn shares_clouds_with(&self, other: &Self) -> bool {
+        match (&self.lab, &other.lab) {
+            (None, None) => self.environment == other.environment || self.accounts.intersection(&other.accounts).next().is_some(),
+            (one, another) => one == another,
         }
     }
 
@@ -53,7 +65,7 @@ pub struct Locked {
 }
 
 /// Another run in the same place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Neighbour {
     /// Its id.
     pub run: String,
@@ -65,6 +77,8 @@ pub struct Neighbour {
     pub fault: bool,
     /// Kind and id of everything it changed and has not put back.
     pub holds: BTreeSet<(String, String)>,
+    /// What it is to do.
+    pub plan: Plan,
 }
 
 /// Takes the lock of the place where `plan` works. A drill needs it for itself; emergencies share it, and go on beside a drill without it.
@@ -133,6 +147,19 @@ fn in_the_way(store: &FileStore, plan: &Plan, neighbour: Option<&Neighbour>) -> 
 /// When the folder of the runs cannot be read.
 pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Vec<Neighbour>, Exit> {
     let place = Place::of(plan);
+    others(store, &place, own, |other| *other == place)
+}
+
+/// The same in other environments that reach the same clouds; `also_here`: in this one too.
+///
+/// # Errors
+/// When the folder of the runs cannot be read.
+pub fn on_the_same_clouds(store: &FileStore, plan: &Plan, also_here: bool) -> Result<Vec<Neighbour>, Exit> {
+    let place = Place::of(plan);
+    others(store, &place, None, |other| if *other == place { also_here } else { place.shares_clouds_with(other) })
+}
+
+fn others(store: &FileStore, place: &Place, own: Option<&str>, counts: impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, Exit> {
     if place.alone {
         return Ok(Vec::new());
     }
@@ -145,12 +172,13 @@ pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<V
             if !running && runs::passed(store, &run) {
                 return None;
             }
-            let there = runs::plan_beside(store, &run).map(|plan| Place::of(&plan));
             let state = runs::read(store, &run).and_then(|chain| runs::state(&run, &chain)).unwrap_or_default();
-            if state.plan().map(Place::of).or(there)? != place {
+            let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run))?;
+            if !counts(&Place::of(&plan)) {
                 return None;
             }
-            let neighbour = Neighbour { running, ended: state.ended.is_some(), fault: has_fault(&state), holds: holds(&state), run };
+            let (fault, holds) = (has_fault(&state), holds(&state));
+            let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, plan };
             (running || !neighbour.holds.is_empty() || neighbour.fault).then_some(neighbour)
         })
         .collect())

@@ -26,7 +26,7 @@ use crate::model::guard::Decision;
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::{FAULT, RunState};
+use crate::model::state::{FAULT, RunState, StepState};
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -157,8 +157,11 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
 ///
 /// # Errors
 /// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
-pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
+pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environment: &Environment, mut attended: Attended) -> Result<Outcome, Exit> {
     let (mut hold, state) = take_over(store, run, to)?;
+    // Whoever has answered is not asked again.
+    let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|by| (key.clone(), by.to_owned())).collect::<Vec<_>>();
+    attended.approved.splice(..0, state.steps.iter().flat_map(agreed));
     if to == Takeover::GoOn {
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
         is_released(&hold.store, &hold.plan)?;
@@ -198,7 +201,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observe
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
-        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned() }),
+        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator() }),
         Body::Run(RunEvent::Note {
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed".into(),
         }),
@@ -238,7 +241,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             .hint(format!("`lifeboat abort {run}` takes back what it left")));
     }
     owner.epoch = state.epoch + 1;
-    let opening = RunEvent::Resumed { to: to.word().to_owned() };
+    let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator() };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);

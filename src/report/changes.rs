@@ -20,7 +20,7 @@ impl Page<'_> {
         self.changed(out);
         let left = leftovers(self.state);
         if left.is_empty() {
-            let kept = self.state.held().iter().any(|key| key.starts_with("failover/")) && (self.is_emergency() || self.plan.leave);
+            let kept = self.state.held().iter().any(|key| key.starts_with("failover/")) && self.state.leaves();
             let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(if kept { Label::KeptChanges } else { Label::NoLeftovers }));
         } else {
             let lines: Vec<String> = left.iter().map(|(key, why)| format!("- {}{}{}", self.step_name(key), self.colon(), text(why))).collect();
@@ -116,7 +116,7 @@ impl Page<'_> {
                     Label::BackOpen
                 }
             }
-            _ if self.plan.leave => Label::BackLeft,
+            _ if self.state.leaves() => Label::BackLeft,
             _ => Label::BackByFailback,
         }
     }

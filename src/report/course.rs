@@ -53,7 +53,9 @@ impl Page<'_> {
         match &event.body {
             Body::Run(body) => match body {
                 RunEvent::Started { .. } => line(self.t(Label::EvStarted).to_owned(), code(&self.start.operator)),
-                RunEvent::Resumed { to } => line(format!("{} {}", self.t(Label::EvResumed), code(to)), code(&event.owner)),
+                RunEvent::Resumed { to, by } => {
+                    line(format!("{} {}", self.t(Label::EvResumed), code(to)), code(if by.is_empty() { &event.owner } else { by }))
+                }
                 RunEvent::Stage { stage: Stage::Inject } if self.plan.steady_state.is_some() => line(self.t(Label::EvSteady).to_owned(), tool()),
                 RunEvent::Stage { stage: Stage::Failback } => line(self.after_verified(event, Label::EvFailback), tool()),
                 RunEvent::Stage { stage: Stage::Cleanup } => line(self.after_verified(event, Label::EvCleanup), tool()),
@@ -61,9 +63,7 @@ impl Page<'_> {
                 RunEvent::StopRequested { abort, why, by } => line(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
                 RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
                 RunEvent::Ended { .. } => line(self.after_verified(event, Label::EvEnded), tool()),
-                RunEvent::Ordered { order, by, why } => {
-                    line(if why.is_empty() { text(&order.to_string()) } else { text(&format!("{order}: {why}")) }, code(by))
-                }
+                RunEvent::Ordered { order, by, why } => line(self.order(order, why), code(by)),
                 RunEvent::Guarded { .. } | RunEvent::LeaseRenewed { .. } | RunEvent::Snapshot { .. } | RunEvent::Baseline { .. } => None,
                 RunEvent::Stage { .. } | RunEvent::Unknown => None,
             },

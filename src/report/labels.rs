@@ -135,6 +135,29 @@ labels! {
     EvResumed: "Taken over by another process", "由另一进程接管";
     EvEnded: "Run ended", "运行结束";
     Note: "Note", "备注";
+    // People
+    PeopleTitle: "People.", "人员。";
+    PeopleLead: "Who answered, steered and took over, and how long the run waited for them.", "答复、操控与接管的人员，以及运行为其等待的时间。";
+    Deed: "Deed", "行为";
+    SaidColumn: "Said", "说明";
+    WaitedColumn: "Waited", "等待";
+    DeedApproved: "● approved", "● 批准";
+    DeedDidByHand: "● done by hand", "● 人工完成";
+    DeedSaidNo: "▲ said no", "▲ 拒绝";
+    DeedKeptSilent: "▲ nobody answered in time", "▲ 时限内无人答复";
+    DeedPaused: "Paused", "暂停";
+    DeedWentOn: "Went on", "继续";
+    DeedSkipped: "Did without", "跳过";
+    DeedRetried: "Tried again", "重试";
+    DeedGaveSourceUp: "Gave the source side up", "放弃源端";
+    DeedResumed: "Took over to go on", "接管并继续";
+    DeedTookBack: "Took over to take everything back", "接管并还原";
+    SimulatedMark: "simulated", "模拟";
+    InAll: "In all", "总时长";
+    WaitedForPeople: "waiting for people", "等待人员";
+    RunByNobody: "run by nobody", "无人运行";
+    MachineTime: "machine time", "机器时间";
+    WaitedRule: "when several people are waited for, the time counts once", "同时等待多人的时间只计一次";
     // Phases
     PhasesLead: "Recovery time of", "恢复时间构成：";
     PhasesSum: "counted between the midpoints of the instants, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻区间的中点计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";

@@ -11,6 +11,7 @@ mod guards;
 mod labels;
 mod markdown;
 mod numbers;
+mod people;
 mod reasons;
 mod results;
 mod steps;
@@ -24,7 +25,7 @@ use numbers::Zones;
 use crate::model::event::Event;
 use crate::model::measure::Measures;
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
-use crate::model::state::{RunState, Start, parent_of};
+use crate::model::state::{RunState, Start};
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
 
@@ -42,6 +43,7 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     page.results(&mut out);
     page.guards(&mut out);
     page.course(&mut out);
+    page.people(&mut out);
     page.changes(&mut out);
     page.probes(&mut out);
     page.data(&mut out);
@@ -115,10 +117,7 @@ impl<'a> Page<'a> {
     }
 
     fn step_plan(&self, key: &str) -> Option<&'a StepPlan> {
-        let own = parent_of(key).unwrap_or(key);
-        let (book, id) = own.split_once('/')?;
-        let runbook = if book == "failback" { self.plan.failback.as_ref()? } else { &self.plan.failover };
-        runbook.steps.iter().find(|step| step.id == id)
+        self.plan.step(key)
     }
 
     /// A step by its title and key.

@@ -94,7 +94,9 @@ fn an_altered_journal_is_refused_by_event() {
     await_step(reports.path(), "fault", "intended");
     child.kill().unwrap();
     child.wait().unwrap();
-    let file = std::fs::read_dir(reports.path()).unwrap().next().unwrap().unwrap().path().join("journal.jsonl");
+    // Beside the run lies what is kept by environment.
+    let mut folders = std::fs::read_dir(reports.path()).unwrap().map(|entry| entry.unwrap().path().join("journal.jsonl"));
+    let file = folders.find(|file| file.is_file()).unwrap();
     let whole = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, whole.replacen("\"steady-state\"", "\"steady-stale\"", 1)).unwrap();
     let output = run(lifeboat().args(["abort", "latest", "--lab", lab.control(), "--reports"]).arg(reports.path()));

@@ -1,36 +1,48 @@
 //! Lifeboat from the outside, by subject:
 //!
 //! - `aliyun_client`: the Alibaba client against the lab.
+//! - `approvals`: approvals and manual steps, whoever answers them.
 //! - `bad_files`: every kind of bad file, and what is said about it.
 //! - `catalogue_conflicts`: somebody else changes what an action changed.
 //! - `catalogue_undo`: every action against the lab: twice is once, cut off anywhere it is ended or taken back exactly.
 //! - `catalogue_world`: the lab of these two, and the parameters for every action.
+//! - `control`: runs that are steered from another terminal.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
 //! - `guards`: what an environment refuses, asks and lets pass.
+//! - `halt`: one drill for each environment, the lever, and runs in each other's way.
 //! - `hostile`: both clients against every hostility of the lab.
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
+//! - `pty`: a terminal with somebody in front of it.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
+//! - `terminal`: whoever sits in front of a run, and signals where nobody does.
+//! - `workplace`: a small project with a lab of its own.
 
 mod aliyun_client;
+mod approvals;
 mod bad_files;
 mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;
 mod common;
+mod control;
 mod drills;
 mod fuzz_regressions;
 mod guards;
+mod halt;
 mod hostile;
 mod interruptions;
 mod layers;
 mod marks;
 mod monitoring;
 mod plans;
+mod pty;
 mod reaper;
 mod refusals;
+mod terminal;
+mod workplace;

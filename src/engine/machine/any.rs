@@ -237,7 +237,8 @@ proptest! {
         }
         let failed_back = state.steps.iter().any(|(key, step)| key.starts_with("failback/") && step.applied);
         for (key, step) in state.steps.iter().filter(|(_, step)| step.intent.is_some()) {
-            let may_stay = plan.mode == Mode::Emergency || plan.leave || (failed_back && key.starts_with("failback/"));
+            let stopped = state.stops.iter().any(|stop| !stop.abort);
+            let may_stay = plan.mode == Mode::Emergency || plan.leave || stopped || (failed_back && key.starts_with("failback/"));
             prop_assert!(gone(step) || (may_stay && !world.aborting), "{} is {:?}", key, step.status);
         }
     }

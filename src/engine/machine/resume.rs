@@ -104,9 +104,11 @@ impl Machine {
         self.paused = state.is_paused().then_some(self.now);
         self.stage = state.stage();
         self.readings.snapshot = state.snapshot.clone();
-        // Whoever was taking everything back goes on with that.
+        // Whoever was taking everything back, or ending, goes on with that.
         if state.stops.iter().any(|stop| stop.abort) || state.resumed.iter().any(|takeover| takeover.to == "abort") {
             self.stop = Some(Stop { abort: true });
+        } else if !state.stops.is_empty() {
+            self.stop = Some(Stop { abort: false });
         }
         let plan = self.plan.clone();
         if let (Some(fault), Some(was)) = (&plan.fault, state.fault().filter(|fault| fault.started.is_some())) {

@@ -67,7 +67,7 @@ impl Machine {
             Phase::Heal { failback } => self.await_healed(failback),
             Phase::SourceReturns { until, failback } => self.await_source(until, failback),
             Phase::Failback => {
-                if self.stop.is_some_and(|stop| stop.abort) {
+                if self.stop.is_some() {
                     self.quiesce();
                 } else if self.run_book("failback") {
                     if self.halted {

@@ -73,11 +73,7 @@ impl Machine {
             None => self.plan.mode == Mode::Emergency,
         };
         if stays && self.plan.fault.is_none() {
-            // What its own file undid at once may still be overtaken by what was sent before.
-            if self.looks_once_more() {
-                return;
-            }
-            return self.finish();
+            return self.leave_the_rest();
         }
         self.enter(Stage::Cleanup);
         self.heal(false);
@@ -107,6 +103,9 @@ impl Machine {
             }
             _ => {}
         }
+        if self.is_only_stopped() {
+            return self.leave_the_rest();
+        }
         match self.plan.source.clone().filter(|_| self.steps.get(FAULT).is_some_and(has_harmed)) {
             Some(source) => {
                 let until = self.now + source.timeout.duration();
@@ -118,6 +117,10 @@ impl Machine {
     }
 
     pub(super) fn await_source(&mut self, until: Moment, failback: bool) {
+        if self.is_only_stopped() {
+            self.phase = Phase::Heal { failback: false };
+            return;
+        }
         let Some(source) = self.plan.source.clone() else { return self.go_back(failback) };
         if self.all_good_for(&source.probes, Duration::ZERO) {
             self.go_back(failback);
@@ -126,6 +129,23 @@ impl Machine {
             self.note(format!("the source side was not good within {} of taking the fault out ({missing}); going on", source.timeout));
             self.failed = true;
             self.go_back(failback);
+        }
+    }
+
+    /// Whether somebody asked to leave things as they are. A fault is no such thing.
+    fn is_only_stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| !stop.abort)
+    }
+
+    /// The end of a run that was stopped: its fault is out, its steps stay until somebody asks to undo them.
+    fn leave_the_rest(&mut self) {
+        if let Some(key) = self.due_undo() {
+            return self.start_undo_of(&key);
+        }
+        let is_going_back = |step: &Step| matches!(step.status, Status::Undoing | Status::UndoBackoff(_));
+        // What was undone may still be overtaken by what was sent before.
+        if !self.steps.values().any(is_going_back) && !self.looks_once_more() {
+            self.finish();
         }
     }
 

@@ -226,7 +226,7 @@ impl Simulation {
             Happening::Notices(owner) => self.notices(owner),
             Happening::Asks => self.asks(),
             Happening::Stops => {
-                let abort = self.story.plan.mode != Mode::Emergency || self.between(0, 2) == 0;
+                let abort = self.between(0, 2) == 0;
                 self.feed(self.owners.len() - 1, Input::Stop { abort, why: "test".into(), by: "signal".into() });
             }
             Happening::Crashes => self.crashes(),
@@ -602,7 +602,7 @@ impl Simulation {
             return;
         }
         self.finished = false;
-        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into() };
+        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into(), by: String::new() };
         let input = if go_on {
             let left = super::machine::lease_left(&self.state, stamp(self.now));
             Input::Resume(Box::new(self.state.clone()), left)
@@ -620,7 +620,7 @@ impl Simulation {
         let (seed, state, plan) = (self.seed, &self.state, &self.story.plan);
         let end = state.ended.as_ref().unwrap_or_else(|| panic!("seed {seed}: no end"));
         let aborted = state.stops.iter().any(|stop| stop.abort) || state.resumed.iter().any(|takeover| takeover.to == "abort");
-        let stays = !aborted && (plan.leave || plan.mode == Mode::Emergency);
+        let stays = !aborted && (plan.leave || plan.mode == Mode::Emergency || !state.stops.is_empty());
         let differs: Vec<(&String, i64)> = self
             .registers
             .iter()

@@ -31,6 +31,9 @@ pub enum RunEvent {
     Resumed {
         /// Why: `resume` or `abort`.
         to: String,
+        /// Who did that: the login name, where known.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
     },
     /// A stage began.
     Stage {

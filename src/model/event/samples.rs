@@ -8,6 +8,7 @@ use super::step::{StepEvent, StepKind, Target};
 use super::{Body, Event};
 use crate::model::call::{Call, Cloud};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::order::{Order, Question};
 use crate::model::plan::{Mode, Plan, ProbeState, Stage};
 use crate::model::time::{Span, Timestamp};
 
@@ -376,11 +377,47 @@ pub(crate) fn aborted() -> Vec<Event> {
     }
     tallies(&mut script, 8020, [20, 0, 0, 0], [6, 2, 0, 0], [5, 15, 0, 0]);
     script.stage(Stage::Cleanup).step("fault", StepKind::Undoing { attempt: 1 });
-    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned() }).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), true);
+    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned() }).undone(
+        "fault",
+        (Cloud::Aliyun, "vpc:AssociateNetworkAcl"),
+        true,
+    );
     script.edge("storefront", ProbeState::Good, 20_500, 20_900, "200 in 5 ms");
     script.at(21_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
     script.at(22_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
     script.at(23_000).end()
+}
+
+/// A drill in which people are asked, answer, steer and take over; waited for in seconds from 10 on.
+pub(crate) fn steered() -> Vec<Event> {
+    let mut plan = plan(Mode::Drill);
+    plan.limits.patience = Span::from_secs(60);
+    let mut script = Script::new(plan);
+    let (share, start) = ("failover/share-image", "failover/start-standby");
+    let asked = || StepKind::Asked { question: Question { text: "Share the image?".to_owned(), approvers: 2, ..Question::default() } };
+    let hand = || StepKind::Asked { question: Question { text: "Start them".to_owned(), manual: true, starter: true, ..Question::default() } };
+    let answered = |yes: bool, by: &str, note: &str| StepKind::Answered { yes, by: by.to_owned(), note: note.to_owned(), simulated: false };
+    let ordered = |order: Order, by: &str, why: &str| RunEvent::Ordered { order, by: by.to_owned(), why: why.to_owned() };
+    let failed = |kind: FailureKind, message: &str| Failure::new(kind, message);
+    script.at(10).stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: "the fault is active".to_owned() });
+    script.stage(Stage::Failover).at(10_000).started(share, 1).step(share, asked());
+    script.at(12_000).run(ordered(Order::Pause, "bob", "lunch | really"));
+    script.at(16_000).run(ordered(Order::Unpause, "bob", "")).step(share, answered(true, "bob", ""));
+    script.at(20_000).step(share, answered(false, "eve", "not on a Friday"));
+    let no = || failed(FailureKind::Check, "eve said no: not on a Friday");
+    script.step(share, StepKind::AttemptFailed { attempt: 1, failure: no(), retry_in_ms: None }).step(share, StepKind::Failed { failure: no() });
+    script.at(25_000).run(ordered(Order::Retry { step: share.to_owned() }, "mei", "eve was asked")).at(26_000).started(share, 2).step(share, asked());
+    script.at(27_000).step(share, answered(true, "bob", "")).at(29_000).step(share, answered(true, "dan", "given beforehand"));
+    script.applied(share, 2, None, false).at(30_000).started(start, 1).step(start, hand());
+    let late = || failed(FailureKind::Timeout, "not done within 9s");
+    script.at(39_000).step(start, StepKind::AttemptFailed { attempt: 1, failure: late(), retry_in_ms: None });
+    script.step(start, StepKind::Failed { failure: late() });
+    script.at(41_000).run(ordered(Order::Skip { step: start.to_owned() }, "mei", "they run already"));
+    script.step(start, StepKind::Skipped { why: "mei: they run already".to_owned() });
+    script.at(61_000).run(RunEvent::Resumed { to: "resume".to_owned(), by: "carl".to_owned() });
+    script.at(62_000).run(ordered(Order::Ungraceful, "carl", "no answer from there"));
+    script.at(70_000).run(RunEvent::StopRequested { abort: true, why: "signal SIGTERM".to_owned(), by: "signal".to_owned() });
+    script.stage(Stage::Cleanup).at(80_000).end()
 }
 
 /// An emergency: no fault, the storefront is down when it begins, nothing is undone.

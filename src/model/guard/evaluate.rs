@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, Guards, TargetFact};
+use super::facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, Guards, NeighbourFact, TargetFact};
 use super::file::{ActionLists, Approvals, RegionLists};
 use super::{Decision, Guard, Outcome, Override};
 use crate::model::call::Cloud;
@@ -27,6 +27,7 @@ pub fn evaluate(guards: &Guards, facts: &Facts) -> Vec<Decision> {
     say(Guard::MaxTargets, file.max_targets.map(|most| max_targets(most, facts)));
     say(Guard::MaxFault, file.max_fault.map(|longest| max_fault(longest, facts)));
     say(Guard::MaxFaults, file.max_faults.map(|most| max_faults(most, facts)));
+    say(Guard::Overlap, (!facts.neighbours.is_empty()).then(|| overlap(facts)));
     say(Guard::Confirm, file.confirm.map(|_| confirm(facts)));
     decisions
 }
@@ -208,6 +209,21 @@ fn max_faults(most: u32, facts: &Facts) -> Said {
         several => format!("faults of runs {} may still stand", some(several)),
     };
     if open.len() < most as usize { Ok(said) } else { Err(format!("{said}; the most at once is {most}")) }
+}
+
+fn overlap(facts: &Facts) -> Said {
+    let named = |neighbour: &NeighbourFact| format!("run {}, which {}", neighbour.run, if neighbour.running { "goes on" } else { "was left" });
+    let sharing: Vec<String> = facts
+        .neighbours
+        .iter()
+        .filter(|neighbour| !neighbour.shared.is_empty())
+        .map(|neighbour| format!("{}, acts on {} too", named(neighbour), some(&neighbour.shared)))
+        .collect();
+    if !sharing.is_empty() {
+        return Err(some(&sharing));
+    }
+    let untold = if facts.untold.is_empty() { String::new() } else { format!(", as far as can be told before {}", some(&facts.untold)) };
+    Ok(format!("nothing is shared with {}{untold}", some(&facts.neighbours.iter().map(named).collect::<Vec<_>>())))
 }
 
 fn confirm(facts: &Facts) -> Said {

@@ -46,6 +46,8 @@ pub struct Facts {
     pub approvals: Vec<Approval>,
     /// Other runs whose fault stands in this environment.
     pub open_faults: Vec<String>,
+    /// Other runs on the same clouds that go on or were left.
+    pub neighbours: Vec<NeighbourFact>,
     /// Whether the environment's name was given.
     pub confirmed: Confirmed,
     /// What the person who starts it takes upon themselves.
@@ -122,6 +124,17 @@ pub enum Carries {
     Unread(String),
     /// Things of its kind are not asked for tags.
     NoTags,
+}
+
+/// Another run on the same clouds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourFact {
+    /// Its id.
+    pub run: String,
+    /// Whether it goes on; else it was left with something.
+    pub running: bool,
+    /// Kind and id of everything that both act on.
+    pub shared: Vec<String>,
 }
 
 /// A person of this machine.

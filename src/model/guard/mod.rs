@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::plan::Mode;
 
 pub use evaluate::evaluate;
-pub use facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, Overrides, Person, RegionFact, TargetFact};
+pub use facts::{
+    AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, NeighbourFact, Overrides, Person, RegionFact, TargetFact,
+};
 pub use freeze::{Freeze, FreezeEntry, FreezesFile, Zone};
 pub use glob::Glob;
 pub use window::Window;
@@ -49,13 +51,15 @@ pub enum Guard {
     MaxFault,
     /// How many faults may stand in the environment at once.
     MaxFaults,
+    /// No other run acts on the same things. Never written: it always holds.
+    Overlap,
     /// The environment's name has been typed.
     Confirm,
 }
 
 impl Guard {
     /// All of them, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Account,
         Self::Approvals,
         Self::Windows,
@@ -66,6 +70,7 @@ impl Guard {
         Self::MaxTargets,
         Self::MaxFault,
         Self::MaxFaults,
+        Self::Overlap,
         Self::Confirm,
     ];
 
@@ -83,6 +88,7 @@ impl Guard {
             Self::MaxTargets => "max_targets",
             Self::MaxFault => "max_fault",
             Self::MaxFaults => "max_faults",
+            Self::Overlap => "overlap",
             Self::Confirm => "confirm",
         }
     }
@@ -93,13 +99,13 @@ impl Guard {
         Self::ALL.into_iter().find(|guard| guard.name() == name)
     }
 
-    /// Whether a person with a reason may go on against it. In a drill only the calendar gives way: everything else says that the drill itself is
-    /// not the one that was allowed, and can be put right before. In an emergency everything gives way but a wrong account.
+    /// Whether a person with a reason may go on against it. In a drill only the calendar and other runs give way: everything else says that the drill
+    /// itself is not the one that was allowed, and can be put right before. In an emergency everything gives way but a wrong account.
     #[must_use]
     pub const fn may_be_overridden(self, mode: Mode) -> bool {
         match mode {
             Mode::Emergency => !matches!(self, Self::Account),
-            Mode::Rehearse | Mode::Drill => matches!(self, Self::Windows | Self::Freeze),
+            Mode::Rehearse | Mode::Drill => matches!(self, Self::Windows | Self::Freeze | Self::Overlap),
         }
     }
 }

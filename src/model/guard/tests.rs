@@ -30,6 +30,7 @@ fn facts() -> Facts {
         starter: person(1000, "ann"),
         approvals: Vec::new(),
         open_faults: Vec::new(),
+        neighbours: Vec::new(),
         confirmed: Confirmed::No,
         overrides: Overrides::default(),
     }
@@ -80,6 +81,24 @@ fn windows_are_open_or_say_when_they_open() {
         |facts| facts.now = at("2026-11-26T09:00:00Z"),
         "outside Tue-Thu 10:00-16:00 Asia/Shanghai and Sat 09:00-10:00 UTC; opens Sat 2026-11-28 09:00 UTC",
     );
+}
+
+#[test]
+fn other_runs_are_in_the_way_where_they_share_something_and_give_way_to_a_reason() {
+    let neighbour =
+        |run: &str, running, shared: &[&str]| NeighbourFact { run: run.into(), running, shared: shared.iter().map(|id| (*id).into()).collect() };
+    allows("{}", |facts| facts.neighbours = vec![neighbour("r1", true, &[])], "nothing is shared with run r1, which goes on");
+    let shared = |facts: &mut Facts| facts.neighbours = vec![neighbour("r1", true, &[]), neighbour("r2", false, &["instance i-1", "record a"])];
+    refuses("{}", shared, "run r2, which was left, acts on instance i-1, record a too");
+    let mut facts = facts();
+    shared(&mut facts);
+    facts.overrides.of.insert(Guard::Overlap, "they know".into());
+    let decisions = evaluate(&guards("{}"), &facts);
+    let overlap = decisions.iter().find(|decision| decision.of() == Some(Guard::Overlap)).unwrap();
+    assert!(!overlap.stands_in_the_way() && overlap.outcome == Outcome::Refuses);
+    facts.mode = Mode::Emergency;
+    facts.overrides = Overrides::default();
+    assert!(evaluate(&guards("{}"), &facts).iter().any(|decision| decision.of() == Some(Guard::Overlap) && decision.asks()));
 }
 
 #[test]
@@ -229,7 +248,7 @@ fn a_drill_wants_both_accounts_and_an_emergency_only_no_wrong_one() {
 }
 
 #[test]
-fn only_the_calendar_gives_way_in_a_drill_and_everything_but_the_account_in_an_emergency() {
+fn only_the_calendar_and_other_runs_give_way_in_a_drill_and_everything_but_the_account_in_an_emergency() {
     let guards = guards(
         "{ approvals: 1, windows: [Mon 00:00-01:00 UTC], freeze: [{ name: f, from: 2026-11-20, to: 2026-11-30 }], actions: { allow: [] }, \
          regions: { aws: [x-1] }, tags: { a: b }, max_targets: 1, max_fault: 1m, max_faults: 0, confirm: type-the-name }",
@@ -238,12 +257,13 @@ fn only_the_calendar_gives_way_in_a_drill_and_everything_but_the_account_in_an_e
     let mut wrong = facts();
     wrong.accounts[0].answer = Answer::Is("2".into());
     wrong.targets[0].carries = Carries::NotAll;
+    wrong.neighbours = vec![NeighbourFact { run: "r1".into(), running: true, shared: vec!["instance i-1".into()] }];
     wrong.overrides = why(&Guard::ALL);
     let decisions = evaluate(&guards, &wrong);
     assert_eq!(decisions.iter().map(|decision| decision.of().unwrap()).collect::<Vec<_>>(), Guard::ALL, "one each, in order");
     for decision in &decisions {
         assert_eq!(decision.outcome, Outcome::Refuses, "{decision:?}");
-        let gives_way = matches!(decision.of(), Some(Guard::Windows | Guard::Freeze));
+        let gives_way = matches!(decision.of(), Some(Guard::Windows | Guard::Freeze | Guard::Overlap));
         assert_eq!(decision.overridden.is_some(), gives_way, "{decision:?}");
         assert_eq!(decision.stands_in_the_way(), !gives_way);
     }

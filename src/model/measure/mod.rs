@@ -6,6 +6,7 @@
 mod criteria;
 mod exposure;
 mod outage;
+pub mod people;
 mod phases;
 mod steps;
 mod verdict;

@@ -122,7 +122,7 @@ fn the_time_between_a_crash_and_its_abort_is_nobodys_outage() {
     events.truncate(back);
     let mut taken = events.last().unwrap().clone();
     (taken.seq, taken.epoch, taken.at) = (taken.seq + 1, 2, t(3_600_000));
-    taken.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "resume".to_owned() });
+    taken.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new() });
     events.push(taken);
     let last = RunState::from_events(&events[..back]).unwrap().at.unwrap();
     let (state, measures) = measured(&events);
@@ -369,7 +369,7 @@ fn a_verdict_stands_when_the_run_is_taken_up_again() {
         let mut again = events.last().unwrap().clone();
         again.seq += 1;
         again.epoch += 1;
-        again.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned() });
+        again.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned(), by: String::new() });
         events.push(again);
         assert_eq!(verdict_of(&events).0, expected);
     }

@@ -8,7 +8,7 @@ use super::{Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::Difference;
 use crate::model::failure::FailureKind;
-use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
+use crate::model::plan::{OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
@@ -163,15 +163,16 @@ pub fn verdict(events: &[Event]) -> (Verdict, Vec<String>) {
 }
 
 /// Keys of what a drill changed and did not put back, with the reason. Steps of a failback are the way back themselves; a failover whose whole failback was done counts as taken back by it.
-/// In an emergency, and where the plan says to leave the failover, nothing is put back unasked, so only what was tried and failed counts; a fault always does.
+/// In an emergency, where the plan says to leave the failover and where somebody stopped the run, nothing is put back unasked, so only what was tried and
+/// failed counts; a fault always does.
 #[must_use]
 pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
     let taken_back = failback_done(state);
+    let leaves = state.leaves();
     let left = |key: &str, step: &StepState| -> Option<String> {
         if let Some(failure) = step.undo_failure.as_ref().filter(|_| step.status == Status::UndoFailed) {
             return Some(failure.to_string());
         }
-        let leaves = state.plan().is_some_and(|plan| plan.leave || plan.mode == Mode::Emergency);
         let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
         (step.is_held() && !by_choice)
             .then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })

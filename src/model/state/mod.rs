@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::event::run::Difference;
 use super::event::{Body, Event, RunEvent, StepEvent};
+use super::failure::FailureKind;
 use super::guard;
 use super::order::Order;
 use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
@@ -244,7 +245,7 @@ impl RunState {
                     clock_error_ms: *clock_error_ms,
                 });
             }
-            RunEvent::Resumed { to } => {
+            RunEvent::Resumed { to, .. } => {
                 let reopened = self.ended.is_some();
                 self.earlier_end = self.ended.take().or(self.earlier_end.take());
                 self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened, left: self.at });
@@ -341,14 +342,15 @@ impl RunState {
         self.plan().map(|plan| plan.mode)
     }
 
-    /// Whether a person has paused it.
+    /// Whether a person has paused it; nothing holds up a run that is ending.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.orders.iter().rev().find_map(|steered| match steered.order {
+        let last = self.orders.iter().rev().find_map(|steered| match steered.order {
             Order::Pause => Some(true),
             Order::Unpause => Some(false),
             _ => None,
-        }) == Some(true)
+        });
+        last == Some(true) && self.stops.is_empty()
     }
 
     /// Whether the source side is not relied upon any more.
@@ -433,6 +435,23 @@ impl RunState {
         let is_done = of("failback/").all(|step| step.applied || step.skipped.is_some()) && !self.stops.iter().any(|stop| stop.abort);
         let is_beneath = of("failover/").any(|step| step.undoing.is_some_and(|at| at >= begun));
         (is_done || is_beneath) && of("failback/").any(|step| step.applied) && of("failback/").all(|step| step.undoing.is_none())
+    }
+
+    /// Whether a step has failed for good and a person may still retry it or do without it.
+    #[must_use]
+    pub fn waits_to_be_mended(&self, key: &str) -> bool {
+        let stage = if key.starts_with("failback/") { Stage::Failback } else { Stage::Failover };
+        let is_cut_off = |step: &StepState| step.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Cancelled);
+        self.stage() == Some(stage)
+            && self.stops.is_empty()
+            && self.step(key).is_some_and(|step| step.status == Status::Failed && !is_cut_off(step))
+            && self.plan().is_some_and(|plan| plan.may_be_mended(key))
+    }
+
+    /// Whether the steps of its failover stay as they are unless somebody asks to undo them.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        self.plan().is_some_and(|plan| plan.leave || plan.mode == Mode::Emergency) || self.stop().is_some_and(|stop| !stop.abort)
     }
 
     /// All steps in the order of the plan: the fault, the failover, the failback, each followed by its items.

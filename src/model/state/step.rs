@@ -66,7 +66,7 @@ pub struct StepState {
     pub skipped: Option<String>,
     /// What it asks people, with since when.
     pub question: Option<(Timestamp, Question)>,
-    /// What they answered.
+    /// What they answered, the last time it asked.
     pub answers: Vec<Answer>,
     /// What a new owner found of it in the clouds.
     pub found: Option<(Found, String)>,
@@ -148,12 +148,10 @@ impl StepState {
         !matches!(self.status, Status::Pending | Status::Running | Status::Retrying)
     }
 
-    /// How long it waited for people.
-    #[must_use]
-    pub fn waited_for_people(&self) -> Option<std::time::Duration> {
-        let (asked, _) = self.question.as_ref()?;
-        let until = self.answers.last().map(|answer| answer.at).or(self.ended)?;
-        Some(until.since(*asked))
+    /// Who has said yes to what it asks and is not done with.
+    pub fn agreed(&self) -> impl Iterator<Item = &str> {
+        let counts = self.status == Status::Running && self.answers.iter().all(|answer| answer.yes && !answer.simulated);
+        self.answers.iter().filter(move |_| counts).map(|answer| answer.by.as_str())
     }
 
     /// Its owner is gone.
@@ -187,7 +185,11 @@ impl StepState {
             }
             StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
             StepKind::Progress { text } => self.progress = Some(text.clone()),
-            StepKind::Asked { question } => self.question = Some((self.question.as_ref().map_or(at, |(since, _)| *since), question.clone())),
+            StepKind::Asked { question } => {
+                self.question = Some((at, question.clone()));
+                // Who answered an earlier attempt is asked again.
+                self.answers.clear();
+            }
             StepKind::Answered { yes, by, note, simulated } => {
                 self.answers.push(Answer { at, yes: *yes, by: by.clone(), note: note.clone(), simulated: *simulated });
             }

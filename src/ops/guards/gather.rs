@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::overlap;
 use crate::catalogue;
 use crate::journal::FileStore;
 use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
@@ -22,7 +23,7 @@ use crate::ports::gate::Gate;
 use crate::world::World;
 
 /// How long an emergency looks at what it would act on: the cloud that fails may be the one that is looked at.
-const EMERGENCY_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const EMERGENCY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is about to run, and what was said to it.
 #[derive(Debug)]
@@ -53,8 +54,15 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
     let Intended { environment, plan, mode, digest, now, confirmed, overrides, dry_run } = intended;
     let file = &guards.file;
     let accounts = preflight::ask(environment, Some(plan), mode).await;
-    let wants_targets = file.max_targets.is_some() || !file.tags.is_empty();
-    let (targets, untold) = if wants_targets { targets(&file.tags, environment, plan, mode, dry_run).await } else { Default::default() };
+    let neighbours = overlap::neighbours(store, plan, mode)?;
+    let wants_targets = file.max_targets.is_some() || !file.tags.is_empty() || !neighbours.is_empty();
+    let (mut seen, mut shared) = Default::default();
+    if wants_targets {
+        let world = World::connect(&environment.settings, &Gate::default()).await;
+        seen = targets(&file.tags, &world, plan, mode, dry_run).await;
+        shared = overlap::shared(neighbours, &seen.0, mode, &world).await;
+    }
+    let (targets, untold): (Vec<TargetFact>, Vec<String>) = seen;
     let runs = store.path("");
     Ok(Facts {
         now,
@@ -70,6 +78,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
         starter: approvals::me(),
         approvals: if file.approvals.is_some() { approvals::read(&runs, &plan.environment, digest) } else { Vec::new() },
         open_faults: if file.max_faults.is_some() { open_faults(store, plan)? } else { Vec::new() },
+        neighbours: shared,
         confirmed,
         overrides,
     })
@@ -122,20 +131,13 @@ fn named_regions<'a>(value: &'a Value, tell: &mut impl FnMut(&'a str)) {
 }
 
 /// What would be acted on, each thing once, and the steps that cannot tell.
-async fn targets(
-    tags: &BTreeMap<String, String>,
-    environment: &Environment,
-    plan: &Plan,
-    mode: Mode,
-    known: Option<&DryRun>,
-) -> (Vec<TargetFact>, Vec<String>) {
-    let world = World::connect(&environment.settings, &Gate::default()).await;
+async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mode: Mode, known: Option<&DryRun>) -> (Vec<TargetFact>, Vec<String>) {
     let look = async {
         let fresh;
         let seen = match known {
             Some(seen) => seen,
             None => {
-                fresh = dry_run(plan, &world).await;
+                fresh = dry_run(plan, world).await;
                 &fresh
             }
         };
@@ -143,7 +145,7 @@ async fn targets(
         let untold = acting.iter().filter(|step| step.unknown.is_some()).map(|step| step.step.clone()).collect();
         let mut facts = distinct(&acting);
         if !tags.is_empty() {
-            read_tags(&mut facts, &acting, tags, &world).await;
+            read_tags(&mut facts, &acting, tags, world).await;
         }
         (facts, untold)
     };
@@ -190,7 +192,7 @@ async fn read_tags(facts: &mut [TargetFact], acting: &[&StepView], tags: &BTreeM
 }
 
 /// A target is shown with its name behind its id.
-fn instance_id(shown: &str) -> &str {
+pub(super) fn instance_id(shown: &str) -> &str {
     shown.split(' ').next().unwrap_or(shown)
 }
 

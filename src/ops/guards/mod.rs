@@ -2,9 +2,11 @@
 //!
 //! - `written`: what in a `guards:` only the whole project can tell to be wrong, and the freeze calendar that it names.
 //! - `gather`: the facts about a run that is about to begin.
+//! - `overlap`: the other runs that act on the same things.
 //! - `shown`: decisions as `plan` prints them, and what a person can do about each.
 
 mod gather;
+mod overlap;
 mod shown;
 pub(in crate::ops) mod written;
 

@@ -67,15 +67,15 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
 }
 
 /// Drives a machine; every cloud call succeeds at once unless `fail` names the step.
-struct Rig {
-    machine: Machine,
-    now: u64,
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) now: u64,
     /// The journal, as whoever reads it understands it.
     state: RunState,
     epoch: u64,
-    log: Vec<String>,
-    fail: Vec<(&'static str, Failure)>,
-    hang: Vec<&'static str>,
+    pub(super) log: Vec<String>,
+    pub(super) fail: Vec<(&'static str, Failure)>,
+    pub(super) hang: Vec<&'static str>,
     /// What cannot be undone.
     stuck: Vec<&'static str>,
     /// Whether somebody took the marks off.
@@ -85,7 +85,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Plan) -> Self {
         let started = RunEvent::Started {
             plan: Box::new(plan.clone()),
             plan_sha256: String::new(),
@@ -129,11 +129,12 @@ impl Rig {
                 self.log.push(format!("{step} {}", serde_json::to_value(&kind).unwrap()["event"].as_str().unwrap()));
             }
             Body::Run(RunEvent::Stage { stage }) => self.log.push(format!("{stage:?}")),
+            Body::Run(RunEvent::Ordered { order, by, .. }) => self.log.push(format!("{by}: {order}")),
             _ => {}
         }
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let mut queue = vec![input];
         while !queue.is_empty() {
             for effect in self.machine.handle(Duration::from_secs(self.now), queue.remove(0)) {
@@ -195,19 +196,19 @@ impl Rig {
         }
     }
 
-    fn probe(&mut self, state: ProbeState) {
+    pub(super) fn probe(&mut self, state: ProbeState) {
         let now = Duration::from_secs(self.now);
         let good_since = (state == ProbeState::Good).then_some(now);
         self.feed(Input::Probe("p".into(), Standing { state: Some(state), since: now, good_since }));
     }
 
-    fn at(&mut self, now: u64) {
+    pub(super) fn at(&mut self, now: u64) {
         self.now = now;
         self.feed(Input::Wake);
     }
 
     /// Up to the moment the failover begins.
-    fn start(plan: Plan, prepare: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn start(plan: Plan, prepare: impl FnOnce(&mut Self)) -> Self {
         let mut rig = Self::new(plan);
         prepare(&mut rig);
         rig.feed(Input::Start);
@@ -218,7 +219,7 @@ impl Rig {
         rig
     }
 
-    fn undone(&self) -> Vec<&str> {
+    pub(super) fn undone(&self) -> Vec<&str> {
         self.log.iter().filter_map(|line| line.strip_prefix("undo ")).collect()
     }
 }

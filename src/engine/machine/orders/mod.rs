@@ -10,6 +10,7 @@ impl Machine {
     pub(super) fn order(&mut self, asked: Asked) {
         let Asked { order, by, why } = asked;
         let done = match &order {
+            Order::Stop if self.is_taking_back() => Err("the run is taking things back; what it has begun to undo it undoes".to_owned()),
             Order::Stop | Order::Abort => return self.stop_requested(order == Order::Abort, why, by),
             Order::Pause => self.may_pause(),
             Order::Unpause if self.paused.is_none() => Err("the run is not paused".to_owned()),
@@ -19,8 +20,9 @@ impl Machine {
             }),
             Order::Retry { step } => self.step_to(step, "tried again", |status| matches!(status, Status::Backoff(_) | Status::Asking(_))),
             Order::Ungraceful if self.ungraceful => Err("the source side was given up already".to_owned()),
-            Order::Ungraceful => self.under_way(),
+            Order::Unpause if self.stop.is_some() => Err("the run is ending".to_owned()),
             Order::Unpause => Ok(()),
+            Order::Ungraceful => self.under_way(),
             Order::Answer { step, .. } => Err(format!("{step} asks nothing")),
         };
         if let Err(why_not) = done {
@@ -46,6 +48,11 @@ impl Machine {
     /// Whether the run waits for [`Order::Unpause`]. What takes things back never does.
     pub(super) fn is_held_up(&self) -> bool {
         self.paused.is_some() && self.stop.is_none() && self.under_way().is_ok()
+    }
+
+    /// Whether its steps are being undone, so that leaving them as they are is none of the things that can be asked.
+    fn is_taking_back(&self) -> bool {
+        matches!(self.phase, Phase::Undo | Phase::Compare { .. } | Phase::Baseline { .. })
     }
 
     /// Whether it still goes forward.
@@ -185,3 +192,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

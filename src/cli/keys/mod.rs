@@ -221,20 +221,20 @@ fn is_ending(state: &RunState) -> bool {
 /// Steps that a person may do without: those in trouble first, then what runs, then what waits.
 fn skippable(state: &RunState) -> Vec<String> {
     let rank = |status| match status {
-        Status::Retrying => Some(0),
+        Status::Retrying | Status::Failed => Some(0),
         Status::Running => Some(1),
         Status::Pending => Some(2),
         _ => None,
     };
-    let mut steps: Vec<(i32, &str)> =
-        state.ordered().into_iter().filter(|(key, _)| is_one(state, key)).filter_map(|(key, step)| Some((rank(step.status)?, key))).collect();
+    let may_be = |(key, step): &(&str, &StepState)| is_one(state, key) && (step.status != Status::Failed || state.waits_to_be_mended(key));
+    let mut steps: Vec<(i32, &str)> = state.ordered().into_iter().filter(may_be).filter_map(|(key, step)| Some((rank(step.status)?, key))).collect();
     steps.sort_by_key(|(rank, _)| *rank);
     steps.into_iter().map(|(_, key)| key.to_owned()).collect()
 }
 
 /// Steps of which an attempt has failed: they wait for the next one, or for a person.
 fn failed(state: &RunState) -> Vec<String> {
-    let is_failed = |(key, step): &(&str, &StepState)| is_one(state, key) && step.status == Status::Retrying;
+    let is_failed = |(key, step): &(&str, &StepState)| is_one(state, key) && (step.status == Status::Retrying || state.waits_to_be_mended(key));
     state.ordered().into_iter().filter(is_failed).map(|(key, _)| key.to_owned()).collect()
 }
 
@@ -270,48 +270,4 @@ impl Interrupts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn press(prompt: &mut Prompt, keys: &str, state: &RunState) -> Option<(Order, String)> {
-        keys.chars().filter_map(Key::of).filter_map(|key| prompt.pressed(key, state)).last()
-    }
-
-    #[test]
-    fn ctrl_c_asks_then_ends_then_leaves() {
-        let mut interrupts = Interrupts::default();
-        assert_eq!([(); 4].map(|()| interrupts.press(true, false)), [Interrupt::Ask, Interrupt::End, Interrupt::Leave, Interrupt::Leave]);
-        let mut nobody = Interrupts::default();
-        assert_eq!([(); 3].map(|()| nobody.press(false, false)), [Interrupt::End, Interrupt::End, Interrupt::Leave]);
-        let mut ending = Interrupts::default();
-        assert_eq!([(); 2].map(|()| ending.press(true, true)), [Interrupt::Ask, Interrupt::Leave]);
-    }
-
-    #[test]
-    fn going_on_takes_ctrl_c_back() {
-        let (mut prompt, state) = (Prompt::default(), RunState::default());
-        assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
-        assert_eq!(press(&mut prompt, "xc", &state), None);
-        assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
-        assert_eq!(press(&mut prompt, "a", &state).unwrap().0, Order::Abort);
-    }
-
-    #[test]
-    fn what_cannot_be_taken_back_is_asked_once_more() {
-        let (mut prompt, state) = (Prompt::default(), RunState::default());
-        assert_eq!(press(&mut prompt, "a", &state), None);
-        assert_eq!(press(&mut prompt, "n", &state), None);
-        assert_eq!(press(&mut prompt, "y", &state), None, "no longer asked");
-        assert_eq!(press(&mut prompt, "ay", &state).unwrap().0, Order::Abort);
-        assert_eq!(press(&mut prompt, "qy", &state).unwrap().0, Order::Stop);
-        assert_eq!(press(&mut prompt, "uy", &state).unwrap().0, Order::Ungraceful);
-        assert_eq!(press(&mut prompt, "p", &state).unwrap().0, Order::Pause);
-    }
-
-    #[test]
-    fn sequences_of_a_terminal_are_not_typed() {
-        assert_eq!(Key::all(b"\x1b[A"), []);
-        assert_eq!(Key::all(b"\x1b"), [Key::Escape]);
-        assert_eq!(Key::all("é\r\x7f\x01\t".as_bytes()), [Key::Char('é'), Key::Enter, Key::Backspace, Key::Tab]);
-    }
-}
+mod tests;

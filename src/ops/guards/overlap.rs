@@ -1,0 +1,58 @@
+//! Other runs that act on the same things, in this environment or in another one on the same clouds.
+
+use std::collections::BTreeSet;
+
+use tokio::time::timeout;
+
+use super::gather::{EMERGENCY_PATIENCE, instance_id};
+use crate::journal::FileStore;
+use crate::model::guard::{NeighbourFact, TargetFact};
+use crate::model::plan::{Mode, Plan};
+use crate::ops::dry_run::dry_run;
+use crate::ops::exit::Exit;
+use crate::ops::lock::{self, Neighbour};
+use crate::world::World;
+
+/// Kind and id of something.
+type Thing = (String, String);
+
+/// The other runs that go on there, or were left. Those in its own environment keep a drill from beginning whatever they act on (`ops/lock`).
+///
+/// # Errors
+/// When the folder of the runs cannot be read.
+pub(super) fn neighbours(store: &FileStore, plan: &Plan, mode: Mode) -> Result<Vec<Neighbour>, Exit> {
+    let mut neighbours = lock::on_the_same_clouds(store, plan, mode == Mode::Emergency)?;
+    // What an ended run left in place was asked to stay.
+    neighbours.retain(|neighbour| neighbour.running || neighbour.is_left());
+    Ok(neighbours)
+}
+
+/// What each of them shares with `targets`: what it has changed, and while it goes on also what it may still change.
+pub(super) async fn shared(neighbours: Vec<Neighbour>, targets: &[TargetFact], mode: Mode, world: &World) -> Vec<NeighbourFact> {
+    let own: BTreeSet<Thing> = targets.iter().map(|target| thing(&target.kind, &target.id)).collect();
+    let mut facts = Vec::new();
+    for neighbour in neighbours {
+        let mut things: BTreeSet<Thing> = neighbour.holds.iter().map(|(kind, id)| thing(kind, id)).collect();
+        if neighbour.running {
+            things.extend(foreseen(&neighbour.plan, mode, world).await);
+        }
+        let shared = things.intersection(&own).map(|(kind, id)| format!("{kind} {id}")).collect();
+        facts.push(NeighbourFact { run: neighbour.run, running: neighbour.running, shared });
+    }
+    facts
+}
+
+/// What a run that goes on may change by its plan.
+async fn foreseen(plan: &Plan, mode: Mode, world: &World) -> Vec<Thing> {
+    let look = dry_run(plan, world);
+    let seen = match mode {
+        Mode::Emergency => timeout(EMERGENCY_PATIENCE, look).await.ok(),
+        Mode::Rehearse | Mode::Drill => Some(look.await),
+    };
+    let targets = seen.iter().flat_map(|seen| &seen.steps).flat_map(|step| &step.targets);
+    targets.map(|target| thing(&target.kind, &target.id)).collect()
+}
+
+fn thing(kind: &str, id: &str) -> Thing {
+    (kind.to_owned(), if kind == "instance" { instance_id(id) } else { id }.to_owned())
+}

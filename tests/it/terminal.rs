@@ -1,0 +1,170 @@
+//! Whoever sits in front of a run: Ctrl-C, keys, questions; and signals where nobody does.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::common::{run, text, until};
+use crate::pty::{INTERRUPT, Terminal};
+use crate::workplace::Workplace;
+
+const DRILL: [&str; 2] = ["drill", "drill.yaml"];
+const EMERGENCY: [&str; 4] = ["execute", "over.yaml", "--env", "lab"];
+const MENU: &str = "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts";
+
+fn on_a_terminal(place: &Workplace, arguments: &[&str]) -> Terminal {
+    Terminal::run(&place.command(&[arguments, &["--lab", place.lab.control()]].concat()))
+}
+
+#[test]
+fn the_first_ctrl_c_asks_and_the_second_aborts() {
+    let place = Workplace::new("1ms", "3m");
+    let mut terminal = on_a_terminal(&place, &DRILL);
+    place.await_step("failover/last", "started");
+    until("keys", || terminal.is_key_by_key().then_some(()));
+    terminal.type_and_see(INTERRUPT, MENU);
+    assert!(place.all("stop-requested").is_empty(), "the run goes on while it asks");
+    terminal.type_and_see("c", "p pause · s skip");
+    terminal.type_and_see(INTERRUPT, MENU);
+    terminal.type_in(INTERRUPT);
+    assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
+    place.is_as_before();
+    let stop = &place.all("stop-requested")[0];
+    assert_eq!((&stop["abort"], &stop["by"], &stop["why"]), (&json!(true), &json!("signal"), &json!("signal SIGINT")));
+}
+
+#[test]
+fn the_third_ctrl_c_leaves_at_once_with_the_command_that_takes_it_back() {
+    let place = Workplace::new("1ms", "3m");
+    let mut terminal = on_a_terminal(&place, &DRILL);
+    place.await_step("failover/last", "started");
+    until("keys", || terminal.is_key_by_key().then_some(()));
+    // The cloud does not let it put anything back.
+    place.misbehave(Some(json!({ "does": "hang-before", "cloud": "aws", "count": "forever" })));
+    place.misbehave(Some(json!({ "does": "hang-before", "cloud": "aliyun", "count": "forever" })));
+    terminal.type_and_see(INTERRUPT, MENU);
+    terminal.type_and_see(INTERRUPT, "everything is ending · Ctrl-C again leaves at once");
+    place.await_step("fault", "undoing");
+    terminal.type_and_see(INTERRUPT, "left at once; nothing was put back. What takes the run back:");
+    assert_eq!(terminal.end(), Some(130), "{}", terminal.shown());
+    let shown = terminal.shown();
+    let command = shown.lines().find_map(|line| line.trim().strip_prefix("lifeboat ")).unwrap_or_else(|| panic!("no command: {shown}")).to_owned();
+    assert!(command.starts_with(&format!("abort {} --reports /", place.run_id())), "{command}");
+    place.misbehave(None);
+    // From anywhere.
+    let output = run(place.command(&command.split(' ').collect::<Vec<_>>()).current_dir("/"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    place.is_as_before();
+}
+
+#[test]
+fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
+    let place = Workplace::new("1ms", "3m");
+    let mut terminal = on_a_terminal(&place, &EMERGENCY);
+    place.await_step("failover/last", "started");
+    until("keys", || terminal.is_key_by_key().then_some(()));
+    terminal.type_and_see(INTERRUPT, MENU);
+    terminal.type_in(INTERRUPT);
+    assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
+    assert_eq!(place.all("stop-requested")[0]["abort"], false);
+    assert!(place.all("undoing").is_empty() && place.lab.world() != place.before);
+    place.take_back();
+}
+
+#[test]
+fn signals_without_a_terminal_abort_a_drill_and_stop_an_emergency() {
+    for (signal, name) in [(Signal::INT, "signal SIGINT"), (Signal::TERM, "signal SIGTERM"), (Signal::HUP, "signal SIGHUP")] {
+        for (arguments, aborts) in [(&DRILL[..], true), (&EMERGENCY, false)] {
+            let place = Workplace::new("1ms", "3m");
+            let child = place.begin(arguments);
+            place.await_step("failover/last", "started");
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(4), "{name}: {}", text(&output.stderr));
+            let stop = &place.all("stop-requested")[0];
+            assert_eq!((&stop["abort"], &stop["why"]), (&json!(aborts), &json!(name)));
+            assert_eq!(place.lab.world() == place.before, aborts, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_run_is_paused_and_a_step_skipped_for_a_reason_with_keys() {
+    let place = Workplace::new("3m", "3m");
+    let mut terminal = on_a_terminal(&place, &DRILL);
+    place.await_step("failover/first", "started");
+    terminal.await_text("p pause · s skip · q stop · a abort");
+    terminal.type_and_see("p", "PAUSED: p goes on");
+    terminal.type_and_see("p", "p pause · s skip");
+    terminal.type_and_see("r", "no step has failed");
+    terminal.type_and_see("s", "do without failover/first? Enter yes · Tab next of 3 · Esc no");
+    terminal.type_and_see("\t\t", "do without failover/last?");
+    terminal.type_and_see("\r", "doing without failover/last, because: _");
+    terminal.type_and_see("\r", "doing without a step needs a reason");
+    for (keys, step) in [("s\t\t\rnobody waits\r", "failover/last"), ("s\rlong enough\r", "failover/first")] {
+        terminal.type_in(keys);
+        place.await_step(step, "skipped");
+    }
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown());
+    place.is_as_before();
+    let orders: Vec<_> = place.all("ordered").into_iter().map(|line| (line["order"].clone(), line["by"].clone(), line["why"].clone())).collect();
+    let order = |order: &str, why: &str| (json!(order), json!("ann"), json!(why));
+    assert_eq!(orders, [order("pause", ""), order("unpause", ""), order("skip", "nobody waits"), order("skip", "long enough")]);
+}
+
+#[test]
+fn a_failed_step_is_tried_again_and_the_source_given_up_with_keys() {
+    let place = Workplace::with_steps(&[
+        "{ id: mark, uses: exec, with: { command: [/bin/sh, -c, 'test -e ready'] }, timeout: 10s }",
+        "{ id: drain, uses: wait, needs: [mark], with: { for: 3m }, timeout: 5m, ungraceful: skip }",
+    ]);
+    let mut terminal = on_a_terminal(&place, &[&DRILL[..], &["--patience", "2m"]].concat());
+    place.await_step("failover/mark", "failed");
+    place.write("ready", "");
+    terminal.type_in("r");
+    place.await_step("failover/drain", "started");
+    terminal.type_and_see("u", "give the source side up? y yes · n no");
+    terminal.type_in("n");
+    terminal.type_and_see("u", "give the source side up? y yes · n no");
+    terminal.type_in("y");
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown());
+    assert!(place.has("failover/mark", "applied") && place.has("failover/drain", "skipped"));
+    place.is_as_before();
+}
+
+#[test]
+fn stop_and_abort_with_keys_are_asked_once_more() {
+    for (key, question, abort) in [("q", "stop, and leave what the steps did as it is?", false), ("a", "abort and put everything back?", true)] {
+        let place = Workplace::new("1ms", "3m");
+        let mut terminal = on_a_terminal(&place, &DRILL);
+        place.await_step("failover/last", "started");
+        terminal.await_text("q stop · a abort");
+        terminal.type_and_see(key, question);
+        terminal.type_and_see("n", "q stop · a abort");
+        terminal.type_and_see(key, question);
+        terminal.type_in("y");
+        assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
+        let stop = &place.all("stop-requested")[0];
+        assert_eq!((&stop["abort"], &stop["by"]), (&json!(abort), &json!("ann")));
+        assert_eq!(place.lab.world() == place.before, abort);
+        if !abort {
+            place.take_back();
+        }
+    }
+}
+
+#[test]
+fn the_name_of_a_guarded_environment_is_typed() {
+    let place = Workplace::new("1ms", "1ms");
+    let drill = ["drill", "drill.yaml", "--env", "strict"];
+    let mut wrong = on_a_terminal(&place, &drill);
+    wrong.await_text("Type the name of the environment to begin (strict): ");
+    wrong.type_in("lab\r");
+    assert_eq!(wrong.end(), Some(77), "{}", wrong.shown());
+    assert!(wrong.shown().contains("`lab` was given as the name of strict"), "{}", wrong.shown());
+    assert!(place.runs().is_empty());
+    let mut right = on_a_terminal(&place, &drill);
+    right.await_text("(strict): ");
+    right.type_in("strict\r");
+    assert_eq!(right.end(), Some(0), "{}", right.shown());
+    place.is_as_before();
+}
