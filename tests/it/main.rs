@@ -16,6 +16,8 @@
 //! - `plans`: what a plan is made of.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
+//! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
+//! - `secrets`: canaries through every action and probe, looked for everywhere.
 
 mod aliyun_client;
 mod bad_files;
@@ -34,3 +36,7 @@ mod monitoring;
 mod plans;
 mod reaper;
 mod refusals;
+#[path = "common/samples.rs"]
+mod samples;
+mod sealed;
+mod secrets;
