@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Global, Output as Format};
 use super::errors::{self, Style};
-use crate::model::diagnostic::Diagnostic;
 use crate::model::credentials::hidden_in_urls;
+use crate::model::diagnostic::Diagnostic;
 use crate::ops::exit::Exit;
 use crate::ports::secrets::masked;
 

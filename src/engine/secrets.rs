@@ -100,7 +100,7 @@ fn hide_run(event: &mut RunEvent) {
 fn hide_step(kind: &mut StepKind) {
     match kind {
         StepKind::Intended { targets, .. } => targets.iter_mut().flat_map(|one| [&mut one.id, &mut one.change]).for_each(mask),
-        StepKind::Call { call } => mask(&mut call.outcome),
+        StepKind::Call { call } => [&mut call.region, &mut call.outcome].into_iter().chain(&mut call.request_id).for_each(mask),
         StepKind::Progress { text } => mask(text),
         StepKind::Asked { question } => mask(&mut question.text),
         StepKind::Answered { note, .. } => mask(note),
@@ -121,7 +121,10 @@ fn hide_step(kind: &mut StepKind) {
 /// When there is one.
 pub(crate) fn can_be_kept(before: &Value) -> Result<(), Failure> {
     if secrets::are_in(before) {
-        return Err(Failure::new(FailureKind::Parameters, "what is there now holds a secret, so it cannot be kept to be restored; nothing was changed"));
+        return Err(Failure::new(
+            FailureKind::Parameters,
+            "what is there now holds a secret, so it cannot be kept to be restored; nothing was changed",
+        ));
     }
     Ok(())
 }

@@ -260,8 +260,24 @@ struct Shell<W: 'static> {
 /// # Errors
 /// See [`EngineError`].
 pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, EngineError> {
-    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, begin, starter, mut orders, marker, approved, closing, judge } =
-        setup;
+    let Setup {
+        plan,
+        actions,
+        probes,
+        mutates,
+        world,
+        probe_world,
+        clock,
+        recorder,
+        opening,
+        begin,
+        starter,
+        mut orders,
+        marker,
+        approved,
+        closing,
+        judge,
+    } = setup;
     let (standings, board) = Board::new();
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let (reports, mut reported) = mpsc::unbounded_channel();

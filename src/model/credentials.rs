@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_told_from_others() {
-        for name in ["Authorization", "Proxy-Authorization", "DB_PASSWORD", "PGPASSWORD", "x-api-key", "token", "secret", "Set-Cookie", "aws.secret_key"]
+        for name in
+            ["Authorization", "Proxy-Authorization", "DB_PASSWORD", "PGPASSWORD", "x-api-key", "token", "secret", "Set-Cookie", "aws.secret_key"]
         {
             assert!(is_name(name), "{name}");
         }
@@ -219,8 +220,7 @@ mod tests {
             let found: Vec<String> = literals("with", &value)
                 .iter()
                 .map(|way| {
-                    way
-                        .iter()
+                    way.iter()
                         .map(|seg| match seg {
                             Seg::Key(key) => format!("/{key}"),
                             Seg::Index(index) => format!("/{index}"),

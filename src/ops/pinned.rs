@@ -57,16 +57,17 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
     };
     let path = store.path(run).join(copy_of(&definition.path));
     let wrong = |cause: String| {
-        Exit::new(Kind::Definitions, format!("the run's copy of {} cannot be used", definition.path))
-            .cause(cause)
-            .hint(format!("restore {} from a copy; its SHA-256 is {}", path.display(), definition.sha256))
+        Exit::new(Kind::Definitions, format!("the run's copy of {} cannot be used", definition.path)).cause(cause).hint(format!(
+            "restore {} from a copy; its SHA-256 is {}",
+            path.display(),
+            definition.sha256
+        ))
     };
     let loaded = Files::default().load(&path).map_err(|error| wrong(error.of(&path).to_string()))?;
     if loaded.sha256 != definition.sha256 {
         return Err(wrong(format!("{} was altered", path.display())));
     }
-    let settings: ProjectFile =
-        decode(&loaded.doc).map_err(|problems| wrong(problems.first().map(ToString::to_string).unwrap_or_default()))?;
+    let settings: ProjectFile = decode(&loaded.doc).map_err(|problems| wrong(problems.first().map(ToString::to_string).unwrap_or_default()))?;
     Ok(settings.environments.get(&plan.environment).cloned())
 }
 

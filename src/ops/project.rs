@@ -205,7 +205,8 @@ pub(crate) fn literal_problem(doc: &Document, path: &[Seg]) -> Diagnostic {
     let (text, hidden) = (&problem.source.text, doc.value_at(path));
     let (before, after) = (text.get(..hidden.start).unwrap_or(""), text.get(hidden.end..).unwrap_or(""));
     let source = Source::new(problem.source.name.clone(), format!("{before}***{after}"));
-    Diagnostic { source, at: problem.at.start..problem.at.start + 3, ..problem }.hint("write `{ secret: env:NAME }` or `{ secret: file:PATH }` in its place")
+    Diagnostic { source, at: problem.at.start..problem.at.start + 3, ..problem }
+        .hint("write `{ secret: env:NAME }` or `{ secret: file:PATH }` in its place")
 }
 
 /// Whether `text` can be the name of a step, a probe or an environment.

@@ -111,6 +111,9 @@ impl Known {
 /// Where the beginning of `form` stands at the end of `text`, or before the dots of something that was shortened.
 fn cut_off(text: &str, form: &str) -> Option<std::ops::Range<usize>> {
     let (end, _) = form.char_indices().nth(BEGINNING)?;
+    if !text.contains(&form[..end]) {
+        return None;
+    }
     let begins = text.match_indices(&form[..end]).map(|(at, _)| at);
     begins.map(|at| at..text[at..].find('…').map_or(text.len(), |dots| at + dots)).find(|range| form.starts_with(&text[range.clone()]))
 }
@@ -142,9 +145,12 @@ fn parts(secret: &str) -> Vec<String> {
 /// How one text may be written.
 fn forms(text: &str) -> Vec<String> {
     let escaped = Value::from(text).to_string();
-    let percent = utf8_percent_encode(text, UNRESERVED).to_string();
     let hex = hex::encode(text);
-    let mut forms = vec![text.to_owned(), escaped[1..escaped.len() - 1].to_owned(), lower(&percent), percent, hex.to_uppercase(), hex];
+    let mut forms = vec![text.to_owned(), escaped[1..escaped.len() - 1].to_owned(), hex.to_uppercase(), hex];
+    for as_they_are in [UNRESERVED, NON_ALPHANUMERIC] {
+        let percent = utf8_percent_encode(text, as_they_are).to_string();
+        forms.extend([lower(&percent), percent]);
+    }
     // In the middle of something longer it begins at one of three places of a group; what its neighbours have a part in is left out.
     for shift in 0..3 {
         let bytes = [&[0; 3][..shift], text.as_bytes()].concat();
@@ -186,6 +192,7 @@ mod tests {
             secret.to_owned(),
             Value::from(secret).to_string(),
             utf8_percent_encode(secret, UNRESERVED).to_string(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
             utf8_percent_encode(secret, UNRESERVED).to_string().replace("%2F", "%2f").replace("%2B", "%2b"),
             hex::encode(secret),
             hex::encode_upper(secret),

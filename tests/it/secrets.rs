@@ -79,7 +79,6 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         ("http.request", asks("URL_GOOD")),
         ("http.request", asks("URL_BAD")),
         ("http.request", asks("URL_GONE")),
-        ("http.request", json!({ "url": "http://${{ steps.s1.output.nothing }}/" })),
         ("manual", json!({ "text": secret("PARAMETER") })),
         ("note", json!({ "text": CONTROL })),
         ("note", json!({ "text": secret("PARAMETER") })),
@@ -95,7 +94,10 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         ("dns", json!({ "name": "shop.example.com", "expect": { "contains": [secret("PARAMETER")] } })),
         ("http", expecting("URL_GOOD", json!({ "body_contains": secret("PARAMETER") }))),
         ("http", asks("URL_BAD")),
-        ("objects.lag", json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } })),
+        (
+            "objects.lag",
+            json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } }),
+        ),
         ("prometheus", json!({ "url": secret("URL_BAD"), "query": "up", "expect": { "above": 0 } })),
     ]
 }
@@ -135,23 +137,20 @@ impl Workspace {
             known.insert(kind);
             if catalogue::probe(kind).is_some() {
                 let id = format!("p{}", probes.as_object().unwrap().len());
-                probes[id] = json!({ "uses": kind, "with": with, "every": "300ms", "bad_after": 1 });
+                probes[id] = json!({ "uses": kind, "with": with, "every": "700ms", "bad_after": 1 });
             } else if catalogue::action(kind).unwrap().fault {
                 let name = format!("fault{number}.yaml");
                 let fault = json!({ "uses": kind, "with": with, "lease": "1m" });
-                let mut scenario = json!({ "lifeboat": 1, "kind": "scenario", "title": CONTROL, "fault": fault, "failover": { "runbook": "say.yaml" } });
+                let mut scenario =
+                    json!({ "lifeboat": 1, "kind": "scenario", "title": CONTROL, "fault": fault, "failover": { "runbook": "say.yaml" } });
                 scenario["probes"] = probes.clone();
                 fs::write(folder.path().join(&name), scenario.to_string()).unwrap();
                 scenarios.push(name);
             } else {
                 let id = format!("s{number}");
                 let mut step = json!({ "id": id, "uses": kind, "with": with, "timeout": "4s", "critical": false, "on_failure": "continue" });
-                if !with.to_string().contains("steps.s1.") {
-                    // The retries of the engine take another way than the first attempt.
-                    step["retry"] = json!({ "attempts": 2, "backoff": "1ms" });
-                } else {
-                    continue;
-                }
+                // The retries of the engine take another way than the first attempt.
+                step["retry"] = json!({ "attempts": 2, "backoff": "1ms" });
                 if ["approval", "manual"].contains(&kind) {
                     waiting.push(id);
                 }
@@ -159,7 +158,11 @@ impl Workspace {
             }
         }
         for kind in catalogue::actions().iter().map(|row| row.kind).chain(catalogue::probes().iter().map(|row| row.kind)) {
-            assert!(known.contains(kind), "{kind} is not tested for secrets: add it to `samples()` in tests/it/common/samples.rs or to `others()` in {}", file!());
+            assert!(
+                known.contains(kind),
+                "{kind} is not tested for secrets: add it to `samples()` in tests/it/common/samples.rs or to `others()` in {}",
+                file!()
+            );
         }
         let write = |name: &str, definition: &Value| fs::write(folder.path().join(name), definition.to_string()).unwrap();
         write("all.yaml", &json!({ "lifeboat": 1, "kind": "runbook", "title": CONTROL, "probes": probes, "steps": steps }));
@@ -212,16 +215,22 @@ impl Seen {
 
     /// Where canaries stand, in any writing.
     fn leaks(&self) -> Vec<String> {
-        let forms: Vec<(&str, String)> = CANARIES.iter().flat_map(|(name, secret)| forms(secret).into_iter().map(move |form| (*name, form))).collect();
+        let forms: Vec<(&str, String)> =
+            CANARIES.iter().flat_map(|(name, secret)| forms(secret).into_iter().map(move |form| (*name, form))).collect();
+        // By their first two bytes: each place is looked at once, however many forms there are.
+        let mut by_start = vec![Vec::new(); 1 << 16];
+        for (name, form) in &forms {
+            by_start[usize::from(form.as_bytes()[0]) << 8 | usize::from(form.as_bytes()[1])].push((name, form.as_bytes()));
+        }
         let seen = self.0.lock().unwrap();
         let mut leaks = Vec::new();
         for (what, bytes) in seen.iter() {
-            let text = String::from_utf8_lossy(bytes);
-            for (name, form) in &forms {
-                if let Some(at) = text.find(form.as_str()) {
-                    let from = text.floor_char_boundary(at.saturating_sub(120));
-                    leaks.push(format!("{name} in {what}: …{}", &text[from..at + form.len()]));
-                }
+            let found = bytes.windows(2).enumerate().find_map(|(at, two)| {
+                let forms = &by_start[usize::from(two[0]) << 8 | usize::from(two[1])];
+                forms.iter().find(|(_, form)| bytes[at..].starts_with(form)).map(|(name, form)| (at, name, form.len()))
+            });
+            if let Some((at, name, length)) = found {
+                leaks.push(format!("{name} in {what}: …{}", text(&bytes[at.saturating_sub(120)..at + length])));
             }
         }
         leaks
@@ -303,7 +312,9 @@ impl Bench {
         }
         let mut first = if definition == "all.yaml" {
             let mut first = command(&["execute", definition, "--yes-because", CONTROL]);
-            workspace.waiting.iter().for_each(|id| drop(first.args(["--approve", id])));
+            for id in &workspace.waiting {
+                first.args(["--approve", &format!("{id}=bob")]);
+            }
             first
         } else {
             command(&["drill", definition, "--output", "json"])
@@ -318,12 +329,18 @@ impl Bench {
         if crash.is_some() {
             self.run(&mut command(&["resume", "latest"]));
         }
+        self.captures(lab, &["/world", "/faults"]);
         echo::send("DELETE", lab.control(), "/faults", "");
-        for words in [&["abort", "latest"][..], &["report", "latest"], &["report", "latest", "--lang", "zh"], &["runs", "--output", "json"], &["runs"]] {
-            self.run(&mut command(words));
+        if definition == "all.yaml" {
+            for words in [&["abort", "latest"][..], &["report", "latest", "--lang", "zh"], &["runs", "--output", "json"]] {
+                self.run(&mut command(words));
+            }
         }
         self.seen.add_files(reports.path());
-        for path in ["/calls", "/truth", "/world", "/faults"] {
+    }
+
+    fn captures(&self, lab: &LabProcess, paths: &[&str]) {
+        for path in paths {
             self.seen.add(format!("{path} of the lab"), get(lab.control(), path));
         }
     }
@@ -338,19 +355,23 @@ struct Case {
 
 fn cases(workspace: &Workspace) -> Vec<Case> {
     let case = |environment, definition: &str, rule| Case { environment, definition: definition.to_owned(), rule, crash: None };
-    let rule = |does: &str, only: &str| Some(json!({ "does": does, "only": only, "count": "forever", "calls": "*" }));
+    let rule = |does: &str, only: &str, calls: &str| json!({ "does": does, "only": only, "count": "forever", "calls": calls });
+    let rules = |first: &str, second: &str| Some(json!([rule(first, "changes", "ec2:*"), rule(second, "changes", "*")]));
     let mut cases = vec![
         Case { crash: Some("after:failover/s0:intended"), ..case("lab", "all.yaml", None) },
-        case("ours", "all.yaml", rule("hang-before", "changes")),
+        case("ours", "all.yaml", Some(rule("hang-before", "changes", "*"))),
         case("ours", "all.yaml", None),
         case("echo", "all.yaml", None),
         case("profiled", "all.yaml", None),
-        case("ours", "all.yaml", rule("denied", "reads")),
+        case("ours", "all.yaml", Some(rule("denied", "reads", "*"))),
+        case("ours", "all.yaml", rules("denied", "malformed")),
+        case("ours", "all.yaml", rules("malformed", "server-error")),
     ];
-    cases.extend(["denied", "server-error", "malformed", "false-success"].map(|does| case("ours", "all.yaml", rule(does, "changes"))));
     for scenario in &workspace.scenarios {
+        // Not for ever: a fault that cannot be taken out is tried for minutes.
+        let twice = |does: &str, calls: &str| json!({ "does": does, "only": "changes", "count": 2, "calls": calls });
+        cases.push(case("ours", scenario, Some(json!([twice("denied", "ec2:*"), twice("false-success", "*")]))));
         cases.push(case("ours", scenario, None));
-        cases.push(case("ours", scenario, rule("denied", "changes")));
     }
     cases
 }
@@ -369,6 +390,7 @@ fn no_secret_leaves_the_process() {
                     let Some(case) = next else { break };
                     bench.attempt(&lab, &workspace, &case);
                 }
+                bench.captures(&lab, &["/calls", "/truth", "/world"]);
             });
         }
     });
@@ -384,7 +406,7 @@ fn no_secret_leaves_the_process() {
     bench.seen.add("command lines", fs::read(bench.echo.folder().join("cmdline")).unwrap());
     let leaks = bench.seen.leaks();
     assert!(leaks.is_empty(), "{} leaks, such as\n{}", leaks.len(), leaks[..leaks.len().min(12)].join("\n"));
-    for what in ["stdout of execute", "stdout of plan", "stdout of report", "stderr of drill", "journal.jsonl", "plan.json", "report.en.md", "report.zh.md", ".yaml"] {
+    for what in ["stdout of execute", "stdout of plan", "stdout of report", "journal.jsonl", "plan.json", "report.en.md", "report.zh.md", ".yaml"] {
         assert!(bench.seen.controls(what) > 0, "what is no secret is not seen in {what} either");
     }
     let masked = bench.seen.0.lock().unwrap().iter().filter(|(name, bytes)| name.contains("journal") && text(bytes).contains("***")).count();
@@ -398,7 +420,7 @@ fn no_secret_leaves_the_process() {
 /// What is refused with a canary in it, and nowhere said.
 fn check_refused(definition: &Value, project: &Value, arguments: &[&str]) {
     const SECRET: &str = "canary-literal-1";
-    let (folder, write) = (folder(), |path: &Path, value: &Value| fs::write(path, serde_saphyr_like(value)).unwrap());
+    let (folder, write) = (folder(), |path: &Path, value: &Value| fs::write(path, a_key_a_line(value)).unwrap());
     write(&folder.path().join("it.yaml"), definition);
     write(&folder.path().join("lifeboat.yaml"), project);
     for words in [&["validate", "."][..], &["validate", ".", "--output", "json"], &["plan", "it.yaml"], &["execute", "it.yaml", "--env", "lab"]] {
@@ -417,16 +439,15 @@ fn check_refused(definition: &Value, project: &Value, arguments: &[&str]) {
 }
 
 /// One key a line, so that a problem is shown with the line before it.
-fn serde_saphyr_like(value: &Value) -> String {
+fn a_key_a_line(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
 #[test]
 fn a_secret_that_stands_in_a_definition_is_refused_and_not_shown() {
     let none = json!({ "lifeboat": 1 });
-    let step = |uses: &str, with: Value| {
-        json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "steps": [{ "id": "it", "uses": uses, "with": with }] })
-    };
+    let step =
+        |uses: &str, with: Value| json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "steps": [{ "id": "it", "uses": uses, "with": with }] });
     let url = "http://127.0.0.1:9/";
     for with in [
         json!({ "url": "http://ann:canary-literal-1@127.0.0.1:9/" }),

@@ -274,9 +274,7 @@ fn stand_ins(value: &Value, way: &[Seg], examples: &mut Vec<(Vec<Seg>, bool)>) -
             Value::from("x")
         }
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), stand_ins(value, &under(Seg::Key(key.clone())), examples))).collect(),
-        Value::Array(items) => {
-            items.iter().enumerate().map(|(index, value)| stand_ins(value, &under(Seg::Index(index)), examples)).collect()
-        }
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| stand_ins(value, &under(Seg::Index(index)), examples)).collect(),
         other => other.clone(),
     }
 }

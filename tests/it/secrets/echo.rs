@@ -84,7 +84,8 @@ fn answer(mut stream: TcpStream, hears: &Mutex<Vec<u8>>) {
     let head = said.to_ascii_lowercase();
     let writings = [said.clone(), STANDARD.encode(&asked), hex::encode(&asked), forms::percent(&said)].join(" ");
     let (status, kind, body) = if head.contains("aws4-hmac") || head.contains("oss4-hmac") || said.contains("AKID") {
-        let message = writings.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
+        let message =
+            writings.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
         let error = format!("<Code>SignatureDoesNotMatch</Code><Message>{message}</Message>");
         (403, "text/xml", format!("<ErrorResponse><Errors><Error>{error}</Error></Errors><Error>{error}</Error>{error}</ErrorResponse>"))
     } else if head.contains("x-acs-") {
