@@ -8,6 +8,7 @@ use miette::{
 };
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::model::credentials::hidden;
 use crate::model::diagnostic::Diagnostic;
 use crate::ops::exit::{Exit, Kind};
 
@@ -138,7 +139,12 @@ impl Excerpt {
         lines.push_str(&shown);
         // A mark at the end of a line needs something to stand under.
         lines.push(' ');
-        Some(Self { text: lines, above, column: problem.position().1 - 1, mark: (offset + lead, marked.max(1)).into() })
+        Some(Self {
+            text: lines.lines().map(|line| hidden(line) + "\n").collect(),
+            above,
+            column: problem.position().1 - 1,
+            mark: (offset + lead, marked.max(1)).into(),
+        })
     }
 }
 

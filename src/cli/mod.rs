@@ -16,6 +16,7 @@ mod start;
 mod steering;
 mod terminal;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -37,8 +38,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+        output::said(&format!("thread '{}' {panic}{trace}", thread.name().unwrap_or("?")));
+    }));
     let output = output::Output::new(&cli.global);
-    // A panic is a bug of ours, which has an exit code of its own; the runtime has already said where it was.
+    // A panic is a bug of ours, which has an exit code of its own; the hook has already said where it was.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| run(cli, &output))).unwrap_or_else(|_| Err(broken()));
     match ended {
         Ok(0) if output::is_lost() => ExitCode::from(Kind::Environment.code()),

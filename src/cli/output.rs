@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Global, Output as Format};
 use super::errors::{self, Style};
+use crate::model::credentials::hidden_in_urls;
 use crate::model::diagnostic::Diagnostic;
 use crate::ops::exit::Exit;
+use crate::ports::secrets::masked;
 
 /// Whether something could not be printed.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -14,6 +16,11 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// Whether something that was printed got lost, on a full disk for example.
 pub(super) fn is_lost() -> bool {
     LOST.load(Ordering::Relaxed)
+}
+
+/// What a panic says, which may quote anything, on standard error.
+pub(super) fn said(panic: &str) {
+    let _ = writeln!(io::stderr(), "{}", masked(&hidden_in_urls(panic)));
 }
 
 /// How a command writes.
@@ -37,7 +44,7 @@ impl Output {
 
     /// Prints to standard output. A closed pipe is the reader's choice, not an error; anything else is told once, and [`is_lost`] knows.
     pub(super) fn print(self, text: &str) {
-        let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+        let written = io::stdout().write_all(masked(text).as_bytes()).and_then(|()| io::stdout().flush());
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
             && !LOST.swap(true, Ordering::Relaxed)
@@ -56,7 +63,7 @@ impl Output {
     /// Prints a line for a person who watches: standard output, or standard error beside JSON.
     pub(super) fn say(self, line: &str) {
         if self.json {
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{}", masked(line));
         } else {
             self.print(&format!("{line}\n"));
         }
@@ -66,12 +73,14 @@ impl Output {
     pub(super) fn error(self, exit: &Exit) {
         if self.json && !exit.diagnostics.is_empty() {
             let records: Vec<_> = exit.diagnostics.iter().map(Diagnostic::record).collect();
-            self.json_line(&records);
+            if let Ok(line) = serde_json::to_string(&records) {
+                self.print(&hidden_in_urls(&format!("{line}\n")));
+            }
             return;
         }
         let style = Style { fancy: self.color && io::stderr().is_terminal(), width: width() };
         let problems = if exit.diagnostics.is_empty() { String::new() } else { format!("{}\n", errors::render(&exit.diagnostics, style)) };
-        let _ = writeln!(io::stderr(), "{problems}{exit}");
+        let _ = writeln!(io::stderr(), "{}", masked(&hidden_in_urls(&format!("{problems}{exit}"))));
     }
 }
 

@@ -13,6 +13,7 @@ use super::{errors, steering, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
+use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
@@ -26,6 +27,7 @@ use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::guards;
+use crate::ops::pinned::{self, Originals};
 use crate::ops::preflight;
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
@@ -72,10 +74,14 @@ pub(super) fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, 
     given
         .iter()
         .map(|pair| {
-            let wrong = |why: String| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair)));
-            let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE".into()))?;
-            let value = serde_yaml::from_str(value)
-                .map_err(|error| wrong(format!("the value is not YAML: {}", error.to_string().lines().next().unwrap_or_default())))?;
+            // What is behind the name may be a secret.
+            let wrong = |why: &str| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair.split('=').next().unwrap_or_default())));
+            let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE"))?;
+            let value: Value = serde_yaml::from_str(value).map_err(|_| wrong("the value is not YAML"))?;
+            if !literals(name, &value).is_empty() {
+                return Err(wrong("a secret on the command line is read by everybody who lists the processes, and kept in the journal")
+                    .hint(format!("write {flag} '{name}={{ secret: env:NAME }}'")));
+            }
             Ok((name.to_owned(), value))
         })
         .collect()
@@ -97,9 +103,9 @@ fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(plan, output.terminal, output.color, output.json)
 }
 
-fn attended(plan: &Plan, approved: Vec<(String, String)>, output: &Output) -> Attended {
+fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &Output) -> Attended {
     output.say(&Budget::of(plan).to_string());
-    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved }
+    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
 }
 
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
@@ -114,7 +120,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, None).await?;
-        let attended = attended(&plan, answers, output);
+        let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)
     })
@@ -136,7 +142,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
-        let attended = attended(&plan, answers, output);
+        let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)
     })
@@ -180,18 +186,20 @@ pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: 
         output.say(&format!("run {run} has ended and left nothing to undo"));
         return Ok(0);
     }
+    // What was edited meanwhile may not even be readable any more.
+    let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
     if args.lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true)) {
         // Its lab was part of the process whose run this no longer is.
-        let outcome = run::recover_nothing(store.clone(), run, to, observer(&plan, output))?;
+        let outcome = run::recover_nothing(store.clone(), run, to, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
         conclude(outcome, &store, output)?;
         return Ok(0);
     }
     let given = steering::given(approve, &plan)?;
     runtime()?.block_on(async {
-        let environment = reopen(&plan, args.lab.as_deref()).await?;
+        let environment = reopen(&store, &run, &plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
-        let attended = attended(&plan, given, output);
+        let attended = attended(&plan, given, &root, output);
         let outcome = run::recover(store.clone(), run, to, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
@@ -204,14 +212,17 @@ pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: 
     })
 }
 
-/// The environment of an earlier run, as its plan names it.
-async fn reopen(plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
+/// The environment of an earlier run, as its plan names it and as the project file had it then.
+async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
     let recorded = plan.scope.pointer("/env/lab/control").and_then(Value::as_str);
     if let Some(control) = lab.or(recorded) {
         let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
         return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await;
     }
-    let file = project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?;
+    let file = match pinned::environment(store, run, plan)? {
+        Some(file) => file,
+        None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?,
+    };
     Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await
 }
 

@@ -48,6 +48,8 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const FAULT: bool = false;
     /// Whether it changes anything. An action that only reads or waits needs no intent and no undo.
     const MUTATES: bool = true;
+    /// Parameters that everybody on this machine can read while the action runs: no secret may stand in them.
+    const SHOWN: &'static [&'static str] = &[];
     /// What undo restores. Recorded before anything is changed; holds intent (subnet → ACL), never ids that change on a swap.
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps may use as `steps.ID.output.FIELD`. Its default shows `validate` which fields there are and of which type.
@@ -276,6 +278,8 @@ pub struct ActionType<W: 'static> {
     pub fault: bool,
     /// Whether it changes anything.
     pub mutates: bool,
+    /// Parameters in which no secret may stand.
+    pub shown: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
     pub schema: fn() -> schemars::Schema,
     /// JSON Schema of the output.
@@ -294,6 +298,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
             kind: A::KIND,
             fault: A::FAULT,
             mutates: A::MUTATES,
+            shown: A::SHOWN,
             schema: || schemars::schema_for!(A),
             output_schema: || schemars::schema_for!(A::Output),
             output_example: || serde_json::to_value(A::Output::default()).unwrap_or(Value::Null),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::clock::RunClock;
+use super::secrets;
 use crate::model::chain;
 use crate::model::event::{Body, Event};
 use crate::ports::store::{Appended, Owner, RunStore, StoreError};
@@ -63,7 +64,8 @@ impl Recorder {
     ///
     /// # Errors
     /// When it is not certain that the event was kept. Nothing may be started after that.
-    pub fn record(&mut self, body: Body) -> Result<(), RecordError> {
+    pub fn record(&mut self, mut body: Body) -> Result<(), RecordError> {
+        secrets::hide(&mut body);
         let event = Event {
             v: 1,
             seq: self.position + 1,

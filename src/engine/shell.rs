@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
-use super::action::{ActionType, Cx, DynAction};
+use super::action::{ActionType, Cx, DynAction, Planned};
 use super::board::{self, Board};
 use super::clock::RunClock;
 use super::desk::{Desk, DeskSetup, Reply, Tell};
@@ -29,6 +29,7 @@ use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::RunState;
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::gate;
+use crate::ports::secrets::mask_value;
 
 /// How long a run that is to end waits for a changing call that was sent: undo begins within a second of an abort, whatever hangs. A call that is cut
 /// off then may still arrive; the machine looks again once that cannot be any more.
@@ -64,6 +65,8 @@ pub struct Setup<W: 'static> {
     pub marker: Arc<dyn Marker>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
     pub approved: Vec<(String, String)>,
+    /// What is to be said of the run before it is judged.
+    pub closing: Box<dyn FnOnce() -> Vec<RunEvent> + Send>,
     /// The verdict, from the events so far.
     pub judge: Box<dyn FnOnce() -> (Verdict, Vec<String>) + Send>,
 }
@@ -257,8 +260,24 @@ struct Shell<W: 'static> {
 /// # Errors
 /// See [`EngineError`].
 pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, EngineError> {
-    let Setup { plan, actions, probes, mutates, world, probe_world, clock, recorder, opening, begin, starter, mut orders, marker, approved, judge } =
-        setup;
+    let Setup {
+        plan,
+        actions,
+        probes,
+        mutates,
+        world,
+        probe_world,
+        clock,
+        recorder,
+        opening,
+        begin,
+        starter,
+        mut orders,
+        marker,
+        approved,
+        closing,
+        judge,
+    } = setup;
     let (standings, board) = Board::new();
     let (messages, mut inbox) = mpsc::unbounded_channel();
     let (reports, mut reported) = mpsc::unbounded_channel();
@@ -310,6 +329,9 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     }
     while let Ok(report) = reported.try_recv() {
         shell.note_probe(report)?;
+    }
+    for event in closing() {
+        shell.record(Body::Run(event))?;
     }
     let (verdict, reasons) = judge();
     shell.record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
@@ -495,7 +517,10 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn plan_step(&mut self, kind: Kind, key: String, uses: &str, with: &Value, scope: &Value, timeout: Duration) {
         let resolved = expression::resolve(with, scope).map_err(|error| Failure::new(FailureKind::Parameters, error.to_string()));
-        let ready = resolved.and_then(|with| Ok((self.parse(uses, &with)?, with)));
+        let ready = resolved.and_then(|resolved| {
+            secrets::are_as_written(with, &resolved)?;
+            Ok((self.parse(uses, &resolved)?, resolved))
+        });
         let (action, with) = match ready {
             Ok(ready) => ready,
             Err(failure) => return self.answer(failed(kind, key, failure)),
@@ -503,10 +528,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
         self.spawn(key, kind, timeout, move |task| {
             Box::pin(async move {
                 let key = task.key.clone();
+                let kept = |planned: Planned<Value>| secrets::can_be_kept(&planned.before).map(|()| (planned, with));
                 match kind {
                     // The run looks from outside: what it has closed for its steps is open for it.
-                    Kind::Read => Input::Read(key, gate::exempt(task.limited(action.plan(&task.cx()))).await.map(|planned| (planned, with))),
-                    _ => Input::Planned(key, task.limited(action.plan(&task.cx())).await.map(|planned| (planned, with))),
+                    Kind::Read => Input::Read(key, gate::exempt(task.limited(action.plan(&task.cx()))).await.and_then(kept)),
+                    _ => Input::Planned(key, task.limited(action.plan(&task.cx())).await.and_then(kept)),
                 }
             })
         });
@@ -544,7 +570,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
                             }
                             action.apply(&task.cx(), &before).await
                         });
-                        let result = applied.await;
+                        // Later steps get what the journal keeps, or they would go on otherwise after a resume.
+                        let result = applied.await.map(|mut applied| {
+                            mask_value(&mut applied.output);
+                            applied
+                        });
                         let accepted = task.accepted_ms.load(Ordering::Relaxed);
                         Input::Applied(key, result, (accepted > 0).then_some(accepted))
                     }
@@ -555,6 +585,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
         let row = self.actions.get(uses).ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))?;
+        secrets::are_not_shown(row.shown, with)?;
         let revealed = secrets::reveal(with)?;
         (row.parse)(&revealed).map_err(|error| {
             // What does not fit is quoted in the message: a secret must not be.

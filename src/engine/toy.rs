@@ -316,6 +316,7 @@ async fn hold(
         orders,
         marker: Arc::new(NoMarks),
         approved: Vec::new(),
+        closing: Box::new(Vec::new),
         judge: Box::new(|| (Verdict::Pass, vec![])),
     };
     let verdict = shell::run(setup).await;

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod chain;
+pub mod credentials;
 pub mod decode;
 pub mod diagnostic;
 pub mod difference;

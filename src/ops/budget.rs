@@ -43,7 +43,10 @@ impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { call, run, undo, fault, patience, emergency } = self;
         let then = if *emergency { "stops" } else { "aborts" };
-        write!(f, "Each call ends within {call}; the run {then} after {run}; putting back may take {undo}, with half a minute more to compare with what was there")?;
+        write!(
+            f,
+            "Each call ends within {call}; the run {then} after {run}; putting back may take {undo}, with half a minute more to compare with what was there"
+        )?;
         if let Some(fault) = fault {
             write!(f, "; the fault stands for {fault} at most")?;
         }

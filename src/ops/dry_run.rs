@@ -15,6 +15,7 @@ use crate::engine::board::Board;
 use crate::engine::clock::RunClock;
 use crate::engine::desk::Desk;
 use crate::engine::lease::Mark;
+use crate::engine::secrets;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
@@ -145,7 +146,8 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
     let cx = Cx { world, run: "plan", step: &view.step, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
     let parsed = expression::resolve(with, scope).map_err(|_| "depends on what earlier steps give".to_owned()).and_then(|with| {
         let row = catalogue::action(&view.uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
-        let action = (row.parse)(&with).map_err(|error| error.to_string())?;
+        let revealed = secrets::are_not_shown(row.shown, &with).and_then(|()| secrets::reveal(&with)).map_err(|failure| failure.to_string())?;
+        let action = (row.parse)(&revealed).map_err(|error| error.to_string())?;
         Ok((action, with))
     });
     match parsed {

@@ -15,6 +15,7 @@ pub mod halt;
 pub mod lever;
 pub mod lock;
 pub mod marks;
+pub mod pinned;
 pub mod preflight;
 pub mod project;
 pub mod reaper;

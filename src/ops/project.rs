@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use super::addresses;
 use super::files::{Files, Loaded, absolute, normal};
 use super::guards::{Calendar, written};
+use crate::model::credentials::literals;
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression;
 use crate::model::guard::Guards;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
-use crate::model::yaml::way;
+use crate::model::yaml::{Document, Seg, way};
 
 /// The name of the project file.
 pub const FILE_NAME: &str = "lifeboat.yaml";
@@ -74,6 +75,11 @@ pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<
                     .key_problem(&way!["environments", name, "lab"], "only an environment of `kind: lab` has settings of the lab")
                     .hint("add `kind: lab`, or remove `lab`"),
             );
+        }
+        for (key, value) in &environment.vars {
+            for path in literals(key, value) {
+                problems.push(literal_problem(&loaded.doc, &[&way!["environments", name, "vars", key][..], &path].concat()));
+            }
         }
         for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
             if let Some((message, hint)) = rule.problem() {
@@ -191,6 +197,16 @@ fn env_value(name: &str, environment: &EnvironmentFile) -> Value {
         }
     }
     env
+}
+
+/// The problem of a credential that stands at `path`, with the credential made unreadable: definitions are kept with every run.
+pub(crate) fn literal_problem(doc: &Document, path: &[Seg]) -> Diagnostic {
+    let problem = doc.problem(path, "this looks like a secret; definitions are kept with every run, so a secret is said by reference only");
+    let (text, hidden) = (&problem.source.text, doc.value_at(path));
+    let (before, after) = (text.get(..hidden.start).unwrap_or(""), text.get(hidden.end..).unwrap_or(""));
+    let source = Source::new(problem.source.name.clone(), format!("{before}***{after}"));
+    Diagnostic { source, at: problem.at.start..problem.at.start + 3, ..problem }
+        .hint("write `{ secret: env:NAME }` or `{ secret: file:PATH }` in its place")
 }
 
 /// Whether `text` can be the name of a step, a probe or an environment.

@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::lock::Locked;
 use super::marks::WorldMarker;
+use super::pinned::{Originals, copy_of};
 use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
@@ -70,6 +71,8 @@ pub struct Attended {
     pub console: Box<dyn Console>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
     pub approved: Vec<(String, String)>,
+    /// The files that the plan was made from; what is edited there while it runs is said.
+    pub originals: Originals,
 }
 
 impl std::fmt::Debug for Attended {
@@ -148,7 +151,7 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
     store.create(run, owner)?;
     store.write_beside(run, "plan.json", plan)?;
     for definition in definitions {
-        store.write_beside(run, &format!("definitions/{}", safe_path(&definition.path)), &definition.bytes)?;
+        store.write_beside(run, &copy_of(&definition.path), &definition.bytes)?;
     }
     Ok(())
 }
@@ -197,7 +200,7 @@ impl Takeover {
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observer: Box<dyn Observer + Send>) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attended: Attended) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -206,6 +209,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observe
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed".into(),
         }),
     ];
+    bodies.extend(attended.originals.edited(&hold.plan, &[]).into_iter().map(Body::Run));
     // In the order in which it would have been undone.
     let held = state.held();
     let (faults, steps): (Vec<&str>, Vec<&str>) = held.into_iter().rev().partition(|key| *key == FAULT);
@@ -214,7 +218,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, observe
         bodies.extend([step(key, StepKind::Undoing { attempt }), step(key, StepKind::Undone { already: true })]);
     }
     let Hold { store, run, owner, clock, earlier, head, .. } = hold;
-    let told = Told::start(observer, earlier)?;
+    let told = Told::start(attended.observer, earlier)?;
     let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
     let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
     bodies.into_iter().try_for_each(&mut record)?;
@@ -272,7 +276,7 @@ struct Hold {
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
         let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, begin, starter, locked: _locked } = self;
-        let Attended { observer, console, approved } = attended;
+        let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let kept = kept_in(&store, environment)?;
         let gate = Gate::default();
@@ -297,11 +301,14 @@ impl Hold {
             }
         };
         let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event());
-        // How the guards decided follows the start at once.
-        let (opening, begun) =
-            if decisions.is_empty() { (opening, Ok(())) } else { (RunEvent::Guarded { decisions }, recorder.record(Body::Run(opening))) };
+        // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
+        let mut openings = vec![opening];
+        openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
+        openings.extend(originals.edited(&plan, &[]));
+        let opening = openings.pop().expect("there is the first");
+        let begun = openings.iter().cloned().try_for_each(|event| recorder.record(Body::Run(event)));
+        openings.push(opening.clone());
         let setup = Setup {
-            plan,
             actions: catalogue::actions(),
             probes: catalogue::probes(),
             mutates: |uses| catalogue::action(uses).is_none_or(|row| row.mutates),
@@ -315,7 +322,12 @@ impl Hold {
             orders,
             marker: Arc::new(WorldMarker::new(marked)),
             approved,
+            closing: Box::new({
+                let plan = plan.clone();
+                move || originals.edited(&plan, &openings)
+            }),
             judge: told.judge(),
+            plan,
         };
         let ended = match begun {
             Ok(()) => shell::run(setup).await,
@@ -418,6 +430,9 @@ impl Told {
             }
             Err(error) => (None, Some(engine_error(&error, store, &run))),
         };
+        if verdict.is_some() {
+            runs::note_head(store, &run);
+        }
         let (report, unreported) = match report::write(store, &run) {
             Ok(path) => (path, None),
             Err(error) => {
@@ -472,10 +487,4 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
 
 fn token() -> String {
     format!("{:016x}", rand::random::<u64>())
-}
-
-/// A relative path that stays inside the run's folder, whatever the definition was called.
-fn safe_path(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
-    parts.join("/")
 }

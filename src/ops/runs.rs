@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
-use crate::model::chain::{self, Chain};
+use crate::model::chain::{self, Chain, ChainError};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -47,11 +47,41 @@ pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
 /// When it cannot be read, or was altered (naming the event).
 pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
     let lines = store.read(run, 0).map_err(|error| unreadable(&error))?;
-    chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(|error| {
+    let altered = |error: ChainError| {
         Exit::new(Kind::Definitions, format!("the journal of run {run} was altered"))
             .cause(error.to_string())
             .hint("its report cannot be trusted; restore the file from a copy")
-    })
+    };
+    let chain = chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(altered)?;
+    ends_as_noted(store, run, &chain).map_err(altered)?;
+    Ok(chain)
+}
+
+/// The file beside a journal that says how it ended: number and hash of its last event.
+const HEAD: &str = "journal.head";
+
+/// Notes how the journal of `run` ended when its run did. No chain can tell that lines at its end are missing: they may never have been written.
+pub fn note_head(store: &FileStore, run: &str) {
+    if let Ok(chain) = read(store, run) {
+        // A folder that cannot be written has been told of by whoever writes the report.
+        let _ = store.write_beside(run, HEAD, format!("{} {}\n", chain.events.len(), chain.head).as_bytes());
+    }
+}
+
+/// Holds a chain against what was noted at its end; a run that was taken up again has more events.
+fn ends_as_noted(store: &FileStore, run: &str, chain: &Chain) -> Result<(), ChainError> {
+    let noted = std::fs::read_to_string(store.path(run).join(HEAD)).unwrap_or_default();
+    let Some((length, head)) = noted.trim_end().split_once(' ').and_then(|(length, head)| Some((length.parse::<u64>().ok()?, head))) else {
+        return Ok(());
+    };
+    let count = chain.events.len() as u64;
+    if count < length {
+        return Err(ChainError { position: count + 1, reason: format!("is missing: the journal ended with event {length}") });
+    }
+    if count == length && chain.head != head {
+        return Err(ChainError { position: count, reason: "is not the one that the journal ended with".into() });
+    }
+    Ok(())
 }
 
 /// A run's state from its journal.

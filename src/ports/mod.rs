@@ -8,6 +8,7 @@ pub mod gate;
 pub mod metrics;
 pub mod objects;
 pub mod pages;
+pub mod secrets;
 pub mod store;
 pub mod sync;
 pub mod tags;

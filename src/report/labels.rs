@@ -244,6 +244,32 @@ labels! {
     Outcome: "Outcome", "结果";
     ForColumn: "For", "所属";
     UndoMark: "put back", "还原";
+    // Lease
+    LeaseTitle: "Lease of the fault.", "故障租期。";
+    LeaseLead: "A fault stands no longer than its lease; the run renews it while it lives, and whoever finds it ended takes the fault out.", "故障存续不超过租期；运行存活期间续租，租期届满后由任一发现者解除故障。";
+    LeaseGranted: "Granted, before the first change", "授予（首次变更之前）";
+    LeaseLength: "Length", "租期长度";
+    LeaseLimit: "never renewed beyond", "续租总上限";
+    LeaseRenewed: "Renewed", "续租";
+    LeaseNever: "not renewed", "未续租";
+    LeaseUntil: "until", "有效至";
+    LeaseEnd: "Ended", "结束";
+    LeaseEnded: "the fault was taken out and its marks removed", "故障已解除，标记已移除";
+    LeaseOut: "the fault was taken out at", "故障解除于";
+    LeaseOpen: "the fault was not seen to be taken out", "未确认故障已解除";
+    // Baseline
+    BaselineTitle: "Comparison with the state before the run.", "与运行前状态的对比。";
+    BaselineLead: "What the run was going to change was read before anything was changed, and again after everything was taken back, at", "变更前读取拟变更对象，全部还原后再次读取，时间：";
+    BaselineOpen: "What was read before the run was not compared: the run did not come so far.", "运行前已读取的状态未作对比：运行未进行到该阶段。";
+    BaselineSame: "steps whose things are as they were", "与原状一致的步骤";
+    BaselineDiffer: "steps with differences", "存在差异的步骤";
+    BaselineWhat: "What", "对象";
+    BaselineBefore: "Before", "之前";
+    BaselineAfter: "After", "之后";
+    BaselineKind: "How it comes", "情况";
+    BaselineConflict: "▲ conflict: changed by someone else, left as it is", "▲ 冲突：被他人更改，保持现状";
+    BaselineLeft: "▲ left over by this run", "▲ 本次运行残留";
+    BaselineOther: "▲ not as it was, though put back", "▲ 已还原但与原状不同";
     // Probes
     Probe: "Probe", "探针";
     Kind: "Kind", "类型";

@@ -2,6 +2,7 @@
 //!
 //! Nothing here measures: [`Measures`] does. Nothing here asks for the time, the environment or a file.
 
+mod baseline;
 mod changes;
 mod chart;
 mod controls;
@@ -9,6 +10,7 @@ mod course;
 mod data;
 mod guards;
 mod labels;
+mod lease;
 mod markdown;
 mod numbers;
 mod people;
@@ -45,6 +47,8 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     page.course(&mut out);
     page.people(&mut out);
     page.changes(&mut out);
+    page.lease(&mut out);
+    page.baseline(&mut out);
     page.probes(&mut out);
     page.data(&mut out);
     page.failback(&mut out);

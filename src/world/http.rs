@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -236,10 +238,25 @@ fn prepare(request: &HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
         Request::builder().method(&request.method).uri(target).header(header::HOST, host).body(Full::new(request.body.clone())).map_err(wrong)?;
     let headers = prepared.headers_mut();
     headers.extend(request.headers.clone());
+    if let (Some(user), false) = (userinfo(url), headers.contains_key(header::AUTHORIZATION)) {
+        headers.insert(header::AUTHORIZATION, user);
+    }
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(concat!("lifeboat/", env!("CARGO_PKG_VERSION"))));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     Ok(prepared)
+}
+
+/// Name and password of the URL, as browsers send them.
+fn userinfo(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let pair = [decoded(url.username()), decoded(url.password().unwrap_or_default())].join(&b':');
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The system's trust, read once.
@@ -301,6 +318,15 @@ mod tests {
         let head = seen.recv().await.unwrap().to_lowercase();
         assert!(head.starts_with("get /health?x=1 http/1.1\r\nhost: 127.0.0.1:"), "{head}");
         assert!(head.contains("connection: close"), "{head}");
+    }
+
+    #[tokio::test]
+    async fn name_and_password_of_the_url_are_sent() {
+        let (url, mut seen) = serve("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let url = url.replace("http://", "http://ann:p%40ss@");
+        Http::default().ask(&HttpRequest::get(&url).unwrap()).await.unwrap();
+        let head = seen.recv().await.unwrap();
+        assert!(head.contains("authorization: Basic YW5uOnBAc3M=") && !head.contains("ann:"), "{head}");
     }
 
     #[tokio::test]

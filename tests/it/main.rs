@@ -20,6 +20,8 @@
 //! - `pty`: a terminal with somebody in front of it.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
+//! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
+//! - `secrets`: canaries through every action and probe, looked for everywhere.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
 
@@ -44,5 +46,9 @@ mod plans;
 mod pty;
 mod reaper;
 mod refusals;
+#[path = "common/samples.rs"]
+mod samples;
+mod sealed;
+mod secrets;
 mod terminal;
 mod workplace;

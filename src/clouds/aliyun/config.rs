@@ -14,6 +14,7 @@ use super::endpoint::Endpoints;
 use super::{Aliyun, Shared};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
+use crate::ports::secrets;
 
 /// How to reach one Alibaba Cloud account.
 #[derive(Clone, Debug)]
@@ -66,6 +67,14 @@ pub struct StaticKeys {
     pub secret_access_key: String,
     /// Security token of temporary credentials.
     pub session_token: Option<String>,
+}
+
+impl StaticKeys {
+    /// From now on nothing of them is said: services quote what they were sent when they refuse a signature.
+    pub(super) fn keep(&self) {
+        secrets::keep(&self.secret_access_key);
+        self.session_token.iter().for_each(|token| secrets::keep(token));
+    }
 }
 
 impl fmt::Debug for StaticKeys {

@@ -22,6 +22,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(given: Option<StaticKeys>, profile: Option<String>) -> Self {
+        given.iter().for_each(StaticKeys::keep);
         Self { given: given.map(Arc::new), profile, found: Mutex::new(None) }
     }
 
@@ -36,6 +37,7 @@ impl Chain {
         }
         let key = look(self.profile.as_deref(), &|name| std::env::var(name).ok());
         let key = Arc::new(key.map_err(|message| CloudError::new(Cloud::Aliyun, operation, Kind::Denied, message))?);
+        key.keep();
         *found = Some(Arc::clone(&key));
         Ok(key)
     }

@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
 use super::config::Settings;
+use crate::ports::secrets;
 
 /// Credentials that are about to expire are not used any more.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -69,6 +70,8 @@ impl Keys {
             }
             Source::Chain => DefaultCredentialsChain::builder().configure(config).build().await.provide_credentials().await?,
         };
+        secrets::keep(credentials.secret_access_key());
+        credentials.session_token().into_iter().for_each(secrets::keep);
         *found = Some(credentials.clone());
         Ok(credentials)
     }

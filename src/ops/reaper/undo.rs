@@ -46,6 +46,7 @@ fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
     if !row.fault {
         return Err(format!("`{}` is no fault", mark.uses));
     }
+    secrets::are_not_shown(row.shown, &mark.with).map_err(|failure| failure.message)?;
     let with = secrets::reveal(&mark.with).map_err(|failure| failure.message)?;
     (row.parse)(&with).map_err(|error| format!("`{}` does not take its parameters: {error}", mark.uses))
 }

@@ -10,6 +10,8 @@ use super::graph::before;
 use super::output::Output;
 use super::value::{Evaluated, Item, Scope, Steps};
 use super::{Resolver, Site, Unsaid};
+use crate::engine::secrets::SHOWN;
+use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan, Ungraceful};
@@ -18,6 +20,7 @@ use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
 use crate::ops::files::Loaded;
+use crate::ops::project::literal_problem;
 use crate::ops::words::Place;
 
 /// How many steps a plan may have, over all included runbooks.
@@ -46,6 +49,15 @@ struct Flat {
     steps: Vec<StepPlan>,
     /// By their ids inside the runbook.
     outputs: BTreeMap<String, Output>,
+}
+
+/// The values of parameters as they are checked, references to secrets as they are written.
+fn given_values(with: &Evaluated) -> Map<String, Value> {
+    let mut values = with.check.as_object().cloned().unwrap_or_default();
+    for (name, value) in with.plan.as_object().into_iter().flatten().filter(|(_, value)| is_reference(value)) {
+        values.insert(name.clone(), value.clone());
+    }
+    values
 }
 
 impl<W: Send + Sync> Resolver<'_, W> {
@@ -144,11 +156,16 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let root = Site::new(file, &[]);
         let mut book = Book { file: Rc::clone(file), parameters: Map::new(), open: BTreeSet::new(), written };
         let mut values = match &given {
-            Some((_, with)) => with.check.as_object().cloned().unwrap_or_default(),
+            Some((_, with)) => given_values(with),
             None => self.request.parameters.clone(),
         };
         for (name, parameter) in &book.written.parameters {
-            if let Some(default) = &parameter.default
+            if let Some(default) = &parameter.default {
+                for path in literals(name, default) {
+                    self.say(literal_problem(&file.doc, &[&way!["parameters", name, "default"][..], &path].concat()));
+                }
+            }
+            if let Some(default) = parameter.default.as_ref().filter(|default| !is_reference(default))
                 && let Err(expected) = parameter.of.accepts(default)
             {
                 let at = root.under(&way!["parameters", name, "default"]);
@@ -158,6 +175,11 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 );
             }
             let value = match (values.remove(name), &given) {
+                // A run puts a text there.
+                (Some(reference), _) if is_reference(&reference) => {
+                    book.parameters.insert(name.clone(), reference);
+                    continue;
+                }
                 (Some(value), Some((site, with))) => {
                     let example = with.example(&way![name]);
                     if example.is_some() {
@@ -329,6 +351,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let with = self.evaluate(&at.under(&way!["with"]), scope);
         match self.words.action(uses, Place::Step) {
             Ok(_) if with.is_refused => {}
+            Ok(row) if let Some(name) = row.shown.iter().find(|name| with.plan.get(**name).is_some_and(has_reference)) => {
+                let hint = format!("`lifeboat actions {uses}` says where it may stand");
+                self.say(at.under(&way!["with", *name]).problem(SHOWN).hint(hint));
+            }
             Ok(row) => match (row.parse)(&with.check) {
                 Ok(_) => self.mention_parameters(&with, at),
                 Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),

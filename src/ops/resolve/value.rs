@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::output::Output;
 use super::{Resolver, Site};
+use crate::model::credentials::{is_place, is_reference, literals};
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression::{ExprError, Expression, Reference, Step, literal};
 use crate::model::yaml::{Key, Kind, Node, Seg};
+use crate::ops::project::literal_problem;
 
 /// What expressions may use at one place of a file.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +95,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
         };
         let before = self.problems.len();
         let (plan, check) = self.walk(&node, site, &mut Vec::new(), scope, &known, &mut examples);
+        for path in literals("", &plan) {
+            // A reference that is none was told where it stands.
+            if !plan_at(&plan, &path).is_some_and(is_reference) {
+                self.say(literal_problem(&site.file.doc, &site.under(&path).path));
+            }
+        }
         Evaluated { plan, check, examples, is_refused: self.problems.len() > before }
     }
 
@@ -161,7 +169,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
                     if is_open {
                         examples.push((way.to_vec(), true));
                     }
-                    (value.clone(), value)
+                    let check = stand_ins(&value, way, examples);
+                    (value, check)
                 }
                 // An operation may not work on an example.
                 Err(_) if is_open => self.unknown(text, way, examples),
@@ -244,7 +253,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// `{ secret: … }` is a reference, never a value.
     fn check_secret(&mut self, entries: &[(Key, Node)], site: &Site) {
         let [(_, value)] = entries else { return };
-        let fits = matches!(&value.kind, Kind::Text(text) if ["env:", "file:"].iter().any(|from| text.strip_prefix(from).is_some_and(|name| !name.is_empty())));
+        let fits = matches!(&value.kind, Kind::Text(text) if is_place(text));
         if !fits {
             // What stands there may be the secret itself: it is not shown.
             let problem = site
@@ -254,6 +263,27 @@ impl<W: Send + Sync> Resolver<'_, W> {
             self.say(masked(problem, &value.at));
         }
     }
+}
+
+/// `value` as it is checked: a run puts secrets in the place of references.
+fn stand_ins(value: &Value, way: &[Seg], examples: &mut Vec<(Vec<Seg>, bool)>) -> Value {
+    let under = |seg: Seg| [way, &[seg]].concat();
+    match value {
+        reference if is_reference(reference) => {
+            examples.push((way.to_vec(), false));
+            Value::from("x")
+        }
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), stand_ins(value, &under(Seg::Key(key.clone())), examples))).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| stand_ins(value, &under(Seg::Index(index)), examples)).collect(),
+        other => other.clone(),
+    }
+}
+
+fn plan_at<'a>(value: &'a Value, path: &[Seg]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, seg| match seg {
+        Seg::Key(key) => value.get(key),
+        Seg::Index(index) => value.get(index),
+    })
 }
 
 fn is_secret(entries: &[(Key, Node)]) -> bool {

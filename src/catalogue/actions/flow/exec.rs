@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
@@ -27,9 +27,12 @@ pub(crate) struct Exec {
     /// The program and its arguments that take back what `command` did; without it the step cannot be undone.
     #[serde(default)]
     undo: Vec<String>,
-    /// Environment variables, beside those of Lifeboat itself.
+    /// Environment variables, beside those of Lifeboat itself. A secret may stand here, never in `command`, which others on the machine can read.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// What it reads on standard input; nothing unless written. A secret may stand here.
+    #[serde(default)]
+    stdin: String,
 }
 
 /// What it printed.
@@ -46,6 +49,7 @@ const LONGEST: u64 = 64 << 10;
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
+    const SHOWN: &'static [&'static str] = &["command", "undo"];
     type Before = ();
     type Output = Output;
 
@@ -77,18 +81,18 @@ impl Action<World> for Exec {
 
 impl Exec {
     async fn run(&self, command: &[String], cx: &Cx<'_, World>) -> Result<String, ActionError> {
-        run(command, &self.env, &[("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)]).await
+        run(command, &self.env, &[("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)], &self.stdin).await
     }
 }
 
-async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)]) -> Result<String, ActionError> {
+async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> Result<String, ActionError> {
     let (program, arguments) = command.split_first().ok_or_else(|| ActionError::Parameters("the command is empty".to_owned()))?;
     let failed = |error: std::io::Error| ActionError::Other { message: format!("`{program}` cannot be run: {error}"), retry: false };
     let mut child = Command::new(program)
         .args(arguments)
         .envs(env)
         .envs(ours.iter().copied())
-        .stdin(Stdio::null())
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // A group of its own: what it starts ends with it, and a Ctrl-C at the terminal is ours to handle.
@@ -97,14 +101,20 @@ async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, 
         .spawn()
         .map_err(failed)?;
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let fed = async {
+        if let Some(mut stdin) = stdin {
+            // A command that does not want all of it closes its end; its status says how it went.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
     let ended = async {
         let status = child.wait().await;
         // What it left running would hold the other ends of the pipes open.
         drop(group);
         status
     };
-    let (stdout, stderr, status) = tokio::join!(head(stdout), head(stderr), ended);
+    let (stdout, stderr, status, ()) = tokio::join!(head(stdout), head(stderr), ended, fed);
     let status = status.map_err(failed)?;
     if status.success() {
         return Ok(stdout);
@@ -141,7 +151,7 @@ mod tests {
 
     async fn sh(script: &str) -> Result<String, ActionError> {
         let command = ["/bin/sh", "-c", script].map(str::to_owned);
-        run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")]).await
+        run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")], "").await
     }
 
     #[tokio::test]
@@ -150,10 +160,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn input_is_read_by_who_wants_it_and_holds_up_nobody_else() {
+        let with_input = async |script: &str| {
+            let command = ["/bin/sh", "-c", script].map(str::to_owned);
+            run(&command, &BTreeMap::new(), &[], &"x".repeat(1 << 20)).await
+        };
+        assert_eq!(with_input("wc -c").await.unwrap().trim(), (1 << 20).to_string());
+        assert_eq!(with_input("echo done").await.unwrap(), "done\n");
+    }
+
+    #[tokio::test]
     async fn a_failing_command_says_its_last_line() {
         let error = sh("echo one >&2; echo two >&2; exit 3").await.unwrap_err();
         assert_eq!(error.to_string(), "`/bin/sh` ended with exit status: 3: two");
-        assert!(matches!(run(&["/nowhere/at/all".to_owned()], &BTreeMap::new(), &[]).await, Err(ActionError::Other { retry: false, .. })));
+        assert!(matches!(run(&["/nowhere/at/all".to_owned()], &BTreeMap::new(), &[], "").await, Err(ActionError::Other { retry: false, .. })));
     }
 
     #[tokio::test]
