@@ -40,7 +40,7 @@ pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
 pub(crate) fn are_as_written(written: &Value, resolved: &Value) -> Result<(), Failure> {
     let is_new = match (written, resolved) {
         (Value::String(_), resolved) => has_reference(resolved),
-        (Value::Object(written), Value::Object(resolved)) if written.keys().eq(resolved.keys()) => {
+        (Value::Object(written), Value::Object(resolved)) if written.keys().eq(resolved.keys()) && !resolved.keys().eq(["secret"]) => {
             return written.values().zip(resolved.values()).try_for_each(|(written, resolved)| are_as_written(written, resolved));
         }
         (Value::Array(written), Value::Array(resolved)) if written.len() == resolved.len() => {

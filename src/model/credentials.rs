@@ -67,17 +67,10 @@ pub fn is_place(text: &str) -> bool {
 pub fn literals(name: &str, value: &Value) -> Vec<Vec<Seg>> {
     fn walk(name: &str, value: &Value, way: &mut Vec<Seg>, found: &mut Vec<Vec<Seg>>) {
         match value {
-            _ if is_reference(value) => {
-                if !value["secret"].as_str().is_some_and(is_place) {
-                    found.push(way.clone());
-                }
-            }
+            _ if is_reference(value) && value["secret"].as_str().is_some_and(is_place) => {}
+            _ if is_reference(value) => found.push(way.clone()),
             Value::String(text) if text.is_empty() || text.contains("${{") => {}
-            Value::String(text) => {
-                if is_name(name) || is_credential(text) {
-                    found.push(way.clone());
-                }
-            }
+            Value::String(text) if is_name(name) || is_credential(text) => found.push(way.clone()),
             Value::Object(map) => {
                 for (key, value) in map {
                     way.push(Seg::Key(key.clone()));

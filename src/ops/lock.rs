@@ -19,6 +19,9 @@ use crate::model::plan::{Mode, Plan};
 use crate::model::state::{FAULT, RunState};
 use crate::ports::store::StoreError;
 
+/// What helps when the runs cannot be read or locked where they are.
+const ELSEWHERE: &str = "nothing was changed; --reports DIR names another folder for the runs";
+
 /// Where a run works, as far as two runs can get into each other's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -95,9 +98,7 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lever::path(store, &place.key(), "lock"))
     };
     let cannot = |error: std::io::Error| {
-        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment))
-            .cause(error.to_string())
-            .hint("nothing was changed; --reports DIR names another folder for the runs")
+        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(ELSEWHERE)
     };
     let file = open().map_err(cannot)?;
     let drill = plan.mode != Mode::Emergency;
@@ -163,7 +164,7 @@ fn others(store: &FileStore, place: &Place, own: Option<&str>, counts: impl Fn(&
     if place.alone {
         return Ok(Vec::new());
     }
-    let runs = store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error))?;
+    let runs = store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error).hint(ELSEWHERE))?;
     Ok(runs
         .into_iter()
         .filter(|run| own != Some(run.as_str()))

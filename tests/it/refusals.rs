@@ -72,7 +72,7 @@ fn a_folder_of_runs_that_cannot_be_made_refuses_the_drill() {
     let output = run(lifeboat().args(["drill", "scenarios/sync-stop.yaml", "--lab", lab.control(), "--reports"]).arg(&file));
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(69), "{said}");
-    assert!(said.contains("cannot be locked") && said.contains("--reports DIR"), "{said}");
+    assert!(said.contains("cannot read") && said.contains("--reports DIR"), "{said}");
     assert_eq!(lab.world(), before);
 }
 
