@@ -258,7 +258,7 @@ fn the_way_back_leads_to_the_clouds_that_the_run_was_in() {
     assert_eq!(lab.world(), before);
 
     let copy = only_run(project.path()).join("definitions/lifeboat.yaml");
-    fs::write(&copy, &file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();
+    fs::write(&copy, file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();
     let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
     assert_ne!(output.status.code(), Some(0), "nothing is where the file leads now");
 }
