@@ -152,7 +152,8 @@ checks.equal("a drill of the route failure and its repair passes", (code, result
 checks.that("its fault was felt", Service.refused > 0)
 checks.equal("and did not come back with the undo of the repair", route_target(), IDS["interface"])
 changes = [call["operation"] for call in (journal_calls(result) if "journal" in result else []) if call.get("mutating")]
-checks.equal("by two replacements of the route and nothing else", changes, ["ec2:ReplaceRoute"] * 2)
+checks.equal("by two replacements of the route, marked before and unmarked after, and nothing else", changes,
+             ["ec2:CreateTags", "ec2:ReplaceRoute", "ec2:ReplaceRoute", "ec2:DeleteTags"])
 
 code, _ = lifeboat("drill", "route-failure.yaml", "--env", "nowhere")
 checks.that("an environment that does not exist is refused", code in (65, 69), code)
