@@ -257,8 +257,16 @@ fn the_way_back_leads_to_the_clouds_that_the_run_was_in() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(lab.world(), before);
 
+    // Its copy is what it trusts, so one that was altered is refused.
+    fs::write(project.path().join("lifeboat.yaml"), &file).unwrap();
+    let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let changed = lab.world();
     let copy = only_run(project.path()).join("definitions/lifeboat.yaml");
     fs::write(&copy, file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();
-    let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
-    assert_ne!(output.status.code(), Some(0), "nothing is where the file leads now");
+    let output = run(&mut keyed(&["abort", only_run(project.path()).file_name().unwrap().to_str().unwrap()]));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("lifeboat.yaml was altered"), "{said}");
+    assert_eq!(lab.world(), changed);
 }
