@@ -13,11 +13,11 @@ use crate::model::state::RunState;
 use crate::model::time::Timestamp;
 use crate::ports::store::{RunStore as _, StoreError};
 
-/// A new run's id: when, what, and something random, so that names sort by time.
+/// A new run's id: when, to the millisecond so that names sort by time, what, and something random.
 #[must_use]
 pub fn fresh_id(now: Timestamp, name: &str) -> String {
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).take(48).collect();
-    format!("{}-{name}-{:04x}", now.to_utc().format("%Y%m%dT%H%M%SZ"), rand::random::<u16>())
+    format!("{}-{name}-{:04x}", now.to_utc().format("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u16>())
 }
 
 /// The run that `wanted` names: an id, a beginning that fits one run only, or `latest`.

@@ -31,10 +31,10 @@ fn command(project: &Path, words: &[&str]) -> Command {
 fn killed(project: &Path, lab: &LabProcess) -> PathBuf {
     let output = run(command(project, &["drill", SCENARIO, "--lab", lab.control()]).env("LIFEBOAT_CRASH", "after:fault:applied"));
     assert_eq!(output.status.code(), None, "{}", text(&output.stderr));
-    only_run(project)
+    latest_run(project)
 }
 
-fn only_run(project: &Path) -> PathBuf {
+fn latest_run(project: &Path) -> PathBuf {
     let runs = fs::read_dir(project.join("reports")).unwrap().map(|entry| entry.unwrap().path());
     runs.filter(|path| path.join(JOURNAL).is_file()).max().unwrap()
 }
@@ -190,9 +190,9 @@ fn edit(project: &Path) {
 /// Whether a report says of each edited file that it was.
 fn tells(output: &Output, project: &Path) {
     let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    let report = fs::read_to_string(only_run(project).join("report.en.md")).unwrap();
-    let chinese = fs::read_to_string(only_run(project).join("report.zh.md")).unwrap();
-    let journal = fs::read_to_string(only_run(project).join(JOURNAL)).unwrap();
+    let report = fs::read_to_string(latest_run(project).join("report.en.md")).unwrap();
+    let chinese = fs::read_to_string(latest_run(project).join("report.zh.md")).unwrap();
+    let journal = fs::read_to_string(latest_run(project).join(JOURNAL)).unwrap();
     let edited = ["lifeboat.yaml", SCENARIO, "runbooks/resume-sync.yaml"].map(|file| format!("{file} was edited since the run began"));
     for note in edited.into_iter().chain(["runbooks/fail-back-sync.yaml was taken away since the run began".to_owned()]) {
         assert_eq!(journal.matches(&note).count(), 1, "{note}");
@@ -262,9 +262,9 @@ fn the_way_back_leads_to_the_clouds_that_the_run_was_in() {
     let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let changed = lab.world();
-    let copy = only_run(project.path()).join("definitions/lifeboat.yaml");
+    let copy = latest_run(project.path()).join("definitions/lifeboat.yaml");
     fs::write(&copy, file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();
-    let output = run(&mut keyed(&["abort", only_run(project.path()).file_name().unwrap().to_str().unwrap()]));
+    let output = run(&mut keyed(&["abort", latest_run(project.path()).file_name().unwrap().to_str().unwrap()]));
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{said}");
     assert!(said.contains("lifeboat.yaml was altered"), "{said}");

@@ -3,6 +3,7 @@
 //!
 //! `cargo test --test sweep -- all` tries every case, `sample [N]` a seeded choice (`SWEEP_SEED`), `list` names them, and a case's own line tries it alone.
 //! Several labs run at once (`SWEEP_LABS`), each case against one of them. `SWEEP_ONLY=TEXT` leaves out the cases whose line has no TEXT in it.
+//! The files of what failed are kept, with `SWEEP_KEEP=1` those of every case.
 //!
 //! - `case`: what is tried, as one line.
 //! - `points`: where a process can die, and which calls can fail.
@@ -156,6 +157,8 @@ impl Sweep<'_> {
         match result {
             Ok(held) => {
                 *lab = Some(running);
+                let is_kept = std::env::var_os("SWEEP_KEEP").is_some();
+                let line = if is_kept { line.kept_in(&keep(folder, &self.kept, case)) } else { line };
                 self.table.lock().unwrap().add(line);
                 Some(held)
             }

@@ -66,7 +66,10 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
 
 /// How the run ended, with or without being taken up.
 struct End {
+    /// Whether what was to be done to it was done, all of it.
     reached: bool,
+    /// Whether it was killed at all.
+    killed: bool,
     /// Exit code of the command that saw it to its end.
     code: i32,
     state: RunState,
@@ -100,7 +103,8 @@ impl Trial<'_> {
         // Undo that is refused for ever is tried until its time is over.
         let command = [&command[..], &["--undo-for", "20s"]].concat();
         let mut ended = self.lifeboat(&command, at)?;
-        let mut reached = ended == Ended::Killed;
+        let killed = ended == Ended::Killed;
+        let mut reached = killed;
         let mut earlier = None;
         let verdict_now = || self.state().map(|state| state.ended.as_ref().map(|end| end.verdict));
         if reached {
@@ -122,12 +126,12 @@ impl Trial<'_> {
         let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
         let state = self.state()?;
         let verdict = state.ended.as_ref().map(|end| end.verdict);
-        Ok(End { reached, code, state, verdict, earlier })
+        Ok(End { reached, killed, code, state, verdict, earlier })
     }
 
     /// Whether the verdict and the exit code are right.
     fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
-        let End { reached, code, state, verdict, earlier } = end;
+        let End { reached, killed, code, state, verdict, earlier } = end;
         let Some(came_to) = *verdict else {
             let never_began = state.start.is_none() && *code == 0;
             return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
@@ -139,6 +143,8 @@ impl Trial<'_> {
             Hardship::None => came_to == Verdict::Pass && is_its_code,
             // Load may cost a run its objectives, and what was to be done to it.
             Hardship::Trouble { .. } => is_its_code,
+            // But nobody aborts what nothing was done to.
+            Hardship::Crash { .. } if !killed => is_its_code && came_to != Verdict::Aborted,
             Hardship::Crash { again: None, .. } if !reached => is_its_code,
             Hardship::Crash { by: Recovery::Abort, .. } => {
                 let was = earlier.map_or(came_to == Verdict::Aborted || unwell(), |earlier| came_to == earlier || emergency);

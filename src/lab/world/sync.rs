@@ -15,6 +15,9 @@ use crate::model::time::Timestamp;
 /// The object metadata that tells when an order was committed.
 pub const COMMITTED: &str = "committed";
 
+/// How many orders both sides keep at least, a page of a listing, and at most twice as many: a lab that goes on for long neither grows nor slows down.
+const KEPT: u64 = 1000;
+
 impl Object {
     /// An object as it is after an upload at `now`, with its ETag.
     #[must_use]
@@ -63,16 +66,17 @@ impl State {
 
     /// Writes the next order on one side. Numbers are global and without gaps over both sides.
     pub(super) fn write_order(&mut self, cloud: Cloud, cents: u32) -> Option<u64> {
+        let number = self.counters.orders_written + 1;
+        let key = self.order_key(number);
         let bucket = match cloud {
             Cloud::Aliyun => &self.orders.source,
             Cloud::Aws => &self.orders.mirror,
         };
         let bucket = self.buckets.get_mut(bucket)?;
-        let number = self.counters.orders_written + 1;
         let committed = self.now.to_string();
         let body = json!({ "order": number, "committed": committed, "amount": format!("{}.{:02}", cents / 100, cents % 100) }).to_string();
         let metadata = BTreeMap::from([(COMMITTED.to_owned(), committed)]);
-        bucket.objects.insert(format!("{}{number:012}", self.orders.prefix), Object::new(body.into(), "application/json", metadata, self.now));
+        bucket.objects.insert(key, Object::new(body.into(), "application/json", metadata, self.now));
         self.counters.orders_written = number;
         Some(number)
     }
@@ -97,10 +101,32 @@ impl State {
         for job in self.jobs.values_mut().filter(|job| job.status == "Synchronizing") {
             job.checkpoint = self.now;
         }
+        self.archive();
         let copied = u64::try_from(copied).unwrap_or(u64::MAX);
         self.counters.oldest_uncopied = None;
         self.counters.orders_copied += copied;
         copied
+    }
+
+    /// Takes the oldest orders out of both buckets, as a shop's lifecycle rules do. Only when everything is on both sides, and many at once:
+    /// who lists the two one after the other seldom meets it.
+    fn archive(&mut self) {
+        let latest = self.counters.orders_written.saturating_sub(KEPT);
+        if latest < self.counters.orders_archived + KEPT {
+            return;
+        }
+        let (from, to) = (self.order_key(0), self.order_key(latest + 1));
+        for bucket in [&self.orders.source, &self.orders.mirror] {
+            if let Some(bucket) = self.buckets.get_mut(bucket) {
+                bucket.objects.retain(|key, _| !(&from..&to).contains(&key));
+            }
+        }
+        self.counters.orders_archived = latest;
+    }
+
+    /// The key of the order with this number.
+    fn order_key(&self, number: u64) -> String {
+        format!("{}{number:012}", self.orders.prefix)
     }
 
     /// Orders that are in bucket `here` and not in `there`.
@@ -174,6 +200,28 @@ mod tests {
         assert_eq!(state.counters.orders_copied, 8);
         let etags = |bucket: &str| state.buckets[bucket].objects.values().map(|object| object.etag.clone()).collect::<Vec<_>>();
         assert_eq!(etags("shop-orders"), etags("shop-orders-mirror"));
+    }
+
+    #[test]
+    fn a_lab_that_goes_on_for_long_keeps_the_latest_orders_only() {
+        let mut state = world();
+        let order = |state: &mut State, count: u64| (0..count).for_each(|_| assert!(state.take_order().is_some()));
+        let both = |state: &State| (numbers(state, "shop-orders"), numbers(state, "shop-orders-mirror"));
+        order(&mut state, 1500);
+        state.copy_orders();
+        assert_eq!(both(&state).0.len(), 1520);
+        order(&mut state, 500);
+        state.copy_orders();
+        let latest: Vec<u64> = (1021..=2020).collect();
+        assert_eq!(both(&state), (latest.clone(), latest.clone()));
+        assert_eq!(state.copy_orders(), 0, "what was archived is not brought back");
+
+        // What is not on both sides yet stays.
+        state.job_status("dtsorders-primary", "Suspended");
+        pass(&mut state, 500);
+        order(&mut state, 3000);
+        assert_eq!(state.copy_orders(), 0);
+        assert_eq!(both(&state), ((1021..=5020).collect(), latest));
     }
 
     #[test]

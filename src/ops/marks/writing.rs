@@ -143,7 +143,7 @@ mod tests {
         let vswitches: serde_json::Map<String, Value> =
             (0..vswitches).map(|n| (format!("vsw-bp{:021x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), json!("nacl-bp1lifeboat0data0001"))).collect();
         Mark {
-            run: "20261122T235501Z-aliyun-region-outage-4be1".into(),
+            run: "20261122T235501.208Z-aliyun-region-outage-4be1".into(),
             step: "fault".into(),
             until: Timestamp::from_nanos(1_790_000_000_000_000_000),
             uses: "aliyun.region-outage".into(),
