@@ -202,7 +202,10 @@ impl ActionError {
             Self::NoEffect(_) | Self::Check(_) => true,
             Self::Other { retry, .. } => *retry,
         };
-        failure.ambiguous = matches!(self, Self::Cloud(error) if error.ambiguous);
+        if let Self::Cloud(error) = self {
+            failure.ambiguous = error.ambiguous;
+            failure.retry_after_ms = error.retry_after.and_then(|asked| u64::try_from(asked.as_millis()).ok());
+        }
         failure
     }
 }

@@ -18,6 +18,9 @@ pub struct Failure {
     /// Whether it may have taken effect all the same.
     #[serde(default)]
     pub ambiguous: bool,
+    /// How long the vendor asked to be left alone, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// What kind of failure, for deciding and for counting.
@@ -47,7 +50,7 @@ pub enum FailureKind {
 impl Failure {
     /// A failure without causes that a retry does not help.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), kind, retry: false, ambiguous: false }
+        Self { message: message.into(), causes: Vec::new(), kind, retry: false, ambiguous: false, retry_after_ms: None }
     }
 }
 

@@ -6,6 +6,7 @@ use super::Page;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
+use crate::model::guard::{Guard, Outcome};
 use crate::model::measure::{Criterion, Judgement, Measure};
 use crate::model::plan::{Mode, Verdict};
 
@@ -60,9 +61,15 @@ impl Page<'_> {
         row(Label::ToolVersion, format!("Lifeboat {}", text(&self.start.tool)));
         row(Label::RunId, code(&self.state.run));
         row(Label::PlanDigest, if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) });
-        row(Label::PlanApproval, String::new());
+        row(Label::PlanApproval, self.approval().map(text).unwrap_or_default());
         row(Label::Programme, String::new());
         table.finish()
+    }
+
+    /// Who approved the plan, as the guard said that asks for approvals and let the run begin.
+    pub(super) fn approval(&self) -> Option<&str> {
+        let guard = self.state.guards.iter().find(|decision| decision.guard == Guard::Approvals.name() && decision.outcome == Outcome::Allows);
+        guard.map(|decision| decision.detail.as_str())
     }
 
     /// The verdict with a sign that needs no colour.

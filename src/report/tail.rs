@@ -128,6 +128,7 @@ impl Page<'_> {
             "metric.rpo" | "metric.sync" | "integrity.checks" => !self.measures.exposures.is_empty(),
             "metric.availability" => !self.measures.availability.is_empty(),
             "failback.result" => self.plan.failback.is_some() && !self.plan.leave,
+            "plan.approval" => self.approval().is_some(),
             "timeline.clock" => self.start.clock_error_ms.is_some(),
             _ => HELD.contains(&field),
         }
@@ -144,7 +145,7 @@ impl Page<'_> {
     pub(super) fn missing(&self, out: &mut String) {
         let _ = writeln!(out, "## 8 {}\n\n{}\n", self.t(Label::MissingTitle), self.t(Label::MissingLead));
         let mut table = Table::new(&[(self.t(Label::Field), Align::Left), ("", Align::Left), (self.t(Label::Value), Align::Left)]);
-        for (field, en, zh) in NOT_HELD {
+        for (field, en, zh) in NOT_HELD.into_iter().filter(|(field, ..)| *field != "plan.approval" || self.approval().is_none()) {
             let what = match self.lang {
                 Lang::En => en,
                 Lang::Zh => zh,

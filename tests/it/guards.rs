@@ -5,6 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use lifeboat::ports::Cloud;
+use lifeboat::ports::gate::Gate;
+use lifeboat::ports::tags::{TagMap, Tagged};
+use lifeboat::world::World;
 use serde_json::Value;
 
 use crate::common::{LabProcess, copy_project, folder, journal, last_json, lifeboat, path, run, text};
@@ -61,10 +65,7 @@ fn a_drill_is_refused_with_every_guard_that_says_no_and_what_helps() {
 #[test]
 fn a_drill_begins_with_another_persons_approval_and_a_reason_and_both_are_in_the_report() {
     let (lab, folder) = (LabProcess::start(&[]), folder());
-    project(
-        folder.path(),
-        &["approvals: { count: 1, deadline: 2h }", ALWAYS_FROZEN, "tags: { role: none }", "max_faults: 1", "confirm: type-the-name"],
-    );
+    project(folder.path(), &["approvals: { count: 1, deadline: 2h }", ALWAYS_FROZEN, "max_faults: 1", "confirm: type-the-name"]);
     let drill = ["drill", SYNC_STOP, "--output", "json", "--lab", lab.control(), "--confirm", "lab", "--override", "freeze=agreed with sales"];
     refused(&run(&mut at(folder.path(), &drill)), 77, &["0 of 1 approvals", "lifeboat approve"]);
     // The folder for approvals is there now; whoever starts the run cannot fill it themselves.
@@ -94,6 +95,8 @@ fn a_drill_begins_with_another_persons_approval_and_a_reason_and_both_are_in_the
     for (report, title) in [(english.clone(), "Guards and overrides"), (english.with_file_name("report.zh.md"), "守卫规则与人工放行")] {
         let report = fs::read_to_string(report).unwrap();
         assert!(report.contains(title) && report.contains("agreed with sales") && report.contains("`approvals`"), "{report}");
+        let approval = report.lines().find(|line| line.contains("**Approval**") || line.contains("**批准**")).unwrap();
+        assert!(approval.contains("1 of 1 approvals by other people") && !report.contains("`plan.approval`"), "{report}");
     }
     // Another version of the files is not what was approved.
     let scenario = folder.path().join(SYNC_STOP);
@@ -117,6 +120,35 @@ fn in_an_emergency_guards_warn_and_one_reason_answers_them() {
     let report = fs::read_to_string(path(&last_json(&output)["report"])).unwrap();
     assert_eq!(report.matches("the region is gone").count(), 3, "{report}");
     assert!(report.contains("◐ warns"), "{report}");
+}
+
+#[test]
+fn what_lacks_a_wanted_tag_is_not_acted_on() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    project(folder.path(), &["tags: { drill: allowed }"]);
+    let decision = |scenario: &str| {
+        let plan = last_json(&run(&mut at(folder.path(), &["plan", scenario, "--lab", lab.control(), "--output", "json"])));
+        let tags = plan["guards"].as_array().unwrap().iter().find(|guard| guard["guard"] == "tags").unwrap().clone();
+        (tags["outcome"].as_str().unwrap().to_owned(), tags["detail"].as_str().unwrap().to_owned())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let carry = |job: &str| {
+        runtime.block_on(async {
+            let world = World::connect(&lab.settings(), &Gate::default()).await;
+            let job = Tagged { kind: "sync-job".into(), id: job.into() };
+            world.tags(Cloud::Aliyun, "").unwrap().write(&[job], &TagMap::from([("drill".into(), "allowed".into())])).await.unwrap();
+        });
+    };
+    let (refuses, why) = decision(SYNC_STOP);
+    assert!(refuses == "refuses" && why.contains("sync-job dtsorders-primary (fault) does not carry drill=allowed"), "{refuses}: {why}");
+    carry("dtsorders-primary");
+    let (refuses, why) = decision(SYNC_STOP);
+    assert!(refuses == "refuses" && !why.contains("dtsorders-primary") && why.contains("dtsorders-standby"), "{refuses}: {why}");
+    carry("dtsorders-standby");
+    assert_eq!(decision(SYNC_STOP), ("allows".into(), "drill=allowed on 2 things".into()));
+
+    let (refuses, why) = decision("scenarios/aws-route-failure.yaml");
+    assert!(refuses == "refuses" && why.contains("route rtb-0a11febe0a7b00002 10.20.0.0/16 (fault)"), "{refuses}: {why}");
 }
 
 #[test]

@@ -18,7 +18,6 @@ use lifeboat::ports::Cloud;
 use lifeboat::ports::gate::{Gate, exempt};
 use lifeboat::ports::tags::{TagMap, Tagged};
 use lifeboat::world::World;
-use lifeboat::world::settings::{CloudSettings, Keys, Settings};
 use serde_json::{Value, json};
 
 use crate::common::LabProcess;
@@ -36,25 +35,12 @@ fn faults() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn settings(lab: &LabProcess) -> Settings {
-    let text = |name: &str| lab.endpoints[name].as_str().unwrap().to_owned();
-    let keys = Keys { access_key_id: text("access_key_id"), secret_access_key: text("secret_access_key"), session_token: None };
-    let side = |region: &str, endpoint: &str| CloudSettings {
-        region: region.to_owned(),
-        endpoint: Some(text(endpoint)),
-        keys: Some(keys.clone()),
-        ..CloudSettings::default()
-    };
-    let aliyun = CloudSettings { objects_endpoint: Some(text("oss")), ..side("cn-hangzhou", "aliyun") };
-    Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server: Some(text("dns")) }
-}
-
 /// Runs with a world of its own at ten times the speed.
 fn with_lab<F: Future<Output = ()>>(test: impl FnOnce(Arc<LabProcess>, Arc<World>) -> F) {
     let lab = Arc::new(LabProcess::start(&["--seed", "3", "--time-scale", "10"]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let world = Arc::new(World::connect(&settings(&lab), &Gate::default()).await);
+        let world = Arc::new(World::connect(&lab.settings(), &Gate::default()).await);
         test(lab, world).await;
     });
 }
@@ -119,7 +105,7 @@ impl Left {
 pub(crate) fn take_away(lab: &LabProcess) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let world = World::connect(&settings(lab), &Gate::default()).await;
+        let world = World::connect(&lab.settings(), &Gate::default()).await;
         let tags = world.tags(Cloud::Aws, "").unwrap();
         let objects = tags.find("lifeboat:run").await.unwrap().found;
         assert!(!objects.is_empty());
@@ -263,7 +249,7 @@ fn two_reapers_and_a_late_owner_at_once_do_no_harm() {
         for (index, (uses, with)) in faults().into_iter().enumerate() {
             let left = planned(&world, &format!("run-{index}"), uses, &with, past()).await;
             left.inject(&world).await;
-            let other = Arc::new(World::connect(&settings(&lab), &Gate::default()).await);
+            let other = Arc::new(World::connect(&lab.settings(), &Gate::default()).await);
             let (one, two) = (reaper(&world, false), reaper(&other, false));
             let (first, second, _owner) = tokio::join!(one.sweep(&|_| {}), two.sweep(&|_| {}), left.undo(&world));
             // Who was refused in the middle of another's call looks again; in the end one more look settles it.
@@ -343,7 +329,7 @@ fn one_cloud_that_does_not_answer_does_not_protect_the_faults_on_the_other() {
         let (uses, with) = faults().remove(2);
         let left = planned(&world, "run-1", uses, &with, past()).await;
         left.inject(&world).await;
-        let mut half = settings(&lab);
+        let mut half = lab.settings();
         if let Some(aliyun) = &mut half.aliyun {
             // Nobody listens there.
             aliyun.endpoint = Some("http://127.0.0.1:9".to_owned());

@@ -274,7 +274,9 @@ impl Machine {
         // A failure that no retry can help is final; everything else, ambiguous outcomes included, is tried as often as the file says.
         let helps = failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout;
         let again = helps && attempt < step.forgiven + step.plan.retry.attempts && self.stop.is_none();
-        let wait = step.plan.retry.backoff.duration().saturating_mul(1 << attempt.saturating_sub(step.forgiven + 1).min(16)).min(LONGEST_BACKOFF);
+        let own = step.plan.retry.backoff.duration().saturating_mul(1 << attempt.saturating_sub(step.forgiven + 1).min(16));
+        let asked = failure.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
+        let wait = own.max(asked).min(LONGEST_BACKOFF);
         if again {
             step.status = Status::Backoff(now + wait);
             if key != FAULT {

@@ -475,6 +475,8 @@ pub struct Counters {
     /// Orders taken so far; also the sequence number of the newest one.
     pub orders_written: u64,
     pub orders_copied: u64,
+    /// Up to this one they were on both sides.
+    pub orders_on_both: u64,
     /// Up to this one they are no longer in the buckets.
     pub orders_archived: u64,
     /// Commit time of the oldest order that is on one side only; `None` when both sides are equal.

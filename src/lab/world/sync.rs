@@ -101,6 +101,7 @@ impl State {
         for job in self.jobs.values_mut().filter(|job| job.status == "Synchronizing") {
             job.checkpoint = self.now;
         }
+        self.counters.orders_on_both = self.counters.orders_written;
         self.archive();
         let copied = u64::try_from(copied).unwrap_or(u64::MAX);
         self.counters.oldest_uncopied = None;
@@ -129,11 +130,11 @@ impl State {
         format!("{}{number:012}", self.orders.prefix)
     }
 
-    /// Orders that are in bucket `here` and not in `there`.
+    /// Orders that are in bucket `here` and not in `there`, of those that were not on both sides already: what somebody removes stays away.
     fn missing(&self, here: &str, there: &str) -> Vec<(String, Object)> {
         let (Some(here), Some(there)) = (self.buckets.get(here), self.buckets.get(there)) else { return Vec::new() };
         let prefix = &self.orders.prefix;
-        let orders = here.objects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(prefix));
+        let orders = here.objects.range(self.order_key(self.counters.orders_on_both + 1)..).take_while(|(key, _)| key.starts_with(prefix));
         orders.filter(|(key, _)| !there.objects.contains_key(*key)).map(|(key, object)| (key.clone(), object.clone())).collect()
     }
 }

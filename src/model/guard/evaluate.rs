@@ -176,7 +176,7 @@ fn tags(guards: &Guards, facts: &Facts) -> Said {
         }
     }
     bad.extend(facts.untold.iter().map(|step| format!("{step} cannot tell yet what it acts on")));
-    if bad.is_empty() { Ok(format!("{wanted} on {}", count(carrying, "instance"))) } else { Err(some(&bad)) }
+    if bad.is_empty() { Ok(format!("{wanted} on {}", count(carrying, "thing"))) } else { Err(some(&bad)) }
 }
 
 fn max_targets(most: u32, facts: &Facts) -> Said {

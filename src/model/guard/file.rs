@@ -34,7 +34,7 @@ pub struct GuardsFile {
     /// The regions that may be acted in, by cloud; a cloud that is not named may be acted in everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionLists>,
-    /// Tags that everything acted on must carry, where the cloud lets it carry tags: instances.
+    /// Tags that everything acted on must carry, where the cloud lets it carry tags: instances, vSwitches, synchronisation jobs, and for a route its table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// How many different things one run may act on.

@@ -174,11 +174,11 @@ fn regions_are_those_of_their_cloud() {
 #[test]
 fn everything_acted_on_carries_the_tags() {
     let tags = "tags: { drill: allowed, tier: web }";
-    allows(tags, |_| {}, "drill=allowed tier=web on 2 instances");
+    allows(tags, |_| {}, "drill=allowed tier=web on 2 things");
     refuses(tags, |facts| facts.targets[1].carries = Carries::NotAll, "instance i-2 (failover/start) does not carry drill=allowed tier=web");
     refuses(tags, |facts| facts.targets[0].carries = Carries::Unread("denied".into()), "the tags of instance i-1 cannot be read: denied");
     refuses(tags, |facts| facts.untold = vec!["failover/x".into()], "failover/x cannot tell yet what it acts on");
-    allows(tags, |facts| facts.targets[1].carries = Carries::NoTags, "drill=allowed tier=web on 1 instance");
+    allows(tags, |facts| facts.targets[1].carries = Carries::NoTags, "drill=allowed tier=web on 1 thing");
 }
 
 #[test]

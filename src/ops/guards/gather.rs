@@ -18,8 +18,8 @@ use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
 use crate::ops::{approvals, preflight, runs};
 use crate::ports::Cloud;
-use crate::ports::compute::Selector;
 use crate::ports::gate::Gate;
+use crate::ports::tags::{TagMap, Tagged};
 use crate::world::World;
 
 /// How long an emergency looks at what it would act on: the cloud that fails may be the one that is looked at.
@@ -145,7 +145,7 @@ async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mo
         let untold = acting.iter().filter(|step| step.unknown.is_some()).map(|step| step.step.clone()).collect();
         let mut facts = distinct(&acting);
         if !tags.is_empty() {
-            read_tags(&mut facts, &acting, tags, world).await;
+            read_tags(&mut facts, plan, tags, world).await;
         }
         (facts, untold)
     };
@@ -166,24 +166,28 @@ fn distinct(acting: &[&StepView]) -> Vec<TargetFact> {
         .collect()
 }
 
-/// Asks each cloud once which of the instances carry all the tags.
-async fn read_tags(facts: &mut [TargetFact], acting: &[&StepView], tags: &BTreeMap<String, String>, world: &World) {
-    for cloud in [Cloud::Aws, Cloud::Aliyun] {
-        let words: BTreeSet<&str> =
-            acting.iter().filter(|step| preflight::cloud_of(&step.uses, &Value::Null) == Some(cloud)).map(|step| step.step.as_str()).collect();
-        let mut own: Vec<&mut TargetFact> = facts.iter_mut().filter(|fact| fact.kind == "instance" && words.contains(fact.step.as_str())).collect();
-        if own.is_empty() {
-            continue;
+/// Asks for the tags of everything that can have some, each cloud and region once.
+async fn read_tags(facts: &mut [TargetFact], plan: &Plan, wanted: &TagMap, world: &World) {
+    let mut places: BTreeMap<(Cloud, &str), Vec<(&mut TargetFact, Tagged)>> = BTreeMap::new();
+    let steps: BTreeMap<String, (&str, &Value)> = steps(plan).map(|(step, uses, with)| (step, (uses, with))).collect();
+    for fact in facts {
+        let Some(&(uses, with)) = steps.get(&fact.step) else { continue };
+        if let (Some(cloud), Some(tagged)) = (preflight::cloud_of(uses, with), tagged(fact)) {
+            // What is only known during the run is looked for where the environment is.
+            let region = with.get("region").and_then(Value::as_str).filter(|region| !region.contains("${{"));
+            places.entry((cloud, region.unwrap_or_default())).or_default().push((fact, tagged));
         }
-        let ids = own.iter().map(|fact| instance_id(&fact.id).to_owned()).collect();
-        let selector = Selector { ids, tags: tags.clone() };
-        let found = match world.compute(cloud) {
-            Ok(compute) => compute.find(&selector).await,
+    }
+    for ((cloud, region), own) in places {
+        let objects: Vec<Tagged> = own.iter().map(|(_, tagged)| tagged.clone()).collect();
+        let found = match world.tags(cloud, region) {
+            Ok(tags) => tags.read(&objects).await,
             Err(error) => Err(error),
         };
-        for fact in &mut own {
+        for (fact, tagged) in own {
+            let has_all = |has: &TagMap| wanted.iter().all(|(key, value)| has.get(key) == Some(value));
             fact.carries = match &found {
-                Ok(machines) if machines.iter().any(|machine| machine.id == instance_id(&fact.id)) => Carries::All,
+                Ok(found) if found.get(&tagged.id).is_some_and(has_all) => Carries::All,
                 Ok(_) => Carries::NotAll,
                 Err(error) => Carries::Unread(error.to_string()),
             };
@@ -191,8 +195,18 @@ async fn read_tags(facts: &mut [TargetFact], acting: &[&StepView], tags: &BTreeM
     }
 }
 
-/// A target is shown with its name behind its id.
-pub(super) fn instance_id(shown: &str) -> &str {
+/// What carries the tags of a target: a route has its table's. DNS records and what is no object of a cloud have none.
+fn tagged(fact: &TargetFact) -> Option<Tagged> {
+    let kind = match fact.kind.as_str() {
+        "route" => "route-table",
+        kind @ ("instance" | "vswitch" | "sync-job") => kind,
+        _ => return None,
+    };
+    Some(Tagged { kind: kind.to_owned(), id: first_word(&fact.id).to_owned() })
+}
+
+/// A target is shown with its name, or what of it, behind its id.
+pub(super) fn first_word(shown: &str) -> &str {
     shown.split(' ').next().unwrap_or(shown)
 }
 

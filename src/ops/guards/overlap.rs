@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::time::timeout;
 
-use super::gather::{EMERGENCY_PATIENCE, instance_id};
+use super::gather::{EMERGENCY_PATIENCE, first_word};
 use crate::journal::FileStore;
 use crate::model::guard::{NeighbourFact, TargetFact};
 use crate::model::plan::{Mode, Plan};
@@ -54,5 +54,5 @@ async fn foreseen(plan: &Plan, mode: Mode, world: &World) -> Vec<Thing> {
 }
 
 fn thing(kind: &str, id: &str) -> Thing {
-    (kind.to_owned(), if kind == "instance" { instance_id(id) } else { id }.to_owned())
+    (kind.to_owned(), if kind == "instance" { first_word(id) } else { id }.to_owned())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use lifeboat::world::settings::{CloudSettings, Keys, Settings};
 use serde_json::Value;
 
 /// The root of the project: where lifeboat.yaml and the shipped scenarios are.
@@ -72,6 +73,20 @@ impl LabProcess {
 
     pub(crate) fn control(&self) -> &str {
         self.endpoints["control"].as_str().unwrap()
+    }
+
+    /// How a world of the test's own reaches its clouds.
+    pub(crate) fn settings(&self) -> Settings {
+        let text = |name: &str| self.endpoints[name].as_str().unwrap().to_owned();
+        let keys = Keys { access_key_id: text("access_key_id"), secret_access_key: text("secret_access_key"), session_token: None };
+        let side = |region: &str, endpoint: &str| CloudSettings {
+            region: region.to_owned(),
+            endpoint: Some(text(endpoint)),
+            keys: Some(keys.clone()),
+            ..CloudSettings::default()
+        };
+        let aliyun = CloudSettings { objects_endpoint: Some(text("oss")), ..side("cn-hangzhou", "aliyun") };
+        Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server: Some(text("dns")) }
     }
 
     /// The canonical world.

@@ -164,6 +164,22 @@ fn a_step_between_two_attempts_is_tried_again_at_once_and_has_all_its_attempts_a
 }
 
 #[test]
+fn a_vendor_that_asks_to_be_left_alone_is_left_alone() {
+    let busy = |asked| Failure { retry: true, retry_after_ms: Some(asked), ..Failure::new(FailureKind::Cloud, "throttled") };
+    // The least, then what is asked for, then the most that anybody waits.
+    for (asked, applied) in [(200, 2), (20_000, 20), (3_600_000, 60)] {
+        let mut a = step("a", &[]);
+        a.retry = Retry { attempts: 2, backoff: Span::from_secs(2) };
+        let mut rig = Rig::start(plan(vec![a]), |rig| rig.fail.push(("failover/a", busy(asked))));
+        let begun = rig.now;
+        rig.at(begun + applied - 1);
+        assert!(!rig.has("failover/a applied"), "{asked}: {:?}", rig.log);
+        rig.at(begun + applied);
+        assert!(rig.has("failover/a applied"), "{asked}: {:?}", rig.log);
+    }
+}
+
+#[test]
 fn giving_the_source_up_leaves_steps_out_and_changes_others() {
     let (mut a, mut b, mut c) = (step("a", &[]), step("b", &["a"]), step("c", &["b"]));
     a.ungraceful = Some(Ungraceful::Skip);
