@@ -31,6 +31,7 @@ pub(super) fn rows() -> Vec<ActionType<World>> {
 }
 
 /// What undo says of a thing that is not there any more: somebody has removed it, and there is nothing left to put back.
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "so far only what is done on AWS may be gone"))]
 fn gone(error: CloudError, what: &str, expected: String, found: &str) -> ActionError {
     if error.kind != Kind::NotFound {
         return error.into();

@@ -12,6 +12,9 @@ use crate::model::diagnostic::suggest;
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
 
+/// Colons in a bracket in which nothing is sliced.
+const NOT_SLICED: usize = usize::MAX;
+
 /// What stands between `${{` and `}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Code {
@@ -97,6 +100,8 @@ impl Code {
         let bytes = source.as_bytes();
         let mut at = 0;
         let mut after_dot = false;
+        // How many colons stand in each open bracket.
+        let mut brackets: Vec<usize> = Vec::new();
         while at < bytes.len() {
             let start = at;
             match bytes[at] {
@@ -126,6 +131,17 @@ impl Code {
                 }
                 byte => {
                     at += source[at..].chars().next().map_or(1, char::len_utf8);
+                    match (byte, brackets.last_mut()) {
+                        (b'[' | b'{' | b'(', _) => brackets.push(if byte == b'[' { 0 } else { NOT_SLICED }),
+                        (b']' | b'}' | b')', _) => drop(brackets.pop()),
+                        // The evaluator's arithmetic with a step overflows where the step is as far below zero as numbers go.
+                        (b':', Some(1)) => {
+                            return Err(ExprError::new(self.offset + start..self.offset + at, "a slice has no step here")
+                                .hint("write only where it begins and ends: `vars.list[0:2]`"));
+                        }
+                        (b':', Some(colons)) => *colons += usize::from(*colons == 0),
+                        _ => {}
+                    }
                     self.copy(&source, start..at);
                     if !byte.is_ascii_whitespace() {
                         after_dot = byte == b'.';

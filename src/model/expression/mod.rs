@@ -373,6 +373,17 @@ mod tests {
     }
 
     #[test]
+    fn slices_have_no_step() {
+        let eval = |text: &str| eval(&format!("${{{{ {text} }}}}"));
+        assert_eq!(eval("[1, 2, 3][1:]"), Ok(json!([2, 3])));
+        assert_eq!(eval("[[1, 2][:1], 'a:b:c', {'a': 1, 'b': 2}.b]"), Ok(json!([[1], "a:b:c", 2])));
+        let refused = "9: a slice has no step here (write only where it begins and ends: `vars.list[0:2]`)";
+        // The second would overflow in the evaluator.
+        assert_eq!(eval("'x'[::2]").unwrap_err(), refused);
+        assert_eq!(eval("'x'[::-9223372036854775808]").unwrap_err(), refused);
+    }
+
+    #[test]
     fn results_are_bounded() {
         assert!(eval("${{ [0] * 20000 }}").unwrap_err().contains("more than 10000 values"), "{:?}", eval("${{ [0] * 20000 }}"));
         assert!(eval("${{ [0] * 1000000000 }}").is_err());
