@@ -152,6 +152,24 @@ fn what_lacks_a_wanted_tag_is_not_acted_on() {
 }
 
 #[test]
+fn a_fault_that_stands_from_another_machine_counts() {
+    let (lab, here, there) = (LabProcess::start(&[]), folder(), folder());
+    project(here.path(), &["max_faults: 1"]);
+    project(there.path(), &["max_targets: 100"]);
+    let drill = ["drill", SYNC_STOP, "--lab", lab.control()];
+    let killed = run(at(there.path(), &drill).env("LIFEBOAT_CRASH", "after:fault:applied"));
+    assert_eq!(killed.status.code(), None, "{}", text(&killed.stderr));
+    let open = last_json(&run(&mut at(there.path(), &["runs", "--output", "json"])))[0]["run"].as_str().unwrap().to_owned();
+    // No journal of it is here; its marks tell.
+    let standing = format!("max_faults: the fault of run {open} may still stand; the most at once is 1");
+    refused(&run(&mut at(here.path(), &drill)), 77, &[&standing]);
+    let aborted = run(&mut at(there.path(), &["abort", "latest", "--lab", lab.control()]));
+    assert_eq!(aborted.status.code(), Some(0), "{}", text(&aborted.stderr));
+    let planned = run(&mut at(here.path(), &["plan", SYNC_STOP, "--lab", lab.control()]));
+    assert!(text(&planned.stdout).contains("no other fault stands"), "{}", text(&planned.stdout));
+}
+
+#[test]
 fn a_plan_shows_how_every_guard_would_decide() {
     let (lab, folder) = (LabProcess::start(&[]), folder());
     let allowed = "actions: { allow: [aliyun.*, aws.*, dns.*] }";

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use lifeboat::journal::file::JOURNAL;
 use lifeboat::model::chain;
 use lifeboat::model::event::Event;
+use lifeboat::model::plan::Verdict;
+use serde_json::Value;
 
 use crate::common;
 
 /// No command takes longer than this, however loaded the machine is.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +74,16 @@ pub(crate) fn events(run_folder: &Path) -> Result<Vec<Event>, String> {
     let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let run = run_folder.file_name().unwrap().to_string_lossy();
     chain::verify(&run, lines).map(|chain| chain.events).map_err(|error| format!("the journal does not hold: {error}"))
+}
+
+/// The verdict that a run has so far, from its last line that tells one; the chain is checked when all is over.
+pub(crate) fn verdict(run_folder: &Path) -> Option<Verdict> {
+    let text = fs::read_to_string(run_folder.join(JOURNAL)).unwrap();
+    let lines = text.lines().rev().filter(|line| line.contains(r#""event":"ended""#));
+    lines
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| line["of"] == "run")
+        .and_then(|line| serde_json::from_value(line["verdict"].clone()).ok())
 }
 
 /// Sends `body` to `base/path` and gives the answer's body.

@@ -2,6 +2,7 @@
 //! taken up and held against the world before.
 //!
 //! `cargo test --test sweep -- all` tries every case, `sample [N]` a seeded choice (`SWEEP_SEED`), `list` names them, and a case's own line tries it alone.
+//! A sweep that was cut off is gone on with by `SWEEP_DONE=FILE`, what it printed: what held is not tried again.
 //! Several labs run at once (`SWEEP_LABS`), each case against one of them. `SWEEP_ONLY=TEXT` leaves out the cases whose line has no TEXT in it.
 //! The files of what failed are kept, with `SWEEP_KEEP=1` those of every case.
 //!
@@ -24,6 +25,7 @@ mod table;
 mod trial;
 mod workspace;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -52,7 +54,11 @@ fn main() -> ExitCode {
     let sweep = Sweep { workspace: &workspace, kept: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sweep"), table: Mutex::default() };
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["all"] => {
-            let cases = sweep.cases();
+            let mut cases = sweep.cases();
+            let all = cases.len();
+            let done = done();
+            cases.retain(|case| !done.contains(&case.to_string()));
+            say(&format!("{} of {all} cases, the others held before", cases.len()));
             sweep.run(cases);
         }
         ["sample"] => sweep.sample(SAMPLE),
@@ -63,7 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
         words => match words.join(" ").parse() {
-            Ok(case) => drop(sweep.run(vec![case])),
+            Ok(case) => sweep.run(vec![case]),
             Err(wrong) => {
                 say(&wrong);
                 return ExitCode::from(64);
@@ -94,7 +100,11 @@ impl Sweep<'_> {
         }
         let only = std::env::var("SWEEP_ONLY").unwrap_or_default();
         let mut cases = Vec::new();
-        for (case, held) in self.run(first) {
+        let done = Mutex::new(Vec::new());
+        self.tell(first, |index, case, held| done.lock().unwrap().push((index, case, held)));
+        let mut done = done.into_inner().unwrap();
+        done.sort_by_key(|(index, ..)| *index);
+        for (_, case, held) in done {
             match &case.hardship {
                 Hardship::None => {
                     cases.extend(points::crashes(&case.subject, &held.events));
@@ -118,15 +128,19 @@ impl Sweep<'_> {
         self.run(cases);
     }
 
-    /// Tries all of them on several labs at once. Gives back what held, in the order of the cases.
-    fn run(&self, cases: Vec<Case>) -> Vec<(Case, Held)> {
+    /// Tries all of them on several labs at once.
+    fn run(&self, cases: Vec<Case>) {
+        self.tell(cases, |_, _, _| {});
+    }
+
+    /// As [`Sweep::run`], and tells what held, with the case's place in the list.
+    fn tell(&self, cases: Vec<Case>, tell: impl Fn(usize, Case, Held) + Sync) {
         let labs = std::env::var("SWEEP_LABS")
             .ok()
             .and_then(|labs| labs.parse().ok())
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from))
             .min(cases.len());
         let todo = Mutex::new(cases.into_iter().enumerate().collect::<Vec<_>>().into_iter());
-        let done = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for _ in 0..labs {
                 scope.spawn(|| {
@@ -135,15 +149,12 @@ impl Sweep<'_> {
                         let next = todo.lock().unwrap().next();
                         let Some((index, case)) = next else { return };
                         if let Some(held) = self.one(&case, &mut lab) {
-                            done.lock().unwrap().push((index, case, held));
+                            tell(index, case, held);
                         }
                     }
                 });
             }
         });
-        let mut done = done.into_inner().unwrap();
-        done.sort_by_key(|(index, ..)| *index);
-        done.into_iter().map(|(_, case, held)| (case, held)).collect()
     }
 
     /// Tries one case. After one that failed its lab's world is no measure any more: the next case gets a new one.
@@ -169,6 +180,15 @@ impl Sweep<'_> {
             }
         }
     }
+}
+
+/// The cases that held in the sweep whose output `SWEEP_DONE` names.
+fn done() -> BTreeSet<String> {
+    let Some(file) = std::env::var_os("SWEEP_DONE") else { return BTreeSet::new() };
+    let text = std::fs::read_to_string(file).expect("SWEEP_DONE: the output of a sweep");
+    let held = text.lines().filter(|line| line.starts_with("ok"));
+    // What is before a case's own words is as wide as the table; what may follow is in brackets.
+    held.filter_map(|line| Some(line.split_once(" s  ")?.1.split_once(' ')?.1.split("  (").next()?.trim().to_owned())).collect()
 }
 
 /// Moves the files of a case to where they can be looked at.

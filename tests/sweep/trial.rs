@@ -12,7 +12,7 @@ use lifeboat::ops::exit;
 use serde_json::{Value, json};
 
 use crate::case::{Case, Hardship, Recovery};
-use crate::commands::{Ended, events, lifeboat, run_folder, send};
+use crate::commands::{Ended, events, lifeboat, run_folder, send, verdict};
 use crate::common::{LabProcess, get};
 use crate::points;
 
@@ -34,7 +34,7 @@ pub(crate) struct Held {
 pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &Path) -> Result<Held, String> {
     let trial = Trial { case, workspace, lab, folder };
     let before = lab.world();
-    let called = trial.calls().len();
+    let called = trial.calls().lines().count();
     let mut end = trial.disturbed()?;
     let emergency = end.state.mode() == Some(Mode::Emergency);
     trial.judge(&end, emergency)?;
@@ -48,7 +48,7 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
             return Err(format!("exit {}, though something is left: {left}", end.code));
         }
         let aborted = trial.lifeboat(&["abort", "latest"], None)?;
-        end.state = trial.state()?;
+        (end.events, end.state) = trial.read()?;
         // Its verdict stays what it was: what a run came to is not changed by taking it back later.
         if aborted != Ended::Exited(0) || !end.state.held().is_empty() {
             return Err(format!("abort of what was left ({left}) ended with {aborted:?} and left {}", end.state.held().join(", ")));
@@ -58,10 +58,10 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
     if now != before {
         return Err(format!("exit {}; the world is not as it was:\n{}", end.code, differences(&before, &now).join("\n")));
     }
-    let events = trial.events()?;
-    once(&events)?;
-    not_twice(&trial.calls()[called..])?;
-    Ok(Held { reached: end.reached, verdict: end.verdict, events })
+    once(&end.events)?;
+    let calls: Vec<Value> = trial.calls().lines().skip(called).map(|line| serde_json::from_str(line).unwrap()).collect();
+    not_twice(&calls)?;
+    Ok(Held { reached: end.reached, verdict: end.verdict, events: end.events })
 }
 
 /// How the run ended, with or without being taken up.
@@ -72,6 +72,7 @@ struct End {
     killed: bool,
     /// Exit code of the command that saw it to its end.
     code: i32,
+    events: Vec<Event>,
     state: RunState,
     verdict: Option<Verdict>,
     /// The verdict it had before it was taken up for the last time.
@@ -106,15 +107,15 @@ impl Trial<'_> {
         let killed = ended == Ended::Killed;
         let mut reached = killed;
         let mut earlier = None;
-        let verdict_now = || self.state().map(|state| state.ended.as_ref().map(|end| end.verdict));
+        let verdict_now = || run_folder(&self.reports()).and_then(|run| verdict(&run));
         if reached {
-            earlier = verdict_now()?;
+            earlier = verdict_now();
             let recovery = [by.command(), "latest"];
             ended = self.lifeboat(&recovery, again)?;
             if again.is_some() {
                 reached = ended == Ended::Killed;
                 if reached {
-                    earlier = verdict_now()?;
+                    earlier = verdict_now();
                     ended = self.lifeboat(&recovery, None)?;
                 }
             }
@@ -124,14 +125,14 @@ impl Trial<'_> {
             reached = rules[0]["fired"] != 0;
         }
         let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
-        let state = self.state()?;
+        let (events, state) = self.read()?;
         let verdict = state.ended.as_ref().map(|end| end.verdict);
-        Ok(End { reached, killed, code, state, verdict, earlier })
+        Ok(End { reached, killed, code, events, state, verdict, earlier })
     }
 
     /// Whether the verdict and the exit code are right.
     fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
-        let End { reached, killed, code, state, verdict, earlier } = end;
+        let End { reached, killed, code, state, verdict, earlier, events: _ } = end;
         let Some(came_to) = *verdict else {
             let never_began = state.start.is_none() && *code == 0;
             return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
@@ -174,17 +175,16 @@ impl Trial<'_> {
         self.folder.join("reports")
     }
 
-    fn events(&self) -> Result<Vec<Event>, String> {
-        run_folder(&self.reports()).map_or_else(|| Ok(Vec::new()), |run| events(&run))
+    /// What the run left, and where that leads.
+    fn read(&self) -> Result<(Vec<Event>, RunState), String> {
+        let events = run_folder(&self.reports()).map_or_else(|| Ok(Vec::new()), |run| events(&run))?;
+        let state = RunState::from_events(&events).map_err(|error| format!("the events make no legal run: {error}"))?;
+        Ok((events, state))
     }
 
-    fn state(&self) -> Result<RunState, String> {
-        RunState::from_events(&self.events()?).map_err(|error| format!("the events make no legal run: {error}"))
-    }
-
-    /// The changing calls that the lab saw.
-    fn calls(&self) -> Vec<Value> {
-        get(self.lab.control(), "/calls").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    /// The changing calls that the lab ever saw, a line each.
+    fn calls(&self) -> String {
+        get(self.lab.control(), "/calls")
     }
 
     /// Tells the lab how to misbehave; answers with the rules that were in force before and those that are.

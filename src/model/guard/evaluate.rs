@@ -202,13 +202,18 @@ fn max_faults(most: u32, facts: &Facts) -> Said {
     if facts.fault.is_none() {
         return Ok("no fault is injected".into());
     }
-    let open = &facts.open_faults;
+    let (open, unseen) = (&facts.open_faults, &facts.unseen_faults);
     let said = match open.as_slice() {
+        [] if !unseen.is_empty() => "no other fault is known".to_owned(),
         [] => "no other fault stands".to_owned(),
         [run] => format!("the fault of run {run} may still stand"),
         several => format!("faults of runs {} may still stand", some(several)),
     };
-    if open.len() < most as usize { Ok(said) } else { Err(format!("{said}; the most at once is {most}")) }
+    match (open.len() < most as usize, unseen.is_empty()) {
+        (true, true) => Ok(said),
+        (true, false) => Err(format!("{said}, but not all can be: {}", some(unseen))),
+        (false, _) => Err(format!("{said}; the most at once is {most}")),
+    }
 }
 
 fn overlap(facts: &Facts) -> Said {

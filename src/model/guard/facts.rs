@@ -46,6 +46,8 @@ pub struct Facts {
     pub approvals: Vec<Approval>,
     /// Other runs whose fault stands in this environment.
     pub open_faults: Vec<String>,
+    /// Why faults that stand there may not be known: where their marks could not be looked for, or not be read.
+    pub unseen_faults: Vec<String>,
     /// Other runs on the same clouds that go on or were left.
     pub neighbours: Vec<NeighbourFact>,
     /// Whether the environment's name was given.

@@ -30,6 +30,7 @@ fn facts() -> Facts {
         starter: person(1000, "ann"),
         approvals: Vec::new(),
         open_faults: Vec::new(),
+        unseen_faults: Vec::new(),
         neighbours: Vec::new(),
         confirmed: Confirmed::No,
         overrides: Overrides::default(),
@@ -203,6 +204,7 @@ fn faults_stand_no_longer_and_no_more_than_allowed() {
     refuses("max_faults: 1", |facts| facts.open_faults = vec!["run-1".into()], "the fault of run run-1 may still stand; the most at once is 1");
     allows("max_faults: 2", |facts| facts.open_faults = vec!["run-1".into()], "the fault of run run-1 may still stand");
     allows("max_faults: 0", |facts| facts.fault = None, "no fault is injected");
+    refuses("max_faults: 2", |facts| facts.unseen_faults = vec!["aws: denied".into()], "no other fault is known, but not all can be: aws: denied");
 }
 
 #[test]

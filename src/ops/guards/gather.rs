@@ -16,10 +16,11 @@ use crate::model::time::Timestamp;
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
+use crate::ops::marks::search::{Found, everywhere};
 use crate::ops::{approvals, preflight, runs};
-use crate::ports::Cloud;
 use crate::ports::gate::Gate;
 use crate::ports::tags::{TagMap, Tagged};
+use crate::ports::{Cloud, Kind};
 use crate::world::World;
 
 /// How long an emergency looks at what it would act on: the cloud that fails may be the one that is looked at.
@@ -56,11 +57,22 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
     let accounts = preflight::ask(environment, Some(plan), mode).await;
     let neighbours = overlap::neighbours(store, plan, mode)?;
     let wants_targets = file.max_targets.is_some() || !file.tags.is_empty() || !neighbours.is_empty();
-    let (mut seen, mut shared) = Default::default();
-    if wants_targets {
+    let wants_faults = file.max_faults.is_some() && plan.fault.is_some();
+    let regions = regions(environment, plan);
+    let (mut seen, mut shared, mut open_faults, mut unseen_faults) = Default::default();
+    if wants_targets || wants_faults {
         let world = World::connect(&environment.settings, &Gate::default()).await;
-        seen = targets(&file.tags, &world, plan, mode, dry_run).await;
-        shared = overlap::shared(neighbours, &seen.0, mode, &world).await;
+        if wants_targets {
+            seen = targets(&file.tags, &world, plan, mode, dry_run).await;
+            shared = overlap::shared(neighbours, &seen.0, mode, &world).await;
+        }
+        if wants_faults {
+            let marks = everywhere(&world, &certain(&regions)).await;
+            (open_faults, unseen_faults) = marked(marks);
+            open_faults.extend(journalled(store, plan)?);
+            open_faults.sort();
+            open_faults.dedup();
+        }
     }
     let (targets, untold): (Vec<TargetFact>, Vec<String>) = seen;
     let runs = store.path("");
@@ -71,13 +83,14 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
         is_real: !environment.is_lab && !environment.is_on_custom_endpoints(),
         accounts,
         actions: steps(plan).filter(|(_, uses, _)| mutates(uses)).map(|(step, uses, _)| (step, uses.to_owned())).collect(),
-        regions: regions(environment, plan),
+        regions,
         fault: plan.fault.as_ref().map(|fault| FaultFact { lease: fault.lease, limit: fault.limit }),
         targets,
         untold,
         starter: approvals::me(),
         approvals: if file.approvals.is_some() { approvals::read(&runs, &plan.environment, digest) } else { Vec::new() },
-        open_faults: if file.max_faults.is_some() { open_faults(store, plan)? } else { Vec::new() },
+        open_faults,
+        unseen_faults,
         neighbours: shared,
         confirmed,
         overrides,
@@ -210,8 +223,22 @@ pub(super) fn first_word(shown: &str) -> &str {
     shown.split(' ').next().unwrap_or(shown)
 }
 
-/// Runs whose fault stands, as far as their journals say, in the environment of `plan`.
-fn open_faults(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
+/// The regions that are known before the run, each once.
+fn certain(regions: &[RegionFact]) -> Vec<(Cloud, String)> {
+    let known: BTreeSet<(Cloud, String)> = regions.iter().filter_map(|fact| Some((fact.cloud?, fact.region.clone()?))).collect();
+    known.into_iter().collect()
+}
+
+/// Runs whose fault stands, as the marks on cloud objects say, from whatever machine it was injected; and what of the marks cannot be known.
+fn marked(marks: Found) -> (Vec<String>, Vec<String>) {
+    let unreadable = marks.unreadable.into_iter().map(|(anchor, why)| format!("{} {}: {why}", anchor.kind, anchor.id));
+    // A cloud that the environment does not have holds no marks.
+    let unsearched = marks.failed.into_iter().filter(|error| error.kind != Kind::Unconfigured).map(|error| error.to_string());
+    (marks.standing.into_iter().map(|standing| standing.mark.run).collect(), unreadable.chain(unsearched).collect())
+}
+
+/// Runs whose fault stands, as far as the journals in this folder say, in the environment of `plan`.
+fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
     let place = |plan: &Plan| plan.scope.pointer("/env/lab/control").cloned();
     let mut open = Vec::new();
     for listed in runs::list(store)? {

@@ -2,9 +2,10 @@
 //!
 //! - `writing`: between a [`Mark`](crate::engine::lease::Mark) and tags, within what the vendors let one object hold.
 //! - `marker`: writing, renewing and removing them in the world.
+//! - `search`: which there are.
 
 mod marker;
+pub(super) mod search;
 mod writing;
 
 pub use marker::{WorldMarker, check};
-pub(super) use writing::{RUN, UNTIL, Unreadable, read};

@@ -1,11 +1,9 @@
 //! Undoing faults whose lease has ended, by their marks alone: no journal, no runs folder, on any machine that may read tags and undo.
 //!
-//! - `search`: which marks there are.
 //! - `undo`: taking one fault out.
 //!
 //! Every step is idempotent. Two reapers and an owner that comes late undo the same thing the same way; whoever is second finds it done.
 
-mod search;
 mod undo;
 
 use std::sync::Arc;
@@ -13,8 +11,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::search::Standing;
 use super::marks::WorldMarker;
+use super::marks::search::{Standing, everywhere};
 use crate::engine::clock::RunClock;
 use crate::engine::lease::Anchor;
 use crate::model::time::{Span, Timestamp};
@@ -126,7 +124,7 @@ impl Reaper {
             tell(&finding);
             told.push(finding);
         };
-        let search = search::everywhere(&self.world, &self.options.regions).await;
+        let search = everywhere(&self.world, &self.options.regions).await;
         for error in search.failed {
             // A cloud that the environment does not have holds no marks.
             if error.kind != Kind::Unconfigured {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::search::{Standing, is_same};
 use super::{Outcome, Reaper};
 use crate::catalogue;
 use crate::engine::action::{ActionError, Cx, DynAction, Undone};
@@ -13,6 +12,7 @@ use crate::engine::desk::Desk;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
 use crate::engine::secrets;
 use crate::model::time::Timestamp;
+use crate::ops::marks::search::{Standing, is_same};
 use crate::ports::gate::exempt;
 use crate::world::World;
 

@@ -1,7 +1,7 @@
 //! Which marks there are, in all regions of both clouds.
 
+use super::writing::{RUN, UNTIL, Unreadable, read};
 use crate::engine::lease::{Anchor, Mark};
-use crate::ops::marks::{self, RUN, UNTIL, Unreadable};
 use crate::ports::gate::exempt;
 use crate::ports::tags::Tagged;
 use crate::ports::{Cloud, CloudError};
@@ -9,22 +9,22 @@ use crate::world::World;
 
 /// Everything a search found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) standing: Vec<Standing>,
-    pub(super) unreadable: Vec<(Anchor, Unreadable)>,
-    pub(super) failed: Vec<CloudError>,
+pub(in crate::ops) struct Found {
+    pub(in crate::ops) standing: Vec<Standing>,
+    pub(in crate::ops) unreadable: Vec<(Anchor, Unreadable)>,
+    pub(in crate::ops) failed: Vec<CloudError>,
 }
 
 /// One fault, as its marks tell it.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(in crate::ops) struct Standing {
     /// With the latest end of all its marks: a renewal reaches one object after the other.
-    pub(super) mark: Mark,
-    pub(super) objects: Vec<Anchor>,
+    pub(in crate::ops) mark: Mark,
+    pub(in crate::ops) objects: Vec<Anchor>,
 }
 
 /// Looks in the environment's own region of each cloud and in `regions`. What one place does not answer keeps no other from being searched.
-pub(super) async fn everywhere(world: &World, regions: &[(Cloud, String)]) -> Found {
+pub(in crate::ops) async fn everywhere(world: &World, regions: &[(Cloud, String)]) -> Found {
     let mut found = Found::default();
     let own = [(Cloud::Aws, String::new()), (Cloud::Aliyun, String::new())];
     for (cloud, region) in own.iter().chain(regions) {
@@ -52,7 +52,7 @@ async fn place(world: &World, cloud: Cloud, region: &str, found: &mut Found) -> 
     let there = tags.read(&objects).await?;
     for object in objects {
         let anchor = Anchor { cloud, region: region.to_owned(), kind: object.kind, id: object.id };
-        match there.get(&anchor.id).and_then(marks::read) {
+        match there.get(&anchor.id).and_then(read) {
             // Removed since the search.
             None => {}
             Some(Err(why)) => found.unreadable.push((anchor, why)),
@@ -69,6 +69,6 @@ async fn place(world: &World, cloud: Cloud, region: &str, found: &mut Found) -> 
 }
 
 /// Whether two marks are of one fault; their ends may differ.
-pub(super) fn is_same(one: &Mark, other: &Mark) -> bool {
+pub(in crate::ops) fn is_same(one: &Mark, other: &Mark) -> bool {
     Mark { until: other.until, ..one.clone() } == *other
 }
