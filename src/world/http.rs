@@ -17,11 +17,11 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::connect::{ConnectError, connect, is_ours, reason};
 use super::resolve::{ResolveError, Resolver};
 
 /// More than this of an answer is not read.
@@ -85,13 +85,8 @@ pub enum HttpError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// Nobody listens, or nobody can be reached.
-    #[error("{address}: {}", reason(source))]
-    Connect {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// No trust, or no TLS there.
     #[error("{address}: no TLS: {message}")]
     Tls {
@@ -116,25 +111,10 @@ impl HttpError {
     pub fn is_ours(&self) -> bool {
         match self {
             Self::Url(_) | Self::Resolve(ResolveError::Name(_)) => true,
-            Self::Connect { source, .. } | Self::Resolve(ResolveError::Server { source, .. }) => source.raw_os_error().is_some_and(is_local),
+            Self::Connect(error) => error.is_ours(),
+            Self::Resolve(ResolveError::Server { source, .. }) => is_ours(source),
             _ => false,
         }
-    }
-}
-
-/// No descriptors, no ports, no network of our own.
-fn is_local(code: i32) -> bool {
-    use rustix::io::Errno;
-
-    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NETDOWN, Errno::NOBUFS, Errno::NOMEM].iter().any(|errno| errno.raw_os_error() == code)
-}
-
-fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-        std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => "unreachable".to_owned(),
-        _ => error.to_string(),
     }
 }
 
@@ -169,7 +149,7 @@ impl Http {
         let mut last = None;
         for address in self.addresses(request).await? {
             match exchange(request, address).await {
-                Err(error @ HttpError::Connect { .. }) => last = Some(error),
+                Err(error @ HttpError::Connect(_)) => last = Some(error),
                 other => return other,
             }
         }
@@ -186,9 +166,7 @@ impl Http {
 
 async fn exchange(request: &HttpRequest, address: SocketAddr) -> Result<HttpAnswer, HttpError> {
     let start = Instant::now();
-    let stream = TcpStream::connect(address).await.map_err(|source| HttpError::Connect { address, source })?;
-    // A small request must not wait for the acknowledgement of its own head.
-    let _ = stream.set_nodelay(true);
+    let stream = connect(address).await?;
     if request.url.scheme() == "https" {
         let host = request.url.host_str().unwrap_or_default();
         let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())

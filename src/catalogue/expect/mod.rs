@@ -4,3 +4,4 @@ pub(crate) mod answer;
 pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod number;
+pub(crate) mod place;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
-use crate::engine::probe::{Probe, Reading, Sample};
+use crate::catalogue::expect::place::worst;
+use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::http::{HttpAnswer, HttpError};
@@ -65,53 +66,29 @@ impl Probe<World> for HttpProbe {
 impl HttpProbe {
     /// The worst of all answers; among good ones the slowest. The value is its time in milliseconds.
     fn judge(&self, answers: &[Result<HttpAnswer, HttpError>]) -> Sample {
-        let mut worst: Option<Sample> = None;
-        let mut slowest = Duration::ZERO;
-        for answer in answers {
-            let sample = match answer {
-                Ok(answer) => {
-                    let is_slower = answer.elapsed >= slowest;
-                    slowest = slowest.max(answer.elapsed);
-                    match self.expect.judge(answer) {
-                        Ok(detail) if is_slower || worst.is_none() => Sample::good(detail),
-                        Ok(_) => continue,
-                        Err(detail) => Sample::bad(format!("{}: {detail}", answer.address)),
-                    }
-                }
-                Err(error) if error.is_ours() => Sample::unknown(error.to_string()),
-                Err(error) => Sample::bad(error.to_string()),
-            };
-            if worst.as_ref().is_none_or(|worst| rank(sample.reading) >= rank(worst.reading)) {
-                worst = Some(sample);
+        worst(answers.iter().map(|answer| match answer {
+            Ok(answer) => {
+                let sample = self.expect.judge(answer).map_or_else(|detail| Sample::bad(format!("{}: {detail}", answer.address)), Sample::good);
+                (sample, answer.elapsed)
             }
-        }
-        let millis = u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX);
-        match worst {
-            Some(sample) if sample.reading == Reading::Good => sample.with_value(json!(millis)),
-            Some(sample) => sample,
-            None => Sample::bad("no address"),
-        }
-    }
-}
-
-const fn rank(reading: Reading) -> u8 {
-    match reading {
-        Reading::Good => 0,
-        Reading::Unknown => 1,
-        Reading::Bad => 2,
+            Err(error) if error.is_ours() => (Sample::unknown(error.to_string()), Duration::ZERO),
+            Err(error) => (Sample::bad(error.to_string()), Duration::ZERO),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::probe::Reading;
+    use crate::world::connect::ConnectError;
 
     fn answer(status: u16, millis: u64) -> Result<HttpAnswer, HttpError> {
         Ok(HttpAnswer { status, body: bytes::Bytes::new(), elapsed: Duration::from_millis(millis), address: ([127, 0, 0, 1], 8080).into() })
     }
 
     fn refused() -> Result<HttpAnswer, HttpError> {
-        Err(HttpError::Connect { address: ([127, 0, 0, 2], 8080).into(), source: std::io::ErrorKind::ConnectionRefused.into() })
+        Err(ConnectError { address: ([127, 0, 0, 2], 8080).into(), source: std::io::ErrorKind::ConnectionRefused.into() }.into())
     }
 
     fn check(answers: &[Result<HttpAnswer, HttpError>], reading: Reading, detail: &str) {

@@ -14,4 +14,5 @@ probes! {
     oss_freshness::OssFreshness,
     prometheus::PrometheusProbe,
     s3_freshness::S3Freshness,
+    tcp::TcpProbe,
 }

@@ -99,6 +99,7 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
             json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } }),
         ),
         ("prometheus", json!({ "url": secret("URL_BAD"), "query": "up", "expect": { "above": 0 } })),
+        ("tcp", json!({ "address": "shop.example.com:8080", "expect": { "greeting": secret("PARAMETER") } })),
     ]
 }
 

@@ -1,0 +1,96 @@
+//! A host and a port, and what is said of all the addresses behind them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::json;
+
+use crate::engine::probe::{Reading, Sample};
+
+/// Where a service that is no HTTP service is: `db.example.com:5432`, `192.0.2.7:22`, `[2001:db8::7]:22`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostPort {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostPort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parts = text.rsplit_once(':').and_then(|(host, port)| Some((url::Host::parse(host).ok()?, port.parse().ok().filter(|port| *port != 0)?)));
+        let (host, port) = parts.ok_or_else(|| de::Error::custom(format!("`{text}` is not a host and a port, such as db.example.com:5432")))?;
+        Ok(Self { host: host.to_string(), port })
+    }
+}
+
+impl JsonSchema for HostPort {
+    fn schema_name() -> Cow<'static, str> {
+        "HostPort".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": "A host and a port: `db.example.com:5432`.", "pattern": ":[0-9]{1,5}$" })
+    }
+}
+
+/// What is said of a service by what was found at each of its addresses and how long that took: the worst, among bad ones the last, among good ones
+/// the slowest, whose milliseconds are the value.
+pub(crate) fn worst(samples: impl IntoIterator<Item = (Sample, Duration)>) -> Sample {
+    let mut worst: Option<(Sample, Duration)> = None;
+    for (sample, took) in samples {
+        let is_worse = worst.as_ref().is_none_or(|(so_far, longest)| match (rank(sample.reading), rank(so_far.reading)) {
+            (0, 0) => took >= *longest,
+            (this, that) => this >= that,
+        });
+        if is_worse {
+            worst = Some((sample, took));
+        }
+    }
+    match worst {
+        Some((sample, took)) if sample.reading == Reading::Good => sample.with_value(json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
+        Some((sample, _)) => sample,
+        None => Sample::bad("no address"),
+    }
+}
+
+const fn rank(reading: Reading) -> u8 {
+    match reading {
+        Reading::Good => 0,
+        Reading::Unknown => 1,
+        Reading::Bad => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_from_nonsense() {
+        for (text, place) in [
+            ("db.example.com:5432", Some(("db.example.com", 5432))),
+            ("192.0.2.7:22", Some(("192.0.2.7", 22))),
+            ("[2001:db8::7]:22", Some(("[2001:db8::7]", 22))),
+            ("db.example.com", None),
+            ("db.example.com:0", None),
+            ("db.example.com:65536", None),
+            (":22", None),
+            ("2001:db8::7:22", None),
+            ("http://db:22", None),
+            ("a b:22", None),
+        ] {
+            let read: Result<HostPort, _> = serde_json::from_value(json!(text));
+            let expected = place.map(|(host, port)| HostPort { host: host.to_owned(), port });
+            assert_eq!(read.ok(), expected, "{text}");
+        }
+    }
+}
