@@ -69,6 +69,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Write the report of a run again, from its journal alone
     Report(Report),
+    /// Print every single sample that the probes of a run took
+    Samples(Samples),
     /// List the runs and their verdicts
     Runs,
     /// Go on with an interrupted run where it was left, after reading the clouds
@@ -201,6 +203,28 @@ pub struct Report {
     /// Print the report in this language instead of writing the files
     #[arg(long, value_enum)]
     pub lang: Option<Language>,
+}
+
+/// `lifeboat samples`
+#[derive(Debug, Args)]
+pub struct Samples {
+    /// The run, a beginning of its name that fits one run only, or `latest`
+    pub run: String,
+    /// Only this probe's; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub probe: Vec<String>,
+    /// How they are written
+    #[arg(long, value_enum, default_value_t = SampleFormat::Jsonl)]
+    pub format: SampleFormat,
+}
+
+/// How single samples are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SampleFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// An Arrow IPC stream
+    Arrow,
 }
 
 /// Language of a report.

@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::args::{Cli, Completions, Global, Report};
+use super::args::{Cli, Completions, Global, Report, SampleFormat, Samples};
 use super::output::Output;
 use super::start;
 use crate::model::plan::Verdict;
@@ -58,6 +58,19 @@ pub(super) fn report(args: &Report, global: &Global, output: &Output) -> Result<
                 output.say(&path.display().to_string());
             }
         }
+    }
+    Ok(0)
+}
+
+pub(super) fn samples(args: &Samples, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let store = start::store(global)?;
+    let run = runs::find(&store, &args.run)?;
+    let format = match args.format {
+        SampleFormat::Jsonl => ops::samples::Format::Jsonl,
+        SampleFormat::Arrow => ops::samples::Format::Arrow,
+    };
+    for note in output.bytes(|to| ops::samples::export(&store, &run, &args.probe, format, to))? {
+        output.note(&note);
     }
     Ok(0)
 }

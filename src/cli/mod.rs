@@ -78,6 +78,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Lab(args) => start::lab(&args, output),
         Command::Validate(args) => definitions::validate(&args, output),
         Command::Report(args) => commands::report(&args, global, output),
+        Command::Samples(args) => commands::samples(&args, global, output),
         Command::Runs => commands::runs(global, output),
         Command::Actions(args) => definitions::actions(&args, output),
         Command::Schema => definitions::schema(output),

@@ -53,6 +53,18 @@ impl Output {
         }
     }
 
+    /// Lets `write` print bytes to standard output; they must hold no secret. A closed pipe ends the process's interest, not well or badly.
+    pub(super) fn bytes<T: Default>(self, write: impl FnOnce(&mut dyn io::Write) -> Result<T, Exit>) -> Result<T, Exit> {
+        let mut to = Bytes { inner: io::BufWriter::new(io::stdout().lock()), is_closed: false };
+        let written = write(&mut to);
+        if to.is_closed { Ok(T::default()) } else { written }
+    }
+
+    /// Says on standard error what a reader of standard output has to know.
+    pub(super) fn note(self, line: &str) {
+        let _ = writeln!(io::stderr(), "{}", masked(line));
+    }
+
     /// Prints one JSON line to standard output.
     pub(super) fn json_line(self, value: &impl serde::Serialize) {
         if let Ok(line) = serde_json::to_string(value) {
@@ -81,6 +93,31 @@ impl Output {
         let style = Style { fancy: self.color && io::stderr().is_terminal(), width: width() };
         let problems = if exit.diagnostics.is_empty() { String::new() } else { format!("{}\n", errors::render(&exit.diagnostics, style)) };
         let _ = writeln!(io::stderr(), "{}", masked(&hidden_in_urls(&format!("{problems}{exit}"))));
+    }
+}
+
+/// Standard output that knows whether its reader has gone.
+struct Bytes {
+    inner: io::BufWriter<io::StdoutLock<'static>>,
+    is_closed: bool,
+}
+
+impl Bytes {
+    fn told<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        self.is_closed |= written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+}
+
+impl io::Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes);
+        self.told(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.inner.flush();
+        self.told(flushed)
     }
 }
 

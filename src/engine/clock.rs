@@ -6,6 +6,13 @@ use tokio::time::Instant;
 
 use crate::model::time::Timestamp;
 
+/// What the wall clock says: for what others measure by theirs. Moments of a run come from its [`RunClock`].
+#[must_use]
+pub fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// The clock of one process's hold of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunClock {
@@ -17,8 +24,7 @@ impl RunClock {
     /// Reads the wall clock, once.
     #[must_use]
     pub fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
-        Self { started: Instant::now(), wall: Timestamp::from_nanos(wall) }
+        Self { started: Instant::now(), wall: wall() }
     }
 
     /// Now, as a moment.

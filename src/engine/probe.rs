@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::action::{ParamError, parse_params};
 
@@ -36,22 +37,31 @@ pub struct Sample {
     pub detail: String,
     /// The value read, for probes that have one (lag in ms, a number of a query).
     pub value: Option<Value>,
+    /// When the first byte of the answer was there, for probes that wait for one.
+    pub first_byte: Option<Instant>,
 }
 
 impl Sample {
     /// As expected.
     pub fn good(detail: impl Into<String>) -> Self {
-        Self { reading: Reading::Good, detail: detail.into(), value: None }
+        Self { reading: Reading::Good, detail: detail.into(), value: None, first_byte: None }
     }
 
     /// Not as expected.
     pub fn bad(detail: impl Into<String>) -> Self {
-        Self { reading: Reading::Bad, detail: detail.into(), value: None }
+        Self { reading: Reading::Bad, detail: detail.into(), value: None, first_byte: None }
     }
 
     /// Could not tell.
     pub fn unknown(detail: impl Into<String>) -> Self {
-        Self { reading: Reading::Unknown, detail: detail.into(), value: None }
+        Self { reading: Reading::Unknown, detail: detail.into(), value: None, first_byte: None }
+    }
+
+    /// With the moment at which the first byte was there.
+    #[must_use]
+    pub const fn with_first_byte(mut self, at: Option<Instant>) -> Self {
+        self.first_byte = at;
+        self
     }
 
     /// With the value that was read.

@@ -18,8 +18,9 @@ use super::lease::{Mark, Marker};
 use super::machine::{Effect, Input, Machine, Recovery, Standing};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
+use super::samples::{SampleFile, Samples};
 use super::secrets;
-use super::watch::{Report, Watch, Watched};
+use super::watch::{Closer, Report, Watch, Watched};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
 use crate::model::expression;
@@ -49,6 +50,8 @@ pub struct Setup<W: 'static> {
     pub world: Arc<W>,
     /// What probes reach into: other clients, other pools.
     pub probe_world: Arc<W>,
+    /// Where every single sample goes; `None` keeps none.
+    pub samples: Option<Box<dyn SampleFile>>,
     /// The run's clock.
     pub clock: RunClock,
     /// Makes the events; its run must be fresh (no event yet) when `begin` is.
@@ -267,6 +270,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         mutates,
         world,
         probe_world,
+        samples,
         clock,
         recorder,
         opening,
@@ -311,7 +315,11 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         finished: false,
     };
     shell.record(Body::Run(opening))?;
-    shell.watch = Some(Watch::start(watched, probe_world, clock, reports).map_err(EngineError::Probes)?);
+    let (samples, writer) = match samples {
+        Some(file) => Samples::start(file).map(|(samples, writer)| (samples, Some(writer))).map_err(EngineError::Probes)?,
+        None => (Samples::nowhere(), None),
+    };
+    shell.watch = Some(Watch::start(watched, probe_world, clock, reports, samples).map_err(EngineError::Probes)?);
     let begin = match begin {
         Begin::Fresh => Input::Start,
         Begin::TakeBack(recovery) => Input::Recover(recovery),
@@ -330,6 +338,12 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     while let Ok(report) = reported.try_recv() {
         shell.note_probe(report)?;
     }
+    if let Some(writer) = writer {
+        shell.record(Body::Run(match writer.finish().await {
+            Ok(kept) => RunEvent::Samples(kept),
+            Err(error) => RunEvent::Note { text: format!("the single samples are not all kept: {error}") },
+        }))?;
+    }
     for event in closing() {
         shell.record(Body::Run(event))?;
     }
@@ -345,7 +359,18 @@ fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, type
         .ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
     let with = secrets::reveal(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
     let parsed = (row.parse)(&with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
-    Ok(Watched { id: probe.id.clone(), probe: parsed, every: probe.every.duration(), bad_after: probe.bad_after, good_after: probe.good_after })
+    Ok(Watched {
+        id: probe.id.clone(),
+        probe: parsed,
+        every: probe.every.duration(),
+        while_bad: closer(probe),
+        bad_after: probe.bad_after,
+        good_after: probe.good_after,
+    })
+}
+
+fn closer(probe: &crate::model::plan::ProbePlan) -> Option<Closer> {
+    probe.while_bad.as_ref().map(|closer| Closer { every: closer.every.duration(), budget: closer.budget.duration() })
 }
 
 impl<W: Send + Sync + 'static> Shell<W> {

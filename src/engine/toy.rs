@@ -190,6 +190,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         objectives: BTreeMap::new(),
         controls: vec![],
         probes: vec![ProbePlan {
+            while_bad: None,
             id: "p".into(),
             title: Text::default(),
             uses: "toy.sum".into(),
@@ -309,6 +310,7 @@ async fn hold(
         mutates: |uses| uses != "toy.hang",
         world: world.clone(),
         probe_world: world,
+        samples: None,
         clock,
         recorder,
         begin: if is_new { Begin::Fresh } else { Begin::TakeBack(Recovery::of(&state)) },

@@ -43,11 +43,12 @@ struct Counts {
     bad: u64,
     unknown: u64,
     late: u64,
+    missed: u64,
 }
 
 impl Counts {
     fn since(from: Timestamp) -> Self {
-        Self { from, good: 0, bad: 0, unknown: 0, late: 0 }
+        Self { from, good: 0, bad: 0, unknown: 0, late: 0, missed: 0 }
     }
 }
 
@@ -95,7 +96,9 @@ impl Tracker {
         } else {
             // The edge lies between the last sample of the old kind and this one; for the very first sample only its own time is known.
             if self.raw.is_some() || state == ProbeState::Bad {
-                events.push(ProbeKind::Edge { to: state, lo: self.last_sent.unwrap_or(sent), hi: done, detail: taken.sample.detail.clone() });
+                let lo = self.last_sent.unwrap_or(sent);
+                let likely = Some(likely(state, lo, sent, done));
+                events.push(ProbeKind::Edge { to: state, lo, hi: done, likely, after: self.consecutive, detail: taken.sample.detail.clone() });
             }
             self.raw = Some(state);
             self.consecutive = 1;
@@ -118,17 +121,49 @@ impl Tracker {
         events
     }
 
+    /// Counts samples that were never sent.
+    pub fn miss(&mut self, count: u64) {
+        self.counts.missed += count;
+    }
+
     /// What is known now; `None` before the first sample that could tell.
     #[must_use]
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
     }
 
+    /// What the last sample that could tell said.
+    #[must_use]
+    pub const fn raw(&self) -> Option<ProbeState> {
+        self.raw
+    }
+
     /// The counts since the last tally; begins a new one.
     pub fn tally(&mut self) -> ProbeKind {
         let to = self.clock.now();
         let counts = std::mem::replace(&mut self.counts, Counts::since(to));
-        ProbeKind::Tally { from: counts.from, to, good: counts.good, bad: counts.bad, unknown: counts.unknown, late: counts.late }
+        ProbeKind::Tally {
+            from: counts.from,
+            to,
+            good: counts.good,
+            bad: counts.bad,
+            unknown: counts.unknown,
+            late: counts.late,
+            missed: counts.missed,
+        }
+    }
+}
+
+/// Where an edge most likely is, between the last sample of the old kind, sent at `before`, and the first of the new kind, sent at `sent` and done at
+/// `done`.
+///
+/// What goes down does so before a request arrives, however long that one then hangs. What comes up often answers those that waited for it, all at
+/// once: then the answer tells the moment, not the request.
+fn likely(to: ProbeState, before: Timestamp, sent: Timestamp, done: Timestamp) -> Timestamp {
+    let half = std::time::Duration::from_nanos(u64::try_from(sent.nanos_since(before) / 2).unwrap_or(0));
+    match to {
+        ProbeState::Bad => before.plus(half),
+        ProbeState::Good => Timestamp::from_nanos(done.as_nanos().saturating_sub(sent.nanos_since(before).max(0) / 2)).max(before),
     }
 }
 
@@ -160,11 +195,11 @@ mod tests {
         let edges: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
-                ProbeKind::Edge { to, lo, hi, .. } => Some((*to, *lo, *hi)),
+                ProbeKind::Edge { to, lo, hi, likely, after, .. } => Some((*to, *lo, likely.unwrap(), *hi, *after)),
                 _ => None,
             })
             .collect();
-        assert_eq!(edges, [(ProbeState::Bad, ms(100), ms(1200)), (ProbeState::Good, ms(300), ms(410))]);
+        assert_eq!(edges, [(ProbeState::Bad, ms(100), ms(150), ms(1200), 2), (ProbeState::Good, ms(300), ms(360), ms(410), 2)]);
         let changes: Vec<_> = events
             .iter()
             .filter_map(|event| match event {

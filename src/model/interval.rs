@@ -5,74 +5,75 @@ use super::time::Timestamp;
 /// Nanoseconds in a millisecond.
 pub const MILLISECOND: i64 = 1_000_000;
 
-/// A moment that lies somewhere in `[lo, hi]`.
+/// A moment that lies somewhere in `[lo, hi]`, and where in there it most likely is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// Not earlier than this.
     pub lo: Timestamp,
     /// Not later than this.
     pub hi: Timestamp,
+    /// The best single answer; it proves nothing.
+    pub likely: Timestamp,
 }
 
 impl Moment {
     /// A moment that is known exactly.
     #[must_use]
     pub const fn exact(at: Timestamp) -> Self {
-        Self { lo: at, hi: at }
+        Self { lo: at, hi: at, likely: at }
     }
 
-    /// A moment between two others, given in any order.
+    /// A moment between two others, given in any order; its middle is as likely as any other.
     #[must_use]
     pub fn between(one: Timestamp, other: Timestamp) -> Self {
-        Self { lo: one.min(other), hi: one.max(other) }
+        let (lo, hi) = (one.min(other), one.max(other));
+        Self { lo, hi, likely: Timestamp::from_nanos(lo.as_nanos().saturating_add(hi.nanos_since(lo) / 2)) }
     }
 
-    /// The middle of the bounds.
+    /// The same bounds with a better answer; what lies outside them is moved to the nearer one.
     #[must_use]
-    pub const fn mid(self) -> Timestamp {
-        Timestamp::from_nanos(self.lo.as_nanos().saturating_add(self.hi.nanos_since(self.lo) / 2))
+    pub fn most_likely(self, likely: Timestamp) -> Self {
+        Self { likely: likely.clamp(self.lo, self.hi), ..self }
     }
 
     /// The length of time from `earlier` to this moment: `[self.lo - earlier.hi, self.hi - earlier.lo]`, never negative.
     #[must_use]
     pub fn since(self, earlier: Self) -> Length {
-        Length::new(self.lo.nanos_since(earlier.hi), self.hi.nanos_since(earlier.lo))
+        let bounds = Length::new(self.lo.nanos_since(earlier.hi), self.hi.nanos_since(earlier.lo));
+        Length { likely: self.likely.nanos_since(earlier.likely).clamp(bounds.lo, bounds.hi), ..bounds }
     }
 }
 
-/// A length of time that lies somewhere in `[lo, hi]`, in nanoseconds, never negative.
+/// A length of time that lies somewhere in `[lo, hi]`, in nanoseconds, never negative, and what it most likely is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Length {
     /// Not shorter than this.
     pub lo: i64,
     /// Not longer than this.
     pub hi: i64,
+    /// The best single answer.
+    pub likely: i64,
 }
 
 impl Length {
-    /// Between two bounds; negative ones count as zero.
+    /// Between two bounds, its middle as likely as any other; negative ones count as zero.
     #[must_use]
     pub fn new(lo: i64, hi: i64) -> Self {
         let lo = lo.max(0);
-        Self { lo, hi: hi.max(lo) }
+        let hi = hi.max(lo);
+        Self { lo, hi, likely: lo + (hi - lo) / 2 }
     }
 
-    /// The middle of the bounds.
+    /// By how much the true length is at most longer or shorter than the likely one.
     #[must_use]
-    pub const fn mid(self) -> i64 {
-        self.lo + (self.hi - self.lo) / 2
-    }
-
-    /// Half the distance of the bounds.
-    #[must_use]
-    pub const fn half(self) -> i64 {
-        (self.hi - self.lo) / 2
+    pub fn off(self) -> i64 {
+        (self.hi - self.likely).max(self.likely - self.lo)
     }
 
     /// Both bounds moved outwards by `by` nanoseconds.
     #[must_use]
     pub fn widened(self, by: i64) -> Self {
-        Self::new(self.lo.saturating_sub(by), self.hi.saturating_add(by))
+        Self { likely: self.likely, ..Self::new(self.lo.saturating_sub(by), self.hi.saturating_add(by)) }
     }
 
     /// The bounds in whole milliseconds, rounded outwards so that they still hold the true value.
@@ -112,9 +113,13 @@ mod tests {
     fn a_difference_holds_every_pair_of_true_values() {
         let down = Moment::between(at(100), at(140));
         let up = Moment::between(at(1000), at(1060));
-        assert_eq!(up.since(down), Length { lo: 860, hi: 960 });
-        assert_eq!((up.since(down).mid(), up.since(down).half()), (910, 50));
-        assert_eq!(down.since(up), Length::default(), "never negative");
+        assert_eq!(up.since(down), Length { lo: 860, hi: 960, likely: 910 });
+        assert_eq!(up.since(down).off(), 50);
+        // A request that hung for long: the edge is near the moment it was sent, and may be anywhere until it was given up.
+        let hung = Moment::between(at(100), at(140)).most_likely(at(105));
+        assert_eq!((up.since(hung), up.since(hung).off()), (Length { lo: 860, hi: 960, likely: 925 }, 65));
+        assert_eq!(down.most_likely(at(9)).likely, at(100));
+        assert_eq!(down.since(up), Length::new(0, 0), "never negative");
     }
 
     #[test]

@@ -146,6 +146,9 @@ pub struct ProbePlan {
     pub with: Value,
     /// Time between the starts of two samples.
     pub every: Span,
+    /// Closer sampling while it is bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub while_bad: Option<CloserPlan>,
     /// The longest a sample may take (the probe's own `timeout` parameter, else the kind's default).
     pub timeout: Span,
     /// Consecutive bad samples that mean down.
@@ -154,6 +157,15 @@ pub struct ProbePlan {
     pub good_after: u32,
     /// Whether its outages are a client-facing service's outages (kind `http`, unless the file says otherwise).
     pub service: bool,
+}
+
+/// How a probe samples while it is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloserPlan {
+    /// Time between the starts of two samples.
+    pub every: Span,
+    /// The most time in all of a run that is sampled so closely.
+    pub budget: Span,
 }
 
 /// The probes that must be good before injecting.

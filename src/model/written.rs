@@ -87,6 +87,9 @@ pub struct ProbeFile {
     /// Time between the starts of two samples.
     #[serde(default = "one_second")]
     pub every: Span,
+    /// Closer sampling while it is bad, so that the moment of recovery is known better than `every` allows.
+    #[serde(default)]
+    pub while_bad: Option<CloserFile>,
     /// Consecutive bad samples that mean down.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 1000))]
@@ -97,6 +100,21 @@ pub struct ProbeFile {
     pub good_after: u32,
     /// Whether its outages are a client-facing service's outages; without it the kind decides.
     pub service: Option<bool>,
+}
+
+/// Closer sampling.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloserFile {
+    /// Time between the starts of two samples, from the first bad sample until the probe is good again.
+    pub every: Span,
+    /// The most time in all of a run that is sampled so closely; 5m unless written.
+    #[serde(default = "five_minutes")]
+    pub budget: Span,
+}
+
+const fn five_minutes() -> Span {
+    Span::from_secs(300)
 }
 
 fn one_second() -> Span {

@@ -80,6 +80,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             });
             return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
         }
+        RunEvent::Samples(kept) => (Weight::Detail, format!("{} single samples in {}", kept.rows, kept.file)),
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),
         RunEvent::Ended { verdict, reasons } => {
             let mut lines = vec![format!("verdict: {}", verdict_word(*verdict))];
@@ -143,7 +144,7 @@ fn outages(state: &RunState) -> Vec<String> {
         }
         let limit = rto.map(|rto| format!(" (RTO {rto})")).unwrap_or_default();
         Some(match outage.rta() {
-            Measured::Known(rta) => format!("{} recovered in {} s ± {} s{limit}", probe.id, seconds(rta.mid()), seconds(rta.half())),
+            Measured::Known(rta) => format!("{} recovered in {} s ± {} s{limit}", probe.id, seconds(rta.likely), seconds(rta.off())),
             Measured::AtLeast(lo) => format!("{} was down for at least {} s{limit}", probe.id, seconds(lo)),
         })
     };

@@ -23,6 +23,7 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod runs;
+pub mod samples;
 pub mod schema;
 pub mod unused;
 pub mod words;

@@ -18,9 +18,11 @@ use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
+use crate::engine::samples::SampleFile;
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::journal::crash::{self, CrashStore};
+use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::guard::Decision;
@@ -284,6 +286,7 @@ impl Hold {
         let marked = world.clone();
         let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
         let told = Told::start(observer, earlier)?;
+        let epoch = owner.epoch;
         // Before the first event: from then on no signal may end this process by itself.
         let (is_back, is_emergency) = (matches!(begin, Begin::TakeBack(_)), plan.mode == Mode::Emergency);
         let ending = if is_emergency && !is_back { Order::Stop } else { Order::Abort };
@@ -305,6 +308,14 @@ impl Hold {
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
         openings.extend(originals.edited(&plan, &[]));
+        // Recovery does not wait for a disk that keeps no samples.
+        let samples = match sample_file(&store, &run, epoch, &plan) {
+            Ok(file) => file,
+            Err(error) => {
+                openings.push(RunEvent::Note { text: format!("the single samples are not kept: {error}") });
+                None
+            }
+        };
         let opening = openings.pop().expect("there is the first");
         let begun = openings.iter().cloned().try_for_each(|event| recorder.record(Body::Run(event)));
         openings.push(opening.clone());
@@ -314,6 +325,7 @@ impl Hold {
             mutates: |uses| catalogue::action(uses).is_none_or(|row| row.mutates),
             world,
             probe_world,
+            samples,
             clock,
             recorder,
             opening,
@@ -336,6 +348,15 @@ impl Hold {
         drop(control);
         told.conclude(&store, run, ended)
     }
+}
+
+/// The file of the single samples; `None` for a plan without probes.
+fn sample_file(store: &FileStore, run: &str, epoch: u64, plan: &Plan) -> std::io::Result<Option<Box<dyn SampleFile>>> {
+    if plan.probes.is_empty() {
+        return Ok(None);
+    }
+    let probes = plan.probes.iter().map(|probe| probe.id.clone()).collect();
+    Ok(Some(Box::new(ArrowFile::create(&store.path(run), &samples::file_name(epoch), probes)?)))
 }
 
 /// Where the events go: the store, or in a lab, if so asked, one that ends this process at a chosen event.

@@ -64,7 +64,11 @@ impl Page<'_> {
                 RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
                 RunEvent::Ended { .. } => line(self.after_verified(event, Label::EvEnded), tool()),
                 RunEvent::Ordered { order, by, why } => line(self.order(order, why), code(by)),
-                RunEvent::Guarded { .. } | RunEvent::LeaseRenewed { .. } | RunEvent::Snapshot { .. } | RunEvent::Baseline { .. } => None,
+                RunEvent::Guarded { .. }
+                | RunEvent::LeaseRenewed { .. }
+                | RunEvent::Snapshot { .. }
+                | RunEvent::Baseline { .. }
+                | RunEvent::Samples(_) => None,
                 RunEvent::Stage { .. } | RunEvent::Unknown => None,
             },
             Body::Step(body) if body.step == FAULT => {
@@ -99,7 +103,7 @@ impl Page<'_> {
     fn probe_line(&self, event: &Event, probe: &str, kind: &ProbeKind) -> Option<Line> {
         let by = format!("{} {}", self.t(Label::ProbeWord), code(probe));
         match kind {
-            ProbeKind::Edge { to, lo, hi, detail } => {
+            ProbeKind::Edge { to, lo, hi, detail, .. } => {
                 let outage = self.measures.outages.get(probe)?;
                 let (label, other) = match to {
                     ProbeState::Bad if outage.down.hi == *hi => (Label::EvDown, Label::LastGoodSent),

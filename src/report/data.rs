@@ -35,7 +35,7 @@ impl Page<'_> {
             let counts = if tally.all() == 0 {
                 self.t(Label::NotRecorded).to_owned()
             } else {
-                format!("{} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.late)
+                format!("{} / {} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.missed, tally.late)
             };
             let availability = self.measures.availability.get(&probe.id).map_or_else(
                 || self.t(Label::NotRecorded).to_owned(),
@@ -178,7 +178,7 @@ fn state_between(standing: &ProbeStanding, from: Timestamp, to: Timestamp) -> Op
     let mut state = (begins.or(first.map(|(at, _)| at))? < to).then_some(before)?;
     let mut worst = state;
     for edge in &standing.edges {
-        let at = edge.moment().mid();
+        let at = edge.moment.likely;
         if at >= to {
             break;
         }

@@ -274,10 +274,10 @@ labels! {
     Probe: "Probe", "探针";
     Kind: "Kind", "类型";
     Every: "Every", "间隔";
-    Samples: "good / bad / unknown / late", "成功／失败／未知／延迟";
+    Samples: "good / bad / unknown / not sent / late", "成功／失败／未知／未发送／延迟";
     AvailabilityColumn: "Availability", "可用率";
     Outage: "Outage", "中断";
-    AvailabilityRule: "Availability: good samples over all that could tell, from the first sample to the end of the recovery; the lower bound counts unknown ones as bad. Unweighted: traffic shares are not recorded.", "可用率：自首个样本至恢复阶段结束，成功样本数除以可判定样本数；下界将未知样本计为失败。未按流量加权：流量占比未记录。";
+    AvailabilityRule: "Availability: good samples over all that could tell, from the first sample to the end of the recovery; the lower bound counts those unknown or not sent as bad. Unweighted: traffic shares are not recorded.", "可用率：自首个样本至恢复阶段结束，成功样本数除以可判定样本数；下界将未知或未发送的样本计为失败。未按流量加权：流量占比未记录。";
     StripLead: "Each character is", "每个字符代表";
     StripLegend: "█ bad · ░ good · blank: not known", "█ 异常 · ░ 正常 · 空白：未知";
     None: "none", "无";
@@ -334,6 +334,7 @@ labels! {
     Verify: "Check it", "自行验证";
     VerifyText: "`lifeboat report RUN` checks every link of the journal and makes this report again, byte for byte. By hand: `hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(event without hash))`, each `prev` is the hash before it, the last `hash` is the journal head.", "`lifeboat report RUN` 校验日志的每个链接，并逐字节重新生成本报告。手工验证：`hash = SHA-256(\"drill-event/v1\\0\" ‖ JCS(去掉 hash 的事件))`，每个 `prev` 为前一事件的 hash，最后一个 `hash` 即链头。";
     Definitions: "Definitions as run", "本次所用定义";
+    SamplesKept: "Single samples of the probes", "探针的逐个样本";
     Sha256: "SHA-256", "SHA-256";
     File: "File", "文件";
     // Pictures

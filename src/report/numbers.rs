@@ -47,12 +47,12 @@ pub(super) fn length_in(nanos: i64, unit: i64, lang: Lang) -> String {
     if digits.contains(':') { digits } else { format!("{digits} {}", Label::Seconds.text(lang)) }
 }
 
-/// An interval by its midpoint and half width: `13.00 s ± 0.41 s`.
+/// An interval by its likeliest value and how far off that may be: `13.00 s ± 0.41 s`.
 pub(super) fn plus_minus(value: Length, lang: Lang) -> String {
     let unit = unit(value.hi);
-    // The half width is rounded up: it is a bound.
-    let half = rounded((value.half() + unit - 1).div_euclid(unit), unit);
-    format!("{} ± {half} {}", length_in(value.mid(), unit, lang), Label::Seconds.text(lang))
+    // Rounded up: it is a bound.
+    let off = rounded((value.off() + unit - 1).div_euclid(unit), unit);
+    format!("{} ± {off} {}", length_in(value.likely, unit, lang), Label::Seconds.text(lang))
 }
 
 /// The bounds of an interval, rounded outwards: `12.59–13.41 s`.

@@ -160,7 +160,7 @@ impl Page<'_> {
         let _ = writeln!(out, "## 9 {}\n", self.t(Label::ProofTitle));
         let mut table = Table::pairs();
         let (unknown, all) = self.state.probes.values().fold((0_u64, 0_u64), |(unknown, all), standing| {
-            (unknown.saturating_add(standing.tally.unknown), all.saturating_add(standing.tally.all()))
+            (unknown.saturating_add(standing.tally.unseen()), all.saturating_add(standing.tally.all()))
         });
         let share = u64::try_from(u128::from(unknown) * 1_000_000 / u128::from(all.max(1))).unwrap_or(u64::MAX);
         let numbers = format!(
@@ -180,16 +180,34 @@ impl Page<'_> {
         table.row(&[self.t(Label::Signature).to_owned(), self.t(Label::NotRecorded).to_owned()]);
         table.row(&[self.t(Label::Verify).to_owned(), self.t(Label::VerifyText).to_owned()]);
         out.push_str(&table.finish());
+        self.samples(out);
         let _ = writeln!(out, "**{}**\n", self.t(Label::Definitions));
         if self.plan.definitions.is_empty() {
             let _ = writeln!(out, "{}\n", self.t(Label::NotRecorded));
             return;
         }
-        let mut table = Table::new(&[(self.t(Label::File), Align::Left), (self.t(Label::Sha256), Align::Left)]);
+        let mut table = self.digests();
         for definition in &self.plan.definitions {
             table.row(&[code(&definition.path), code(&definition.sha256)]);
         }
         out.push_str(&table.finish());
+    }
+
+    /// The files of the single samples.
+    fn samples(&self, out: &mut String) {
+        if self.state.samples.is_empty() {
+            return;
+        }
+        let _ = writeln!(out, "**{}**\n", self.t(Label::SamplesKept));
+        let mut table = self.digests();
+        for kept in &self.state.samples {
+            table.row(&[code(&kept.file), code(&kept.sha256)]);
+        }
+        out.push_str(&table.finish());
+    }
+
+    fn digests(&self) -> Table {
+        Table::new(&[(self.t(Label::File), Align::Left), (self.t(Label::Sha256), Align::Left)])
     }
 
     fn clock(&self) -> String {

@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,15 +13,14 @@ use futures_util::future::{Either, join_all, select};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::connect::{ConnectError, connect, is_ours, reason};
 use super::resolve::{ResolveError, Resolver};
+use super::tls;
+use crate::model::time::Timestamp;
 
 /// More than this of an answer is not read.
 const LARGEST: usize = 4 << 20;
@@ -67,8 +65,14 @@ pub fn parse_url(text: &str) -> Result<Url, HttpError> {
 pub struct HttpAnswer {
     /// 200, 503, …
     pub status: u16,
+    /// What it says of itself.
+    pub headers: HeaderMap,
     /// All of it, at most 4 MiB.
     pub body: Bytes,
+    /// When the certificate ends; over TLS only.
+    pub certificate_ends: Option<Timestamp>,
+    /// When the head was there.
+    pub first_byte: Instant,
     /// From the start of the connection to the last byte.
     pub elapsed: Duration,
     /// Who answered.
@@ -169,11 +173,10 @@ async fn exchange(request: &HttpRequest, address: SocketAddr) -> Result<HttpAnsw
     let stream = connect(address).await?;
     if request.url.scheme() == "https" {
         let host = request.url.host_str().unwrap_or_default();
-        let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())
-            .map_err(|error| HttpError::Tls { address, message: error.to_string() })?;
-        let connector = tls().map_err(|message| HttpError::Tls { address, message })?;
-        let stream = connector.connect(name, stream).await.map_err(|error| HttpError::Tls { address, message: error.to_string() })?;
-        speak(request, address, stream, start).await
+        let stream = tls::connect(host, stream, &[]).await.map_err(|message| HttpError::Tls { address, message })?;
+        let certificate_ends = tls::certificate_ends(&stream);
+        let answer = speak(request, address, stream, start).await?;
+        Ok(HttpAnswer { certificate_ends, ..answer })
     } else {
         speak(request, address, stream, start).await
     }
@@ -190,9 +193,10 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let request = prepare(request)?;
     let exchange = async move {
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        let status = answer.status().as_u16();
+        let (status, first_byte) = (answer.status().as_u16(), Instant::now());
+        let headers = answer.headers().clone();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| broken(error.as_ref()))?.to_bytes();
-        Ok(HttpAnswer { status, body, elapsed: start.elapsed(), address })
+        Ok(HttpAnswer { status, headers, body, certificate_ends: None, first_byte, elapsed: start.elapsed(), address })
     };
     // The connection is driven here, not in a task of its own: when the caller gives up, both ends close at that instant.
     match select(Box::pin(exchange), Box::pin(connection)).await {
@@ -235,19 +239,6 @@ fn userinfo(url: &Url) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// The system's trust, read once.
-fn tls() -> Result<TlsConnector, String> {
-    static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
-    let make = || {
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map(|builder| Arc::new(builder.with_no_client_auth()))
-            .map_err(|error| error.to_string())
-    };
-    CONFIG.get_or_init(make).clone().map(TlsConnector::from)
 }
 
 /// An error with its causes in one line, without saying anything twice.

@@ -1,12 +1,14 @@
-//! What actions and probes reach into: the two clouds, HTTP, DNS.
+//! What actions and probes reach into: the two clouds, HTTP, DNS, commands.
 //!
 //! A run has two: one for its actions, one for its probes. They share the [`Gate`] and nothing else, so that a hung call of an action never
 //! delays a measurement.
 
+pub mod command;
 pub mod connect;
 pub mod http;
 pub mod resolve;
 pub mod settings;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;

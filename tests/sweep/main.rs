@@ -43,6 +43,8 @@ use crate::workspace::Workspace;
 
 /// How many cases `sample` tries.
 const SAMPLE: usize = 60;
+/// After how many cases a worker takes a new lab: one remembers every call that it ever saw.
+const LAB_LASTS: usize = 10;
 /// How many times as fast as in the world file the labs' worlds move.
 const TIME_SCALE: &str = "20";
 /// Where the process that takes a run up is killed, the drill has died here: the failover is done, nothing is taken back.
@@ -145,9 +147,10 @@ impl Sweep<'_> {
             for _ in 0..labs {
                 scope.spawn(|| {
                     let mut lab = None;
-                    loop {
+                    for tried in 0.. {
                         let next = todo.lock().unwrap().next();
                         let Some((index, case)) = next else { return };
+                        lab = lab.filter(|_| tried % LAB_LASTS != 0);
                         if let Some(held) = self.one(&case, &mut lab) {
                             tell(index, case, held);
                         }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::json;
-use crate::model::time::Span;
+use crate::engine::clock::wall;
+use crate::model::time::{Span, Timestamp};
 use crate::world::http::{HttpAnswer, HttpRequest, parse_url};
 
 /// An `http` or `https` URL.
@@ -94,6 +95,12 @@ pub(crate) struct HttpExpect {
     /// From connecting to the last byte of the answer.
     #[serde(default)]
     max_latency: Option<Span>,
+    /// Values of headers, by name.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// How long the certificate is valid still.
+    #[serde(default)]
+    certificate_for: Option<Span>,
     /// A text that the body contains.
     #[serde(default)]
     body_contains: Option<String>,
@@ -108,7 +115,7 @@ const fn ok() -> u16 {
 
 impl Default for HttpExpect {
     fn default() -> Self {
-        Self { status: ok(), max_latency: None, body_contains: None, json: BTreeMap::new() }
+        Self { status: ok(), max_latency: None, headers: BTreeMap::new(), certificate_for: None, body_contains: None, json: BTreeMap::new() }
     }
 }
 
@@ -124,12 +131,33 @@ impl HttpExpect {
         {
             return Err(format!("{} in {millis} ms, allowed {longest}", answer.status));
         }
+        for (name, wanted) in &self.headers {
+            match answer.headers.get(name) {
+                Some(found) if found == wanted.as_str() => {}
+                Some(found) => return Err(format!("{name} is {:?}, expected {wanted:?}", String::from_utf8_lossy(found.as_bytes()))),
+                None => return Err(format!("there is no header {name}, expected {wanted:?}")),
+            }
+        }
+        if let Some(least) = self.certificate_for {
+            lasts(answer.certificate_ends, least)?;
+        }
         if let Some(text) = &self.body_contains
             && !contains(&answer.body, text.as_bytes())
         {
             return Err(format!("the answer does not contain `{text}`"));
         }
         json::unmet(&answer.body, &self.json).map_or_else(|| Ok(format!("{} in {millis} ms", answer.status)), Err)
+    }
+}
+
+/// Says what is wrong with a certificate that ends at `ends`, if it is to be valid for `least` still.
+pub(crate) fn lasts(ends: Option<Timestamp>, least: Span) -> Result<(), String> {
+    let Some(ends) = ends else { return Err("there is no certificate".to_owned()) };
+    let left = ends.since(wall());
+    if left < least.duration() {
+        Err(format!("the certificate ends on {}, allowed {least} before", ends.to_utc().format("%Y-%m-%d")))
+    } else {
+        Ok(())
     }
 }
 
@@ -145,7 +173,15 @@ mod tests {
 
     fn check(expect: &str, status: u16, body: &'static str, expected: Result<&str, &str>) {
         let expect: HttpExpect = serde_json::from_str(expect).unwrap();
-        let answer = HttpAnswer { status, body: body.into(), elapsed: Duration::from_millis(30), address: ([127, 0, 0, 1], 80).into() };
+        let answer = HttpAnswer {
+            status,
+            body: body.into(),
+            headers: HeaderMap::new(),
+            certificate_ends: None,
+            first_byte: tokio::time::Instant::now(),
+            elapsed: Duration::from_millis(30),
+            address: ([127, 0, 0, 1], 80).into(),
+        };
         assert_eq!(expect.judge(&answer).as_deref().map_err(String::as_str), expected);
     }
 

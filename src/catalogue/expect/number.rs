@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::HttpUrl;
+use crate::engine::clock::wall;
 use crate::engine::probe::Sample;
+use crate::model::time::{Span, Timestamp};
 use crate::world::http::{Http, HttpRequest};
 
 /// What the numbers must be. Everything that is written must hold, for every series the query gives; nothing written = there is one.
@@ -83,15 +85,40 @@ impl NumberExpect {
     }
 }
 
-/// The numbers that an instant query gives, in the order of the answer.
+/// A while that ends now.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Range {
+    /// How long it is.
+    #[serde(rename = "for")]
+    length: Span,
+    /// The time between two numbers; 15s unless written.
+    #[serde(default = "fifteen_seconds")]
+    step: Span,
+}
+
+const fn fifteen_seconds() -> Span {
+    Span::from_secs(15)
+}
+
+/// The numbers that a query gives, in the order of the answer: those of now, or of a range.
 ///
 /// # Errors
 /// In one line: no answer, an error of the server's, or a result that is no number.
-pub(crate) async fn query(http: &Http, url: &HttpUrl, query: &str) -> Result<Vec<f64>, String> {
+pub(crate) async fn query(http: &Http, url: &HttpUrl, query: &str, range: Option<&Range>) -> Result<Vec<f64>, String> {
     let mut target = url.0.clone();
-    let path = format!("{}/api/v1/query", target.path().trim_end_matches('/'));
+    let place = if range.is_some() { "query_range" } else { "query" };
+    let path = format!("{}/api/v1/{place}", target.path().trim_end_matches('/'));
     target.set_path(&path);
     target.query_pairs_mut().clear().append_pair("query", query);
+    if let Some(Range { length, step }) = range {
+        let now = wall();
+        let seconds =
+            |at: Timestamp| format!("{}.{:03}", at.as_nanos().div_euclid(1_000_000_000), at.as_nanos().rem_euclid(1_000_000_000) / 1_000_000);
+        let begins = Timestamp::from_nanos(now.as_nanos().saturating_sub(i64::try_from(length.duration().as_nanos()).unwrap_or(i64::MAX)));
+        let step = (step.as_millis().max(1) as f64 / 1000.0).to_string();
+        target.query_pairs_mut().append_pair("start", &seconds(begins)).append_pair("end", &seconds(now)).append_pair("step", &step);
+    }
     let request = HttpRequest { url: target, method: http::Method::GET, headers: HeaderMap::new(), body: bytes::Bytes::new() };
     let answer = http.ask(&request).await.map_err(|error| error.to_string())?;
     numbers(&answer.body).map_err(|message| if answer.status == 200 { message } else { format!("{}: {message}", answer.status) })
@@ -107,7 +134,10 @@ fn numbers(body: &[u8]) -> Result<Vec<f64>, String> {
     match value["data"]["resultType"].as_str() {
         Some("scalar") => Ok(vec![number(result)?]),
         Some("vector") => result.as_array().into_iter().flatten().map(|series| number(&series["value"])).collect(),
-        other => Err(format!("the query gives a {}, not an instant vector or a scalar", other.unwrap_or("something unknown"))),
+        Some("matrix") => {
+            result.as_array().into_iter().flatten().flat_map(|series| series["values"].as_array().into_iter().flatten()).map(number).collect()
+        }
+        other => Err(format!("the query gives a {}, not a vector, a matrix or a scalar", other.unwrap_or("something unknown"))),
     }
 }
 
@@ -142,6 +172,8 @@ mod tests {
         assert_eq!(numbers(br#"{"status":"success","data":{"resultType":"scalar","result":[1.5,"0.25"]}}"#).unwrap(), [0.25]);
         let error = br#"{"status":"error","errorType":"bad_data","error":"parse error at 3"}"#;
         assert_eq!(numbers(error).unwrap_err(), "parse error at 3");
-        assert!(numbers(br#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#).is_err());
+        let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"3"],[2,"4"]]},{"metric":{},"values":[[1,"5"]]}]}}"#;
+        assert_eq!(numbers(matrix).unwrap(), [3.0, 4.0, 5.0]);
+        assert!(numbers(br#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#).is_err());
     }
 }

@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
-use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::engine::probe::{Reading, Sample};
+use crate::world::World;
+use crate::world::connect::connect;
+use crate::world::resolve::ResolveError;
 
 /// Where a service that is no HTTP service is: `db.example.com:5432`, `192.0.2.7:22`, `[2001:db8::7]:22`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +47,29 @@ impl JsonSchema for HostPort {
     }
 }
 
+/// Samples every address that the host has at that moment, resolving its name anew; `at` says what was found at one.
+pub(crate) async fn everywhere<F: Future<Output = Result<String, Sample>>>(world: &World, place: &HostPort, at: impl Fn(SocketAddr) -> F) -> Sample {
+    match world.resolver().addresses(&place.host).await {
+        Ok(addresses) => {
+            let found = addresses.into_iter().map(async |address| {
+                let start = Instant::now();
+                let sample = at((address, place.port).into()).await.map_or_else(|sample| sample, Sample::good);
+                (sample, start.elapsed())
+            });
+            worst(join_all(found).await)
+        }
+        Err(error @ ResolveError::Name(_)) => Sample::unknown(error.to_string()),
+        Err(error) => Sample::bad(error.to_string()),
+    }
+}
+
+/// A connection to `address`, or what a probe says without one.
+pub(crate) async fn connected(address: SocketAddr) -> Result<TcpStream, Sample> {
+    connect(address).await.map_err(|error| if error.is_ours() { Sample::unknown(error.to_string()) } else { Sample::bad(error.to_string()) })
+}
+
 /// What is said of a service by what was found at each of its addresses and how long that took: the worst, among bad ones the last, among good ones
-/// the slowest, whose milliseconds are the value.
+/// the slowest.
 pub(crate) fn worst(samples: impl IntoIterator<Item = (Sample, Duration)>) -> Sample {
     let mut worst: Option<(Sample, Duration)> = None;
     for (sample, took) in samples {
@@ -55,11 +81,7 @@ pub(crate) fn worst(samples: impl IntoIterator<Item = (Sample, Duration)>) -> Sa
             worst = Some((sample, took));
         }
     }
-    match worst {
-        Some((sample, took)) if sample.reading == Reading::Good => sample.with_value(json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
-        Some((sample, _)) => sample,
-        None => Sample::bad("no address"),
-    }
+    worst.map_or_else(|| Sample::bad("no address"), |(sample, _)| sample)
 }
 
 const fn rank(reading: Reading) -> u8 {
@@ -72,6 +94,8 @@ const fn rank(reading: Reading) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

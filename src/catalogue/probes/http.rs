@@ -64,12 +64,12 @@ impl Probe<World> for HttpProbe {
 }
 
 impl HttpProbe {
-    /// The worst of all answers; among good ones the slowest. The value is its time in milliseconds.
+    /// The worst of all answers; among good ones the slowest.
     fn judge(&self, answers: &[Result<HttpAnswer, HttpError>]) -> Sample {
         worst(answers.iter().map(|answer| match answer {
             Ok(answer) => {
                 let sample = self.expect.judge(answer).map_or_else(|detail| Sample::bad(format!("{}: {detail}", answer.address)), Sample::good);
-                (sample, answer.elapsed)
+                (sample.with_first_byte(Some(answer.first_byte)), answer.elapsed)
             }
             Err(error) if error.is_ours() => (Sample::unknown(error.to_string()), Duration::ZERO),
             Err(error) => (Sample::bad(error.to_string()), Duration::ZERO),
@@ -84,7 +84,7 @@ mod tests {
     use crate::world::connect::ConnectError;
 
     fn answer(status: u16, millis: u64) -> Result<HttpAnswer, HttpError> {
-        Ok(HttpAnswer { status, body: bytes::Bytes::new(), elapsed: Duration::from_millis(millis), address: ([127, 0, 0, 1], 8080).into() })
+        Ok(HttpAnswer { status, headers: http::HeaderMap::new(), certificate_ends: None, body: bytes::Bytes::new(), elapsed: Duration::from_millis(millis), first_byte: tokio::time::Instant::now(), address: ([127, 0, 0, 1], 8080).into() })
     }
 
     fn refused() -> Result<HttpAnswer, HttpError> {

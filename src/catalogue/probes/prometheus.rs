@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::expect::answer::HttpUrl;
-use crate::catalogue::expect::number::{NumberExpect, query};
+use crate::catalogue::expect::number::{NumberExpect, Range, query};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
 use crate::world::World;
@@ -17,8 +17,11 @@ use crate::world::World;
 pub(crate) struct PrometheusProbe {
     /// The server, without `/api/v1`.
     url: HttpUrl,
-    /// An instant query in PromQL.
+    /// A query in PromQL.
     query: String,
+    /// Ask for the numbers of the last while, all of which count, instead of for those of now.
+    #[serde(default)]
+    range: Option<Range>,
     /// How long the answer may take; 5s unless written.
     #[serde(default = "five_seconds")]
     timeout: Span,
@@ -39,7 +42,7 @@ impl Probe<World> for PrometheusProbe {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        match query(world.http(), &self.url, &self.query).await {
+        match query(world.http(), &self.url, &self.query, self.range.as_ref()).await {
             Ok(numbers) => self.expect.sample(&numbers),
             Err(message) => Sample::unknown(message),
         }

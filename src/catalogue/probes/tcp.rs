@@ -3,17 +3,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
-use crate::catalogue::expect::place::{HostPort, worst};
+use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
 use crate::world::World;
-use crate::world::connect::{connect, reason};
-use crate::world::resolve::ResolveError;
+use crate::world::connect::reason;
 
 /// The longest greeting that can be expected, in bytes.
 const LONGEST: usize = 1024;
@@ -68,28 +66,19 @@ impl Probe<World> for TcpProbe {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        match world.resolver().addresses(&self.address.host).await {
-            Ok(addresses) => worst(join_all(addresses.into_iter().map(|address| self.at((address, self.address.port).into()))).await),
-            Err(error @ ResolveError::Name(_)) => Sample::unknown(error.to_string()),
-            Err(error) => Sample::bad(error.to_string()),
-        }
+        everywhere(world, &self.address, |address| self.at(address)).await
     }
 }
 
 impl TcpProbe {
-    async fn at(&self, address: SocketAddr) -> (Sample, Duration) {
+    async fn at(&self, address: SocketAddr) -> Result<String, Sample> {
         let start = Instant::now();
-        let sample = match self.greeted(address).await {
-            Ok(()) => Sample::good(format!("connected in {} ms", start.elapsed().as_millis())),
-            Err(sample) => sample,
-        };
-        (sample, start.elapsed())
+        self.greeted(address).await?;
+        Ok(format!("connected in {} ms", start.elapsed().as_millis()))
     }
 
     async fn greeted(&self, address: SocketAddr) -> Result<(), Sample> {
-        let mut stream = connect(address).await.map_err(|error| {
-            if error.is_ours() { Sample::unknown(error.to_string()) } else { Sample::bad(error.to_string()) }
-        })?;
+        let mut stream = connected(address).await?;
         let Some(Greeting(expected)) = &self.expect.greeting else { return Ok(()) };
         let mut said = Vec::new();
         // One byte that differs is enough to know; the rest is not waited for.
@@ -120,7 +109,7 @@ mod tests {
 
     async fn read(probe: Value) -> (Reading, String) {
         let probe: TcpProbe = serde_json::from_value(probe).unwrap();
-        let (sample, _) = probe.at((std::net::Ipv4Addr::LOCALHOST, probe.address.port).into()).await;
+        let sample = probe.at((std::net::Ipv4Addr::LOCALHOST, probe.address.port).into()).await.map_or_else(|sample| sample, Sample::good);
         (sample.reading, sample.detail)
     }
 

@@ -511,7 +511,10 @@ impl Simulation {
         if self.owners[owner].seen != Some(state) {
             self.owners[owner].seen = Some(state);
             let (lo, hi) = (stamp(self.now.saturating_sub(1_000)), stamp(self.now));
-            for kind in [ProbeKind::Edge { to: state, lo, hi, detail: String::new() }, ProbeKind::Changed { state, detail: String::new() }] {
+            for kind in [
+                ProbeKind::Edge { to: state, lo, hi, likely: None, after: 1, detail: String::new() },
+                ProbeKind::Changed { state, detail: String::new() },
+            ] {
                 if !self.record(owner, Body::Probe(ProbeEvent { probe: "p".into(), kind })) {
                     return;
                 }

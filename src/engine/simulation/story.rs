@@ -45,6 +45,7 @@ impl Story {
             objectives: BTreeMap::new(),
             controls: Vec::new(),
             probes: vec![ProbePlan {
+                while_bad: None,
                 id: "p".into(),
                 title: Text::default(),
                 uses: "toy".into(),

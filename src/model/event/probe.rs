@@ -28,6 +28,12 @@ pub enum ProbeKind {
         lo: Timestamp,
         /// When the first sample of the new kind was done.
         hi: Timestamp,
+        /// The most likely moment between the two; absent = their middle.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        likely: Option<Timestamp>,
+        /// How many samples of the old kind there had been in a row.
+        #[serde(default)]
+        after: u32,
         /// What the first sample of the new kind said.
         detail: String,
     },
@@ -64,6 +70,9 @@ pub enum ProbeKind {
         unknown: u64,
         /// Samples sent more than half an interval after their time.
         late: u64,
+        /// Samples that were not sent at all: their time was over before this machine got to them.
+        #[serde(default)]
+        missed: u64,
     },
     /// From a newer Lifeboat.
     #[serde(other)]

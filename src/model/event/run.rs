@@ -94,6 +94,8 @@ pub enum RunEvent {
         /// What is not as it was.
         differences: Vec<Difference>,
     },
+    /// The single samples of the probes that this process took are in a file beside the journal.
+    Samples(KeptSamples),
     /// Something a reader of the report must know.
     Note {
         /// One line.
@@ -109,6 +111,17 @@ pub enum RunEvent {
     /// From a newer Lifeboat.
     #[serde(other)]
     Unknown,
+}
+
+/// A file of single samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSamples {
+    /// Its name in the run's folder.
+    pub file: String,
+    /// How many samples it has.
+    pub rows: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Something that is not as it was before the run.

@@ -19,6 +19,8 @@ pub(crate) struct Script {
     epoch: u64,
     now: u64,
     calls: u64,
+    /// When each probe had its latest edge.
+    edges: std::collections::BTreeMap<String, u64>,
 }
 
 /// The moment `ms` milliseconds after the start of every sample run: 2026-11-22 23:27:11 UTC.
@@ -122,7 +124,10 @@ impl Script {
     }
 
     pub(crate) fn edge(&mut self, probe: &str, to: ProbeState, lo: u64, hi: u64, detail: &str) -> &mut Self {
-        self.at(hi).probe(probe, ProbeKind::Edge { to, lo: t(lo), hi: t(hi), detail: detail.to_owned() })
+        // A sample every 200 ms since the edge before.
+        let since = self.edges.insert(probe.to_owned(), hi).unwrap_or(0);
+        let after = u32::try_from(lo.saturating_sub(since) / 200 + 1).unwrap();
+        self.at(hi).probe(probe, ProbeKind::Edge { to, lo: t(lo), hi: t(hi), likely: None, after, detail: detail.to_owned() })
     }
 
     pub(crate) fn changed(&mut self, probe: &str, state: ProbeState, detail: &str) -> &mut Self {
@@ -136,7 +141,7 @@ impl Script {
     }
 
     pub(crate) fn tally(&mut self, probe: &str, from: u64, to: u64, [good, bad, unknown, late]: [u64; 4]) -> &mut Self {
-        self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late })
+        self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late, missed: 0 })
     }
 
     /// The last event, with the verdict that follows from the others.

@@ -125,5 +125,5 @@ fn at_most(measure: Measure, subject: &str, target: Span, measured: Option<Measu
 
 /// Whether more than 5 % of a probe's samples could not tell.
 pub(super) fn has_too_many_unknown(measures: &Measures, probe: &str) -> bool {
-    measures.availability.get(probe).is_some_and(|availability| availability.tally.unknown.saturating_mul(UNKNOWN_LIMIT) > availability.tally.all())
+    measures.availability.get(probe).is_some_and(|availability| availability.tally.unseen().saturating_mul(UNKNOWN_LIMIT) > availability.tally.all())
 }

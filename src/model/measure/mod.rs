@@ -76,7 +76,7 @@ pub struct Instants {
 /// A share between two bounds, in parts of a million, with the counts it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Availability {
-    /// If every sample that could not tell was bad.
+    /// If every sample that could not tell, or was not sent, was bad.
     pub lo_ppm: u64,
     /// If it says nothing.
     pub hi_ppm: u64,

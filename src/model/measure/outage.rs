@@ -1,6 +1,6 @@
 //! Outages: from the edge that began the bad samples to the edge that began the good ones.
 
-use crate::model::interval::{Length, MILLISECOND, Moment};
+use crate::model::interval::{Length, Moment};
 use crate::model::plan::{Mode, ProbePlan, ProbeState};
 use crate::model::state::{ProbeStanding, RunState};
 use crate::model::time::Timestamp;
@@ -58,7 +58,7 @@ impl Outage {
 #[must_use]
 pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> Vec<Outage> {
     let edges = &standing.edges;
-    let latest = |to: ProbeState, by: Timestamp| edges.iter().rposition(|edge| edge.to == to && edge.hi <= by);
+    let latest = |to: ProbeState, by: Timestamp| edges.iter().rposition(|edge| edge.to == to && edge.moment.hi <= by);
     let mut found = Vec::new();
     let mut changes = standing.changes.iter().peekable();
     while let Some((state, confirmed)) = changes.next() {
@@ -67,10 +67,10 @@ pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> 
         }
         let (down, basis) = match latest(ProbeState::Bad, *confirmed) {
             Some(mut index) => {
-                while index >= 2 && edges[index - 2].hi >= from && !recovered_between(&edges[index - 1].moment(), &edges[index].moment(), probe) {
+                while index >= 2 && edges[index - 2].moment.hi >= from && !recovered_between(standing, index, probe) {
                     index -= 2;
                 }
-                (edges[index].moment(), Basis::Edge)
+                (edges[index].moment, Basis::Edge)
             }
             None => (Moment::exact(standing.initial.map_or(*confirmed, |(_, at)| at)), Basis::AlreadyDown),
         };
@@ -79,17 +79,17 @@ pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> 
             // Good again but not yet confirmed when everything ended.
             None => edges.len().checked_sub(1).filter(|last| edges[*last].to == ProbeState::Good),
         };
-        let up = up.map(|index| edges[index].moment()).filter(|up| up.lo >= down.lo);
+        let up = up.map(|index| edges[index].moment).filter(|up| up.lo >= down.lo);
         found.push(Outage { down, basis, confirmed: *confirmed, up, censored: None, clock: 0 });
     }
     found
 }
 
-/// Whether the good samples between two edges were as many as `good_after`.
-fn recovered_between(good: &Moment, bad: &Moment, probe: &ProbePlan) -> bool {
-    let every = i64::try_from(probe.every.as_millis()).unwrap_or(i64::MAX).saturating_mul(MILLISECOND).max(1);
-    let samples = (bad.lo.nanos_since(good.hi) + every / 2).div_euclid(every) + 1;
-    samples >= i64::from(probe.good_after)
+/// Whether the good samples before the edge at `index` were as many as `good_after`, or, where another process has seen some of them, were confirmed.
+fn recovered_between(standing: &ProbeStanding, index: usize, probe: &ProbePlan) -> bool {
+    let [good, bad] = [index - 1, index].map(|index| &standing.edges[index]);
+    let confirmed = |(state, at): &(ProbeState, Timestamp)| *state == ProbeState::Good && (good.moment.hi..=bad.moment.hi).contains(at);
+    bad.after >= probe.good_after || standing.changes.iter().any(confirmed)
 }
 
 /// The outage of one probe that belongs to the disruption: from the first that began in `[from, until]` to the end of the last.

@@ -26,7 +26,7 @@ pub enum Phase {
 /// All phases in order.
 pub const PHASES: [Phase; 5] = [Phase::Detect, Phase::Decide, Phase::Act, Phase::Spread, Phase::Settle];
 
-/// The phases of one outage. They are counted between the midpoints of the instants and therefore sum exactly to the midpoint of the recovery time.
+/// The phases of one outage. They are counted between the likely moments of the instants and therefore sum exactly to the likely recovery time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Whose outage.
@@ -52,7 +52,7 @@ impl Split {
 /// The probe whose outage is the run's: worst against its RTO, else the service longest down, else the one that detects, else the longest of all.
 pub(super) fn primary(plan: &Plan, outages: &BTreeMap<String, Outage>) -> Option<String> {
     let length = |outage: &Outage| match outage.rta() {
-        Measured::Known(length) => length.mid(),
+        Measured::Known(length) => length.likely,
         Measured::AtLeast(lo) => lo,
     };
     let against = outages.iter().filter_map(|(id, outage)| {
@@ -131,9 +131,9 @@ pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
     let (plan, recovered) = recovered;
     recovered.probes.iter().all(|id| {
         let (Some(standing), Some(probe)) = (state.probes.get(id), plan.probes.iter().find(|probe| probe.id == *id)) else { return false };
-        let edge = standing.edges.iter().rev().find(|edge| edge.hi <= until);
+        let edge = standing.edges.iter().rev().find(|edge| edge.moment.hi <= until);
         let good_since = match edge {
-            Some(edge) => (edge.to == crate::model::plan::ProbeState::Good).then_some(edge.lo),
+            Some(edge) => (edge.to == crate::model::plan::ProbeState::Good).then_some(edge.moment.lo),
             None => standing.initial.filter(|(initial, _)| *initial == crate::model::plan::ProbeState::Good).map(|(_, at)| at),
         };
         good_since.is_some_and(|since| until.since(since) + probe.every.duration() >= recovered.stable_for.duration())
@@ -144,16 +144,16 @@ pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
 pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
     let probe = measures.primary.clone()?;
     let instants = &measures.instants;
-    let begin = instants.impact?.mid();
+    let begin = instants.impact?.likely;
     let open = instants.restored.is_none();
-    let end = instants.restored.map_or(until, Moment::mid).max(begin);
+    let end = instants.restored.map_or(until, |restored| restored.likely).max(begin);
     let mut parts = [0; 5];
     let mut from = begin;
     let bounds = [instants.detected, instants.decided, instants.acted, instants.effective, None];
     let entered = if open { bounds.iter().take_while(|bound| bound.is_some()).count() + 1 } else { PHASES.len() };
     for (part, bound) in parts.iter_mut().zip(bounds) {
         // What never happened lasted until the end.
-        let to = bound.map_or(end, Moment::mid).clamp(from, end);
+        let to = bound.map_or(end, |bound| bound.likely).clamp(from, end);
         *part = to.nanos_since(from);
         from = to;
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::event::run::Difference;
-use super::event::{Body, Event, RunEvent, StepEvent};
+use super::event::{Body, Event, KeptSamples, RunEvent, StepEvent};
 use super::failure::FailureKind;
 use super::guard;
 use super::order::Order;
@@ -56,6 +56,8 @@ pub struct RunState {
     pub snapshot: BTreeMap<String, Snapshot>,
     /// What the snapshot read as after everything was taken back.
     pub baseline: Option<Baseline>,
+    /// The files of single samples, one for each process that took some and ended well.
+    pub samples: Vec<KeptSamples>,
     /// Notes for the report.
     pub notes: Vec<(Timestamp, String)>,
     /// How it ended.
@@ -285,6 +287,7 @@ impl RunState {
             RunEvent::Baseline { same, differences } => {
                 self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
             }
+            RunEvent::Samples(kept) => self.samples.push(kept.clone()),
             RunEvent::Note { text } => self.notes.push((at, text.clone())),
             RunEvent::Ended { verdict, reasons } => self.ended = Some(End { at, verdict: *verdict, reasons: reasons.clone() }),
             RunEvent::Unknown => {}

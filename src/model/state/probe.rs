@@ -39,20 +39,12 @@ pub struct ProbeStanding {
 pub struct Edge {
     /// What they say from here on.
     pub to: ProbeState,
-    /// When the last sample of the old kind was sent.
-    pub lo: Timestamp,
-    /// When the first sample of the new kind was done.
-    pub hi: Timestamp,
-    /// What that sample said.
+    /// When: after the last sample of the old kind was sent and before the first of the new kind was done.
+    pub moment: Moment,
+    /// How many samples of the old kind its process had seen in a row.
+    pub after: u32,
+    /// What the first sample of the new kind said.
     pub detail: String,
-}
-
-impl Edge {
-    /// When it happened, as far as it is known.
-    #[must_use]
-    pub fn moment(&self) -> Moment {
-        Moment::between(self.lo, self.hi)
-    }
 }
 
 /// A value that was read.
@@ -79,13 +71,21 @@ pub struct Tally {
     pub unknown: u64,
     /// Those sent more than half an interval late; they are also counted under what they said.
     pub late: u64,
+    /// Those that should have been sent and were not.
+    pub missed: u64,
 }
 
 impl Tally {
-    /// All samples.
+    /// All samples that there should have been.
     #[must_use]
     pub const fn all(self) -> u64 {
-        self.good.saturating_add(self.bad).saturating_add(self.unknown)
+        self.good.saturating_add(self.bad).saturating_add(self.unseen())
+    }
+
+    /// Those that say nothing about the service: they could not tell, or were not sent.
+    #[must_use]
+    pub const fn unseen(self) -> u64 {
+        self.unknown.saturating_add(self.missed)
     }
 
     /// Both together.
@@ -96,6 +96,7 @@ impl Tally {
             bad: self.bad.saturating_add(other.bad),
             unknown: self.unknown.saturating_add(other.unknown),
             late: self.late.saturating_add(other.late),
+            missed: self.missed.saturating_add(other.missed),
         }
     }
 }
@@ -116,7 +117,7 @@ impl ProbeStanding {
     /// Since when the samples are bad, by the latest edge; absent while they are not.
     #[must_use]
     pub fn down_since(&self) -> Option<Timestamp> {
-        (self.raw == Some(ProbeState::Bad)).then(|| self.edge().map(|edge| edge.hi).or_else(|| self.initial.map(|(_, at)| at))).flatten()
+        (self.raw == Some(ProbeState::Bad)).then(|| self.edge().map(|edge| edge.moment.hi).or_else(|| self.initial.map(|(_, at)| at))).flatten()
     }
 
     /// Counts of the samples in the tallies that begin before `until`.
@@ -138,9 +139,13 @@ impl ProbeStanding {
 
     pub(super) fn apply(&mut self, at: Timestamp, kind: &ProbeKind) {
         match kind {
-            ProbeKind::Edge { to, lo, hi, detail } => {
-                let unseen = self.known_until().filter(|_| self.anew);
-                self.edge_to(*to, Moment::between(unseen.unwrap_or(*lo), *hi), detail);
+            ProbeKind::Edge { to, lo, hi, likely, after, detail } => {
+                let moment = match (self.known_until().filter(|_| self.anew), likely) {
+                    (Some(unseen), _) => Moment::between(unseen, *hi),
+                    (None, Some(likely)) => Moment::between(*lo, *hi).most_likely(*likely),
+                    (None, None) => Moment::between(*lo, *hi),
+                };
+                self.edge_to(*to, moment, *after, detail);
                 self.anew = false;
             }
             ProbeKind::Changed { state, detail } => {
@@ -150,7 +155,7 @@ impl ProbeStanding {
                         self.initial = Some((*state, at));
                     }
                     // The first good sample of a new process makes no edge: what changed in between was seen by nobody, at some time since the last edge.
-                    Some(raw) if raw != *state => self.edge_to(*state, Moment::between(self.known_until().unwrap_or(at), at), detail),
+                    Some(raw) if raw != *state => self.edge_to(*state, Moment::between(self.known_until().unwrap_or(at), at), 0, detail),
                     Some(_) => {}
                 }
                 self.anew = false;
@@ -161,8 +166,8 @@ impl ProbeStanding {
             ProbeKind::Reading { sent, done, state, value } => {
                 self.readings.push(Reading { sent: *sent, done: *done, state: *state, value: value.clone() });
             }
-            ProbeKind::Tally { from, good, bad, unknown, late, .. } => {
-                let tally = Tally { good: *good, bad: *bad, unknown: *unknown, late: *late };
+            ProbeKind::Tally { from, good, bad, unknown, late, missed, .. } => {
+                let tally = Tally { good: *good, bad: *bad, unknown: *unknown, late: *late, missed: *missed };
                 self.tally = self.tally.plus(tally);
                 self.tallies.push((*from, tally));
             }
@@ -170,20 +175,20 @@ impl ProbeStanding {
         }
     }
 
-    fn edge_to(&mut self, to: ProbeState, when: Moment, detail: &str) {
+    fn edge_to(&mut self, to: ProbeState, moment: Moment, after: u32, detail: &str) {
         detail.clone_into(&mut self.detail);
         match self.raw {
             // The very first sample was bad, or the second after an unconfirmed first: since when is not known.
-            None if to == ProbeState::Bad => self.initial = Some((to, when.hi)),
+            None if to == ProbeState::Bad => self.initial = Some((to, moment.hi)),
             // Two edges the same way, with a takeover between them, are one: the earlier.
             Some(raw) if raw == to => {}
-            _ => self.edges.push(Edge { to, lo: when.lo, hi: when.hi, detail: detail.to_owned() }),
+            _ => self.edges.push(Edge { to, moment, after, detail: detail.to_owned() }),
         }
         self.raw = Some(to);
     }
 
     /// The latest moment at which the raw state is known for certain.
     fn known_until(&self) -> Option<Timestamp> {
-        self.edge().map(|edge| edge.hi).into_iter().chain(self.changed()).max()
+        self.edge().map(|edge| edge.moment.hi).into_iter().chain(self.changed()).max()
     }
 }

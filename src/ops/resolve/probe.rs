@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::value::Scope;
 use super::{Resolver, Site};
 use crate::model::diagnostic::suggest;
-use crate::model::plan::ProbePlan;
+use crate::model::plan::{CloserPlan, ProbePlan};
 use crate::model::time::Span;
 use crate::model::written::ProbeFile;
 use crate::model::yaml::{Seg, way};
@@ -106,6 +106,17 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 site.under(&way!["every"]).problem(format!("{} is too short; the shortest is {SHORTEST}", probe.every)).hint("200ms to 5s is usual"),
             );
         }
+        if let Some(closer) = &probe.while_bad {
+            let site = site.under(&way!["while_bad", "every"]);
+            if closer.every < SHORTEST {
+                self.say(site.problem(format!("{} is too short; the shortest is {SHORTEST}", closer.every)).hint("10ms to 100ms is usual"));
+            } else if closer.every >= probe.every {
+                self.say(
+                    site.problem(format!("{} is no closer than every {}", closer.every, probe.every))
+                        .hint("make it shorter, or leave `while_bad` out"),
+                );
+            }
+        }
         for (name, count) in [("bad_after", probe.bad_after), ("good_after", probe.good_after)] {
             if !(1..=1000).contains(&count) {
                 self.say(site.under(&way![name]).problem(format!("{count} is out of range")).hint("1 to 1000"));
@@ -136,6 +147,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             uses: probe.uses,
             with: if with.plan.is_null() { Value::Object(Map::new()) } else { with.plan },
             every: probe.every,
+            while_bad: probe.while_bad.map(|closer| CloserPlan { every: closer.every, budget: closer.budget }),
             timeout: Span::from(parsed.timeout()),
             bad_after: probe.bad_after,
             good_after: probe.good_after,

@@ -99,6 +99,17 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
             json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } }),
         ),
         ("prometheus", json!({ "url": secret("URL_BAD"), "query": "up", "expect": { "above": 0 } })),
+        (
+            // There is an action of this name too.
+            "probe exec",
+            json!({ "command": ["/bin/sh", "-c", "cat; echo $SECRET >&2; exit 1"], "input": { "word": secret("STDIN") }, "env": { "SECRET": secret("ENVIRONMENT") } }),
+        ),
+        (
+            "group",
+            json!({ "of": { "one": { "uses": "http", "with": { "url": secret("URL_BAD"), "headers": { "Authorization": secret("HEADER") } } } } }),
+        ),
+        ("grpc.health", json!({ "address": "shop.example.com:8080", "service": secret("PARAMETER") })),
+        ("tls", json!({ "address": "shop.example.com:8080", "name": secret("PARAMETER") })),
         ("tcp", json!({ "address": "shop.example.com:8080", "expect": { "greeting": secret("PARAMETER") } })),
     ]
 }
@@ -136,7 +147,11 @@ impl Workspace {
         let cloud = samples().into_iter().flat_map(|sample| [(sample.kind, sample.with.clone()), (sample.kind, with_secret(&sample.with))]);
         for (number, (kind, with)) in cloud.chain(others(echo)).enumerate() {
             known.insert(kind);
-            if catalogue::probe(kind).is_some() {
+            let (kind, is_probe) = match kind.strip_prefix("probe ") {
+                Some(kind) => (kind, true),
+                None => (kind, catalogue::action(kind).is_none()),
+            };
+            if is_probe {
                 let id = format!("p{}", probes.as_object().unwrap().len());
                 probes[id] = json!({ "uses": kind, "with": with, "every": "700ms", "bad_after": 1 });
             } else if catalogue::action(kind).unwrap().fault {

@@ -41,7 +41,7 @@ impl Action<World> for CheckPrometheus {
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
         let said = |message: String| ActionError::Check(format!("{}: {message}", self.query));
-        let values = query(cx.world.http(), &self.url, &self.query).await.map_err(said)?;
+        let values = query(cx.world.http(), &self.url, &self.query, None).await.map_err(said)?;
         let detail = self.expect.judge(&values).map_err(said)?;
         (cx.progress)(detail);
         Ok(Applied::changed(Output { values }))

@@ -1,18 +1,14 @@
 //! `exec`.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
-use crate::world::World;
+use crate::world::{World, command};
 
 /// Runs a command on this machine, without a shell, and fails unless it ends with status 0. It is killed, with everything it started, when the
 /// step's time is up.
@@ -43,9 +39,6 @@ pub(crate) struct Output {
     /// The same, when it is JSON.
     stdout_json: Value,
 }
-
-/// What is kept of each stream.
-const LONGEST: u64 = 64 << 10;
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
@@ -86,67 +79,16 @@ impl Exec {
 }
 
 async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> Result<String, ActionError> {
-    let (program, arguments) = command.split_first().ok_or_else(|| ActionError::Parameters("the command is empty".to_owned()))?;
+    let program = command.first().map_or("", String::as_str);
     let failed = |error: std::io::Error| ActionError::Other { message: format!("`{program}` cannot be run: {error}"), retry: false };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .envs(env)
-        .envs(ours.iter().copied())
-        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // A group of its own: what it starts ends with it, and a Ctrl-C at the terminal is ours to handle.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let fed = async {
-        if let Some(mut stdin) = stdin {
-            // A command that does not want all of it closes its end; its status says how it went.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-    };
-    let ended = async {
-        let status = child.wait().await;
-        // What it left running would hold the other ends of the pipes open.
-        drop(group);
-        status
-    };
-    let (stdout, stderr, status, ()) = tokio::join!(head(stdout), head(stderr), ended, fed);
-    let status = status.map_err(failed)?;
-    if status.success() {
-        return Ok(stdout);
-    }
-    let last = stderr.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
-    Err(ActionError::Check(format!("`{program}` ended with {status}{last}")))
-}
-
-/// Reads everything and keeps the first 64 KiB: a command that prints a lot must not be blocked by a full pipe.
-async fn head(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else { return String::new() };
-    let mut kept = Vec::new();
-    // What cannot be read is not there; the command's status says how it went.
-    let _ = (&mut stream).take(LONGEST).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// Kills the whole process group when dropped.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Nothing left to kill is the usual case.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
+    let ended = command::run(command, env, ours, input).await.map_err(failed)?;
+    if ended.status.success() { Ok(ended.stdout) } else { Err(ActionError::Check(ended.failure(program))) }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::Pid;
+
     use super::*;
 
     async fn sh(script: &str) -> Result<String, ActionError> {

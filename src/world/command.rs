@@ -1,0 +1,90 @@
+//! A command on this machine, without a shell, and with everything that it starts.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+/// What is kept of each stream.
+const LONGEST: u64 = 64 << 10;
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// The first 64 KiB of what it printed.
+    pub stdout: String,
+    /// The first 64 KiB of what it complained of.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// How it failed, in one line: its status and the last line that it complained of.
+    #[must_use]
+    pub fn failure(&self, program: &str) -> String {
+        let last = self.stderr.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+        format!("`{program}` ended with {}{last}", self.status)
+    }
+}
+
+/// Runs `command`, a program and its arguments, with `env` and `ours` beside the environment of this process, and `input` to read. It is killed, with
+/// everything it started, when this is dropped.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> io::Result<Ended> {
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .envs(env)
+        .envs(ours.iter().copied())
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own: what it starts ends with it, and a Ctrl-C at the terminal is ours to handle.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let fed = async {
+        if let Some(mut stdin) = stdin {
+            // A command that does not want all of it closes its end; its status says how it went.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
+    let ended = async {
+        let status = child.wait().await;
+        // What it left running would hold the other ends of the pipes open.
+        drop(group);
+        status
+    };
+    let (stdout, stderr, status, ()) = tokio::join!(head(stdout), head(stderr), ended, fed);
+    Ok(Ended { status: status?, stdout, stderr })
+}
+
+/// Reads everything and keeps the first 64 KiB: a command that prints a lot must not be blocked by a full pipe.
+async fn head(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut stream) = stream else { return String::new() };
+    let mut kept = Vec::new();
+    // What cannot be read is not there; the command's status says how it went.
+    let _ = (&mut stream).take(LONGEST).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Kills the whole process group when dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Nothing left to kill is the usual case.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Every kind of probe that speaks to a server of others, against that server: nginx, BIND, the health service of gRPC's own library.
+//!
+//! `tests/run servers` installs what is missing and says by `LIFEBOAT_PYTHON` which Python has grpcio. Without them every test here fails: it is only
+//! run when asked for by name.
+
+mod bind;
+mod grpc;
+mod nginx;
+mod server;
+
+use lifeboat::catalogue;
+use lifeboat::engine::probe::{Reading, Sample};
+use lifeboat::ports::gate::Gate;
+use lifeboat::world::World;
+use lifeboat::world::settings::Settings;
+use serde_json::Value;
+
+/// One sample of a probe of `kind`; names are asked of `name_server`, if there is one.
+async fn sample_with(kind: &str, with: Value, name_server: Option<String>) -> Sample {
+    let row = catalogue::probe(kind).unwrap_or_else(|| panic!("there is no probe {kind}"));
+    let probe = (row.parse)(&with).unwrap_or_else(|error| panic!("{kind}: {}: {}", error.path, error.message));
+    let settings = Settings { environment: "servers".into(), name_server, ..Settings::default() };
+    let world = World::connect(&settings, &Gate::default()).await;
+    let late = || Sample::bad("no answer within its timeout");
+    tokio::time::timeout(probe.timeout(), probe.sample(&world)).await.unwrap_or_else(|_| late())
+}
+
+async fn sample(kind: &str, with: Value) -> Sample {
+    sample_with(kind, with, None).await
+}
+
+/// The sample is good and its detail begins with `detail`.
+#[track_caller]
+fn is_good(sample: &Sample, detail: &str) {
+    assert!(sample.reading == Reading::Good && sample.detail.starts_with(detail), "{sample:?}, expected good: {detail}");
+}
+
+/// The sample is bad and its detail contains `detail`.
+#[track_caller]
+fn is_bad(sample: &Sample, detail: &str) {
+    assert!(sample.reading == Reading::Bad && sample.detail.contains(detail), "{sample:?}, expected bad: {detail}");
+}
