@@ -53,7 +53,8 @@ impl ArrowFile {
     /// When it cannot be made.
     pub fn create(folder: &Path, name: &str, probes: Vec<String>) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(folder.join(name))?;
-        let sink = Sink::new(Hashed { inner: BufWriter::new(file), hash: Sha256::new() }, probes)?;
+        let mut sink = Sink::new(Hashed { inner: BufWriter::new(file), hash: Sha256::new() }, probes)?;
+        sink.stream.get_mut().flush()?;
         Ok(Self { name: name.to_owned(), sink, waiting: Vec::new(), since: Instant::now(), rows: 0 })
     }
 
@@ -160,7 +161,12 @@ const fn number(reading: Reading) -> u8 {
 /// # Errors
 /// When it cannot be opened, is no file of samples, or `each` fails.
 pub fn read(path: &Path, mut each: impl FnMut(&[String], Vec<Row>) -> io::Result<()>) -> io::Result<bool> {
-    let stream = StreamReader::try_new(BufReader::new(File::open(path)?), None).map_err(wrong)?;
+    let file = File::open(path)?;
+    // A power loss may leave the name without a content.
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let stream = StreamReader::try_new(BufReader::new(file), None).map_err(wrong)?;
     for batch in stream {
         let Ok(batch) = batch else { return Ok(false) };
         let (probes, rows) = rows(&batch).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no file of samples"))?;
@@ -303,5 +309,7 @@ mod tests {
         file.set_len(path.metadata().unwrap().len() * 3 / 4).unwrap();
         let (found, whole) = read_all(&path);
         assert!(!whole && !found.is_empty() && found == all[..found.len()], "{} rows", found.len());
+        file.set_len(0).unwrap();
+        assert_eq!(read_all(&path), (Vec::new(), false));
     }
 }

@@ -39,6 +39,7 @@ mod guards;
 mod halt;
 mod hostile;
 mod interruptions;
+mod kept_samples;
 mod layers;
 mod marks;
 mod monitoring;

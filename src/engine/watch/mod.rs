@@ -95,9 +95,9 @@ impl Watch {
         let mut sampler = Sampler { probes: Vec::new(), world, clock, schedule: Schedule::default(), running: JoinSet::new(), reports, samples };
         let thread = std::thread::Builder::new().name("probes".into()).spawn(move || {
             let start = Instant::now();
-            for (place, watched) in probes.into_iter().enumerate() {
+            for watched in probes {
                 let sampled = Sampled::new(watched, clock);
-                sampler.schedule.add(place, start, sampled.every());
+                sampler.schedule.add(start, sampled.every());
                 sampler.probes.push(sampled);
             }
             runtime.block_on(sampler.run(timer, asked));
