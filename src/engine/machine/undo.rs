@@ -291,7 +291,15 @@ impl Machine {
     }
 
     pub(super) fn due_undo(&self) -> Option<String> {
-        self.steps.iter().find(|(_, step)| matches!(step.status, Status::UndoBackoff(at) if self.now >= at)).map(|(key, _)| key.clone())
+        let is_due = |step: &Step| matches!(step.status, Status::UndoBackoff(at) if self.now >= at);
+        self.steps.iter().find(|(key, step)| is_due(step) && !self.is_beneath_what_goes_back(key)).map(|(key, _)| key.clone())
+    }
+
+    /// Whether a later step with the same targets is being undone: its `before` is what this one made.
+    fn is_beneath_what_goes_back(&self, key: &str) -> bool {
+        let goes_back = |other: &String| matches!(self.steps.get(other).map(|step| &step.status), Some(Status::Undoing | Status::UndoBackoff(_)));
+        let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
+        after.into_iter().any(|other| goes_back(other) && self.share_targets(key, other))
     }
 
     pub(super) fn start_undo_of(&mut self, key: &str) {

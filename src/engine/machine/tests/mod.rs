@@ -144,9 +144,15 @@ impl Rig {
     }
 
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
-        // A step called `repair` acts on what the fault broke, every other on something of its own.
+        // A step called `repair` acts on what the fault broke, those called `shared-…` act on the same, every other on something of its own.
         let planned = |key: &str| {
-            let target = if key.ends_with("repair") { FAULT } else { key };
+            let target = if key.ends_with("repair") {
+                FAULT
+            } else if key.contains("/shared-") {
+                "shared"
+            } else {
+                key
+            };
             Planned {
                 before: json!("was"),
                 targets: vec![crate::model::event::step::Target::new("toy", target, "")],
@@ -170,6 +176,9 @@ impl Rig {
             }
             Effect::Undo { key, .. } => {
                 self.log.push(format!("undo {key}"));
+                if self.hang.contains(&format!("undo {key}").as_str()) {
+                    return;
+                }
                 let stuck = self.stuck.contains(&key.as_str());
                 let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
                 queue.push(Input::Undone(key, result));

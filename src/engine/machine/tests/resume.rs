@@ -62,3 +62,24 @@ fn a_fault_that_somebody_took_out_meanwhile_is_not_brought_back() {
     assert!(rig.state.stops.iter().any(|stop| stop.abort && stop.by == "lease"), "{:?}", rig.log);
     assert!(!rig.log.contains(&"fault started".to_owned()), "{:?}", rig.log);
 }
+
+#[test]
+fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
+    let plan = plan(vec![step("shared-a", &[]), step("shared-b", &["shared-a"])]);
+    let mut rig = Rig::start(plan.clone(), |rig| {
+        rig.stuck.push("failover/shared-b");
+        rig.hang.push("undo failover/shared-a");
+    });
+    rig.feed(Input::Stop { abort: true, why: "test".into(), by: "signal".into() });
+    assert_eq!(rig.undone(), ["fault", "failover/shared-b", "failover/shared-a"], "one gave up, the other was in hand when its owner died");
+
+    let mut rig = resume(plan, rig.state, |rig| rig.hang.push("undo failover/shared-b"));
+    assert_eq!(rig.undone(), ["failover/shared-b"]);
+    let lost = Failure { ambiguous: true, ..Failure::new(FailureKind::Cloud, "the answer was lost") };
+    rig.feed(Input::Undone("failover/shared-b".into(), Err(lost)));
+    assert_eq!(rig.undone(), ["failover/shared-b"], "what the first made is not put back while the second may still bring it again");
+    rig.hang.clear();
+    (1..200).for_each(|now| rig.at(now));
+    assert_eq!(rig.undone()[..3], ["failover/shared-b", "failover/shared-b", "failover/shared-a"]);
+    assert_eq!(*rig.undone().last().unwrap(), "failover/shared-a");
+}
