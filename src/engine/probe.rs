@@ -72,6 +72,13 @@ impl Sample {
     }
 }
 
+/// What is good says why.
+impl From<String> for Sample {
+    fn from(detail: String) -> Self {
+        Self::good(detail)
+    }
+}
+
 /// The three things a sample can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {

@@ -1,5 +1,6 @@
 //! One TCP connection, made anew, and why there is none.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
@@ -35,7 +36,8 @@ pub async fn connect(address: SocketAddr) -> Result<TcpStream, ConnectError> {
 }
 
 /// No descriptors, no ports, no network of our own.
-pub(super) fn is_ours(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_ours(error: &io::Error) -> bool {
     use rustix::io::Errno;
 
     let local = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NETDOWN, Errno::NOBUFS, Errno::NOMEM];
@@ -50,4 +52,18 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// An error with its causes in one line, without saying anything twice.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.downcast_ref::<std::io::Error>().map_or_else(|| cause.to_string(), reason);
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
+        next = cause.source();
+    }
+    text
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use url::Url;
 
-use super::connect::{ConnectError, connect, is_ours, reason};
+use super::connect::{ConnectError, chain, connect, is_ours};
 use super::resolve::{ResolveError, Resolver};
 use super::tls;
 use crate::model::time::Timestamp;
@@ -239,20 +239,6 @@ fn userinfo(url: &Url) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// An error with its causes in one line, without saying anything twice.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.downcast_ref::<std::io::Error>().map_or_else(|| cause.to_string(), reason);
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

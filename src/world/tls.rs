@@ -35,8 +35,11 @@ pub fn certificate_ends(stream: &TlsStream<TcpStream>) -> Option<Timestamp> {
     Some(Timestamp::from_nanos(i64::try_from(ends.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-/// The system's trust, read once.
-fn config() -> Result<Arc<ClientConfig>, String> {
+/// The system's trust, read once, for those who speak TLS in their own way.
+///
+/// # Errors
+/// When there is none, in one line.
+pub fn config() -> Result<Arc<ClientConfig>, String> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     let make = || {
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

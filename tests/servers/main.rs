@@ -1,11 +1,15 @@
-//! Every kind of probe that speaks to a server of others, against that server: nginx, BIND, the health service of gRPC's own library.
+//! Every kind of probe that speaks to a server of others, against that server: nginx, BIND, the health service of gRPC's own library, Redis, PostgreSQL
+//! and MariaDB.
 //!
 //! `tests/run servers` installs what is missing and says by `LIFEBOAT_PYTHON` which Python has grpcio. Without them every test here fails: it is only
 //! run when asked for by name.
 
 mod bind;
 mod grpc;
+mod mysql;
 mod nginx;
+mod postgres;
+mod redis;
 mod server;
 
 use lifeboat::catalogue;
@@ -27,6 +31,18 @@ async fn sample_with(kind: &str, with: Value, name_server: Option<String>) -> Sa
 
 async fn sample(kind: &str, with: Value) -> Sample {
     sample_with(kind, with, None).await
+}
+
+/// The first sample that is as `wanted`, or the last one within half a minute: what is under way on a server takes its time.
+async fn until<F: Future<Output = Sample>>(ask: &impl Fn() -> F, wanted: impl Fn(&Sample) -> bool) -> Sample {
+    let begun = std::time::Instant::now();
+    loop {
+        let found = ask().await;
+        if wanted(&found) || begun.elapsed() > std::time::Duration::from_secs(30) {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// The sample is good and its detail begins with `detail`.

@@ -1,6 +1,7 @@
 //! What is good, said once: the probe and the check of the same name judge with the same code.
 
 pub(crate) mod answer;
+pub(crate) mod database;
 pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod number;

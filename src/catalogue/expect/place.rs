@@ -48,12 +48,16 @@ impl JsonSchema for HostPort {
 }
 
 /// Samples every address that the host has at that moment, resolving its name anew; `at` says what was found at one.
-pub(crate) async fn everywhere<F: Future<Output = Result<String, Sample>>>(world: &World, place: &HostPort, at: impl Fn(SocketAddr) -> F) -> Sample {
+pub(crate) async fn everywhere<F, G>(world: &World, place: &HostPort, at: impl Fn(SocketAddr) -> F) -> Sample
+where
+    F: Future<Output = Result<G, Sample>>,
+    G: Into<Sample>,
+{
     match world.resolver().addresses(&place.host).await {
         Ok(addresses) => {
             let found = addresses.into_iter().map(async |address| {
                 let start = Instant::now();
-                let sample = at((address, place.port).into()).await.map_or_else(|sample| sample, Sample::good);
+                let sample = at((address, place.port).into()).await.map_or_else(|sample| sample, Into::into);
                 (sample, start.elapsed())
             });
             worst(join_all(found).await)

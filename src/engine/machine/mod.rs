@@ -358,6 +358,8 @@ enum Phase {
     },
     Failback,
     Undo,
+    /// The failover stays; only what may still arrive is waited for.
+    Leave,
     /// A new owner reads what has become of open intents; then it goes on there.
     Look(Box<Self>),
     /// Comparing with what was there before the run.

@@ -77,6 +77,8 @@ impl Machine {
                 }
             }
             Phase::Undo => self.undo_next(),
+            Phase::Leave if self.stop.is_some_and(|stop| stop.abort) => self.start_undo(),
+            Phase::Leave => self.leave_the_rest(),
             Phase::Baseline { until } => self.await_baseline(until),
         }
     }
@@ -202,7 +204,10 @@ impl Machine {
     /// Stop conditions, the run's budget and the lease of the fault.
     pub(super) fn check_guards(&mut self) {
         if self.stop.is_some()
-            || matches!(self.phase, Phase::Idle | Phase::Quiesce | Phase::Undo | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Ended)
+            || matches!(
+                self.phase,
+                Phase::Idle | Phase::Quiesce | Phase::Undo | Phase::Leave | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Ended
+            )
         {
             return;
         }

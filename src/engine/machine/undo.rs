@@ -137,8 +137,8 @@ impl Machine {
         self.stop.is_some_and(|stop| !stop.abort)
     }
 
-    /// The end of a run that was stopped: its fault is out, its steps stay until somebody asks to undo them.
-    fn leave_the_rest(&mut self) {
+    /// The end of a run that was stopped, or whose failover is to stay: its fault is out, its steps stay until somebody asks to undo them.
+    pub(super) fn leave_the_rest(&mut self) {
         if let Some(key) = self.due_undo() {
             return self.start_undo_of(&key);
         }
@@ -156,7 +156,7 @@ impl Machine {
                 self.load_book("failback", runbook);
                 self.phase = Phase::Failback;
             }
-            None if self.plan.leave && !abort && !self.failed => self.finish(),
+            None if self.plan.leave && !abort && !self.failed => self.phase = Phase::Leave,
             None => self.start_undo(),
         }
     }

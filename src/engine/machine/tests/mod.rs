@@ -295,6 +295,19 @@ fn a_failed_step_stops_its_runbook_unless_it_may_continue() {
 }
 
 #[test]
+fn a_failover_that_stays_is_over_when_nothing_of_the_fault_can_come_any_more() {
+    let lost = Failure { ambiguous: true, ..Failure::new(FailureKind::Cloud, "the answer was lost") };
+    let kept = Plan { leave: true, ..plan(vec![step("a", &[])]) };
+    let mut rig = Rig::start(kept, |rig| rig.fail.push(("fault", lost)));
+    rig.at(6);
+    rig.probe(ProbeState::Good);
+    (7..15).for_each(|now| rig.at(now));
+    assert_eq!((rig.undone(), rig.log.last().unwrap().as_str()), (vec!["fault"], "fault undone"), "its first call may still arrive");
+    (15..60).for_each(|now| rig.at(now));
+    assert_eq!((rig.undone(), rig.log.last().unwrap().as_str()), (vec!["fault", "fault"], "finish"));
+}
+
+#[test]
 fn an_unnoticed_fault_is_taken_out_at_the_timeout() {
     let mut rig = Rig::new(plan(vec![step("a", &[])]));
     rig.feed(Input::Start);

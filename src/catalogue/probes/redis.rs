@@ -1,0 +1,234 @@
+//! `redis`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::catalogue::expect::database::{Role, behind, lag_value};
+use crate::catalogue::expect::place::{HostPort, connected, everywhere};
+use crate::engine::probe::{Probe, Sample};
+use crate::model::time::{Span, Timestamp};
+use crate::world::connect::chain;
+use crate::world::{World, tls};
+
+/// Asks a Redis server (or one that speaks as it does: Valkey, ElastiCache, Tair), over a new connection each time, at every address its host has at
+/// that moment. Good when it lets the user in, answers PING and is as expected.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedisProbe {
+    /// Where it is.
+    address: HostPort,
+    /// Who asks; the default user unless written.
+    #[serde(default)]
+    user: Option<String>,
+    /// The user's password, a secret.
+    #[serde(default)]
+    password: Option<String>,
+    /// The number of the database; 0 unless written.
+    #[serde(default)]
+    database: u16,
+    /// Whether it speaks TLS, with a certificate for the host that this machine trusts; no unless written.
+    #[serde(default)]
+    tls: bool,
+    /// How long all of it may take; 1s unless written.
+    #[serde(default = "one_second")]
+    timeout: Span,
+    /// What more must hold.
+    #[serde(default)]
+    expect: RedisExpect,
+}
+
+/// What must hold of a server that answers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RedisExpect {
+    /// What it must be. A replica must also have a link to its primary that is up.
+    #[serde(default)]
+    role: Option<Role>,
+    /// How far it may be behind another server.
+    #[serde(default)]
+    behind: Option<Behind>,
+    /// A key that somebody writes the time into again and again.
+    #[serde(default)]
+    fresh: Option<Fresh>,
+}
+
+/// A replication offset held against that of a primary. The primary is asked last, so that the difference is never less than what was true.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Behind {
+    /// The primary; it lets the same user in. While it cannot be asked there is no telling.
+    primary: HostPort,
+    /// The greatest difference, in bytes.
+    at_most: u64,
+}
+
+/// A key that holds a time: whole seconds or milliseconds since 1970, or as `2026-11-22T23:27:11Z`. With it the value is how old that is
+/// (`lag_ms`), by the server's own clock.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Fresh {
+    /// The key.
+    key: String,
+    /// How old it may be.
+    max_age: Span,
+}
+
+const fn one_second() -> Span {
+    Span::from_secs(1)
+}
+
+impl Probe<World> for RedisProbe {
+    const KIND: &'static str = "redis";
+    const SERVICE: bool = true;
+
+    fn timeout(&self) -> Duration {
+        self.timeout.duration()
+    }
+
+    async fn sample(&self, world: &World) -> Sample {
+        let sample = everywhere(world, &self.address, |address| self.at(address, &self.address.host, Question::AsExpected)).await;
+        let Some((wanted, offset)) = self.expect.behind.as_ref().zip(offset(&sample)) else { return sample };
+        let primary = everywhere(world, &wanted.primary, |address| self.at(address, &wanted.primary.host, Question::Newest)).await;
+        let Some(newest) = self::offset(&primary) else { return Sample::unknown(format!("its primary: {}", primary.detail)) };
+        let missing = newest.saturating_sub(offset);
+        let text = format!("{missing} bytes behind");
+        let judged = if missing <= wanted.at_most { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {}", wanted.at_most)) };
+        judged.with_value(json!({ "offset": offset, "primary_offset": newest }))
+    }
+}
+
+/// The offset that a sample's value tells.
+fn offset(sample: &Sample) -> Option<u64> {
+    sample.value.as_ref()?["offset"].as_u64()
+}
+
+/// What a server is asked.
+#[derive(Clone, Copy)]
+enum Question {
+    /// Whether it is as expected.
+    AsExpected,
+    /// Up to where it has written.
+    Newest,
+}
+
+impl RedisProbe {
+    async fn at(&self, address: SocketAddr, host: &str, question: Question) -> Result<Sample, Sample> {
+        let stream = connected(address).await?;
+        let answer = if self.tls {
+            match tls::connect(host, stream, &[]).await {
+                Ok(stream) => self.ask(stream, question).await,
+                Err(message) => Err(format!("no TLS: {message}")),
+            }
+        } else {
+            self.ask(stream, question).await
+        };
+        answer.map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
+    }
+
+    async fn ask(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, question: Question) -> Result<Sample, String> {
+        let mut login = RedisConnectionInfo::default().set_db(self.database.into()).set_skip_set_lib_name();
+        if let Some(user) = &self.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            login = login.set_password(password);
+        }
+        // The engine ends what takes too long.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (mut server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| chain(&error))?;
+        let asked = std::pin::pin!(async {
+            match question {
+                Question::AsExpected => self.judged(&mut server).await,
+                Question::Newest => replication(&mut server).await.map(|found| Sample::good("").with_value(json!({ "offset": number(&found, "master_repl_offset") }))),
+            }
+        });
+        match select(asked, std::pin::pin!(driver)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => Err("connection closed".to_owned()),
+        }
+    }
+
+    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, String> {
+        let start = Instant::now();
+        let pong: String = command(server, &redis::cmd("PING")).await?;
+        if pong != "PONG" {
+            return Err(format!("it answers PING with \"{pong}\""));
+        }
+        let mut sample = Sample::good(format!("PONG in {} ms", start.elapsed().as_millis()));
+        if self.expect.role.is_some() || self.expect.behind.is_some() {
+            let found = replication(server).await?;
+            let role = if found.get("role").is_some_and(|role| role == "master") { Role::Primary } else { Role::Replica };
+            if let Some(wrong) = self.expect.role.and_then(|expected| expected.differs(role)) {
+                return Err(wrong);
+            }
+            if role == Role::Replica && found.get("master_link_status").is_none_or(|status| status != "up") {
+                return Err("its link to its primary is down".to_owned());
+            }
+            let offset = number(&found, if role == Role::Replica { "slave_repl_offset" } else { "master_repl_offset" });
+            sample = sample.with_value(json!({ "offset": offset }));
+        }
+        match &self.expect.fresh {
+            Some(fresh) => fresh.judged(server).await,
+            None => Ok(sample),
+        }
+    }
+}
+
+impl Fresh {
+    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, String> {
+        let (seconds, micros): (i64, i64) = command(server, &redis::cmd("TIME")).await?;
+        let content: Option<String> = command(server, redis::cmd("GET").arg(&self.key)).await?;
+        let content = content.ok_or_else(|| format!("there is no key {}", self.key))?;
+        let written = time(&content).ok_or_else(|| format!("{} holds \"{content}\", which is no time", self.key))?;
+        let age = Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000))).since(written);
+        behind(age, self.max_age).map(|text| Sample::good(text).with_value(lag_value(age)))
+    }
+}
+
+/// A time as programs write it into a key: numbers below 100,000,000,000 are seconds (they reach to the year 5138), those above milliseconds.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    match text.parse::<i64>() {
+        Ok(number) => number.checked_mul(if number < 100_000_000_000 { 1_000_000_000 } else { 1_000_000 }).map(Timestamp::from_nanos),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+/// What the server says of its replication, by name.
+async fn replication(server: &mut MultiplexedConnection) -> Result<BTreeMap<String, String>, String> {
+    let text: String = command(server, redis::cmd("INFO").arg("replication")).await?;
+    Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
+}
+
+fn number(found: &BTreeMap<String, String>, name: &str) -> Option<u64> {
+    found.get(name)?.parse().ok()
+}
+
+async fn command<T: FromRedisValue>(server: &mut MultiplexedConnection, command: &Cmd) -> Result<T, String> {
+    command.query_async(server).await.map_err(|error| chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_programs_write_them() {
+        let told = |text: &str| time(text).map(|at| at.to_string());
+        let expected = Some("2026-11-22T23:27:11.000000000Z".to_owned());
+        assert_eq!(told("1795390031"), expected);
+        assert_eq!(told("1795390031000\n"), expected);
+        assert_eq!(told("2026-11-23T07:27:11+08:00"), expected);
+        assert_eq!(told("yesterday"), None);
+        assert_eq!(told("99999999999999999999"), None);
+    }
+}
