@@ -63,6 +63,7 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         with["expect"] = expect;
         with
     };
+    let database = || json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER"), "query": secret("BODY"), "expect": { "text": secret("PARAMETER") } });
     vec![
         ("approval", json!({ "text": CONTROL })),
         ("check.dns", json!({ "name": "shop.example.com" })),
@@ -109,6 +110,12 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
             json!({ "of": { "one": { "uses": "http", "with": { "url": secret("URL_BAD"), "headers": { "Authorization": secret("HEADER") } } } } }),
         ),
         ("grpc.health", json!({ "address": "shop.example.com:8080", "service": secret("PARAMETER") })),
+        ("mysql", database()),
+        ("postgres", database()),
+        (
+            "redis",
+            json!({ "address": "shop.example.com:8080", "user": CONTROL, "password": secret("PARAMETER"), "expect": { "fresh": { "key": secret("HEADER"), "max_age": "1s" } } }),
+        ),
         ("tls", json!({ "address": "shop.example.com:8080", "name": secret("PARAMETER") })),
         ("tcp", json!({ "address": "shop.example.com:8080", "expect": { "greeting": secret("PARAMETER") } })),
     ]
