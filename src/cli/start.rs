@@ -26,6 +26,7 @@ use crate::ops::control::abort_command;
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
+use crate::ops::forecast::forecast;
 use crate::ops::guards;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::preflight;
@@ -164,6 +165,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         about.files()?;
         view.guards = guards::views(about.foreseen(&view).await?, mode);
         view.is_unguarded = about.is_unguarded();
+        view.forecast = forecast(&store, &plan);
         if output.json {
             output.json_line(&view);
         } else {

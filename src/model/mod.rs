@@ -9,6 +9,7 @@ pub mod difference;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod forecast;
 pub mod guard;
 pub mod interval;
 pub mod lab;

@@ -130,6 +130,65 @@ pub struct Objective {
     /// Recovery point objective: how much committed data, in time, may be missing on the survivor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<Span>,
+    /// Service level objective, whose error budget an outage spends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Slo>,
+}
+
+/// How much of the time a service must be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slo {
+    /// Per cent of the window, such as 99.9.
+    pub target: Percent,
+    /// The window, such as 30d.
+    pub window: Span,
+}
+
+impl Slo {
+    /// For how long it may be bad within the window, nanoseconds.
+    #[must_use]
+    pub fn budget(self) -> i64 {
+        let window = self.window.duration().as_nanos();
+        i64::try_from(window * u128::from(Percent::ALL - self.target.0) / u128::from(Percent::ALL)).unwrap_or(i64::MAX)
+    }
+}
+
+/// A share above 0 and below 100 per cent, in parts of a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub u32);
+
+impl Percent {
+    /// All of it.
+    const ALL: u32 = 1_000_000;
+}
+
+impl Serialize for Percent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(f64::from(self.0) / 10_000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let percent = f64::deserialize(deserializer)?;
+        let parts = (percent * 10_000.0).round();
+        if parts < 1.0 || parts >= f64::from(Self::ALL) || parts.is_nan() {
+            return Err(serde::de::Error::custom(format!("{percent} is not a share above 0 and below 100 per cent, such as 99.9")));
+        }
+        // Between 1 and a million, and whole.
+        Ok(Self(parts as u32))
+    }
+}
+
+impl schemars::JsonSchema for Percent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100, "description": "Per cent, such as 99.9." })
+    }
 }
 
 /// A probe as it will run.

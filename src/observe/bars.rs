@@ -1,14 +1,18 @@
 //! A terminal: one line a step with state, attempt and elapsed time, one line a probe with its state and how long it has been down against its RTO.
 //! What must not be missed is printed above and stays.
 
-use std::time::Instant;
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Observer;
 use super::words::{Weight, clock, fitted, heading, said, state_word, title};
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::forecast;
+use crate::model::measure::{Measures, PHASES, Phase};
 use crate::model::plan::{Plan, ProbePlan, ProbeState, Stage};
+use crate::model::state::probe::ProbeStanding;
 use crate::model::state::{FAULT, RunState, Status, StepState};
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -17,6 +21,10 @@ use crate::model::time::Timestamp;
 const NAME: usize = 34;
 const STATE: usize = 28;
 const TIME: usize = 9;
+
+/// Cells of a probe's strip, each so many seconds: the last minute.
+const STRIP: usize = 12;
+const CELL: Duration = Duration::from_secs(5);
 
 /// Colours, only where they mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +65,8 @@ impl Row {
 pub struct Bars {
     screen: MultiProgress,
     head: ProgressBar,
+    /// The phases of the outage, below the head.
+    phases: ProgressBar,
     steps: Vec<(String, ProgressBar)>,
     probes: Vec<(String, ProgressBar)>,
     /// What whoever sits in front of it may do, below everything else.
@@ -78,7 +88,9 @@ impl Bars {
     #[must_use]
     pub fn new(plan: &Plan, target: ProgressDrawTarget, color: bool, lang: Lang) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        let mut bars = Self { head: line(&screen, None), screen, steps: Vec::new(), probes: Vec::new(), foot: None, color, lang, last: None };
+        let head = line(&screen, None);
+        let mut bars =
+            Self { phases: line(&screen, Some(&head)), head, screen, steps: Vec::new(), probes: Vec::new(), foot: None, color, lang, last: None };
         if plan.fault.is_some() {
             bars.add_step(FAULT.to_owned());
         }
@@ -92,7 +104,7 @@ impl Bars {
     }
 
     fn add_step(&mut self, key: String) {
-        let after = self.steps.last().map_or(&self.head, |(_, bar)| bar);
+        let after = self.steps.last().map_or(&self.phases, |(_, bar)| bar);
         let bar = line(&self.screen, Some(after));
         self.steps.push((key, bar));
     }
@@ -104,6 +116,7 @@ impl Bars {
     fn draw(&self, state: &RunState) {
         let (Some(plan), Some(now)) = (state.plan(), self.now(state)) else { return };
         self.head.set_message(head(state, plan, now, self.lang));
+        self.phases.set_message(phases(state, plan, now));
         for (key, bar) in &self.steps {
             if let Some(row) = step_row(state, key, now, self.lang) {
                 bar.set_message(row.text(self.color));
@@ -178,6 +191,7 @@ impl Observer for Bars {
         self.foot("");
         self.draw(state);
         self.head.abandon();
+        self.phases.abandon();
         for (_, bar) in self.steps.iter().chain(&self.probes) {
             bar.abandon();
         }
@@ -199,6 +213,51 @@ pub(super) fn head(state: &RunState, plan: &Plan, now: Timestamp, lang: Lang) ->
     };
     let time = state.start.as_ref().map(|start| clock(now.since(start.at))).unwrap_or_default();
     format!("{} {} {time:>TIME$}", fitted(&heading(plan, lang), NAME + 2 + 13), fitted(stage, STATE - 13))
+}
+
+/// The phases of the outage and how long it has lasted, against its RTO; empty before there is one.
+pub(super) fn phases(state: &RunState, plan: &Plan, now: Timestamp) -> String {
+    let Some(split) = Measures::of(state).split else { return String::new() };
+    // The journal's last event was a moment ago.
+    let since = if split.open && state.ended.is_none() { state.at.map_or(0, |at| now.nanos_since(at).max(0)) } else { 0 };
+    let time = |nanos: i64| clock(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)));
+    let part = |(index, phase): (usize, &Phase)| {
+        let word = phase_word(*phase);
+        match (index + 1).cmp(&split.entered) {
+            Ordering::Less => format!("{word} {}", time(split.parts[index])),
+            Ordering::Equal if split.open => format!("{word} {}…", time(split.parts[index] + since)),
+            Ordering::Equal => format!("{word} {}", time(split.parts[index])),
+            Ordering::Greater => format!("{word} –"),
+        }
+    };
+    let parts: Vec<String> = PHASES.iter().enumerate().map(part).collect();
+    let rto = plan.objectives.get(&split.probe).and_then(|objective| objective.rto);
+    let total = time(split.total() + since);
+    let total = rto.map_or_else(|| total.clone(), |rto| format!("{total} of {rto}"));
+    format!("  {}", [parts.join("  "), total].join("  = "))
+}
+
+const fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Detect => "detect",
+        Phase::Decide => "decide",
+        Phase::Act => "act",
+        Phase::Spread => "spread",
+        Phase::Settle => "settle",
+    }
+}
+
+/// The last minute of a probe: `█` where it was bad, `░` where it was good.
+fn strip(standing: Option<&ProbeStanding>, now: Timestamp) -> String {
+    let cell = |index: usize| {
+        let ago =
+            |cells: usize| Timestamp::from_nanos(now.as_nanos().saturating_sub((CELL.as_nanos() * cells as u128).try_into().unwrap_or(i64::MAX)));
+        match standing?.state_between(ago(STRIP - index), ago(STRIP - 1 - index))? {
+            ProbeState::Bad => Some('█'),
+            ProbeState::Good => Some('░'),
+        }
+    };
+    (0..STRIP).map(|index| cell(index).unwrap_or(' ')).collect()
 }
 
 const fn stage_word(stage: Stage) -> &'static str {
@@ -246,6 +305,14 @@ pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang) 
     };
     let from = if step.status == Status::Undoing { step.undoing } else { step.started };
     let time = from.zip(until).map(|(from, until)| clock(until.since(from))).unwrap_or_default();
+    let typical = state.forecast.as_ref().and_then(|forecast| forecast.steps.get(key));
+    let slow = typical.filter(|typical| {
+        matches!(step.status, Status::Running | Status::Retrying) && from.is_some_and(|from| now.since(from) > typical.p90.duration())
+    });
+    let tone = if slow.is_some() { Tone::Alarm } else { tone };
+    if let Some(typical) = slow {
+        text = format!("SLOW, p90 {}; {text}", forecast::short(typical.p90));
+    }
     Some(Row { sign, name, state: text, time, tone })
 }
 
@@ -271,7 +338,8 @@ fn standing(step: &StepState, fault: bool) -> (&'static str, Tone, String) {
 /// The line of a probe: its state, and while it is down for how long, against its RTO.
 pub(super) fn probe_row(state: &RunState, plan: &Plan, probe: &ProbePlan, now: Timestamp, lang: Lang) -> Row {
     let title = probe.title.get(lang);
-    let name = if title.is_empty() { &probe.id } else { title }.to_owned();
+    let name = if title.is_empty() { &probe.id } else { title };
+    let name = format!("{} {}", fitted(name, NAME - STRIP - 1), strip(state.probes.get(&probe.id), now));
     let rto = plan.objectives.get(&probe.id).and_then(|objective| objective.rto);
     let standing = state.probes.get(&probe.id);
     let down = standing.and_then(|standing| standing.down_since()).map(|since| now.since(since));

@@ -80,6 +80,10 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             });
             return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
         }
+        RunEvent::Forecast(forecast) => {
+            let at_risk = forecast.recovery.as_ref().is_some_and(crate::model::forecast::Recovery::is_at_risk);
+            (if at_risk { Weight::Trouble } else { Weight::Course }, forecast.to_string())
+        }
         RunEvent::Samples(kept) => (Weight::Detail, format!("{} single samples in {}", kept.rows, kept.file)),
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),
         RunEvent::Ended { verdict, reasons } => {

@@ -18,6 +18,7 @@ use crate::engine::lease::Mark;
 use crate::engine::secrets;
 use crate::model::event::step::Target;
 use crate::model::expression;
+use crate::model::forecast::{Forecast, short};
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::ports::{self, Cloud, CloudError};
 use crate::world::World;
@@ -71,6 +72,9 @@ pub struct DryRun {
     /// Whether a drill is refused for want of any guards.
     #[serde(skip)]
     pub is_unguarded: bool,
+    /// What earlier runs let expect; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// How long things may take.
     pub budget: Budget,
 }
@@ -119,6 +123,7 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         mutating_calls,
         guards: Vec::new(),
         is_unguarded: false,
+        forecast: None,
         budget: Budget::of(plan),
     }
 }
@@ -256,6 +261,9 @@ impl DryRun {
             if !step.needs.is_empty() {
                 let _ = writeln!(out, "      after   {}", step.needs.join(", "));
             }
+            if let Some(typical) = self.forecast.as_ref().and_then(|forecast| forecast.steps.get(&step.step)) {
+                let _ = writeln!(out, "      takes   {}, p90 {} of {}", short(typical.median), short(typical.p90), typical.count);
+            }
             if let Some(when) = &step.when {
                 let _ = writeln!(out, "      when    {when}");
             }
@@ -286,6 +294,9 @@ impl DryRun {
             let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
         }
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
+        if let Some(forecast) = &self.forecast {
+            let _ = writeln!(out, "Forecast: {forecast}.");
+        }
         let _ = writeln!(out, "{}", self.budget);
         out
     }

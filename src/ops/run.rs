@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc as channel;
 
+use super::clock_error::clock_error_ms;
 use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
+use super::forecast::forecast;
 use super::lock::Locked;
 use super::marks::WorldMarker;
 use super::pinned::{Originals, copy_of};
@@ -25,6 +27,7 @@ use crate::journal::crash::{self, CrashStore};
 use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
+use crate::model::forecast::Forecast;
 use crate::model::guard::Decision;
 use crate::model::measure::Measures;
 use crate::model::order::Order;
@@ -130,11 +133,11 @@ pub async fn start(
         tool: env!("CARGO_PKG_VERSION").into(),
         operator: operator(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        clock_error_ms: None,
+        clock_error_ms: clock_error_ms().await,
     };
-    let head = chain::genesis(&run);
+    let (head, forecast) = (chain::genesis(&run), forecast(&store, &plan));
     let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, begin, starter, locked }
+    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, forecast, begin, starter, locked }
         .see_through(environment, attended)
         .await
 }
@@ -252,7 +255,21 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);
     Ok((
-        Hold { store, run, owner, clock, plan, earlier: read.events, head: read.head, opening, decisions: Vec::new(), begin, starter, locked },
+        Hold {
+            store,
+            run,
+            owner,
+            clock,
+            plan,
+            earlier: read.events,
+            head: read.head,
+            opening,
+            decisions: Vec::new(),
+            forecast: None,
+            begin,
+            starter,
+            locked,
+        },
         state,
     ))
 }
@@ -268,6 +285,8 @@ struct Hold {
     head: String,
     opening: RunEvent,
     decisions: Vec<Decision>,
+    /// What earlier runs let expect.
+    forecast: Option<Forecast>,
     begin: Begin,
     /// Whoever started the run.
     starter: String,
@@ -277,7 +296,7 @@ struct Hold {
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, begin, starter, locked: _locked } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, starter, locked: _locked } = self;
         let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let kept = kept_in(&store, environment)?;
@@ -307,6 +326,7 @@ impl Hold {
         // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
+        openings.extend(forecast.map(RunEvent::Forecast));
         openings.extend(originals.edited(&plan, &[]));
         // Recovery does not wait for a disk that keeps no samples.
         let samples = match sample_file(&store, &run, epoch, &plan) {

@@ -13,10 +13,10 @@ use crate::model::state::Status;
 use crate::model::time::Timestamp;
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 16.0;
-const RIGHT: f64 = 744.0;
+pub(super) const LEFT: f64 = 16.0;
+pub(super) const RIGHT: f64 = 744.0;
 /// Colours of the phases; their numbers stand beside them.
-const COLORS: [&str; 5] = ["#2f6fb3", "#d17b0f", "#7a5ea8", "#0f7b8a", "#1a7f4b"];
+pub(super) const COLORS: [&str; 5] = ["#2f6fb3", "#d17b0f", "#7a5ea8", "#0f7b8a", "#1a7f4b"];
 const NUMBERS: [&str; 5] = ["1", "2", "3", "4", "5"];
 /// Steps of an axis, milliseconds.
 const STEPS: [i64; 22] = [
@@ -25,25 +25,34 @@ const STEPS: [i64; 22] = [
 ];
 
 /// A linear axis in nanoseconds.
-struct Axis {
-    from: i64,
-    to: i64,
-    left: f64,
-    right: f64,
+pub(super) struct Axis {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) left: f64,
+    pub(super) right: f64,
 }
 
 impl Axis {
-    fn x(&self, at: i64) -> f64 {
+    pub(super) fn x(&self, at: i64) -> f64 {
         let span = (self.to - self.from).max(1) as f64;
         self.left + (self.right - self.left) * ((at - self.from) as f64 / span).clamp(0.0, 1.0)
     }
 
     /// At most eight round values.
-    fn ticks(&self) -> Vec<i64> {
+    pub(super) fn ticks(&self) -> Vec<i64> {
         let span = (self.to - self.from).max(1);
         let step = STEPS.iter().map(|step| step * MILLISECOND).find(|step| span / step <= 8).unwrap_or(span);
         let first = self.from.div_euclid(step) * step + if self.from.rem_euclid(step) == 0 { 0 } else { step };
         (0..=8).map(|index| first + index * step).take_while(|tick| *tick <= self.to).collect()
+    }
+
+    /// `12 s` or `2:30` on an axis of lengths.
+    pub(super) fn label(&self, nanos: i64, seconds: &str) -> String {
+        let millis = nanos / MILLISECOND;
+        if self.to / MILLISECOND >= 120_000 {
+            return format!("{}:{:02}", millis / 60_000, millis % 60_000 / 1000);
+        }
+        if millis % 1000 == 0 { format!("{} {seconds}", millis / 1000) } else { format!("{}.{:02} {seconds}", millis / 1000, millis % 1000 / 10) }
     }
 }
 
@@ -119,7 +128,7 @@ impl Page<'_> {
         svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, &title);
         let (from, to) = self.window();
         let axis = Axis { from: from.as_nanos(), to: to.as_nanos(), left: LEFT, right: RIGHT };
-        self.time_axis(&mut svg, &axis);
+        self.time_axis(&mut svg, &axis, (58.0, 120.0));
         match self.split() {
             Some(split) => self.bar(&mut svg, &axis, split),
             None => {
@@ -146,11 +155,12 @@ impl Page<'_> {
         (Timestamp::from_nanos(begin.as_nanos().saturating_sub(margin)), Timestamp::from_nanos(end.as_nanos().saturating_add(margin)))
     }
 
-    fn time_axis(&self, svg: &mut Svg, axis: &Axis) {
+    /// Lines at round times from `top` to `bottom`, and below them the times in both zones.
+    pub(super) fn time_axis(&self, svg: &mut Svg, axis: &Axis, (top, bottom): (f64, f64)) {
         let mut free = f64::MIN;
         for tick in axis.ticks() {
             let x = axis.x(tick);
-            svg.rule(x, (58.0, 120.0), RULE, false);
+            svg.rule(x, (top, bottom), RULE, false);
             // Labels at the edges stay inside the picture.
             let anchor = if x < LEFT + 34.0 {
                 Anchor::Start
@@ -176,8 +186,8 @@ impl Page<'_> {
                 continue;
             }
             free = left + width + 8.0;
-            svg.text((x, 135.0), anchor, 11, FAINT, &utc);
-            svg.text((x, 149.0), anchor, 11, FAINT, &zoned);
+            svg.text((x, bottom + 15.0), anchor, 11, FAINT, &utc);
+            svg.text((x, bottom + 29.0), anchor, 11, FAINT, &zoned);
         }
     }
 
@@ -282,7 +292,7 @@ impl Page<'_> {
         let axis = Axis { from: 0, to: total.max(near.unwrap_or(0)).max(MILLISECOND), left: 120.0, right: WIDTH - 80.0 };
         for tick in axis.ticks() {
             svg.rule(axis.x(tick), (38.0, 188.0), RULE, false);
-            svg.text((axis.x(tick), 204.0), Anchor::Middle, 11, FAINT, &tick_text(tick, &axis, self.t(Label::Seconds)));
+            svg.text((axis.x(tick), 204.0), Anchor::Middle, 11, FAINT, &axis.label(tick, self.t(Label::Seconds)));
         }
         let mut at = 0;
         for (index, ((phase, part), shown)) in PHASES.iter().zip(split.parts).zip(shown(split)).enumerate() {
@@ -311,16 +321,7 @@ impl Page<'_> {
     }
 
     /// A probe's title, else its id, without markup.
-    fn probe_title<'a>(&'a self, id: &'a str) -> &'a str {
+    pub(super) fn probe_title<'a>(&'a self, id: &'a str) -> &'a str {
         self.probe_plan(id).map(|probe| probe.title.get(self.lang)).filter(|title| !title.is_empty()).unwrap_or(id)
     }
-}
-
-/// `12 s` or `2:30` on an axis of lengths.
-fn tick_text(nanos: i64, axis: &Axis, seconds: &str) -> String {
-    let millis = nanos / MILLISECOND;
-    if axis.to / MILLISECOND >= 120_000 {
-        return format!("{}:{:02}", millis / 60_000, millis % 60_000 / 1000);
-    }
-    if millis % 1000 == 0 { format!("{} {seconds}", millis / 1000) } else { format!("{}.{:02} {seconds}", millis / 1000, millis % 1000 / 10) }
 }

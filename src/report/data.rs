@@ -10,7 +10,6 @@ use super::markdown::{Align, Table, code};
 use super::numbers;
 use crate::model::measure::{integrity, leftovers};
 use crate::model::plan::{ProbeState, Stage};
-use crate::model::state::ProbeStanding;
 use crate::model::time::Timestamp;
 
 /// Characters of an availability strip.
@@ -53,7 +52,38 @@ impl Page<'_> {
         }
         out.push_str(&table.finish());
         let _ = writeln!(out, "{}\n", self.t(Label::AvailabilityRule));
+        self.error_budgets(out);
         self.strips(out);
+    }
+
+    /// What the outages spent of each error budget.
+    fn error_budgets(&self, out: &mut String) {
+        if self.measures.budgets.is_empty() {
+            return;
+        }
+        let mut table = Table::new(&[
+            (self.t(Label::Probe), Align::Left),
+            (self.t(Label::SloColumn), Align::Right),
+            (self.t(Label::BudgetColumn), Align::Right),
+            (self.t(Label::SpentColumn), Align::Right),
+            (self.t(Label::SpentShare), Align::Right),
+        ]);
+        let sign = numbers::percent_sign(self.lang);
+        for (id, spent) in &self.measures.budgets {
+            let budget = spent.slo.budget().max(1);
+            // A share of less than all is rounded down: 100 means all of it.
+            let share = |bad: i64| numbers::percent(u64::try_from(i128::from(bad) * 1_000_000 / i128::from(budget)).unwrap_or(u64::MAX));
+            let (lo, hi) = (share(spent.bad.lo), share(spent.bad.hi));
+            table.row(&[
+                self.probe_name(id),
+                format!("{}{sign} / {}", numbers::percent(u64::from(spent.slo.target.0)), spent.slo.window),
+                numbers::length(budget, self.lang),
+                numbers::bounds(spent.bad, self.lang),
+                if lo == hi { format!("{lo}{sign}") } else { format!("{lo}–{hi}{sign}") },
+            ]);
+        }
+        out.push_str(&table.finish());
+        let _ = writeln!(out, "{}\n", self.t(Label::BudgetRule));
     }
 
     /// One line of characters a probe: bad where any part of the character's time was bad.
@@ -72,7 +102,7 @@ impl Page<'_> {
             let cell = |index: usize| {
                 let begin = whole.saturating_mul(i64::try_from(index).unwrap_or(0)) / i64::try_from(STRIP).unwrap_or(1);
                 let begin = Timestamp::from_nanos(from.as_nanos().saturating_add(begin));
-                state_between(standing, begin, Timestamp::from_nanos(begin.as_nanos().saturating_add(each)))
+                standing.state_between(begin, Timestamp::from_nanos(begin.as_nanos().saturating_add(each)))
             };
             let strip: String = (0..STRIP)
                 .map(|index| match cell(index) {
@@ -120,6 +150,9 @@ impl Page<'_> {
             }
             out.push_str(&table.finish());
             let _ = writeln!(out, "{}\n", self.t(Label::DataRule));
+            if let Some(alt) = self.lag_alt() {
+                let _ = writeln!(out, "![{alt}]({})\n", self.file("lag"));
+            }
         }
         let counted = integrity(self.state, &self.measures.exposures);
         let count = |count: Option<u64>| count.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |count| count.to_string());
@@ -166,28 +199,4 @@ impl Page<'_> {
             out.push_str(&table.finish());
         }
     }
-}
-
-/// What a probe said between two times: bad if it was bad at any of them.
-fn state_between(standing: &ProbeStanding, from: Timestamp, to: Timestamp) -> Option<ProbeState> {
-    // The first confirmed state holds from the first sample on; edges move it.
-    let first = standing.initial.map(|(state, at)| (at, state));
-    let opposite = |state: ProbeState| if state == ProbeState::Good { ProbeState::Bad } else { ProbeState::Good };
-    let begins = standing.tallies.first().map(|(begins, _)| *begins);
-    let before = standing.edges.first().map(|edge| opposite(edge.to)).or(first.map(|(_, state)| state))?;
-    let mut state = (begins.or(first.map(|(at, _)| at))? < to).then_some(before)?;
-    let mut worst = state;
-    for edge in &standing.edges {
-        let at = edge.moment.likely;
-        if at >= to {
-            break;
-        }
-        if at > from {
-            worst = if state == ProbeState::Bad || edge.to == ProbeState::Bad { ProbeState::Bad } else { worst };
-        } else {
-            worst = edge.to;
-        }
-        state = edge.to;
-    }
-    Some(worst)
 }

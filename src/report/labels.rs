@@ -89,6 +89,7 @@ labels! {
     Exact: "exact", "精确";
     AtLeast: "at least", "至少";
     RtaDeclared: "From the decision to restored service", "自决策至业务恢复";
+    SustainedRun: "Sustained run on the other side", "备用侧持续运行";
     DetectionTime: "Detection time", "检测时间";
     DecisionTime: "Decision time", "决策时间";
     AlsoMeasured: "Also measured", "其他实测值";
@@ -189,6 +190,8 @@ labels! {
     WaitColumn: "Wait", "等待";
     RunColumn: "Run", "执行";
     VerifyColumn: "Verify", "验证";
+    EarlierColumn: "Earlier: median / p90 (runs)", "以往：中位数 / P90（次数）";
+    CriticalPath: "Critical path", "关键路径";
     Attempts: "Attempts", "尝试";
     Critical: "Critical", "关键";
     Yes: "yes", "是";
@@ -278,6 +281,11 @@ labels! {
     AvailabilityColumn: "Availability", "可用率";
     Outage: "Outage", "中断";
     AvailabilityRule: "Availability: good samples over all that could tell, from the first sample to the end of the recovery; the lower bound counts those unknown or not sent as bad. Unweighted: traffic shares are not recorded.", "可用率：自首个样本至恢复阶段结束，成功样本数除以可判定样本数；下界将未知或未发送的样本计为失败。未按流量加权：流量占比未记录。";
+    SloColumn: "SLO / window", "SLO / 窗口";
+    BudgetColumn: "Error budget", "错误预算";
+    SpentColumn: "Spent in this run", "本次消耗";
+    SpentShare: "Of the budget", "占预算";
+    BudgetRule: "Error budget: the time within the window in which the service may be bad. Spent: all of its outages in this run, whoever caused them. Whether drills count against the budget is for its policy to say.", "错误预算：窗口内允许业务异常的时间。消耗：本次运行中该业务全部中断之和，不论起因。演练是否计入预算由其政策决定。";
     StripLead: "Each character is", "每个字符代表";
     StripLegend: "█ bad · ░ good · blank: not known", "█ 异常 · ░ 正常 · 空白：未知";
     None: "none", "无";
@@ -339,6 +347,7 @@ labels! {
     File: "File", "文件";
     // Pictures
     TimelineChart: "Timeline", "时间线";
+    LagChart: "Lag of the replicas", "副本滞后";
     WaterfallChart: "Recovery time split", "恢复时间构成";
     FaultMark: "fault", "故障";
     HealMark: "fault out", "故障解除";

@@ -10,6 +10,7 @@ mod course;
 mod data;
 mod guards;
 mod labels;
+mod lag;
 mod lease;
 mod markdown;
 mod numbers;
@@ -71,6 +72,7 @@ pub fn charts(events: &[Event]) -> Vec<(String, String)> {
         let page = Page::new(lang, &state, start, &measures, events);
         let mut charts = vec![(page.file("timeline"), page.timeline())];
         charts.extend(page.waterfall().map(|svg| (page.file("waterfall"), svg)));
+        charts.extend(page.lag().map(|svg| (page.file("lag"), svg)));
         charts
     };
     [Lang::En, Lang::Zh].into_iter().flat_map(of).collect()

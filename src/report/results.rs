@@ -166,6 +166,7 @@ impl Page<'_> {
             lines.push((Label::DecisionTime, instants.decided.zip(instants.detected)));
         }
         lines.push((Label::RtaDeclared, instants.restored.zip(instants.decided)));
+        lines.push((Label::SustainedRun, instants.failback.zip(instants.restored)));
         let lines: Vec<String> = lines
             .into_iter()
             .filter_map(|(label, ends)| {

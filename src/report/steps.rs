@@ -6,10 +6,12 @@ use super::Page;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
-use crate::model::measure::{StepOutcome, StepTimes};
+use crate::model::forecast::Typical;
+use crate::model::measure::{StepOutcome, StepTimes, critical_path};
 use crate::model::plan::RunbookPlan;
 use crate::model::state::FAULT;
 use crate::model::text::Lang;
+use crate::model::time::Span;
 
 impl Page<'_> {
     /// One table a runbook, then what failed on the way and what did not run.
@@ -28,7 +30,8 @@ impl Page<'_> {
         let title = runbook.title.get(self.lang);
         let title = if title.is_empty() { String::new() } else { format!("{}{}", self.colon(), text(title)) };
         let _ = writeln!(out, "**{}{title}** {}\n", self.t(label), code(&runbook.file));
-        let mut table = Table::new(&[
+        let earlier = self.state.forecast.as_ref();
+        let mut columns = vec![
             (self.t(Label::StepColumn), Align::Left),
             (self.t(Label::ActionColumn), Align::Left),
             (self.t(Label::WaitColumn), Align::Right),
@@ -37,11 +40,13 @@ impl Page<'_> {
             (self.t(Label::Attempts), Align::Right),
             (self.t(Label::Critical), Align::Center),
             (self.t(Label::Result), Align::Left),
-        ]);
+        ];
+        columns.extend(earlier.map(|_| (self.t(Label::EarlierColumn), Align::Right)));
+        let mut table = Table::new(&columns);
         for times in self.measures.steps.iter().filter(|times| times.key.split('/').next() == Some(book)) {
             let plan = self.step_plan(&times.key);
             let time = |nanos: Option<i64>| nanos.map_or_else(|| "–".to_owned(), |nanos| numbers::length(nanos, self.lang));
-            table.row(&[
+            let mut row = vec![
                 self.step_name(&times.key),
                 code(plan.map_or("", |step| &step.uses)),
                 time(times.wait),
@@ -50,9 +55,26 @@ impl Page<'_> {
                 if times.attempts == 0 { "–".to_owned() } else { times.attempts.to_string() },
                 self.t(if plan.is_some_and(|step| step.critical) { Label::Yes } else { Label::No }).to_owned(),
                 self.t(outcome_label(times.outcome)).to_owned(),
-            ]);
+            ];
+            row.extend(earlier.map(|forecast| self.earlier(forecast.steps.get(&times.key), times)));
+            table.row(&row);
         }
         out.push_str(&table.finish());
+        let path = critical_path(self.state);
+        if book == "failover" && path.len() > 1 {
+            let names: Vec<String> = path.iter().map(|key| self.step_name(key)).collect();
+            let _ = writeln!(out, "{}{}{}\n", self.t(Label::CriticalPath), self.colon(), names.join(" → "));
+        }
+    }
+
+    /// Median and 90th percentile of earlier runs, with a sign when this one took longer than nine of ten.
+    fn earlier(&self, typical: Option<&Typical>, times: &StepTimes) -> String {
+        let Some(typical) = typical else { return "–".to_owned() };
+        let nanos = |span: Span| i64::try_from(span.duration().as_nanos()).unwrap_or(i64::MAX);
+        let took = times.run.map(|run| run.saturating_add(times.verify.unwrap_or(0)));
+        let slow = if took.is_some_and(|took| took > nanos(typical.p90)) { " ▲" } else { "" };
+        let [median, p90] = [typical.median, typical.p90].map(|span| numbers::length(nanos(span), self.lang));
+        format!("{median} / {p90}{}{slow}", self.bracketed(&typical.count.to_string()))
     }
 
     fn failed_attempts(&self, out: &mut String) {

@@ -83,6 +83,12 @@ impl Svg {
         let _ = writeln!(self.out, "<path d=\"M{x} {}V{}\" stroke=\"{color}\"{style}/>", number(from), number(to), x = number(x));
     }
 
+    /// A line through all of `points`.
+    pub(super) fn line(&mut self, points: &[(f64, f64)], color: &str, width: u32) {
+        let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
+        let _ = writeln!(self.out, "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"{width}\"/>", points.join(" "));
+    }
+
     /// A small triangle whose tip points down to `(x, y)`.
     pub(super) fn pointer(&mut self, (x, y): (f64, f64), color: &str) {
         let _ = writeln!(

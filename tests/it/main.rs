@@ -34,6 +34,7 @@ mod catalogue_world;
 mod common;
 mod control;
 mod drills;
+mod forecast;
 mod fuzz_regressions;
 mod guards;
 mod halt;

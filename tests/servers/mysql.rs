@@ -19,8 +19,10 @@ fn mariadb(more: &[&str]) -> Server {
         let place = folder.display().to_string();
         let base = which("mariadbd").parent().and_then(std::path::Path::parent).unwrap().display().to_string();
         let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"].map(str::to_owned);
-        let output =
-            Command::new("mariadb-install-db").args(install).arg(format!("--datadir={place}/data")).arg(format!("--basedir={base}")).output();
+        let mut command = Command::new("mariadb-install-db");
+        // Several that install at once would meet in the names of their temporary tables.
+        command.args(install).arg(format!("--datadir={place}/data")).arg(format!("--basedir={base}")).env("TMPDIR", folder);
+        let output = command.output();
         let output = output.expect("tests/run installs MariaDB");
         assert!(
             output.status.success(),
@@ -30,7 +32,7 @@ fn mariadb(more: &[&str]) -> Server {
         );
         fs::write(folder.join("init.sql"), [&users, rights].join("\n")).unwrap();
         let own = format!(
-            "--no-defaults --datadir={place}/data --basedir={base} --port={port} --bind-address=127.0.0.1 --socket={place}/socket --user=root \
+            "--no-defaults --datadir={place}/data --tmpdir={place} --basedir={base} --port={port} --bind-address=127.0.0.1 --socket={place}/socket --user=root \
              --init-file={place}/init.sql --skip-name-resolve --innodb-buffer-pool-size=16M --innodb-flush-log-at-trx-commit=0"
         );
         own.split_whitespace().map(str::to_owned).chain(more).collect()

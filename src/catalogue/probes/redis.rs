@@ -173,8 +173,10 @@ impl RedisProbe {
             if role == Role::Replica && found.get("master_link_status").is_none_or(|status| status != "up") {
                 return Err("its link to its primary is down".to_owned());
             }
-            let offset = number(&found, if role == Role::Replica { "slave_repl_offset" } else { "master_repl_offset" });
-            sample = sample.with_value(json!({ "offset": offset }));
+            if self.expect.behind.is_some() {
+                let offset = number(&found, if role == Role::Replica { "slave_repl_offset" } else { "master_repl_offset" });
+                sample = sample.with_value(json!({ "offset": offset }));
+            }
         }
         match &self.expect.fresh {
             Some(fresh) => fresh.judged(server).await,

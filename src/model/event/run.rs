@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::forecast::Forecast;
 use crate::model::guard::Decision;
 use crate::model::order::Order;
 use crate::model::plan::{Plan, Stage, Verdict};
@@ -94,6 +95,8 @@ pub enum RunEvent {
         /// What is not as it was.
         differences: Vec<Difference>,
     },
+    /// What earlier runs let expect of this one.
+    Forecast(Forecast),
     /// The single samples of the probes that this process took are in a file beside the journal.
     Samples(KeptSamples),
     /// Something a reader of the report must know.

@@ -95,7 +95,9 @@ pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Ve
         .collect()
 }
 
-fn lag_ms(value: &Value) -> Option<u64> {
+/// The lag that a probe read, milliseconds.
+#[must_use]
+pub fn lag_ms(value: &Value) -> Option<u64> {
     let lag = value.get("lag_ms")?;
     // Never negative, and a fraction of a millisecond is rounded up: the bound must hold.
     lag.as_u64().or_else(|| lag.as_i64().map(|_| 0)).or_else(|| lag.as_f64().filter(|lag| lag.is_finite()).map(|lag| lag.max(0.0).ceil() as u64))

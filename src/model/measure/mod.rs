@@ -5,6 +5,7 @@
 
 mod criteria;
 mod exposure;
+mod forecast;
 mod outage;
 pub mod people;
 mod phases;
@@ -16,15 +17,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::interval::{Length, Moment};
-use super::plan::{Mode, Stage};
+use super::plan::{Mode, Objective, Slo, Stage};
 use super::state::probe::Tally;
 use super::state::{RunState, Status, StepState};
 use super::time::Timestamp;
 pub use criteria::{Criterion, Judgement, Measure, Measured};
-pub use exposure::{Counts, Exposure, Integrity, integrity};
+pub use exposure::{Counts, Exposure, Integrity, integrity, lag_ms};
+pub use forecast::{Past, foresee};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
-pub use steps::{StepOutcome, StepTimes, step_times};
+pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
 pub use verdict::{Reason, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
@@ -42,6 +44,8 @@ pub struct Measures {
     pub exposures: BTreeMap<String, Exposure>,
     /// Share of good samples from the first sample to the end of the recovery, by probe id.
     pub availability: BTreeMap<String, Availability>,
+    /// What the run spent of the error budget of each service that has a service level objective, by probe id.
+    pub budgets: BTreeMap<String, Spent>,
     /// Every objective with what was measured.
     pub criteria: Vec<Criterion>,
     /// Wait, run and verification of every step, in the order of the plan.
@@ -71,6 +75,15 @@ pub struct Instants {
     pub failback: Option<Moment>,
     /// t_N, the last change was taken back.
     pub normal: Option<Moment>,
+}
+
+/// What a run spent of an error budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The objective.
+    pub slo: Slo,
+    /// For how long the service was bad, nanoseconds.
+    pub bad: Length,
 }
 
 /// A share between two bounds, in parts of a million, with the counts it comes from.
@@ -106,6 +119,12 @@ impl Measures {
             .filter(|(_, tally)| tally.all() > 0)
             .map(|(id, tally)| (id, availability(tally)))
             .collect();
+        let end = state.ended.as_ref().map(|end| end.at).or(state.at).unwrap_or(until);
+        let spent = |(id, objective): (&String, &Objective)| {
+            let (slo, probe) = (objective.slo?, plan.probes.iter().find(|probe| probe.id == *id)?);
+            Some((id.clone(), Spent { slo, bad: outage::bad_time(state.probes.get(id)?, probe, from.unwrap_or(start.at), end) }))
+        };
+        measures.budgets = plan.objectives.iter().filter_map(spent).collect();
         measures.criteria = criteria::criteria(state, &measures);
         measures
     }

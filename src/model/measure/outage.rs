@@ -92,6 +92,19 @@ fn recovered_between(standing: &ProbeStanding, index: usize, probe: &ProbePlan) 
     bad.after >= probe.good_after || standing.changes.iter().any(confirmed)
 }
 
+/// For how long a service was bad in the whole run, between two bounds in nanoseconds: the sum of its outages. One that did not end counts at most until `end`.
+pub(super) fn bad_time(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp, end: Timestamp) -> Length {
+    let (mut lo, mut hi) = (0_i64, 0_i64);
+    for outage in outages(standing, probe, from) {
+        let bounds = match outage.up {
+            Some(up) => up.since(outage.down),
+            None => Length::new(end.nanos_since(outage.down.hi).max(0), end.nanos_since(outage.down.lo).max(0)),
+        };
+        (lo, hi) = (lo.saturating_add(bounds.lo), hi.saturating_add(bounds.hi));
+    }
+    Length::new(lo, hi)
+}
+
 /// The outage of one probe that belongs to the disruption: from the first that began in `[from, until]` to the end of the last.
 pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp, until: Timestamp) -> Option<Outage> {
     let plan = state.plan()?;

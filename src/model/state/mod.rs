@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::event::run::Difference;
 use super::event::{Body, Event, KeptSamples, RunEvent, StepEvent};
 use super::failure::FailureKind;
+use super::forecast::Forecast;
 use super::guard;
 use super::order::Order;
 use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
@@ -56,6 +57,8 @@ pub struct RunState {
     pub snapshot: BTreeMap<String, Snapshot>,
     /// What the snapshot read as after everything was taken back.
     pub baseline: Option<Baseline>,
+    /// What earlier runs let expect.
+    pub forecast: Option<Forecast>,
     /// The files of single samples, one for each process that took some and ended well.
     pub samples: Vec<KeptSamples>,
     /// Notes for the report.
@@ -287,6 +290,7 @@ impl RunState {
             RunEvent::Baseline { same, differences } => {
                 self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
             }
+            RunEvent::Forecast(forecast) => self.forecast = Some(forecast.clone()),
             RunEvent::Samples(kept) => self.samples.push(kept.clone()),
             RunEvent::Note { text } => self.notes.push((at, text.clone())),
             RunEvent::Ended { verdict, reasons } => self.ended = Some(End { at, verdict: *verdict, reasons: reasons.clone() }),

@@ -34,6 +34,33 @@ pub struct ProbeStanding {
     anew: bool,
 }
 
+impl ProbeStanding {
+    /// What it said between two times: bad if it was bad at any of them; nothing before its first sample.
+    #[must_use]
+    pub fn state_between(&self, from: Timestamp, to: Timestamp) -> Option<ProbeState> {
+        // The first confirmed state holds from the first sample on; edges move it.
+        let first = self.initial.map(|(state, at)| (at, state));
+        let opposite = |state: ProbeState| if state == ProbeState::Good { ProbeState::Bad } else { ProbeState::Good };
+        let begins = self.tallies.first().map(|(begins, _)| *begins);
+        let before = self.edges.first().map(|edge| opposite(edge.to)).or(first.map(|(_, state)| state))?;
+        let mut state = (begins.or(first.map(|(at, _)| at))? < to).then_some(before)?;
+        let mut worst = state;
+        for edge in &self.edges {
+            let at = edge.moment.likely;
+            if at >= to {
+                break;
+            }
+            if at > from {
+                worst = if state == ProbeState::Bad || edge.to == ProbeState::Bad { ProbeState::Bad } else { worst };
+            } else {
+                worst = edge.to;
+            }
+            state = edge.to;
+        }
+        Some(worst)
+    }
+}
+
 /// A raw change of what the samples say: it happened between `lo` and `hi`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {

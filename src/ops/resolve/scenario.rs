@@ -64,8 +64,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
     fn mention_everything(&mut self, written: &ScenarioFile, root: &Site) {
         for (id, objective) in &written.objectives {
             let at = root.under(&way!["objectives", id]);
-            if objective.rto.is_none() && objective.rpo.is_none() {
-                self.say(at.key_problem(format!("the objective of `{id}` is empty")).hint("say `rto`, `rpo` or both"));
+            if objective.rto.is_none() && objective.rpo.is_none() && objective.slo.is_none() {
+                self.say(at.key_problem(format!("the objective of `{id}` is empty")).hint("say `rto`, `rpo`, `slo` or several of them"));
             }
             self.mention_key(id, at);
         }

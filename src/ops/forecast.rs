@@ -1,0 +1,32 @@
+//! What earlier runs on disk let expect of a plan.
+
+use super::runs;
+use crate::journal::FileStore;
+use crate::model::forecast::Forecast;
+use crate::model::measure::{Past, foresee};
+use crate::model::plan::{Mode, Plan};
+
+/// So many runs are read, the newest: what a procedure took long ago says little.
+const MOST: usize = 10;
+
+/// What earlier runs of the same runbook let expect: those in the same environment, or if there are none, those where the newest took place. Runs that did not end,
+/// and those whose journal cannot be trusted, tell nothing; nor do rehearsals, where nobody is waited for, of anything else.
+#[must_use]
+pub fn forecast(store: &FileStore, plan: &Plan) -> Option<Forecast> {
+    let runs = store.runs().ok()?;
+    let fitting: Vec<(String, String)> = runs
+        .into_iter()
+        .rev()
+        .filter_map(|run| {
+            let earlier = runs::plan_beside(store, &run)?;
+            let is_same = earlier.failover.file == plan.failover.file && (earlier.mode == Mode::Rehearse) == (plan.mode == Mode::Rehearse);
+            is_same.then_some((run, earlier.environment))
+        })
+        .collect();
+    let here = fitting.iter().find(|(_, environment)| *environment == plan.environment);
+    let (_, environment) = here.or_else(|| fitting.first())?;
+    let of_run = |run: &String| runs::read(store, run).and_then(|chain| runs::state(run, &chain)).ok().filter(|state| state.ended.is_some());
+    let there = fitting.iter().filter(|(_, where_)| where_ == environment);
+    let past: Vec<Past> = there.filter_map(|(run, _)| of_run(run)).take(MOST).map(|state| Past::of(&state)).collect();
+    foresee(plan, environment, &past)
+}
