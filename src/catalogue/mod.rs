@@ -5,6 +5,8 @@
 //! - `actions`: what a step or a fault does.
 //! - `probes`: what is read again and again.
 //! - `expect`: what is good, said once for a probe and for the check of the same name.
+//! - `servers`: connections to databases, for all that asks or writes there.
+//! - `canary`: markers that are written to a source and looked for on the survivor.
 //! - `until`: waiting for an effect.
 
 /// Declares the modules of a folder of actions and gives their rows.
@@ -32,9 +34,11 @@ macro_rules! probes {
 }
 
 mod actions;
+mod canary;
 mod expect;
 mod orders;
 mod probes;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod until;

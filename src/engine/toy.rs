@@ -215,6 +215,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         failback: None,
         leave: false,
         source: None,
+        traffic: None,
         stop_conditions: vec![],
         ungraceful: false,
         limits: Limits::default(),

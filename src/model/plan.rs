@@ -62,6 +62,9 @@ pub struct Plan {
     /// Probes of the source side itself: after the fault was taken out, undo and failback wait until they are good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// The probe that reads which share of the requests the target of the failover gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<String>,
     /// What makes the run abort by itself.
     #[serde(default)]
     pub stop_conditions: Vec<StopCondition>,

@@ -48,6 +48,9 @@ pub struct ScenarioFile {
     pub failback: Option<RunbookRef>,
     /// The probes of the source side itself: after the fault was taken out, going back waits until they are good.
     pub source: Option<SourceFile>,
+    /// The probe that reads which share of the requests, from 0 to 1, the target of the failover gets: `http.share`, or `prometheus` with a query of that share.
+    /// When it first stays at 0.95 the traffic has moved.
+    pub traffic: Option<String>,
     /// What makes the run abort by itself.
     #[serde(default)]
     pub stop_conditions: Vec<StopConditionFile>,

@@ -10,7 +10,7 @@ use super::Observer;
 use super::words::{Weight, clock, fitted, heading, said, state_word, title};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::forecast;
-use crate::model::measure::{Measures, PHASES, Phase};
+use crate::model::measure::{ALL, Measures, PHASES, Phase, share};
 use crate::model::plan::{Plan, ProbePlan, ProbeState, Stage};
 use crate::model::state::probe::ProbeStanding;
 use crate::model::state::{FAULT, RunState, Status, StepState};
@@ -342,6 +342,12 @@ pub(super) fn probe_row(state: &RunState, plan: &Plan, probe: &ProbePlan, now: T
     let name = format!("{} {}", fitted(name, NAME - STRIP - 1), strip(state.probes.get(&probe.id), now));
     let rto = plan.objectives.get(&probe.id).and_then(|objective| objective.rto);
     let standing = state.probes.get(&probe.id);
+    if plan.traffic.as_ref() == Some(&probe.id)
+        && let Some(share) = standing.and_then(|standing| share(&standing.readings.last()?.value))
+    {
+        // Before and after the shift a small share is as it should be: no colour, no alarm.
+        return Row { sign: "·", name, state: format!("{} % at the target", share * 100 / ALL), time: String::new(), tone: Tone::Plain };
+    }
     let down = standing.and_then(|standing| standing.down_since()).map(|since| now.since(since));
     if let Some(down) = down {
         let word = if probe.service { "down" } else { "bad" };

@@ -199,6 +199,7 @@ impl Page<'_> {
             Phase::Detect => instants.detected,
             Phase::Decide => instants.decided,
             Phase::Act => instants.acted,
+            Phase::Spread if self.measures.traffic.is_some() => instants.moved,
             Phase::Spread => instants.effective,
             Phase::Settle => instants.restored,
         };
@@ -208,6 +209,7 @@ impl Page<'_> {
             Phase::Detect => Label::EndDetect,
             Phase::Decide => Label::EndDecide,
             Phase::Act => Label::EndAct,
+            Phase::Spread if instants.moved.is_some() => Label::EndMoved,
             Phase::Spread => Label::EndSpread,
             Phase::Settle => Label::EndSettle,
         })

@@ -54,6 +54,7 @@ impl Page<'_> {
         let _ = writeln!(out, "{}\n", self.t(Label::AvailabilityRule));
         self.error_budgets(out);
         self.strips(out);
+        self.traffic(out);
     }
 
     /// What the outages spent of each error budget.

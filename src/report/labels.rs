@@ -89,6 +89,20 @@ labels! {
     Exact: "exact", "精确";
     AtLeast: "at least", "至少";
     RtaDeclared: "From the decision to restored service", "自决策至业务恢复";
+    TrafficMoved: "From the last change until 95 % of the requests were at the target", "自最后变更至 95% 请求到达目标侧";
+    TrafficDrained: "Until the old side was drained", "至原侧流量排空";
+    EvLastChange: "last change accepted", "最后变更已受理";
+    EvMoved: "95 % at the target (t_95)", "95% 到达目标侧（t_95）";
+    TrafficChart: "Share of the requests at the target", "目标侧请求占比";
+    DnsSpread: "Spread of the DNS change", "DNS 变更传播";
+    DnsServer: "Name server", "域名服务器";
+    DnsTook: "New answer after", "生效用时";
+    DnsStale: "no new answer", "无新应答";
+    DnsSummary: "p50 / p95 / all", "p50 / p95 / 全部";
+    DnsBeyond: "beyond twice the old TTL", "超过旧 TTL 两倍";
+    DnsTtl: "old TTL", "旧 TTL";
+    DnsOf: "Servers asked", "查询的服务器数";
+    DnsRule: "Counted from when the provider had accepted the change to the first of three new answers in a row. These servers are a sample of those that users ask.", "自服务商接受变更起，至连续三次新应答中的首次。所查服务器仅为用户所用服务器的样本。";
     SustainedRun: "Sustained run on the other side", "备用侧持续运行";
     DetectionTime: "Detection time", "检测时间";
     DecisionTime: "Decision time", "决策时间";
@@ -178,6 +192,7 @@ labels! {
     EndDetectEmergency: "the run was started by a person", "人工启动本次运行";
     EndDecide: "the failover was decided", "决定切换";
     EndAct: "the last change of the critical steps was accepted", "关键步骤的最后一项变更被接受";
+    EndMoved: "the target got at least 95 % of the requests from here on (t_95)", "目标侧请求占比自此不低于 95%（t_95）";
     EndSpread: "that change was seen in effect by its own step (share of traffic was not measured)", "该步骤确认变更生效（未测量流量占比）";
     EndSettle: "the first of the good samples", "恢复后的首个成功样本";
     EndOpen: "the recovery was given up", "放弃恢复";

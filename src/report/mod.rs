@@ -20,6 +20,7 @@ mod results;
 mod steps;
 mod svg;
 mod tail;
+mod traffic;
 
 use labels::Label;
 use markdown::{code, text};
@@ -72,6 +73,7 @@ pub fn charts(events: &[Event]) -> Vec<(String, String)> {
         let page = Page::new(lang, &state, start, &measures, events);
         let mut charts = vec![(page.file("timeline"), page.timeline())];
         charts.extend(page.waterfall().map(|svg| (page.file("waterfall"), svg)));
+        charts.extend(page.share().map(|svg| (page.file("share"), svg)));
         charts.extend(page.lag().map(|svg| (page.file("lag"), svg)));
         charts
     };

@@ -166,6 +166,9 @@ impl Page<'_> {
             lines.push((Label::DecisionTime, instants.decided.zip(instants.detected)));
         }
         lines.push((Label::RtaDeclared, instants.restored.zip(instants.decided)));
+        let traffic = self.measures.traffic;
+        lines.push((Label::TrafficMoved, instants.moved.zip(instants.acted)));
+        lines.push((Label::TrafficDrained, traffic.and_then(|traffic| traffic.drained).zip(instants.acted)));
         lines.push((Label::SustainedRun, instants.failback.zip(instants.restored)));
         let lines: Vec<String> = lines
             .into_iter()

@@ -89,6 +89,12 @@ impl Svg {
         let _ = writeln!(self.out, "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"{width}\"/>", points.join(" "));
     }
 
+    /// The area inside `points`.
+    pub(super) fn area(&mut self, points: &[(f64, f64)], fill: &str) {
+        let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
+        let _ = writeln!(self.out, "<polygon points=\"{}\" fill=\"{fill}\"/>", points.join(" "));
+    }
+
     /// A small triangle whose tip points down to `(x, y)`.
     pub(super) fn pointer(&mut self, (x, y): (f64, f64), color: &str) {
         let _ = writeln!(

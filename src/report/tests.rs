@@ -7,7 +7,13 @@ use crate::model::event::{Body, RunEvent};
 const HEAD: &str = "c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d1135";
 
 fn runs() -> Vec<(&'static str, Vec<Event>)> {
-    vec![("success", samples::success()), ("failure", samples::failure()), ("aborted", samples::aborted()), ("emergency", samples::emergency())]
+    vec![
+        ("success", samples::success()),
+        ("shifted", samples::shifted()),
+        ("failure", samples::failure()),
+        ("aborted", samples::aborted()),
+        ("emergency", samples::emergency()),
+    ]
 }
 
 #[test]

@@ -12,9 +12,11 @@ use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 use url::Url;
 
 use super::connect::{ConnectError, chain, connect, is_ours};
@@ -45,6 +47,15 @@ impl HttpRequest {
     /// When `url` is not an `http` or `https` URL with a host.
     pub fn get(url: &str) -> Result<Self, HttpError> {
         Ok(Self { url: parse_url(url)?, method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() })
+    }
+
+    /// Host and port of the URL.
+    ///
+    /// # Errors
+    /// [`HttpError::Url`] when it has none.
+    pub fn place(&self) -> Result<(&str, u16), HttpError> {
+        let place = self.url.host_str().zip(self.url.port_or_known_default());
+        place.ok_or_else(|| HttpError::Url(format!("`{}` has no host", self.url)))
     }
 }
 
@@ -161,51 +172,105 @@ impl Http {
     }
 
     async fn addresses(&self, request: &HttpRequest) -> Result<Vec<SocketAddr>, HttpError> {
-        let no_host = || HttpError::Url(format!("`{}` has no host", request.url));
-        let host = request.url.host_str().ok_or_else(no_host)?;
-        let port = request.url.port_or_known_default().ok_or_else(no_host)?;
+        let (host, port) = request.place()?;
         Ok(self.resolver.addresses(host).await?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 }
 
-async fn exchange(request: &HttpRequest, address: SocketAddr) -> Result<HttpAnswer, HttpError> {
+/// One exchange over a connection of its own to `address`.
+pub(super) async fn exchange(request: &HttpRequest, address: SocketAddr) -> Result<HttpAnswer, HttpError> {
     let start = Instant::now();
-    let stream = connect(address).await?;
-    if request.url.scheme() == "https" {
-        let host = request.url.host_str().unwrap_or_default();
-        let stream = tls::connect(host, stream, &[]).await.map_err(|message| HttpError::Tls { address, message })?;
-        let certificate_ends = tls::certificate_ends(&stream);
-        let answer = speak(request, address, stream, start).await?;
-        Ok(HttpAnswer { certificate_ends, ..answer })
-    } else {
-        speak(request, address, stream, start).await
-    }
+    once(request, connect(address).await?, address, start).await
 }
 
-async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    request: &HttpRequest,
-    address: SocketAddr,
-    stream: S,
-    start: Instant,
-) -> Result<HttpAnswer, HttpError> {
-    let broken = |error: &(dyn std::error::Error + 'static)| HttpError::Exchange { address, message: chain(error) };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-    let request = prepare(request)?;
-    let exchange = async move {
-        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        let (status, first_byte) = (answer.status().as_u16(), Instant::now());
-        let headers = answer.headers().clone();
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| broken(error.as_ref()))?.to_bytes();
-        Ok(HttpAnswer { status, headers, body, certificate_ends: None, first_byte, elapsed: start.elapsed(), address })
-    };
+/// One exchange over `stream`, which is closed afterwards.
+pub(super) async fn once(request: &HttpRequest, stream: TcpStream, address: SocketAddr, start: Instant) -> Result<HttpAnswer, HttpError> {
+    let (mut link, connection) = open(request, stream, address).await?;
     // The connection is driven here, not in a task of its own: when the caller gives up, both ends close at that instant.
-    match select(Box::pin(exchange), Box::pin(connection)).await {
+    match select(Box::pin(link.send(request, After::Close, start)), Box::pin(connection)).await {
         Either::Left((answer, _)) => answer,
         Either::Right((_, exchange)) => exchange.await,
     }
+    .map_err(Unanswered::error)
 }
 
-fn prepare(request: &HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
+/// A connection over which requests can be sent, as long as its driver is polled.
+#[derive(Debug)]
+pub(super) struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    address: SocketAddr,
+    /// Over TLS only.
+    certificate_ends: Option<Timestamp>,
+}
+
+/// What is to become of the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The server is asked to close it.
+    Close,
+    /// It is kept.
+    Keep,
+}
+
+/// Why there is no answer, and whether the request certainly was not sent.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    error: HttpError,
+    pub(super) is_unsent: bool,
+}
+
+impl Unanswered {
+    pub(super) fn error(self) -> HttpError {
+        self.error
+    }
+}
+
+/// Speaks TLS over `stream` if the URL asks for it, and prepares for HTTP/1.1. The second is the driver of the connection.
+pub(super) async fn open(
+    request: &HttpRequest,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Result<(Link, impl Future<Output = hyper::Result<()>> + Send + 'static), HttpError> {
+    let (stream, certificate_ends) = if request.url.scheme() == "https" {
+        let host = request.url.host_str().unwrap_or_default();
+        let stream = tls::connect(host, stream, &[]).await.map_err(|message| HttpError::Tls { address, message })?;
+        let certificate_ends = tls::certificate_ends(&stream);
+        (Stream::Right(stream), certificate_ends)
+    } else {
+        (Stream::Left(stream), None)
+    };
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(address, &error))?;
+    Ok((Link { sender, address, certificate_ends }, connection))
+}
+
+/// Plain, or TLS.
+type Stream = tokio_util::either::Either<TcpStream, TlsStream<TcpStream>>;
+
+impl Link {
+    /// Sends `request` and reads all of the answer; `start` is when the caller began.
+    pub(super) async fn send(&mut self, request: &HttpRequest, after: After, start: Instant) -> Result<HttpAnswer, Unanswered> {
+        let Self { address, certificate_ends, .. } = *self;
+        let request = prepare(request, after).map_err(|error| Unanswered { error, is_unsent: true })?;
+        let answer =
+            self.sender.send_request(request).await.map_err(|error| Unanswered { is_unsent: error.is_canceled(), error: broken(address, &error) })?;
+        let (status, first_byte) = (answer.status().as_u16(), Instant::now());
+        let headers = answer.headers().clone();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+        let body = body.map_err(|error| Unanswered { error: broken(address, error.as_ref()), is_unsent: false })?.to_bytes();
+        Ok(HttpAnswer { status, headers, body, certificate_ends, first_byte, elapsed: start.elapsed(), address })
+    }
+
+    /// Waits until another request can be sent; whether one can.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+}
+
+fn broken(address: SocketAddr, error: &(dyn std::error::Error + 'static)) -> HttpError {
+    HttpError::Exchange { address, message: chain(error) }
+}
+
+fn prepare(request: &HttpRequest, after: After) -> Result<Request<Full<Bytes>>, HttpError> {
     let url = &request.url;
     let wrong = |error: http::Error| HttpError::Url(error.to_string());
     let mut target = url.path().to_owned();
@@ -223,7 +288,9 @@ fn prepare(request: &HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
     if let (Some(user), false) = (userinfo(url), headers.contains_key(header::AUTHORIZATION)) {
         headers.insert(header::AUTHORIZATION, user);
     }
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if after == After::Close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(concat!("lifeboat/", env!("CARGO_PKG_VERSION"))));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     Ok(prepared)

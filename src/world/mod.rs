@@ -3,6 +3,7 @@
 //! A run has two: one for its actions, one for its probes. They share the [`Gate`] and nothing else, so that a hung call of an action never
 //! delays a measurement.
 
+pub mod client;
 pub mod command;
 pub mod connect;
 pub mod http;

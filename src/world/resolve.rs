@@ -57,6 +57,33 @@ pub enum ResolveError {
     },
 }
 
+/// Where a host is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// At least one address.
+    pub addresses: Vec<IpAddr>,
+    /// For how long the answer may be kept, by the smallest TTL in it; the system's resolver does not say.
+    pub ttl: Option<Duration>,
+}
+
+/// The records of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Their values as text, sorted.
+    pub values: Vec<String>,
+    /// For how long they may be kept, by the smallest TTL; the system's resolver does not say.
+    pub ttl: Option<Duration>,
+}
+
+/// Which addresses are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 if there is any, else IPv6.
+    Four,
+    /// Both, IPv6 first.
+    Both,
+}
+
 /// Asks one name server, or the system.
 #[derive(Clone, Debug, Default)]
 pub struct Resolver {
@@ -81,31 +108,45 @@ impl Resolver {
     /// # Errors
     /// When there is no answer, or none with an address.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        Ok(self.find(host, Families::Four).await?.addresses)
+    }
+
+    /// Where `host` is, and for how long that may be believed. An address is its own answer, for ever.
+    ///
+    /// # Errors
+    /// When there is no answer, or none with an address.
+    pub async fn find(&self, host: &str, families: Families) -> Result<Found, ResolveError> {
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(vec![address]);
+            return Ok(Found { addresses: vec![address], ttl: None });
         }
-        let Some(server) = &self.server else {
-            let found = tokio::net::lookup_host((host, 0)).await.map_err(|source| ResolveError::System { name: host.to_owned(), source })?;
-            let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-            let four: Vec<IpAddr> = found.iter().copied().filter(IpAddr::is_ipv4).collect();
-            return if four.is_empty() { some(found, host) } else { Ok(four) };
-        };
-        for record_type in [RecordType::A, RecordType::AAAA] {
+        let Some(server) = &self.server else { return from_system(host, families).await };
+        let asked = |record_type| async move {
             let message = ask(server, host, record_type).await?;
-            let found: Vec<IpAddr> = message
-                .answers
-                .iter()
-                .filter_map(|record| match &record.data {
-                    RData::A(address) => Some(IpAddr::V4(address.0)),
-                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                    _ => None,
-                })
-                .collect();
-            if !found.is_empty() {
-                return Ok(found);
+            let address = |data: &RData| match data {
+                RData::A(address) => Some(IpAddr::V4(address.0)),
+                RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                _ => None,
+            };
+            Ok::<_, ResolveError>(Found {
+                addresses: message.answers.iter().filter_map(|record| address(&record.data)).collect(),
+                ttl: least_ttl(&message),
+            })
+        };
+        let found = match families {
+            Families::Four => {
+                let four = asked(RecordType::A).await?;
+                if four.addresses.is_empty() { asked(RecordType::AAAA).await? } else { four }
             }
-        }
-        Err(ResolveError::Empty(host.to_owned()))
+            Families::Both => match tokio::join!(asked(RecordType::AAAA), asked(RecordType::A)) {
+                (Ok(mut six), Ok(four)) => {
+                    six.addresses.extend(four.addresses);
+                    Found { ttl: six.ttl.into_iter().chain(four.ttl).min(), ..six }
+                }
+                (Ok(found), Err(_)) | (Err(_), Ok(found)) => found,
+                (Err(_), Err(error)) => return Err(error),
+            },
+        };
+        if found.addresses.is_empty() { Err(ResolveError::Empty(host.to_owned())) } else { Ok(found) }
     }
 
     /// The values of all records of `name` with this type, as text, sorted. `server` overrides the configured one.
@@ -113,8 +154,16 @@ impl Resolver {
     /// # Errors
     /// When there is no answer; `NXDOMAIN` is an error too. A name without such records is an empty list.
     pub async fn records(&self, name: &str, record_type: RecordType, server: Option<&str>) -> Result<Vec<String>, ResolveError> {
+        Ok(self.answer(name, record_type, server).await?.values)
+    }
+
+    /// As [`Self::records`], with how long the answer may be kept.
+    ///
+    /// # Errors
+    /// As [`Self::records`].
+    pub async fn answer(&self, name: &str, record_type: RecordType, server: Option<&str>) -> Result<Answer, ResolveError> {
         let Some(server) = server.or(self.server.as_deref()) else {
-            let mut found: Vec<String> = match record_type {
+            let mut values: Vec<String> = match record_type {
                 RecordType::A | RecordType::AAAA => self
                     .addresses(name)
                     .await?
@@ -125,19 +174,62 @@ impl Resolver {
                 // The system's resolver only knows addresses.
                 _ => return Err(ResolveError::Silent("of the system, which only gives addresses: set `server`".to_owned())),
             };
-            found.sort();
-            return Ok(found);
+            values.sort();
+            return Ok(Answer { values, ttl: None });
         };
         let message = ask(server, name, record_type).await?;
-        let mut found: Vec<String> =
-            message.answers.iter().filter(|record| record.record_type() == record_type).map(|record| text(&record.data)).collect();
-        found.sort();
-        Ok(found)
+        let records = message.answers.iter().filter(|record| record.record_type() == record_type);
+        let mut values: Vec<String> = records.map(|record| text(&record.data)).collect();
+        values.sort();
+        Ok(Answer { values, ttl: least_ttl(&message) })
+    }
+
+    /// The addresses of the name servers of the zone that `name` is in, as this resolver knows them, each with its name; they are asked at this
+    /// resolver's own port, 53 everywhere but in tests.
+    ///
+    /// # Errors
+    /// When the zone or the addresses cannot be found, or no name server is configured: the system's resolver knows addresses only.
+    pub async fn authorities(&self, name: &str) -> Result<Vec<(String, SocketAddr)>, ResolveError> {
+        let port = self.server.as_deref().and_then(|server| server.rsplit_once(':')).and_then(|(_, port)| port.parse().ok()).unwrap_or(53);
+        let mut zone = name.trim_end_matches('.');
+        let servers = loop {
+            let servers = match self.records(zone, RecordType::NS, None).await {
+                // A name that does not exist may be in a zone that does.
+                Err(ResolveError::Refused { code: ResponseCode::NXDomain, .. }) => Vec::new(),
+                found => found?,
+            };
+            match zone.split_once('.') {
+                Some((_, parent)) if servers.is_empty() => zone = parent,
+                _ => break servers,
+            }
+        };
+        let mut all = Vec::new();
+        for server in servers {
+            let host = server.trim_end_matches('.').to_owned();
+            for address in self.addresses(&host).await? {
+                all.push((host.clone(), SocketAddr::new(address, port)));
+            }
+        }
+        if all.is_empty() { Err(ResolveError::Empty(format!("the zone of {name}"))) } else { Ok(all) }
     }
 }
 
-fn some(found: Vec<IpAddr>, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
-    if found.is_empty() { Err(ResolveError::Empty(host.to_owned())) } else { Ok(found) }
+fn least_ttl(message: &Message) -> Option<Duration> {
+    message.answers.iter().map(|record| record.ttl).min().map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+async fn from_system(host: &str, families: Families) -> Result<Found, ResolveError> {
+    let found = tokio::net::lookup_host((host, 0)).await.map_err(|source| ResolveError::System { name: host.to_owned(), source })?;
+    let (four, mut six): (Vec<IpAddr>, Vec<IpAddr>) = found.map(|address| address.ip()).partition(IpAddr::is_ipv4);
+    let addresses = match families {
+        Families::Four if !four.is_empty() => four,
+        Families::Four => six,
+        Families::Both => {
+            six.extend(four);
+            six
+        }
+    };
+    if addresses.is_empty() { Err(ResolveError::Empty(host.to_owned())) } else { Ok(Found { addresses, ttl: None }) }
 }
 
 /// A record's value as `dig +short` shows it; names with their final dot.

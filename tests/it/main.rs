@@ -28,6 +28,7 @@
 mod aliyun_client;
 mod approvals;
 mod bad_files;
+mod canary;
 mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;

@@ -5,6 +5,7 @@
 //! run when asked for by name.
 
 mod bind;
+mod canary;
 mod grpc;
 mod mysql;
 mod nginx;
@@ -12,21 +13,39 @@ mod postgres;
 mod redis;
 mod server;
 
+use std::sync::Arc;
+
 use lifeboat::catalogue;
-use lifeboat::engine::probe::{Reading, Sample};
+use lifeboat::engine::probe::{DynProbe, Reading, Sample};
 use lifeboat::ports::gate::Gate;
 use lifeboat::world::World;
 use lifeboat::world::settings::Settings;
 use serde_json::Value;
 
-/// One sample of a probe of `kind`; names are asked of `name_server`, if there is one.
+/// A probe with what it keeps between its samples.
+struct Kept {
+    probe: Arc<dyn DynProbe<World>>,
+    world: World,
+}
+
+impl Kept {
+    /// Names are asked of `name_server`, if there is one.
+    async fn new(kind: &str, with: Value, name_server: Option<String>) -> Self {
+        let row = catalogue::probe(kind).unwrap_or_else(|| panic!("there is no probe {kind}"));
+        let probe = (row.parse)(&with).unwrap_or_else(|error| panic!("{kind}: {}: {}", error.path, error.message));
+        let settings = Settings { environment: "servers".into(), name_server, ..Settings::default() };
+        Self { probe, world: World::connect(&settings, &Gate::default()).await }
+    }
+
+    async fn sample(&self) -> Sample {
+        let late = || Sample::bad("no answer within its timeout");
+        tokio::time::timeout(self.probe.timeout(), self.probe.sample(&self.world)).await.unwrap_or_else(|_| late())
+    }
+}
+
+/// One sample of a probe of `kind`.
 async fn sample_with(kind: &str, with: Value, name_server: Option<String>) -> Sample {
-    let row = catalogue::probe(kind).unwrap_or_else(|| panic!("there is no probe {kind}"));
-    let probe = (row.parse)(&with).unwrap_or_else(|error| panic!("{kind}: {}: {}", error.path, error.message));
-    let settings = Settings { environment: "servers".into(), name_server, ..Settings::default() };
-    let world = World::connect(&settings, &Gate::default()).await;
-    let late = || Sample::bad("no answer within its timeout");
-    tokio::time::timeout(probe.timeout(), probe.sample(&world)).await.unwrap_or_else(|_| late())
+    Kept::new(kind, with, name_server).await.sample().await
 }
 
 async fn sample(kind: &str, with: Value) -> Sample {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::server::{Server, free_port};
 use crate::{is_bad, is_good, sample, until};
 
-const PASSWORD: &str = "open-sesame";
+pub(crate) const PASSWORD: &str = "open-sesame";
 
-fn mariadb(more: &[&str]) -> Server {
+pub(crate) fn mariadb(more: &[&str]) -> Server {
     let (more, users) = (more.iter().map(|word| (*word).to_owned()), format!("create user probe@'127.0.0.1' identified by '{PASSWORD}';"));
-    let rights = "grant select, create, replica monitor, replication slave, replication slave admin on *.* to probe@'127.0.0.1';";
+    let rights = "grant select, create, insert, delete, replica monitor, replication slave, replication slave admin on *.* to probe@'127.0.0.1';";
     Server::start("mariadbd", |port, folder| {
         let place = folder.display().to_string();
         let base = which("mariadbd").parent().and_then(std::path::Path::parent).unwrap().display().to_string();
@@ -40,15 +40,19 @@ fn mariadb(more: &[&str]) -> Server {
 }
 
 /// Makes `replica` follow `primary`, both of which may be starting still.
-async fn follow(replica: &Server, primary: &Server) {
+pub(crate) async fn follow(replica: &Server, primary: &Server) {
     let is_up = async || sample("mysql", with(replica, "select 1", &json!({}))).await;
     is_good(&until(&is_up, |found| found.detail.starts_with("answered")).await, "answered in ");
-    let options =
-        OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(replica.port).user(Some("probe")).pass(Some(PASSWORD)).prefer_socket(false);
-    let mut connection = Conn::new(options).await.unwrap();
     let user = format!("master_user = 'probe', master_password = '{PASSWORD}', master_use_gtid = slave_pos, master_connect_retry = 1");
-    connection.query_drop(format!("change master to master_host = '127.0.0.1', master_port = {}, {user}", primary.port)).await.unwrap();
-    connection.query_drop("start slave").await.unwrap();
+    run(replica, &format!("change master to master_host = '127.0.0.1', master_port = {}, {user}", primary.port)).await;
+    run(replica, "start slave").await;
+}
+
+pub(crate) async fn run(server: &Server, statement: &str) {
+    let options =
+        OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(server.port).user(Some("probe")).pass(Some(PASSWORD)).prefer_socket(false);
+    let mut connection = Conn::new(options).await.unwrap();
+    connection.query_drop(statement).await.unwrap();
     connection.disconnect().await.unwrap();
 }
 
@@ -57,7 +61,7 @@ fn which(program: &str) -> std::path::PathBuf {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).expect("tests/run installs MariaDB")
 }
 
-fn with(server: &Server, query: &str, expect: &Value) -> Value {
+pub(crate) fn with(server: &Server, query: &str, expect: &Value) -> Value {
     json!({ "address": format!("127.0.0.1:{}", server.port), "user": "probe", "password": PASSWORD, "query": query, "expect": expect, "timeout": "10s" })
 }
 

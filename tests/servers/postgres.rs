@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::server::{Server, free_port};
 use crate::{is_bad, is_good, sample, until};
 
-const PASSWORD: &str = "open-sesame";
+pub(crate) const PASSWORD: &str = "open-sesame";
 
 /// PostgreSQL refuses to run as root. Then it runs as nobody, who may go wherever root may.
 fn program(name: &str) -> Vec<String> {
@@ -40,7 +40,7 @@ fn postgres(fill: impl FnOnce(&Path)) -> Server {
     })
 }
 
-fn primary() -> Server {
+pub(crate) fn primary() -> Server {
     postgres(|folder| {
         fs::write(folder.join("password"), PASSWORD).unwrap();
         let how = ["-D", "data", "-U", "probe", "--auth=scram-sha-256", "--pwfile=password", "--no-sync", "--locale=C", "-E", "UTF8"];
@@ -48,16 +48,25 @@ fn primary() -> Server {
     })
 }
 
-async fn replica_of(primary: &Server) -> Server {
+pub(crate) async fn replica_of(primary: &Server) -> Server {
     let up = async || sample("postgres", with(primary, "select 1", &json!({}))).await;
     is_good(&until(&up, |found| !found.detail.contains("starting up")).await, "answered in ");
     let from = format!("host=127.0.0.1 port={} user=probe password={PASSWORD}", primary.port);
     postgres(|folder| run(folder, "pg_basebackup", &["-D", "data", "-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-d", &from]))
 }
 
-fn with(server: &Server, query: &str, expect: &Value) -> Value {
+pub(crate) fn with(server: &Server, query: &str, expect: &Value) -> Value {
     let address = format!("127.0.0.1:{}", server.port);
     json!({ "address": address, "user": "probe", "password": PASSWORD, "database": "postgres", "query": query, "expect": expect, "timeout": "10s" })
+}
+
+pub(crate) async fn run_statement(server: &Server, statement: &str) {
+    let how = format!("host=127.0.0.1 port={} user=probe password={PASSWORD} dbname=postgres", server.port);
+    let (client, connection) = tokio_postgres::connect(&how, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    client.simple_query(statement).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
 }
 
 #[tokio::test]

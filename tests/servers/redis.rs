@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::server::{Server, free_port};
 use crate::{is_bad, is_good, sample, until};
 
-const PASSWORD: &str = "open-sesame";
+pub(crate) const PASSWORD: &str = "open-sesame";
 
-fn redis(more: &[&str]) -> Server {
+pub(crate) fn redis(more: &[&str]) -> Server {
     let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
     Server::start("redis-server", |port, _| {
         let own = format!("--port {port} --bind 127.0.0.1 --save --appendonly no --requirepass {PASSWORD} --masterauth {PASSWORD}");
@@ -16,7 +16,7 @@ fn redis(more: &[&str]) -> Server {
     })
 }
 
-async fn command(server: &Server, words: &[&str]) {
+pub(crate) async fn command(server: &Server, words: &[&str]) {
     let client = redis::Client::open(format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port)).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut command = redis::cmd(words[0]);
@@ -24,7 +24,7 @@ async fn command(server: &Server, words: &[&str]) {
     command.exec_async(&mut connection).await.unwrap();
 }
 
-fn with(server: &Server, expect: &Value) -> Value {
+pub(crate) fn with(server: &Server, expect: &Value) -> Value {
     json!({ "address": format!("127.0.0.1:{}", server.port), "password": PASSWORD, "expect": expect })
 }
 

@@ -1,16 +1,16 @@
 //! `group`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, de};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::catalogue::expect::enough::Enough;
 use crate::engine::probe::{DynProbe, Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::world::World;
@@ -41,11 +41,7 @@ impl TryFrom<GroupFile> for Group {
     type Error = String;
 
     fn try_from(GroupFile { of, good }: GroupFile) -> Result<Self, String> {
-        let needed = match good {
-            Enough::All => of.len(),
-            Enough::Any => 1,
-            Enough::Of(number) => number,
-        };
+        let needed = good.needed(of.len());
         match of.len() {
             0 => Err("a group has at least one part".to_owned()),
             parts if needed > parts => Err(format!("{needed} of {parts} cannot be good")),
@@ -89,38 +85,6 @@ impl TryFrom<PartFile> for Part {
             format!("`{}`: {place}{}", file.uses, error.message)
         })?;
         Ok(Self(Probed(parsed)))
-    }
-}
-
-/// How many are enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Enough {
-    #[default]
-    All,
-    Any,
-    Of(usize),
-}
-
-impl<'de> Deserialize<'de> for Enough {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(word) if word == "all" => Ok(Self::All),
-            Value::String(word) if word == "any" => Ok(Self::Any),
-            Value::Number(number) if number.as_u64().is_some_and(|number| number > 0) => {
-                Ok(Self::Of(number.as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(usize::MAX)))
-            }
-            other => Err(de::Error::custom(format!("{other} is neither `all` nor `any` nor a number from 1"))),
-        }
-    }
-}
-
-impl JsonSchema for Enough {
-    fn schema_name() -> Cow<'static, str> {
-        "Enough".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "description": "How many are enough.", "oneOf": [{ "enum": ["all", "any"] }, { "type": "integer", "minimum": 1 }] })
     }
 }
 

@@ -8,14 +8,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
+use crate::catalogue::expect::client::AsClient;
 use crate::catalogue::expect::place::worst;
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::http::{HttpAnswer, HttpError};
 
-/// Asks an HTTP service, each time resolving its name anew and over new connections, at every address the name has at that moment. Good when each
-/// of them answers as expected.
+/// Asks an HTTP service, each time resolving its name anew and over new connections, at every address the name has at that moment, unless `client` says
+/// otherwise. Good when each of them answers as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpProbe {
@@ -30,6 +31,9 @@ pub(crate) struct HttpProbe {
     /// What to send: a text, or anything else as JSON.
     #[serde(default)]
     body: Option<Value>,
+    /// As which client it asks.
+    #[serde(default)]
+    client: AsClient,
     /// How long an answer may take; 1s unless written.
     #[serde(default = "one_second")]
     timeout: Span,
@@ -55,7 +59,7 @@ impl Probe<World> for HttpProbe {
             Ok(request) => request,
             Err(message) => return Sample::unknown(message),
         };
-        match world.http().ask_all(&request).await {
+        match self.client.ask(world, &request).await {
             Ok(answers) => self.judge(&answers),
             Err(error) if error.is_ours() => Sample::unknown(error.to_string()),
             Err(error) => Sample::bad(error.to_string()),

@@ -4,6 +4,10 @@ mod freshness;
 mod monitoring;
 
 probes! {
+    canary_mysql::CanaryMysql,
+    canary_objects::CanaryObjects,
+    canary_postgres::CanaryPostgres,
+    canary_redis::CanaryRedis,
     cloudmonitor_alarm::CloudMonitorAlarm,
     cloudmonitor_metric::CloudMonitorMetric,
     cloudwatch_alarm::CloudWatchAlarm,
@@ -13,6 +17,7 @@ probes! {
     group::Group,
     grpc_health::GrpcHealth,
     http::HttpProbe,
+    http_share::HttpShare,
     lag::ObjectsLag,
     mysql::MysqlProbe,
     oss_freshness::OssFreshness,

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Error, IoError, OptsBuilder, Row, Value};
+use mysql_async::{Conn, Error, Row, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, everywhere};
+use crate::catalogue::servers::mysql::{MysqlServer, is_our_failure};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
 use crate::world::World;
-use crate::world::connect::{chain, is_ours};
+use crate::world::connect::chain;
 
 /// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection without TLS each time, at every
 /// address its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
@@ -22,7 +23,7 @@ use crate::world::connect::{chain, is_ours};
 /// which the user needs the right to ask (REPLICATION CLIENT or REPLICA MONITOR).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct MysqlProbe {
+struct MysqlFile {
     /// Where it is.
     address: HostPort,
     /// Who asks.
@@ -42,6 +43,23 @@ pub(crate) struct MysqlProbe {
     /// What must hold.
     #[serde(default)]
     expect: DatabaseExpect,
+}
+
+/// A server and what is expected of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(from = "MysqlFile")]
+#[schemars(with = "MysqlFile")]
+pub(crate) struct MysqlProbe {
+    server: MysqlServer,
+    query: String,
+    timeout: Span,
+    expect: DatabaseExpect,
+}
+
+impl From<MysqlFile> for MysqlProbe {
+    fn from(MysqlFile { address, user, password, database, query, timeout, expect }: MysqlFile) -> Self {
+        Self { server: MysqlServer { address, user, password, database }, query, timeout, expect }
+    }
 }
 
 fn one() -> String {
@@ -68,7 +86,7 @@ impl Probe<World> for MysqlProbe {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        everywhere(world, &self.address, |address| self.at(address)).await
+        everywhere(world, &self.server.address, |address| self.at(address)).await
     }
 }
 
@@ -76,22 +94,14 @@ impl MysqlProbe {
     async fn at(&self, address: SocketAddr) -> Result<Sample, Sample> {
         let start = Instant::now();
         let answer = self.ask(address).await.map_err(|error| match &error {
-            Error::Io(IoError::Io(error)) if is_ours(error) => Sample::unknown(format!("{address}: {error}")),
+            error if is_our_failure(error) => Sample::unknown(format!("{address}: {error}")),
             _ => Sample::bad(format!("{address}: {}", chain(&error))),
         })?;
         self.expect.judge(&answer, start.elapsed()).map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
     }
 
     async fn ask(&self, address: SocketAddr) -> Result<Answer, Error> {
-        let options = OptsBuilder::default()
-            .ip_or_hostname(address.ip().to_string())
-            .tcp_port(address.port())
-            .user(Some(&self.user))
-            .pass(self.password.as_ref())
-            .db_name(self.database.as_ref())
-            .prefer_socket(false)
-            .stmt_cache_size(0);
-        let mut connection = Conn::new(options).await?;
+        let mut connection = self.server.open(address).await?;
         let answer = self.questions(&mut connection).await;
         // The answer is there: how the connection ends says nothing more.
         let _ = connection.disconnect().await;

@@ -7,17 +7,15 @@ use futures_util::future::{Either, select};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpStream;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::Client;
 
 use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
+use crate::catalogue::servers::postgres::{PostgresServer, cell};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::Span;
+use crate::world::World;
 use crate::world::connect::chain;
-use crate::world::{World, tls};
 
 /// Asks a PostgreSQL server (or one that speaks as it does: Aurora, PolarDB), over a new connection each time, at every address its host has at that
 /// moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
@@ -26,7 +24,7 @@ use crate::world::{World, tls};
 /// primary is gone, and when nobody writes to a primary that is. A receiver notices a primary that fell silent after `wal_receiver_timeout` only.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PostgresProbe {
+struct PostgresFile {
     /// Where it is.
     address: HostPort,
     /// Who asks.
@@ -51,6 +49,23 @@ pub(crate) struct PostgresProbe {
     expect: DatabaseExpect,
 }
 
+/// A server and what is expected of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(from = "PostgresFile")]
+#[schemars(with = "PostgresFile")]
+pub(crate) struct PostgresProbe {
+    server: PostgresServer,
+    query: String,
+    timeout: Span,
+    expect: DatabaseExpect,
+}
+
+impl From<PostgresFile> for PostgresProbe {
+    fn from(PostgresFile { address, user, password, database, tls, query, timeout, expect }: PostgresFile) -> Self {
+        Self { server: PostgresServer { address, user, password, database, tls }, query, timeout, expect }
+    }
+}
+
 fn one() -> String {
     "select 1".to_owned()
 }
@@ -73,7 +88,7 @@ impl Probe<World> for PostgresProbe {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        everywhere(world, &self.address, |address| self.at(address)).await
+        everywhere(world, &self.server.address, |address| self.at(address)).await
     }
 }
 
@@ -86,29 +101,8 @@ impl PostgresProbe {
     }
 
     async fn ask(&self, stream: TcpStream) -> Result<Answer, String> {
-        let mut config = Config::new();
-        config.user(&self.user).application_name("lifeboat").ssl_mode(if self.tls { SslMode::Require } else { SslMode::Disable });
-        if let Some(password) = &self.password {
-            config.password(password);
-        }
-        if let Some(database) = &self.database {
-            config.dbname(database);
-        }
-        if self.tls {
-            let mut maker = MakeRustlsConnect::new(tls::config()?.as_ref().clone());
-            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &self.address.host).map_err(|error| chain(&error))?;
-            let (client, connection) = config.connect_raw(stream, tls).await.map_err(|error| chain(&error))?;
-            self.answer(client, connection).await
-        } else {
-            let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| chain(&error))?;
-            self.answer(client, connection).await
-        }
-    }
-
-    /// What the server says to `client`, whose messages go over `connection`.
-    async fn answer(&self, client: Client, connection: impl Future<Output = Result<(), tokio_postgres::Error>>) -> Result<Answer, String> {
-        let asked = std::pin::pin!(self.questions(&client));
-        match select(asked, std::pin::pin!(connection)).await {
+        let (client, driver) = self.server.open(stream).await?;
+        match select(std::pin::pin!(self.questions(&client)), driver).await {
             Either::Left((answer, _)) => answer,
             Either::Right((Err(error), _)) => Err(chain(&error)),
             Either::Right((Ok(()), _)) => Err("connection closed".to_owned()),
@@ -130,13 +124,6 @@ impl PostgresProbe {
         }
         Ok(answer)
     }
-}
-
-/// The first cell of the first row.
-async fn cell(client: &Client, query: &str) -> Result<Option<String>, String> {
-    let messages = client.simple_query(query).await.map_err(|error| chain(&error))?;
-    let row = messages.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
-    Ok(row.and_then(|row| row.try_get(0).ok().flatten()).map(str::to_owned))
 }
 
 fn lag(seconds: Option<String>) -> Result<Duration, String> {

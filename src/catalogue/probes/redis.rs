@@ -6,24 +6,23 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use crate::catalogue::expect::database::{Role, behind, lag_value};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
+use crate::catalogue::servers::redis::{RedisServer, command};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::{Span, Timestamp};
-use crate::world::connect::chain;
-use crate::world::{World, tls};
+use crate::world::World;
 
 /// Asks a Redis server (or one that speaks as it does: Valkey, ElastiCache, Tair), over a new connection each time, at every address its host has at
 /// that moment. Good when it lets the user in, answers PING and is as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RedisProbe {
+struct RedisFile {
     /// Where it is.
     address: HostPort,
     /// Who asks; the default user unless written.
@@ -44,6 +43,22 @@ pub(crate) struct RedisProbe {
     /// What more must hold.
     #[serde(default)]
     expect: RedisExpect,
+}
+
+/// A server and what is expected of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(from = "RedisFile")]
+#[schemars(with = "RedisFile")]
+pub(crate) struct RedisProbe {
+    server: RedisServer,
+    timeout: Span,
+    expect: RedisExpect,
+}
+
+impl From<RedisFile> for RedisProbe {
+    fn from(RedisFile { address, user, password, database, tls, timeout, expect }: RedisFile) -> Self {
+        Self { server: RedisServer { address, user, password, database, tls }, timeout, expect }
+    }
 }
 
 /// What must hold of a server that answers.
@@ -95,7 +110,7 @@ impl Probe<World> for RedisProbe {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        let sample = everywhere(world, &self.address, |address| self.at(address, &self.address.host, Question::AsExpected)).await;
+        let sample = everywhere(world, &self.server.address, |address| self.at(address, &self.server.address.host, Question::AsExpected)).await;
         let Some((wanted, offset)) = self.expect.behind.as_ref().zip(offset(&sample)) else { return sample };
         let primary = everywhere(world, &wanted.primary, |address| self.at(address, &wanted.primary.host, Question::Newest)).await;
         let Some(newest) = self::offset(&primary) else { return Sample::unknown(format!("its primary: {}", primary.detail)) };
@@ -123,35 +138,18 @@ enum Question {
 impl RedisProbe {
     async fn at(&self, address: SocketAddr, host: &str, question: Question) -> Result<Sample, Sample> {
         let stream = connected(address).await?;
-        let answer = if self.tls {
-            match tls::connect(host, stream, &[]).await {
-                Ok(stream) => self.ask(stream, question).await,
-                Err(message) => Err(format!("no TLS: {message}")),
-            }
-        } else {
-            self.ask(stream, question).await
-        };
-        answer.map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
+        self.ask(host, stream, question).await.map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
     }
 
-    async fn ask(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, question: Question) -> Result<Sample, String> {
-        let mut login = RedisConnectionInfo::default().set_db(self.database.into()).set_skip_set_lib_name();
-        if let Some(user) = &self.user {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &self.password {
-            login = login.set_password(password);
-        }
-        // The engine ends what takes too long.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let (mut server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| chain(&error))?;
+    async fn ask(&self, host: &str, stream: TcpStream, question: Question) -> Result<Sample, String> {
+        let (mut server, driver) = self.server.open(host, stream).await?;
         let asked = std::pin::pin!(async {
             match question {
                 Question::AsExpected => self.judged(&mut server).await,
                 Question::Newest => replication(&mut server).await.map(|found| Sample::good("").with_value(json!({ "offset": number(&found, "master_repl_offset") }))),
             }
         });
-        match select(asked, std::pin::pin!(driver)).await {
+        match select(asked, driver).await {
             Either::Left((answer, _)) => answer,
             Either::Right(((), _)) => Err("connection closed".to_owned()),
         }
@@ -213,10 +211,6 @@ async fn replication(server: &mut MultiplexedConnection) -> Result<BTreeMap<Stri
 
 fn number(found: &BTreeMap<String, String>, name: &str) -> Option<u64> {
     found.get(name)?.parse().ok()
-}
-
-async fn command<T: FromRedisValue>(server: &mut MultiplexedConnection, command: &Cmd) -> Result<T, String> {
-    command.query_async(server).await.map_err(|error| chain(&error))
 }
 
 #[cfg(test)]

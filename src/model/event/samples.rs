@@ -21,6 +21,8 @@ pub(crate) struct Script {
     calls: u64,
     /// When each probe had its latest edge.
     edges: std::collections::BTreeMap<String, u64>,
+    /// Whether its plan has probes that see the shift.
+    sees_shift: bool,
 }
 
 /// The moment `ms` milliseconds after the start of every sample run: 2026-11-22 23:27:11 UTC.
@@ -30,7 +32,7 @@ pub(crate) fn t(ms: u64) -> Timestamp {
 
 impl Script {
     pub(crate) fn new(plan: Plan) -> Self {
-        let mut script = Self { epoch: 1, ..Self::default() };
+        let mut script = Self { epoch: 1, sees_shift: plan.traffic.is_some(), ..Self::default() };
         script.run(RunEvent::Started {
             plan: Box::new(plan),
             plan_sha256: "4be1".repeat(16),
@@ -217,14 +219,15 @@ fn step(id: &str, title: Value, uses: &str, needs: &[&str], critical: bool) -> V
 }
 
 /// Up to the end of the stage `inject`: the region is dead at 5.3 s, the storefront since 4.6–5.0 s.
-fn injected() -> Script {
-    let mut script = Script::new(plan(Mode::Rehearse));
+fn injected(plan: Plan) -> Script {
+    let mut script = Script::new(plan);
     script.at(10).stage(Stage::SteadyState);
     for probe in ["checkout", "storefront"] {
         script.at(1000).changed(probe, ProbeState::Good, "200 in 3 ms");
     }
     script.at(1100).changed("orders", ProbeState::Good, "lag 0.4 s");
     script.at(4000).reading("orders", ProbeState::Good, json!({"lag_ms": 400, "missing": 0}));
+    shift_seen(&mut script, 4050, 0.0, [false, false]);
     for (probe, good) in [("checkout", 20), ("orders", 8), ("storefront", 20)] {
         script.at(4100).tally(probe, 10, 4100, [good, 0, 0, 0]);
     }
@@ -244,7 +247,11 @@ fn injected() -> Script {
 
 /// Detection by the storefront's own probe and the automatic decision.
 fn decided() -> Script {
-    let mut script = injected();
+    decided_as(plan(Mode::Rehearse))
+}
+
+fn decided_as(plan: Plan) -> Script {
+    let mut script = injected(plan);
     script.at(5310).stage(Stage::Detect).at(5410).changed("storefront", ProbeState::Bad, "connection refused");
     script.at(5420).stage(Stage::Decide).at(5430).run(RunEvent::Decided { by: "automation".to_owned(), basis: "probe storefront is bad".to_owned() });
     script.at(5440).stage(Stage::Failover);
@@ -279,7 +286,35 @@ fn standby_started(script: &mut Script) {
 
 /// A rehearsal that goes well: storefront down for 13 s, three orders behind at the worst, everything put back.
 pub(crate) fn success() -> Vec<Event> {
-    let mut script = decided();
+    recovered_as(plan(Mode::Rehearse))
+}
+
+/// The same, with one probe that reads where the requests go and one that asks three name servers, of which the last is stale to the end.
+pub(crate) fn shifted() -> Vec<Event> {
+    let mut plan = plan(Mode::Rehearse);
+    plan.traffic = Some("share".to_owned());
+    for (id, uses) in [("names", "dns"), ("share", "http.share")] {
+        let probe = json!({"id": id, "uses": uses, "with": {}, "every": "1s", "timeout": "2s", "bad_after": 3, "good_after": 3, "service": false});
+        plan.probes.push(serde_json::from_value(probe).unwrap());
+    }
+    plan.probes.sort_by(|one, other| one.id.cmp(&other.id));
+    recovered_as(plan)
+}
+
+/// What the probes of [`shifted`] read; nothing in other stories.
+fn shift_seen(script: &mut Script, at: u64, share: f64, [ns, resolver]: [bool; 2]) {
+    if !script.sees_shift {
+        return;
+    }
+    let state = |good| if good { ProbeState::Good } else { ProbeState::Bad };
+    let server = |new: bool, ttl: u64| json!({"as_expected": new, "answer": [if new { "198.51.100.11" } else { "203.0.113.11" }], "ttl_s": ttl});
+    let servers =
+        json!({"ns1.example.com 192.0.2.1:53": server(ns, 60), "198.18.0.53:53": server(resolver, 20), "198.18.0.54:53": server(false, 41)});
+    script.at(at).reading("names", ProbeState::Bad, json!({ "servers": servers })).reading("share", state(share >= 0.95), json!({ "share": share }));
+}
+
+fn recovered_as(plan: Plan) -> Vec<Event> {
+    let mut script = decided_as(plan);
     standby_started(&mut script);
     script.at(5630).step(
         "failover/start-standby",
@@ -300,17 +335,18 @@ pub(crate) fn success() -> Vec<Event> {
         json!({"aws": 0, "aliyun": 100}),
         vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100"), Target::new("record", "shop.example.com. aliyun", "weight 100 → 0")],
     );
-    script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(16_100).applied(
-        "failover/shift-dns",
-        1,
-        Some(90),
-        false,
-    );
+    script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true);
+    shift_seen(&mut script, 14_800, 0.35, [true, false]);
+    shift_seen(&mut script, 15_800, 0.8, [true, false]);
+    script.at(16_100).applied("failover/shift-dns", 1, Some(90), false);
+    shift_seen(&mut script, 16_105, 0.95, [true, true]);
     script.at(16_110).started("failover/watch-recovery", 1);
+    shift_seen(&mut script, 17_000, 1.0, [true, true]);
     script.edge("storefront", ProbeState::Good, 17_605, 18_010, "200 in 3 ms").at(18_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(18_820).applied("failover/watch-recovery", 1, None, false).at(18_830).stage(Stage::Verify);
     script.edge("orders", ProbeState::Good, 19_492, 20_000, "lag 0.3 s").reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
     script.at(20_500).changed("orders", ProbeState::Good, "lag 0.3 s");
+    shift_seen(&mut script, 21_000, 1.0, [true, true]);
     tallies(&mut script, 28_020, [120, 0, 0, 0], [21, 26, 1, 0], [55, 65, 0, 1]);
     script.stage(Stage::Failback).undone("fault", (Cloud::Aliyun, "vpc:AssociateNetworkAcl"), false);
     script.at(29_000).started("failback/shift-back", 1).at(29_010).intended(

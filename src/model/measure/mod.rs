@@ -10,6 +10,7 @@ mod outage;
 pub mod people;
 mod phases;
 mod steps;
+mod traffic;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use forecast::{Past, foresee};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
 pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
+pub use traffic::{ALL, Propagation, Traffic, share};
 pub use verdict::{Reason, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
@@ -42,6 +44,10 @@ pub struct Measures {
     pub split: Option<Split>,
     /// How far each replica fell behind, by probe id.
     pub exposures: BTreeMap<String, Exposure>,
+    /// Which share of the requests the target got.
+    pub traffic: Option<Traffic>,
+    /// How DNS spread over the servers that a probe asks, by probe id.
+    pub propagations: BTreeMap<String, Propagation>,
     /// Share of good samples from the first sample to the end of the recovery, by probe id.
     pub availability: BTreeMap<String, Availability>,
     /// What the run spent of the error budget of each service that has a service level objective, by probe id.
@@ -67,6 +73,8 @@ pub struct Instants {
     pub acted: Option<Moment>,
     /// That change was seen to be in effect by its own step.
     pub effective: Option<Moment>,
+    /// t_95, the target got at least 95 % of the requests from here on; absent also when no probe reads it.
+    pub moved: Option<Moment>,
     /// t_R, restored: last bad sample sent … first good sample done.
     pub restored: Option<Moment>,
     /// t_V, the recovery was stable for as long as the scenario asks.
@@ -110,6 +118,9 @@ impl Measures {
         let mut measures = Self { outages, steps: step_times(state), ..Self::default() };
         measures.primary = phases::primary(plan, &measures.outages);
         measures.instants = phases::instants(state, measures.primary.as_ref().and_then(|id| measures.outages.get(id)), until);
+        measures.traffic = traffic::traffic(state, from, until);
+        measures.instants.moved = measures.traffic.and_then(|traffic| traffic.moved);
+        measures.propagations = traffic::propagations(state, measures.instants.acted, until);
         measures.split = phases::split(&measures, until);
         measures.exposures = exposure::exposures(state, from, until);
         measures.availability = state

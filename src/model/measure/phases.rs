@@ -17,7 +17,7 @@ pub enum Phase {
     Decide,
     /// From the decision until the last change of the critical steps was accepted.
     Act,
-    /// Until that step saw its change in effect, such as DNS in sync.
+    /// Until the traffic had moved; where no probe reads that, until that step saw its change in effect, such as DNS in sync.
     Spread,
     /// Until the service was good for good.
     Settle,
@@ -96,6 +96,7 @@ pub(super) fn instants(state: &RunState, outage: Option<&Outage>, until: Timesta
         decided: state.decided.as_ref().map(|decision| Moment::exact(decision.at)),
         acted: last.map(|(accepted, _)| Moment::exact(*accepted)),
         effective: last.map(|(_, ended)| Moment::exact(*ended)),
+        moved: None,
         restored,
         verified: state.stage_began(Stage::Verify).filter(|_| is_verified(state, until)).map(|_| Moment::exact(until)),
         failback: state.stage_began(Stage::Failback).map(Moment::exact),
@@ -149,7 +150,10 @@ pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
     let end = instants.restored.map_or(until, |restored| restored.likely).max(begin);
     let mut parts = [0; 5];
     let mut from = begin;
-    let bounds = [instants.detected, instants.decided, instants.acted, instants.effective, None];
+    // A share that was never too small says nothing about when it moved.
+    let spread =
+        if measures.traffic.is_some_and(|traffic| traffic.moved.is_some() || !traffic.has_moved()) { instants.moved } else { instants.effective };
+    let bounds = [instants.detected, instants.decided, instants.acted, spread, None];
     let entered = if open { bounds.iter().take_while(|bound| bound.is_some()).count() + 1 } else { PHASES.len() };
     for (part, bound) in parts.iter_mut().zip(bounds) {
         // What never happened lasted until the end.

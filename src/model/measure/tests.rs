@@ -22,8 +22,33 @@ fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
     verdict(&events[..cut])
 }
 
+fn likely_length(measured: Measured) -> i64 {
+    match measured {
+        Measured::Known(length) => length.likely,
+        Measured::AtLeast(_) => panic!("it ended"),
+    }
+}
+
 const fn ms(millis: i64) -> i64 {
     millis * MILLISECOND
+}
+
+#[test]
+fn the_shift_is_seen_by_its_share_and_by_name_servers() {
+    let (_, measures) = measured(&samples::shifted());
+    let traffic = measures.traffic.unwrap();
+    // The last reading below 95 % was sent at 15.792 s, the first of 95 % done at 16.105 s; all of it from 17 s on.
+    assert_eq!(measures.instants.moved, Some(Moment::between(t(15_792), t(16_105))));
+    assert_eq!((traffic.moved, traffic.drained), (measures.instants.moved, Some(Moment::between(t(16_097), t(17_000)))));
+    assert!(traffic.has_moved());
+    let split = measures.split.unwrap();
+    assert_eq!(split.total(), likely_length(measures.outages["storefront"].duration()), "the phases still sum to the recovery time");
+    let spread = &measures.propagations["names"];
+    let millis = |server: &str| spread.servers[server].map(|took| [took.lo / 1_000_000, took.hi / 1_000_000]);
+    assert_eq!(millis("ns1.example.com 192.0.2.1:53"), Some([0, 1000]));
+    assert_eq!(millis("198.18.0.53:53"), Some([1992, 2305]));
+    assert_eq!(millis("198.18.0.54:53"), None);
+    assert_eq!((spread.ttl_s, spread.stale(), spread.beyond_ttl()), (Some(60), 1, Some(1)));
 }
 
 #[test]

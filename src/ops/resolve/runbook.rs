@@ -110,6 +110,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             failback: None,
             leave: false,
             source: None,
+            traffic: None,
             stop_conditions: Vec::new(),
             ungraceful: self.request.ungraceful,
             limits: self.request.limits,

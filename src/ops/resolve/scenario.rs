@@ -55,6 +55,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
         plan.leave = self.request.no_failback;
         plan.source = written.source.map(|source| Source { probes: source.probes, timeout: source.timeout });
+        plan.traffic = written.traffic;
         plan.failback = failback.filter(|_| !self.request.no_failback);
         plan.stop_conditions =
             written.stop_conditions.into_iter().map(|stop| StopCondition { probe: stop.probe, is: stop.is, lasts: stop.lasts }).collect();
@@ -84,6 +85,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
         }
         if let Some(source) = &written.source {
             self.mention_all(&source.probes, &root.under(&way!["source", "probes"]));
+        }
+        if let Some(traffic) = &written.traffic {
+            self.mention(traffic, root.under(&way!["traffic"]));
         }
         for (index, stop) in written.stop_conditions.iter().enumerate() {
             self.mention(&stop.probe, root.under(&way!["stop_conditions", index, "probe"]));

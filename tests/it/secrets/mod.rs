@@ -64,6 +64,13 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         with
     };
     let database = || json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER"), "query": secret("BODY"), "expect": { "text": secret("PARAMETER") } });
+    let server = |more: Value| {
+        let mut server = json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER") });
+        server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server
+    };
+    let canary = |more: Value| json!({ "source": server(more.clone()), "survivor": server(more), "expect": { "max_lag": "1s" } });
+    let mirrored = |prefix: Value| json!({ "source": { "store": "aws", "bucket": "shop-orders-mirror", "prefix": prefix }, "mirror": { "store": "aliyun", "bucket": secret("PARAMETER"), "prefix": prefix }, "expect": { "max_lag": "1s" } });
     vec![
         ("approval", json!({ "text": CONTROL })),
         ("check.dns", json!({ "name": "shop.example.com" })),
@@ -92,9 +99,15 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         ("aws.cloudwatch.alarm", json!({ "name": secret("PARAMETER") })),
         ("aws.cloudwatch.metric", json!({ "namespace": secret("PARAMETER"), "metric": "Errors", "expect": { "below": 1 } })),
         ("aws.s3.freshness", json!({ "bucket": secret("PARAMETER"), "expect": { "max_age": "5s" } })),
+        ("canary.mysql", canary(json!({ "database": secret("BODY") }))),
+        ("canary.objects", mirrored(secret("HEADER"))),
+        ("canary.postgres", canary(json!({ "database": secret("BODY") }))),
+        ("canary.redis", canary(json!({}))),
+        ("dns", json!({ "name": "shop.example.com", "resolvers": ["shop.example.com:8080"], "expect": { "contains": [secret("PARAMETER")] } })),
         ("dns", json!({ "name": "shop.example.com", "expect": { "contains": [secret("PARAMETER")] } })),
         ("http", expecting("URL_GOOD", json!({ "body_contains": secret("PARAMETER") }))),
         ("http", asks("URL_BAD")),
+        ("http.share", json!({ "url": secret("URL_BAD"), "headers": headers, "target": { "body_contains": secret("PARAMETER") } })),
         (
             "objects.lag",
             json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } }),

@@ -59,6 +59,7 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         failback: None,
         leave: false,
         source: None,
+        traffic: None,
         stop_conditions: Vec::new(),
         ungraceful: false,
         limits: Limits::default(),
