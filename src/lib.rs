@@ -23,3 +23,6 @@ pub mod ops;
 pub mod ports;
 pub mod report;
 pub mod world;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -48,8 +48,8 @@ pub(crate) async fn run(each: usize, every: Duration, while_bad: Option<Duration
         every,
         while_bad,
     };
-    let prober = Prober::start(services.iter().map(probe).collect(), clock, Some(names)).await;
-    let python = peer.then(|| asyncio(&services, every));
+    let prober = Prober::start(services.iter().map(probe).collect(), clock, Some(names.clone())).await;
+    let python = peer.then(|| asyncio(&services, every, &names));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let begun = (tokio::time::Instant::now(), cpu_of_thread("probes"));
     let mut tasks = Vec::new();
@@ -105,16 +105,23 @@ fn find(truth: &Truth, events: &[ProbeKind]) -> Option<Found> {
         _ => None,
     });
     let near: Vec<_> = edges.filter(|(_, edge)| edge[2] >= truth.down.0 && edge[0] <= truth.up.1.plus(reach)).collect();
-    let down = near.iter().find(|(to, _)| *to == ProbeState::Bad)?.1;
-    let up = near.iter().rev().find(|(to, edge)| *to == ProbeState::Good && edge[2] >= down[2])?.1;
+    let first = near.iter().position(|(to, _)| *to == ProbeState::Bad)?;
+    let down = near[first].1;
+    // By their order: what was sent after a sample that waited for its timeout may be done before it.
+    let up = near[first..].iter().rev().find(|(to, _)| *to == ProbeState::Good)?.1;
     Some(Found { down, up })
 }
 
 fn find_theirs(truth: &Truth, edges: &Value) -> Option<Found> {
     let at = |value: &Value| Timestamp::from_nanos(value.as_i64().unwrap_or(0));
-    let near = edges.as_array()?.iter().filter(|edge| at(&edge[1]) >= truth.down.0 && at(&edge[1]) <= truth.up.1.plus(GAP / 2)).collect::<Vec<_>>();
+    // What it tells is where the edge most likely was: perhaps a little before it.
+    let near = edges
+        .as_array()?
+        .iter()
+        .filter(|edge| at(&edge[1]).plus(GAP / 4) >= truth.down.0 && at(&edge[1]) <= truth.up.1.plus(GAP / 2))
+        .collect::<Vec<_>>();
     let down = at(&near.iter().find(|edge| edge[0] == "bad")?[1]);
-    let up = at(&near.iter().rev().find(|edge| edge[0] == "good")?[1]);
+    let up = at(&near.iter().rev().find(|edge| edge[0] == "good" && at(&edge[1]) > down)?[1]);
     Some(Found { down: [down; 3], up: [up; 3] })
 }
 
@@ -146,6 +153,17 @@ fn report(who: &str, truth: &[Vec<Truth>], found: &[Vec<Option<Found>>], every: 
             if who == "lifeboat" { outside.to_string() } else { "–".into() },
             errors.iter().map(|errors| spread(errors)).collect::<Vec<_>>().join("  ")
         );
+        for (truth, found) in
+            both.iter().filter(|(truth, found)| error(found.up[1], truth.up).abs().max(error(found.down[1], truth.down).abs()) > 15.0)
+        {
+            let from = |at: Timestamp, to: (Timestamp, Timestamp)| at.nanos_since(to.0) as f64 / 1e6;
+            println!(
+                "    lasted {:.0} ms; start {:.1?} ms off, end {:.1?} ms off (not before, likely, not after)",
+                truth.up.0.nanos_since(truth.down.0) as f64 / 1e6,
+                found.down.map(|at| from(at, truth.down)),
+                found.up.map(|at| from(at, truth.up))
+            );
+        }
         all.iter_mut().zip(errors).for_each(|(all, errors)| all.extend(errors));
     }
     println!("  all                          {}", all.iter().map(|errors| spread(errors)).collect::<Vec<_>>().join("  "));
@@ -162,13 +180,13 @@ fn spread(errors: &[f64]) -> String {
 }
 
 /// Starts the peer; what it found comes when the standard input of the process is closed.
-fn asyncio(services: &[Service], every: Duration) -> impl Future<Output = (Vec<Value>, f64, u64)> + use<> {
+fn asyncio(services: &[Service], every: Duration, names: &str) -> impl Future<Output = (Vec<Value>, f64, u64)> + use<> {
     let targets: Vec<Value> = services.iter().map(|service| json!([service.name, service.address.port()])).collect();
     let moved: Vec<Service> = services.to_vec();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/probes/asyncio_prober.py");
     let mut child = tokio::process::Command::new("python3")
         .arg(script)
-        .arg(json!({ "targets": targets, "every": every.as_secs_f64(), "timeout": TIMEOUT.as_secs_f64() }).to_string())
+        .arg(json!({ "targets": targets, "names": names, "every": every.as_secs_f64(), "timeout": TIMEOUT.as_secs_f64() }).to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -91,8 +91,12 @@ async fn answer(mut stream: TcpStream, mut mode: watch::Receiver<Option<Kind>>) 
     let now = *mode.borrow_and_update();
     let said = match now {
         // What was asked meanwhile is answered once it goes on, as by a process that was stopped.
+        // Whoever has gone meanwhile is forgotten, so that it has not thousands to answer first.
         Some(Kind::Hang) => {
-            let _ = mode.wait_for(|mode| *mode != Some(Kind::Hang)).await;
+            tokio::select! {
+                _ = mode.wait_for(|mode| *mode != Some(Kind::Hang)) => {}
+                _ = stream.read(&mut request) => return,
+            }
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
         }
         Some(Kind::Slow) => {
