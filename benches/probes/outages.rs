@@ -153,8 +153,9 @@ fn report(who: &str, truth: &[Vec<Truth>], found: &[Vec<Option<Found>>], every: 
             if who == "lifeboat" { outside.to_string() } else { "–".into() },
             errors.iter().map(|errors| spread(errors)).collect::<Vec<_>>().join("  ")
         );
-        for (truth, found) in
-            both.iter().filter(|(truth, found)| error(found.up[1], truth.up).abs().max(error(found.down[1], truth.down).abs()) > 15.0)
+        for (truth, found) in both
+            .iter()
+            .filter(|(truth, found)| error(found.up[1], truth.up).abs().max(error(found.down[1], truth.down).abs()) > every.as_secs_f64() * 1e3 + 5.0)
         {
             let from = |at: Timestamp, to: (Timestamp, Timestamp)| at.nanos_since(to.0) as f64 / 1e6;
             println!(
