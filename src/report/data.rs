@@ -132,6 +132,7 @@ impl Page<'_> {
                 (self.t(Label::Peak), Align::Right),
                 (self.t(Label::Bounds), Align::Center),
                 (self.t(Label::PeakAt), Align::Left),
+                (self.t(Label::CaughtUp), Align::Right),
                 (self.t(Label::LastLag), Align::Right),
                 (self.t(Label::BehindAtEnd), Align::Right),
             ]);
@@ -142,6 +143,7 @@ impl Page<'_> {
                     numbers::plus_minus(exposure.peak, self.lang),
                     numbers::bounds(exposure.peak, self.lang),
                     format!("{}{before}", self.zones.utc(exposure.at)),
+                    self.measures.caught_up(id).map_or_else(|| "–".to_owned(), |took| numbers::plus_minus(took, self.lang)),
                     numbers::length(
                         i64::try_from(exposure.last_ms).unwrap_or(i64::MAX).saturating_mul(crate::model::interval::MILLISECOND),
                         self.lang,

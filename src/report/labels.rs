@@ -308,6 +308,7 @@ labels! {
     NoData: "No probe measured how far a replica was behind.", "没有探针测量副本滞后。";
     Peak: "Largest lag (RPA)", "最大滞后（RPA）";
     PeakAt: "Read at (UTC)", "读取时刻（UTC）";
+    CaughtUp: "Caught up after the last change", "最后变更后追平用时";
     LastLag: "Lag at the end", "结束时滞后";
     BehindAtEnd: "Not yet there at the end", "结束时尚未到达";
     BeforeFault: "read before the fault; afterwards nothing could be read", "读取于故障之前；其后无法读取";

@@ -4,7 +4,7 @@ use futures_util::future::join;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::place::HostPort;
+use super::place::NameServer;
 use crate::world::World;
 use crate::world::client::{Addresses, Client};
 use crate::world::http::{HttpAnswer, HttpError, HttpRequest};
@@ -32,9 +32,9 @@ struct ClientFile {
     /// Which of the name's addresses are asked; all of them only over fresh connections.
     #[serde(default)]
     addresses: AddressesFile,
-    /// The resolver to ask, `host:port`; the environment's unless written.
+    /// The resolver to ask; the environment's unless written.
     #[serde(default)]
-    resolver: Option<HostPort>,
+    resolver: Option<NameServer>,
     /// Whether what the resolver said is believed until its TTL is over, as clients do, or asked anew each time. Needs a resolver, here or of the
     /// environment: the system's says no TTL.
     #[serde(default)]

@@ -31,9 +31,42 @@ impl fmt::Display for HostPort {
 impl<'de> Deserialize<'de> for HostPort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parts = text.rsplit_once(':').and_then(|(host, port)| Some((url::Host::parse(host).ok()?, port.parse().ok().filter(|port| *port != 0)?)));
-        let (host, port) = parts.ok_or_else(|| de::Error::custom(format!("`{text}` is not a host and a port, such as db.example.com:5432")))?;
-        Ok(Self { host: host.to_string(), port })
+        Self::parse(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a host and a port, such as db.example.com:5432")))
+    }
+}
+
+impl HostPort {
+    fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Self { host: url::Host::parse(host).ok()?.to_string(), port: port.parse().ok().filter(|port| *port != 0)? })
+    }
+}
+
+/// A name server: `192.0.2.53`, `ns1.example.com:5353`, `[2001:db8::53]`; port 53 unless written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NameServer(HostPort);
+
+impl fmt::Display for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for NameServer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let place = HostPort::parse(&text).or_else(|| HostPort::parse(&format!("{text}:53")));
+        place.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is not a name server, such as 192.0.2.53 or ns1.example.com:5353")))
+    }
+}
+
+impl JsonSchema for NameServer {
+    fn schema_name() -> Cow<'static, str> {
+        "NameServer".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "description": "A name server, with its port unless that is 53: `192.0.2.53`, `ns1.example.com:5353`.", "minLength": 1 })
     }
 }
 
@@ -101,6 +134,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_name_server_has_a_port_of_its_own_or_the_usual_one() {
+        for (text, place) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("ns1.example.com", Some("ns1.example.com:53")),
+            ("ns1.example.com:5353", Some("ns1.example.com:5353")),
+            ("[2001:db8::53]", Some("[2001:db8::53]:53")),
+            ("", None),
+            ("a b", None),
+            ("ns1.example.com:0", None),
+        ] {
+            let read: Result<NameServer, _> = serde_json::from_value(json!(text));
+            assert_eq!(read.ok().map(|place| place.to_string()).as_deref(), place, "{text}");
+        }
+    }
 
     #[test]
     fn places_are_told_from_nonsense() {

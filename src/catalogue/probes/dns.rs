@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::expect::enough::Enough;
 use crate::catalogue::expect::names::{DnsExpect, DnsType};
-use crate::catalogue::expect::place::HostPort;
+use crate::catalogue::expect::place::NameServer;
 use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::world::World;
@@ -32,12 +32,12 @@ struct DnsFile {
     /// The type of the records; A unless written.
     #[serde(default, rename = "type")]
     record_type: DnsType,
-    /// The name server to ask, `host:port`; the environment's unless written.
+    /// The name server to ask; the environment's unless written.
     #[serde(default)]
-    server: Option<HostPort>,
+    server: Option<NameServer>,
     /// Several resolvers to ask, such as those of the countries that the users are in.
     #[serde(default)]
-    resolvers: Vec<HostPort>,
+    resolvers: Vec<NameServer>,
     /// Whether to ask each name server of the name's zone, as the environment's resolver knows them.
     #[serde(default)]
     authoritative: bool,
@@ -183,6 +183,6 @@ mod tests {
         let error = probe(json!({ "name": "x.test", "server": "a:53", "authoritative": true })).unwrap_err();
         assert_eq!(error, "`server` is one server; put it under `resolvers` to ask several");
         assert_eq!(probe(json!({ "name": "x.test", "resolvers": ["a:53"], "good": 2 })).unwrap_err(), "2 of 1 cannot be good");
-        assert!(probe(json!({ "name": "x.test", "server": "nowhere" })).unwrap_err().contains("is not a host and a port"));
+        assert!(probe(json!({ "name": "x.test", "server": "no where" })).unwrap_err().contains("is not a name server"));
     }
 }

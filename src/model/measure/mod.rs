@@ -140,6 +140,13 @@ impl Measures {
         measures
     }
 
+    /// How long after the last critical change was accepted a replica had caught up, as its probe says; absent when it was not behind, or is so still.
+    #[must_use]
+    pub fn caught_up(&self, probe: &str) -> Option<Length> {
+        let (up, acted) = self.outages.get(probe)?.up.zip(self.instants.acted)?;
+        (self.exposures.contains_key(probe) && up.hi >= acted.lo).then(|| up.since(acted))
+    }
+
     /// Recovery time of one probe's outage.
     #[must_use]
     pub fn rta(&self, probe: &str) -> Option<Measured> {

@@ -52,6 +52,14 @@ fn the_shift_is_seen_by_its_share_and_by_name_servers() {
 }
 
 #[test]
+fn a_replica_has_caught_up_some_time_after_the_last_change() {
+    let (_, measures) = measured(&samples::success());
+    // The lag was good again between 19.492 s and 20 s; the last change was accepted at 13.8 s.
+    assert_eq!(measures.caught_up("orders"), Some(Length::new(ms(5692), ms(6200))));
+    assert_eq!(measures.caught_up("storefront"), None, "it is no replica");
+}
+
+#[test]
 fn recovery_time_runs_from_raw_edge_to_raw_edge() {
     let (state, measures) = measured(&samples::success());
     let outage = measures.outages["storefront"];
