@@ -70,10 +70,6 @@ const END: u64 = u64::MAX;
 /// How many samples are sent at once before those under way get their turn, after this machine stood still.
 const BURST: usize = 64;
 
-/// What is due so soon after the last samples were sent waits for it and goes together: at thousands a second, waking up costs as much as sending. It is
-/// short beside the shortest interval, and everything that is told comes from when a sample was really sent.
-const GATHER: Duration = Duration::from_micros(400);
-
 /// How many ready tasks the runtime looks at before it looks whether a timer or a socket is ready. A task takes some microseconds.
 const LOOK: u32 = 16;
 
@@ -96,14 +92,11 @@ impl Watch {
             let _inside = runtime.enter();
             Timer::new()?
         };
-        let mut sampler = Sampler { probes: Vec::new(), world, clock, schedule: Schedule::default(), running: JoinSet::new(), reports, samples };
+        let probes: Vec<Sampled<W>> = probes.into_iter().map(|watched| Sampled::new(watched, clock)).collect();
+        let intervals: Vec<Duration> = probes.iter().map(Sampled::every).collect();
         let thread = std::thread::Builder::new().name("probes".into()).spawn(move || {
-            let start = Instant::now();
-            for watched in probes {
-                let sampled = Sampled::new(watched, clock);
-                sampler.schedule.add(start, sampled.every());
-                sampler.probes.push(sampled);
-            }
+            let schedule = Schedule::new(Instant::now(), &intervals);
+            let sampler = Sampler { probes, world, clock, schedule, running: JoinSet::new(), reports, samples };
             runtime.block_on(sampler.run(timer, asked));
             // Samples that still hang are dropped with the runtime.
             runtime.shutdown_background();
@@ -148,9 +141,8 @@ struct Sampler<W> {
 
 impl<W: Send + Sync + 'static> Sampler<W> {
     async fn run(mut self, mut timer: Timer, mut asked: watch::Receiver<u64>) {
-        let mut not_before = Instant::now();
         loop {
-            let next = self.schedule.next().map(|at| at.max(not_before));
+            let next = self.schedule.next();
             let due = async {
                 match next {
                     Some(at) => timer.until(at).await,
@@ -175,7 +167,6 @@ impl<W: Send + Sync + 'static> Sampler<W> {
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     }
                     self.send_due();
-                    not_before = Instant::now() + GATHER;
                     tokio::task::yield_now().await;
                 }
                 Some(Ok(ended)) = self.running.join_next() => self.ended(ended),

@@ -10,8 +10,15 @@ use tokio::time::Instant;
 /// so that probes with the same interval do not all send at once.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
+/// About how many samples are due at the same moment where there are many: waking up costs as much as sending, and this many are sent within a part of a
+/// millisecond.
+const TOGETHER: f64 = 8.0;
+
+/// Where there are few, samples begin at multiples of this.
+const COARSEST: Duration = Duration::from_millis(4);
+
 /// The next samples of all probes, which are known by their place in the list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Schedule {
     /// What is not the next sample of its probe any more is passed over.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -28,13 +35,17 @@ pub(super) struct Due {
 }
 
 impl Schedule {
-    /// Adds the next probe of the list, whose first sample is due less than `every` after `start`.
-    pub(super) fn add(&mut self, start: Instant, every: Duration) {
-        let probe = self.next.len();
-        #[expect(clippy::cast_precision_loss, reason = "where in the interval it begins does not matter that much")]
-        let begins = every.mul_f64((probe as f64 * GOLDEN).fract());
-        self.next.push(start + begins);
-        self.due.push(Reverse((start + begins, probe)));
+    /// Of probes with these intervals, in the order of the list. The first sample of each is due less than its interval after `start`.
+    pub(super) fn new(start: Instant, intervals: &[Duration]) -> Self {
+        let rate: f64 = intervals.iter().map(|every| every.as_secs_f64().recip()).sum();
+        let slot = COARSEST.as_secs_f64().min(TOGETHER / rate);
+        let begins = |probe: usize, every: Duration| {
+            #[expect(clippy::cast_precision_loss, reason = "where in the interval it begins does not matter that much")]
+            let spread = every.as_secs_f64() * (probe as f64 * GOLDEN).fract();
+            start + Duration::from_secs_f64((spread / slot).floor() * slot)
+        };
+        let next: Vec<Instant> = intervals.iter().enumerate().map(|(probe, every)| begins(probe, *every)).collect();
+        Self { due: next.iter().enumerate().map(|(probe, at)| Reverse((*at, probe))).collect(), next }
     }
 
     /// When to look for the next sample.
@@ -82,8 +93,8 @@ mod tests {
 
     #[test]
     fn probes_of_one_interval_are_spread_over_it() {
-        let (mut schedule, start) = (Schedule::default(), Instant::now());
-        (0..1000).for_each(|_| schedule.add(start, EVERY));
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, &[EVERY; 1000]);
         // In no tenth of the interval are there many more than in another.
         for tenth in 1..=10 {
             let sent = all(&mut schedule, start + EVERY * tenth / 10 - Duration::from_nanos(1)).len();
@@ -92,9 +103,32 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_many_some_are_due_together_and_stay_so() {
+        let start = Instant::now();
+        for (probes, every, most) in [(20, 10, 10), (400, 100, 12), (10_000, 1000, 12), (20, 1000, 2)] {
+            let every = Duration::from_millis(every);
+            let mut schedule = Schedule::new(start, &vec![every; probes]);
+            for round in 0..3 {
+                let mut moments: Vec<(Instant, usize)> = Vec::new();
+                for _ in 0..probes {
+                    let due = schedule.take(schedule.next().unwrap(), |_| every).unwrap();
+                    assert!(due.at >= start + every * round && due.at < start + every * (round + 1));
+                    match moments.last_mut() {
+                        Some((at, count)) if *at == due.at => *count += 1,
+                        _ => moments.push((due.at, 1)),
+                    }
+                }
+                let fullest = moments.iter().map(|(_, count)| *count).max().unwrap();
+                assert!(fullest <= most, "{fullest} of {probes} at once");
+                assert!(probes < 20 * moments.len(), "{} moments for {probes}", moments.len());
+            }
+        }
+    }
+
+    #[test]
     fn a_late_machine_misses_samples_and_stays_on_the_grid() {
-        let (mut schedule, start) = (Schedule::default(), Instant::now());
-        schedule.add(start, EVERY);
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, &[EVERY]);
         assert_eq!(all(&mut schedule, start), [Due { probe: 0, at: start, missed: 0 }]);
         assert_eq!(all(&mut schedule, start + Duration::from_millis(370)), [Due { probe: 0, at: start + EVERY * 3, missed: 2 }]);
         assert_eq!(schedule.next(), Some(start + EVERY * 4));
