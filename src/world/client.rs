@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::connect::{connect, first_of};
+use super::datagram::Sockets;
 use super::http::{After, HttpAnswer, HttpError, HttpRequest, Link, exchange, once, open};
 use super::resolve::{Families, Found, Resolver};
 
@@ -29,6 +30,8 @@ pub enum Addresses {
 pub struct Client {
     /// Where the host was found, and until when that may be believed.
     found: Mutex<Option<(Found, Instant)>>,
+    /// What names are asked over.
+    sockets: Sockets,
     /// Connections that nothing is sent over now.
     idle: Mutex<Vec<Link>>,
 }
@@ -104,7 +107,7 @@ impl Client {
             Some((found, _)) => found,
             None => {
                 let asked = Instant::now();
-                let found = resolver.find(host, families).await?;
+                let found = resolver.find(host, families, &self.sockets).await?;
                 if let (true, Some(ttl)) = (keeps_names, found.ttl) {
                     *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some((found.clone(), asked + ttl));
                 }

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod command;
 pub mod connect;
+pub mod datagram;
 pub mod http;
 pub mod resolve;
 pub mod settings;

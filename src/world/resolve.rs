@@ -8,13 +8,9 @@ use std::time::Duration;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 
-/// How long one datagram is waited for before it is sent again.
-const TRY: Duration = Duration::from_millis(700);
-
-/// How often a datagram is sent.
-const TRIES: u32 = 3;
+use super::datagram::{Sockets, TRIES, TRY, answers};
 
 /// A name that could not be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -108,20 +104,20 @@ impl Resolver {
     /// # Errors
     /// When there is no answer, or none with an address.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        Ok(self.find(host, Families::Four).await?.addresses)
+        Ok(self.find(host, Families::Four, &Sockets::default()).await?.addresses)
     }
 
-    /// Where `host` is, and for how long that may be believed. An address is its own answer, for ever.
+    /// Where `host` is, and for how long that may be believed, asked over `sockets`. An address is its own answer, for ever.
     ///
     /// # Errors
     /// When there is no answer, or none with an address.
-    pub async fn find(&self, host: &str, families: Families) -> Result<Found, ResolveError> {
+    pub async fn find(&self, host: &str, families: Families, sockets: &Sockets) -> Result<Found, ResolveError> {
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
             return Ok(Found { addresses: vec![address], ttl: None });
         }
         let Some(server) = &self.server else { return from_system(host, families).await };
         let asked = |record_type| async move {
-            let message = ask(server, host, record_type).await?;
+            let message = ask(sockets, server, host, record_type).await?;
             let address = |data: &RData| match data {
                 RData::A(address) => Some(IpAddr::V4(address.0)),
                 RData::AAAA(address) => Some(IpAddr::V6(address.0)),
@@ -177,7 +173,7 @@ impl Resolver {
             values.sort();
             return Ok(Answer { values, ttl: None });
         };
-        let message = ask(server, name, record_type).await?;
+        let message = ask(&Sockets::default(), server, name, record_type).await?;
         let records = message.answers.iter().filter(|record| record.record_type() == record_type);
         let mut values: Vec<String> = records.map(|record| text(&record.data)).collect();
         values.sort();
@@ -240,7 +236,7 @@ fn text(data: &RData) -> String {
     }
 }
 
-async fn ask(server: &str, name: &str, record_type: RecordType) -> Result<Message, ResolveError> {
+async fn ask(sockets: &Sockets, server: &str, name: &str, record_type: RecordType) -> Result<Message, ResolveError> {
     let broken = |source| ResolveError::Server { server: server.to_owned(), source };
     let mut question = Name::from_utf8(name).map_err(|_| ResolveError::Name(name.to_owned()))?;
     question.set_fqdn(true);
@@ -254,7 +250,7 @@ async fn ask(server: &str, name: &str, record_type: RecordType) -> Result<Messag
         .map_err(broken)?
         .next()
         .ok_or_else(|| ResolveError::Server { server: server.to_owned(), source: std::io::ErrorKind::NotFound.into() })?;
-    let mut answer = over_udp(address, &bytes, &query).await.map_err(broken)?.ok_or_else(|| ResolveError::Silent(server.to_owned()))?;
+    let mut answer = sockets.ask(address, &bytes, &query).await.map_err(broken)?.ok_or_else(|| ResolveError::Silent(server.to_owned()))?;
     if answer.metadata.truncation {
         let whole = over_tcp(address, &bytes).await.map_err(broken)?;
         answer =
@@ -264,30 +260,6 @@ async fn ask(server: &str, name: &str, record_type: RecordType) -> Result<Messag
         ResponseCode::NoError => Ok(answer),
         code => Err(ResolveError::Refused { name: name.to_owned(), code }),
     }
-}
-
-/// `None` after every try went unanswered.
-async fn over_udp(address: SocketAddr, bytes: &[u8], query: &Message) -> std::io::Result<Option<Message>> {
-    let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    let mut buffer = vec![0; 4096];
-    for _ in 0..TRIES {
-        socket.send(bytes).await?;
-        let answer = tokio::time::timeout(TRY, async {
-            loop {
-                let length = socket.recv(&mut buffer).await?;
-                // What is not the answer to this question is passed over, as a stray or forged datagram must be.
-                if let Some(message) = Message::from_vec(&buffer[..length]).ok().filter(|message| answers(message, query)) {
-                    return Ok::<_, std::io::Error>(message);
-                }
-            }
-        });
-        if let Ok(answer) = answer.await {
-            return answer.map(Some);
-        }
-    }
-    Ok(None)
 }
 
 async fn over_tcp(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -303,18 +275,12 @@ async fn over_tcp(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>>
     tokio::time::timeout(TRY * TRIES, exchange).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
 }
 
-fn answers(message: &Message, query: &Message) -> bool {
-    message.metadata.id == query.metadata.id
-        && message.metadata.message_type == MessageType::Response
-        // A server that could not read the question may leave it out.
-        && (message.queries.is_empty() || message.queries == query.queries)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
     use hickory_proto::rr::{Record, rdata};
+    use tokio::net::UdpSocket;
 
     use super::*;
 
