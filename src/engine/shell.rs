@@ -394,15 +394,13 @@ impl<W: Send + Sync + 'static> Shell<W> {
             tokio::select! {
                 biased;
                 order = orders.recv(), if orders_open => match order {
-                    Some(envelope) => self.ordered(envelope)?,
+                    Some(envelope) => self.ordered(envelope, inbox)?,
                     None => orders_open = false,
                 },
                 Some(message) = inbox.recv() => self.message(message)?,
                 Some(ended) = self.tasks.join_next_with_id() => {
                     // Whatever the task said before it ended comes first.
-                    while let Ok(message) = inbox.try_recv() {
-                        self.message(message)?;
-                    }
+                    self.messages_so_far(inbox)?;
                     match ended {
                         Ok((id, ())) => { self.running.remove(&id); }
                         Err(error) => self.task_lost(error)?,
@@ -418,10 +416,13 @@ impl<W: Send + Sync + 'static> Shell<W> {
         Ok(())
     }
 
-    fn ordered(&mut self, envelope: Envelope) -> Result<(), EngineError> {
+    fn ordered(&mut self, envelope: Envelope, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Result<(), EngineError> {
         let Envelope { asked: Asked { order, by, why }, reply } = envelope;
         let done = if let Order::Answer { step, yes } = order {
-            self.desk.answer(&step, Reply { yes, by, note: why })
+            let taken = self.desk.answer(&step, Reply { yes, by, note: why });
+            // The desk's word for it waits in the inbox: nobody is told that an answer counts before it is stored.
+            self.messages_so_far(inbox)?;
+            taken
         } else {
             self.feed(Input::Order(Asked { order, by, why }))?;
             self.refused.take().map_or(Ok(()), Err)
@@ -468,6 +469,13 @@ impl<W: Send + Sync + 'static> Shell<W> {
                 }
                 Effect::Finish => self.finished = true,
             }
+        }
+        Ok(())
+    }
+
+    fn messages_so_far(&mut self, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Result<(), EngineError> {
+        while let Ok(message) = inbox.try_recv() {
+            self.message(message)?;
         }
         Ok(())
     }

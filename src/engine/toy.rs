@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
@@ -22,7 +22,7 @@ use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
-use crate::model::order::Order;
+use crate::model::order::{Asked, Order, Question};
 use crate::model::plan::*;
 use crate::model::state::RunState;
 use crate::model::text::Text;
@@ -155,6 +155,30 @@ impl Action<World> for Hang {
     }
 }
 
+/// Waits until somebody says yes.
+#[derive(Deserialize, JsonSchema)]
+struct Ask {}
+
+impl Action<World> for Ask {
+    const KIND: &'static str = "toy.ask";
+    const MUTATES: bool = false;
+    type Before = ();
+    type Output = ();
+
+    async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
+        Ok(Planned::new((), vec![], vec![]))
+    }
+
+    async fn apply(&self, cx: &Cx<'_, World>, (): &()) -> Result<Applied<()>, ActionError> {
+        cx.desk.ask(cx.step, Question { text: "go?".into(), ..Question::default() }).await?;
+        Ok(Applied::already(()))
+    }
+
+    async fn undo(&self, _: &Cx<'_, World>, (): &()) -> Result<Undone, ActionError> {
+        Ok(Undone::Already)
+    }
+}
+
 /// Good while `a` + `b` is at least 1.
 #[derive(Deserialize, JsonSchema)]
 struct Sum {}
@@ -172,7 +196,7 @@ impl Probe<World> for Sum {
     }
 }
 
-static ACTIONS: [ActionType<World>; 3] = [ActionType::of::<Hang>(), ActionType::of::<Set>(), ActionType::of::<SetTwo>()];
+static ACTIONS: [ActionType<World>; 4] = [ActionType::of::<Ask>(), ActionType::of::<Hang>(), ActionType::of::<Set>(), ActionType::of::<SetTwo>()];
 static PROBES: [ProbeType<World>; 1] = [ProbeType::of::<Sum>()];
 
 fn plan(steps: Vec<StepPlan>) -> Plan {
@@ -308,7 +332,7 @@ async fn hold(
         plan: Arc::new(plan.clone()),
         actions: &ACTIONS,
         probes: &PROBES,
-        mutates: |uses| uses != "toy.hang",
+        mutates: |uses| !matches!(uses, "toy.ask" | "toy.hang"),
         world: world.clone(),
         probe_world: world,
         samples: None,
@@ -407,6 +431,41 @@ async fn an_abort_waits_for_the_change_in_hand_and_the_next_is_not_sent() {
     run(plan(vec![step("two", "toy.set-two", json!({}))]), world.clone(), orders).await;
     assert_eq!(*world.sent.lock().unwrap(), ["a", "b", "a", "b"], "fault, first change; heal, undo of a change that was seen through");
     assert_eq!(*world.numbers.lock().unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_an_answer_counts_before_it_is_stored() {
+    let hold_and_answer = async |fails_at: u64| {
+        let (ask, orders) = mpsc::unbounded_channel();
+        let asking = Plan {
+            mode: Mode::Emergency,
+            probes: vec![],
+            steady_state: None,
+            fault: None,
+            detect: None,
+            recovered: None,
+            ..plan(vec![step("go", "toy.ask", json!({}))])
+        };
+        let answering = tokio::spawn(async move {
+            loop {
+                let (reply, answer) = oneshot::channel();
+                let order = Order::Answer { step: "go".into(), yes: true };
+                ask.send(Envelope { asked: Asked { order, by: "bob".into(), why: String::new() }, reply: Some(reply) }).unwrap();
+                match answer.await {
+                    Ok(Err(why)) => assert_eq!(why, "no step asks anything"),
+                    told => break told,
+                }
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (verdict, events) = hold(folder.path(), asking, world(), orders, fails_at).await;
+        let answered = events.iter().find(|event| matches!(&event.body, Body::Step(of) if matches!(of.kind, StepKind::Answered { .. })));
+        (verdict.is_ok(), answered.map(|event| event.seq), answering.await.unwrap())
+    };
+    let (ended, answered, told) = hold_and_answer(0).await;
+    assert!(ended && told == Ok(Ok(())), "{told:?}");
+    let (ended, kept, told) = hold_and_answer(answered.unwrap()).await;
+    assert!(!ended && kept.is_none() && told.is_err(), "{kept:?} {told:?}");
 }
 
 #[tokio::test]
