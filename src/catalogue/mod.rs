@@ -7,6 +7,7 @@
 //! - `expect`: what is good, said once for a probe and for the check of the same name.
 //! - `servers`: connections to databases, for all that asks or writes there.
 //! - `canary`: markers that are written to a source and looked for on the survivor.
+//! - `difference`: what two sides that have to hold the same differ in.
 //! - `until`: waiting for an effect.
 
 /// Declares the modules of a folder of actions and gives their rows.
@@ -35,6 +36,7 @@ macro_rules! probes {
 
 mod actions;
 mod canary;
+mod difference;
 mod expect;
 mod orders;
 mod probes;

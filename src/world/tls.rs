@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -49,4 +49,22 @@ pub fn config() -> Result<Arc<ClientConfig>, String> {
             .map_err(|error| error.to_string())
     };
     CONFIG.get_or_init(make).clone()
+}
+
+/// Whom the system trusts, read once, for those who bring a verifier of their own.
+///
+/// # Errors
+/// When it trusts nobody, in one line.
+pub fn roots() -> Result<&'static [CertificateDer<'static>], String> {
+    static ROOTS: OnceLock<Result<Vec<CertificateDer<'static>>, String>> = OnceLock::new();
+    let read = || {
+        let mut found = rustls_native_certs::load_native_certs();
+        // One that cannot be read is of no use to anybody, and no reason to refuse the others.
+        found.certs.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
+        if found.certs.is_empty() {
+            return Err(found.errors.first().map_or_else(|| "this machine trusts no authority".to_owned(), ToString::to_string));
+        }
+        Ok(found.certs)
+    };
+    ROOTS.get_or_init(read).as_deref().map_err(Clone::clone)
 }

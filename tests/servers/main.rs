@@ -12,6 +12,7 @@ mod nginx;
 mod postgres;
 mod redis;
 mod server;
+mod tables;
 
 use std::sync::Arc;
 

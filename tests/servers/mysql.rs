@@ -7,14 +7,15 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder};
 use serde_json::{Value, json};
 
-use crate::server::{Server, free_port};
+use crate::server::{Server, certificate, free_port, secret_password, waits_for_good};
 use crate::{is_bad, is_good, sample, until};
 
 pub(crate) const PASSWORD: &str = "open-sesame";
 
 pub(crate) fn mariadb(more: &[&str]) -> Server {
     let (more, users) = (more.iter().map(|word| (*word).to_owned()), format!("create user probe@'127.0.0.1' identified by '{PASSWORD}';"));
-    let rights = "grant select, create, insert, delete, replica monitor, replication slave, replication slave admin on *.* to probe@'127.0.0.1';";
+    let rights =
+        "grant select, create, insert, update, delete, replica monitor, replication slave, replication slave admin on *.* to probe@'127.0.0.1';";
     Server::start("mariadbd", |port, folder| {
         let place = folder.display().to_string();
         let base = which("mariadbd").parent().and_then(std::path::Path::parent).unwrap().display().to_string();
@@ -30,10 +31,12 @@ pub(crate) fn mariadb(more: &[&str]) -> Server {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+        certificate(folder);
         fs::write(folder.join("init.sql"), [&users, rights].join("\n")).unwrap();
         let own = format!(
-            "--no-defaults --datadir={place}/data --tmpdir={place} --basedir={base} --port={port} --bind-address=127.0.0.1 --socket={place}/socket --user=root \
-             --init-file={place}/init.sql --skip-name-resolve --innodb-buffer-pool-size=16M --innodb-flush-log-at-trx-commit=0"
+            "--no-defaults --datadir={place}/data --tmpdir={place} --basedir={base} --port={port} --bind-address=127.0.0.1,127.0.0.2 --socket={place}/socket --user=root \
+             --init-file={place}/init.sql --skip-name-resolve \
+             --ssl-cert={place}/server.pem --ssl-key={place}/server.key --innodb-buffer-pool-size=16M --innodb-flush-log-at-trx-commit=0"
         );
         own.split_whitespace().map(str::to_owned).chain(more).collect()
     })
@@ -81,6 +84,20 @@ async fn a_server_lets_in_answers_and_has_a_role() {
     let address = format!("127.0.0.1:{}", server.port);
     is_bad(&sample("mysql", json!({ "address": address, "user": "probe", "password": "wrong" })).await, "Access denied");
     is_bad(&sample("mysql", json!({ "address": format!("127.0.0.1:{}", free_port()), "user": "probe" })).await, "onnection refused");
+}
+
+#[tokio::test]
+async fn it_speaks_tls_with_whom_the_machine_trusts() {
+    let server = mariadb(&[]);
+    let version = "select variable_value from information_schema.session_status where variable_name = 'Ssl_version'";
+    let ask = |host: &str, password: Value, tls: bool| json!({ "address": format!("{host}:{}", server.port), "user": "probe", "password": password, "query": version, "tls": tls, "expect": { "text": if tls { "TLSv1.3" } else { "" } } });
+    let plain = async || sample("mysql", ask("127.0.0.1", PASSWORD.into(), false)).await;
+    is_good(&until(&plain, |found| !found.detail.contains("Access denied")).await, "");
+    is_bad(&sample("mysql", ask("127.0.0.1", PASSWORD.into(), true)).await, "UnknownIssuer");
+    let ca = server.folder().join("ca.pem");
+    waits_for_good("mysql", &ask("127.0.0.1", secret_password(), true), &ca).unwrap();
+    let wrong = waits_for_good("mysql", &ask("127.0.0.2", secret_password(), true), &ca).unwrap_err();
+    assert!(wrong.contains("not valid for name \"127.0.0.2\""), "{wrong}");
 }
 
 #[tokio::test]

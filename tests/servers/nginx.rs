@@ -1,12 +1,9 @@
 //! `http`, `tcp`, `tls` and `group` against nginx.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::bind::bind;
-use crate::server::{Server, free_port};
+use crate::server::{Server, certificate, free_port};
 use crate::{Kept, is_bad, is_good, sample};
 
 /// A web server with pages that are right and wrong, and the same over TLS with a certificate for `shop.test` and 127.0.0.1 that ends in 30 days.
@@ -51,17 +48,6 @@ impl Nginx {
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.server.port)
     }
-}
-
-fn certificate(folder: &Path) {
-    let openssl = |arguments: &str| {
-        let status = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
-        assert!(status.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&status.stderr));
-    };
-    openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=servers");
-    openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=shop.test");
-    std::fs::write(folder.join("names"), "subjectAltName=DNS:shop.test,IP:127.0.0.1\n").unwrap();
-    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem");
 }
 
 #[tokio::test]

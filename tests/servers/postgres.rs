@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, free_port};
+use crate::server::{Server, certificate, free_port, secret_password, waits_for_good};
 use crate::{is_bad, is_good, sample, until};
 
 pub(crate) const PASSWORD: &str = "open-sesame";
@@ -30,13 +30,19 @@ fn run(folder: &Path, name: &str, arguments: &[&str]) {
 fn postgres(fill: impl FnOnce(&Path)) -> Server {
     let program = program("postgres");
     Server::start(&program[0], |port, folder| {
+        certificate(folder);
         if program.len() > 1 {
-            std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+            for of_its_own in [folder.to_owned(), folder.join("server.key")] {
+                std::os::unix::fs::chown(of_its_own, Some(65534), Some(65534)).unwrap();
+            }
         }
         fill(folder);
         let place = folder.display().to_string();
-        let own = ["-D", "data", "-p", &port.to_string(), "-k", &place, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"].map(str::to_owned);
-        program[1..].iter().cloned().chain(own).collect()
+        let settings =
+            format!("listen_addresses=127.0.0.1,127.0.0.2 fsync=off ssl=on ssl_cert_file={place}/server.pem ssl_key_file={place}/server.key");
+        let own = ["-D", "data", "-p", &port.to_string(), "-k", &place].map(str::to_owned);
+        let settings = settings.split(' ').flat_map(|setting| ["-c".to_owned(), setting.to_owned()]);
+        program[1..].iter().cloned().chain(own).chain(settings).collect()
     })
 }
 
@@ -84,8 +90,18 @@ async fn a_server_lets_in_answers_and_has_a_role() {
     is_bad(&ask("create table orders (id int)", json!({})).await, "cannot execute CREATE TABLE in a read-only transaction");
     let address = format!("127.0.0.1:{}", server.port);
     is_bad(&sample("postgres", json!({ "address": address, "user": "probe", "password": "wrong" })).await, "password authentication failed");
-    is_bad(&sample("postgres", json!({ "address": address, "user": "probe", "tls": true })).await, "TLS");
     is_bad(&sample("postgres", json!({ "address": format!("127.0.0.1:{}", free_port()), "user": "probe" })).await, "connection refused");
+}
+
+#[tokio::test]
+async fn it_speaks_tls_with_whom_the_machine_trusts() {
+    let server = primary();
+    let ask = |host: &str, password: Value| json!({ "address": format!("{host}:{}", server.port), "user": "probe", "password": password, "database": "postgres", "tls": true });
+    is_bad(&sample("postgres", ask("127.0.0.1", PASSWORD.into())).await, "UnknownIssuer");
+    let ca = server.folder().join("ca.pem");
+    waits_for_good("postgres", &ask("127.0.0.1", secret_password()), &ca).unwrap();
+    let wrong = waits_for_good("postgres", &ask("127.0.0.2", secret_password()), &ca).unwrap_err();
+    assert!(wrong.contains("not valid for name \"127.0.0.2\""), "{wrong}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, free_port};
+use crate::server::{Server, certificate, free_port, waits_for_good};
 use crate::{is_bad, is_good, sample, until};
 
 pub(crate) const PASSWORD: &str = "open-sesame";
@@ -40,6 +40,24 @@ async fn a_server_lets_in_answers_and_has_a_role() {
     is_bad(&sample("redis", json!({ "address": address, "password": "wrong" })).await, "Password authentication failed");
     is_bad(&sample("redis", json!({ "address": format!("127.0.0.1:{}", free_port()) })).await, "connection refused");
     is_bad(&sample("redis", json!({ "address": address, "tls": true })).await, "no answer within its timeout");
+}
+
+#[tokio::test]
+async fn it_speaks_tls_with_whom_the_machine_trusts() {
+    let port = free_port();
+    let server = Server::start("redis-server", |plain, folder| {
+        certificate(folder);
+        let own = format!(
+            "--port {plain} --tls-port {port} --bind 127.0.0.1 127.0.0.2 --tls-cert-file server.pem --tls-key-file server.key --tls-auth-clients no"
+        );
+        own.split(' ').map(str::to_owned).collect()
+    });
+    let ask = |host: &str| json!({ "address": format!("{host}:{port}"), "tls": true });
+    is_bad(&sample("redis", ask("127.0.0.1")).await, "no TLS: invalid peer certificate: UnknownIssuer");
+    let ca = server.folder().join("ca.pem");
+    waits_for_good("redis", &ask("127.0.0.1"), &ca).unwrap();
+    let wrong = waits_for_good("redis", &ask("127.0.0.2"), &ca).unwrap_err();
+    assert!(wrong.contains("not valid for name \"127.0.0.2\""), "{wrong}");
 }
 
 #[tokio::test]

@@ -66,21 +66,40 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
+/// A certificate for `shop.test` and 127.0.0.1 that ends in 30 days: `server.pem` with its key, by the authority in `ca.pem`.
+pub(crate) fn certificate(folder: &Path) {
+    let openssl = |arguments: &str| {
+        let status = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+        assert!(status.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&status.stderr));
+    };
+    openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=servers");
+    openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=shop.test");
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:shop.test,IP:127.0.0.1\n").unwrap();
+    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem");
+}
+
 /// Whether the product, in a process that trusts the authority in `ca`, finds a probe good; else what it says of it.
 pub(crate) fn waits_for_good(kind: &str, with: &serde_json::Value, ca: &Path) -> Result<(), String> {
-    let folder = tempfile::tempdir().unwrap();
     let probe = serde_json::json!({ "uses": kind, "with": with, "every": "100ms", "good_after": 1 });
     let step = serde_json::json!({ "id": "good", "uses": "wait-for", "with": { "probe": "it", "is": "good" }, "timeout": "3s" });
-    let runbook = serde_json::json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "probes": { "it": probe }, "steps": [step] });
+    execute(&serde_json::json!({ "probes": { "it": probe }, "steps": [step] }), Some(ca)).map(drop)
+}
+
+/// The servers' password as definitions name it; [`execute`] sets what it names.
+pub(crate) fn secret_password() -> serde_json::Value {
+    serde_json::json!({ "secret": "env:PASSWORD" })
+}
+
+/// What the product says of a runbook that it executes; an error when it does not come to a good end.
+pub(crate) fn execute(runbook: &serde_json::Value, ca: Option<&Path>) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = serde_json::json!({ "lifeboat": 1, "kind": "runbook", "title": "T" });
+    whole.as_object_mut().unwrap().extend(runbook.as_object().unwrap().clone());
     std::fs::write(folder.path().join("lifeboat.yaml"), r#"{"lifeboat": 1, "environments": {"lab": {"kind": "lab"}}}"#).unwrap();
-    std::fs::write(folder.path().join("book.yaml"), runbook.to_string()).unwrap();
-    let ended = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
-        .args(["execute", "book.yaml", "--env", "lab"])
-        .current_dir(folder.path())
-        .env("SSL_CERT_FILE", ca)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    std::fs::write(folder.path().join("book.yaml"), whole.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.args(["execute", "book.yaml", "--env", "lab"]).current_dir(folder.path()).env("PASSWORD", "open-sesame").stdin(Stdio::null());
+    let ended = ca.into_iter().fold(&mut command, |command, ca| command.env("SSL_CERT_FILE", ca)).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
-    if ended.status.success() { Ok(()) } else { Err(said) }
+    if ended.status.success() { Ok(said) } else { Err(said) }
 }

@@ -11,6 +11,7 @@ mod objects;
 #[cfg(feature = "aws")]
 mod routes;
 mod sync;
+mod tables;
 
 use crate::engine::action::{ActionError, ActionType};
 use crate::ports::{CloudError, Kind};
@@ -24,7 +25,7 @@ pub(super) fn rows() -> Vec<ActionType<World>> {
         rows.extend(image::rows());
         rows.extend(routes::rows());
     }
-    for folder in [check::rows, compute::rows, dns::rows, flow::rows, network::rows, objects::rows, sync::rows] {
+    for folder in [check::rows, compute::rows, dns::rows, flow::rows, network::rows, objects::rows, sync::rows, tables::rows] {
         rows.extend(folder());
     }
     rows

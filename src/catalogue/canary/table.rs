@@ -1,52 +1,22 @@
 //! The table that rows of a canary are written to.
 
-use std::fmt;
-
-use schemars::JsonSchema;
-use serde::Deserialize;
-
 use super::Numbers;
+use crate::catalogue::servers::table::Table;
 use crate::model::time::Timestamp;
 
-/// The name of a table, perhaps with that of its schema: letters, digits and `_`, so that it means nothing else in a query.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-pub(crate) struct Table(#[schemars(pattern(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"))] String);
-
-impl Default for Table {
-    fn default() -> Self {
-        Self("lifeboat_canary".to_owned())
-    }
+/// Where they are unless it is written.
+pub(crate) fn usual() -> Table {
+    Table::try_from("lifeboat_canary".to_owned()).expect("letters and a `_`")
 }
 
-impl TryFrom<String> for Table {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        let is_name = |part: &str| {
-            part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        };
-        let good = name.split('.').count() <= 2 && name.split('.').all(is_name);
-        if good { Ok(Self(name)) } else { Err(format!("`{name}` is not the name of a table, such as lifeboat_canary or ops.lifeboat_canary")) }
-    }
+/// Asks which of the numbers are there.
+pub(crate) fn query(table: &Table, series: &str, numbers: Numbers) -> String {
+    format!("select number from {table} where series = '{series}' and number > {} and number <= {}", numbers.after, numbers.last)
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Table {
-    /// Which of the numbers are there.
-    pub(crate) fn query(&self, series: &str, numbers: Numbers) -> String {
-        format!("select number from {self} where series = '{series}' and number > {} and number <= {}", numbers.after, numbers.last)
-    }
-
-    /// Removes one.
-    pub(crate) fn removal(&self, series: &str, number: u64) -> String {
-        format!("delete from {self} where series = '{series}' and number = {number}")
-    }
+/// Removes one.
+pub(crate) fn removal(table: &Table, series: &str, number: u64) -> String {
+    format!("delete from {table} where series = '{series}' and number = {number}")
 }
 
 /// Seconds since 1970 with their fraction, as servers write them.
@@ -66,21 +36,6 @@ pub(crate) fn seconds_as_time(seconds: Option<String>) -> Result<Timestamp, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_mean_nothing_else() {
-        for (name, good) in [
-            ("lifeboat_canary", true),
-            ("ops.canary2", true),
-            ("a.b.c", false),
-            ("x; drop table y", false),
-            ("", false),
-            ("2x", false),
-            ("a.", false),
-        ] {
-            assert_eq!(Table::try_from(name.to_owned()).is_ok(), good, "{name}");
-        }
-    }
 
     #[test]
     fn clocks_are_read_to_the_nanosecond() {

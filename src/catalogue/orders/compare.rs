@@ -2,40 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalogue::difference::Difference;
 use crate::ports::objects::ObjectInfo;
 
-/// What a comparison found, by key without prefix.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Difference {
-    /// In the source only.
-    pub(crate) missing: Vec<String>,
-    /// In the mirror only.
-    pub(crate) extra: Vec<String>,
-    /// On both sides, with contents of known and different checksums or sizes.
-    pub(crate) different: Vec<String>,
-    /// On both sides, with a checksum that does not tell: the contents have to be read.
-    pub(crate) unsure: Vec<String>,
-    /// In the mirror under a second key with the same content.
-    pub(crate) duplicated: Vec<String>,
-}
-
-impl Difference {
-    /// Whether both sides hold the same.
-    pub(crate) fn is_none(&self) -> bool {
-        [&self.missing, &self.extra, &self.different, &self.unsure, &self.duplicated].into_iter().all(Vec::is_empty)
-    }
-}
-
-/// Compares what is under `source_prefix` with what is under `mirror_prefix`.
-pub(crate) fn compare(source: &[ObjectInfo], source_prefix: &str, mirror: &[ObjectInfo], mirror_prefix: &str) -> Difference {
+/// Compares what is under `source_prefix` with what is under `mirror_prefix`, by key without prefix. The second are those on both sides whose checksums
+/// do not tell: their contents have to be read. Doubled is what the mirror has under a second key with the same content.
+pub(crate) fn compare(source: &[ObjectInfo], source_prefix: &str, mirror: &[ObjectInfo], mirror_prefix: &str) -> (Difference, Vec<String>) {
     let source = by_name(source, source_prefix);
     let mirror = by_name(mirror, mirror_prefix);
-    let mut found = Difference::default();
+    let (mut found, mut unsure) = (Difference::default(), Vec::new());
     for (name, object) in &source {
         match mirror.get(name) {
             None => found.missing.push((*name).to_owned()),
             Some(copy) if copy.size != object.size => found.different.push((*name).to_owned()),
-            Some(copy) if !is_md5(&copy.etag) || !is_md5(&object.etag) => found.unsure.push((*name).to_owned()),
+            Some(copy) if !is_md5(&copy.etag) || !is_md5(&object.etag) => unsure.push((*name).to_owned()),
             Some(copy) if copy.etag != object.etag => found.different.push((*name).to_owned()),
             Some(_) => {}
         }
@@ -47,10 +27,10 @@ pub(crate) fn compare(source: &[ObjectInfo], source_prefix: &str, mirror: &[Obje
         }
         // What is doubled in the source as well is not the copying's doing.
         if is_md5(&copy.etag) && !contents.insert((&copy.etag, copy.size)) && source.get(name).is_none_or(|object| object.etag != copy.etag) {
-            found.duplicated.push((*name).to_owned());
+            found.doubled.push((*name).to_owned());
         }
     }
-    found
+    (found, unsure)
 }
 
 fn by_name<'a>(objects: &'a [ObjectInfo], prefix: &str) -> BTreeMap<&'a str, &'a ObjectInfo> {
@@ -74,22 +54,23 @@ mod tests {
     #[test]
     fn each_kind_of_difference_is_told() {
         let source = [object("a/1", 1), object("a/2", 2), object("a/3", 3), object("a/5", 5)];
-        let mut unsure = object("b/5", 5);
-        unsure.etag = "abc-2".to_owned();
-        let mirror = [object("b/1", 1), object("b/2", 9), object("b/4", 1), unsure];
-        let found = compare(&source, "a/", &mirror, "b/");
+        let mut in_parts = object("b/5", 5);
+        in_parts.etag = "abc-2".to_owned();
+        let mirror = [object("b/1", 1), object("b/2", 9), object("b/4", 1), in_parts];
+        let (found, unsure) = compare(&source, "a/", &mirror, "b/");
         assert_eq!(found.missing, ["3"]);
         assert_eq!(found.extra, ["4"]);
         assert_eq!(found.different, ["2"]);
-        assert_eq!(found.unsure, ["5"]);
-        assert_eq!(found.duplicated, ["4"]);
+        assert_eq!(unsure, ["5"]);
+        assert_eq!(found.doubled, ["4"]);
         assert!(!found.is_none());
     }
 
     #[test]
     fn equal_contents_on_both_sides_are_no_doubles() {
         let both = [object("1", 7), object("2", 7)];
-        assert!(compare(&both, "", &both, "").is_none());
-        assert!(compare(&[], "", &[], "").is_none());
+        let same = (Difference::default(), vec![]);
+        assert_eq!(compare(&both, "", &both, ""), same);
+        assert_eq!(compare(&[], "", &[], ""), same);
     }
 }

@@ -6,9 +6,10 @@ use mysql_async::prelude::Queryable as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::catalogue::canary::table::{Table, seconds_as_time};
+use crate::catalogue::canary::table::{query, removal, seconds_as_time, usual};
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
 use crate::catalogue::servers::mysql::MysqlServer;
+use crate::catalogue::servers::table::Table;
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
@@ -27,7 +28,7 @@ pub(crate) struct CanaryMysql {
     /// Where they are replicated to.
     survivor: MysqlServer,
     /// The table, with its database if it needs one; `lifeboat_canary` unless written.
-    #[serde(default)]
+    #[serde(default = "usual")]
     table: Table,
     /// How long writing and how long reading may take; 2s unless written.
     #[serde(default = "two_seconds")]
@@ -68,14 +69,14 @@ impl Markers for CanaryMysql {
 
     async fn read(&self, world: &World, series: &str, numbers: Numbers) -> Result<Vec<u64>, String> {
         let mut connection = self.survivor.connect(world).await?;
-        let found = connection.query(self.table.query(series, numbers)).await.map_err(|error| chain(&error))?;
+        let found = connection.query(query(&self.table, series, numbers)).await.map_err(|error| chain(&error))?;
         let _ = connection.disconnect().await;
         Ok(found)
     }
 
     async fn forget(&self, world: &World, series: &str, number: u64) {
         if let Ok(mut connection) = self.source.connect(world).await {
-            let _ = connection.query_drop(self.table.removal(series, number)).await;
+            let _ = connection.query_drop(removal(&self.table, series, number)).await;
             let _ = connection.disconnect().await;
         }
     }

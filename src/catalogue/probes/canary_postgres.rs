@@ -5,9 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::catalogue::canary::table::{Table, seconds_as_time};
+use crate::catalogue::canary::table::{query, removal, seconds_as_time, usual};
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
 use crate::catalogue::servers::postgres::{PostgresServer, cell, cells};
+use crate::catalogue::servers::table::Table;
 use crate::engine::probe::{Probe, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
@@ -25,7 +26,7 @@ pub(crate) struct CanaryPostgres {
     /// Where they are replicated to.
     survivor: PostgresServer,
     /// The table, with its schema if it needs one; `lifeboat_canary` unless written.
-    #[serde(default)]
+    #[serde(default = "usual")]
     table: Table,
     /// How long writing and how long reading may take; 2s unless written.
     #[serde(default = "two_seconds")]
@@ -63,13 +64,13 @@ impl Markers for CanaryPostgres {
 
     async fn read(&self, world: &World, series: &str, numbers: Numbers) -> Result<Vec<u64>, String> {
         let client = self.survivor.connect(world).await?;
-        let found = cells(&client, &self.table.query(series, numbers)).await?;
+        let found = cells(&client, &query(&self.table, series, numbers)).await?;
         Ok(found.into_iter().flatten().filter_map(|number| number.parse().ok()).collect())
     }
 
     async fn forget(&self, world: &World, series: &str, number: u64) {
         if let Ok(client) = self.source.connect(world).await {
-            let _ = cell(&client, &self.table.removal(series, number)).await;
+            let _ = cell(&client, &removal(&self.table, series, number)).await;
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::chain;
 
-/// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection without TLS each time, at every
-/// address its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
+/// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection each time, at every address
+/// its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
 ///
 /// A primary is a server that takes writes, a replica one that is `read_only`. A replica's lag is what it says of itself in whole seconds (Seconds_Behind_Source), for
 /// which the user needs the right to ask (REPLICATION CLIENT or REPLICA MONITOR).
@@ -34,6 +34,9 @@ struct MysqlFile {
     /// The database; none unless written.
     #[serde(default)]
     database: Option<String>,
+    /// Whether it must speak TLS, with a certificate for the host that this machine trusts; no unless written.
+    #[serde(default)]
+    tls: bool,
     /// What is asked; only that it answers unless written.
     #[serde(default = "one")]
     query: String,
@@ -57,8 +60,8 @@ pub(crate) struct MysqlProbe {
 }
 
 impl From<MysqlFile> for MysqlProbe {
-    fn from(MysqlFile { address, user, password, database, query, timeout, expect }: MysqlFile) -> Self {
-        Self { server: MysqlServer { address, user, password, database }, query, timeout, expect }
+    fn from(MysqlFile { address, user, password, database, tls, query, timeout, expect }: MysqlFile) -> Self {
+        Self { server: MysqlServer { address, user, password, database, tls }, query, timeout, expect }
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod redis;
+pub(crate) mod table;
 
 use std::pin::Pin;
 

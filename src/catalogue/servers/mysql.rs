@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use mysql_async::{Conn, Error, IoError, OptsBuilder};
+use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::expect::place::HostPort;
-use crate::world::World;
 use crate::world::connect::{chain, is_ours};
+use crate::world::{World, tls};
 
-/// A MySQL or MariaDB server; asked without TLS.
+/// A MySQL or MariaDB server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MysqlServer {
@@ -24,6 +24,9 @@ pub(crate) struct MysqlServer {
     /// The database; none unless written.
     #[serde(default)]
     pub(crate) database: Option<String>,
+    /// Whether it must speak TLS, with a certificate for the host that this machine trusts; no unless written.
+    #[serde(default)]
+    pub(crate) tls: bool,
 }
 
 impl MysqlServer {
@@ -39,8 +42,17 @@ impl MysqlServer {
             .pass(self.password.as_ref())
             .db_name(self.database.as_ref())
             .prefer_socket(false)
-            .stmt_cache_size(0);
+            .stmt_cache_size(0)
+            .ssl_opts(self.tls.then(|| self.trust()).transpose()?);
         Conn::new(options).await
+    }
+
+    /// The connection goes to an address; the certificate has to be for the name.
+    fn trust(&self) -> Result<SslOpts, Error> {
+        let roots = tls::roots().map_err(|message| Error::Other(message.into()))?;
+        let roots = roots.iter().map(|root| root.as_ref().into()).collect();
+        let host = self.address.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(roots).with_danger_tls_hostname_override(Some(host)))
     }
 
     /// A connection to the first address that accepts one.

@@ -69,6 +69,7 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         server
     };
+    let reconciled = |more: Value| json!({ "source": server(more.clone()), "mirror": server(more), "table": "orders", "key": secret("PARAMETER") });
     let canary = |more: Value| json!({ "source": server(more.clone()), "survivor": server(more), "expect": { "max_lag": "1s" } });
     let mirrored = |prefix: Value| json!({ "source": { "store": "aws", "bucket": "shop-orders-mirror", "prefix": prefix }, "mirror": { "store": "aliyun", "bucket": secret("PARAMETER"), "prefix": prefix }, "expect": { "max_lag": "1s" } });
     vec![
@@ -91,6 +92,8 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         ("note", json!({ "text": CONTROL })),
         ("note", json!({ "text": secret("PARAMETER") })),
         ("objects.reconcile", json!({ "source": bucket("aliyun", "shop-orders"), "mirror": bucket("aws", "shop-orders-mirror") })),
+        ("mysql.reconcile", reconciled(json!({ "database": secret("BODY"), "tls": true }))),
+        ("postgres.reconcile", reconciled(json!({ "database": secret("BODY") }))),
         ("wait", json!({ "for": "1ms" })),
         ("wait-for", json!({ "probe": "p0" })),
         ("aliyun.cloudmonitor.alarm", json!({ "name": secret("PARAMETER") })),

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::try_join;
 use md5::{Digest, Md5};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::catalogue::difference::Compared;
 use crate::catalogue::orders::Place;
-use crate::catalogue::orders::compare::{Difference, compare};
+use crate::catalogue::orders::compare::compare;
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::model::event::step::Target;
@@ -30,35 +31,18 @@ pub(crate) struct Reconcile {
     mirror: Place,
 }
 
-/// What was compared.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Output {
-    /// Objects in the source.
-    source: u64,
-    /// Objects in the mirror.
-    mirror: u64,
-    /// In the source only.
-    missing: u64,
-    /// In the mirror only.
-    extra: u64,
-    /// With different contents.
-    different: u64,
-    /// In the mirror twice.
-    doubled: u64,
-}
-
 impl Action<World> for Reconcile {
     const KIND: &'static str = "objects.reconcile";
     const MUTATES: bool = false;
     type Before = ();
-    type Output = Output;
+    type Output = Compared;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         let targets = [&self.source, &self.mirror].map(|place| Target::new("objects", place.to_string(), "")).to_vec();
         Ok(Planned::new((), targets, Vec::new()))
     }
 
-    async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
+    async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Compared>, ActionError> {
         let (source, mirror) = (self.source.objects(cx.world)?, self.mirror.objects(cx.world)?);
         let first = source.list(&self.source.bucket, &self.source.prefix, "").await?;
         let newest = first.last().map(|object| name(object, &self.source).to_owned());
@@ -71,27 +55,20 @@ impl Action<World> for Reconcile {
             .await?;
             here.retain(|object| Some(name(object, &self.source)) <= newest.as_deref());
             there.retain(|object| Some(name(object, &self.mirror)) <= newest.as_deref());
-            let mut found = compare(&here, &self.source.prefix, &there, &self.mirror.prefix);
-            for name in std::mem::take(&mut found.unsure) {
+            let (mut found, unsure) = compare(&here, &self.source.prefix, &there, &self.mirror.prefix);
+            for name in unsure {
                 if self.checksum(source, &self.source, &name).await? != self.checksum(mirror, &self.mirror, &name).await? {
                     found.different.push(name);
                 }
             }
-            let line = describe(here.len(), there.len(), &found);
+            let (here, there) = (here.len() as u64, there.len() as u64);
+            let line = found.line(here, there);
             let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if *shown != line {
                 (cx.progress)(line.clone());
                 *shown = line;
             }
-            let count = |names: &[String]| names.len() as u64;
-            Ok(found.is_none().then_some(Output {
-                source: here.len() as u64,
-                mirror: there.len() as u64,
-                missing: count(&found.missing),
-                extra: count(&found.extra),
-                different: count(&found.different),
-                doubled: count(&found.duplicated),
-            }))
+            Ok(found.is_none().then(|| Compared::new(here, there, &found)))
         })
         .await?;
         Ok(Applied::changed(output))
@@ -115,15 +92,4 @@ impl Reconcile {
 
 fn name<'a>(object: &'a ObjectInfo, place: &Place) -> &'a str {
     object.key.strip_prefix(&place.prefix).unwrap_or(&object.key)
-}
-
-fn describe(source: usize, mirror: usize, found: &Difference) -> String {
-    let mut line = format!("{source} in the source, {mirror} in the mirror");
-    for (what, names) in [("missing", &found.missing), ("too many", &found.extra), ("different", &found.different), ("doubled", &found.duplicated)] {
-        if let Some(first) = names.first() {
-            let more = if names.len() > 1 { ", …" } else { "" };
-            line.push_str(&format!("; {} {what} ({first}{more})", names.len()));
-        }
-    }
-    line
 }
