@@ -100,13 +100,13 @@ async fn open(project: &Project, name: &str, place: &Where) -> Result<Environmen
     Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
 }
 
-fn observer(plan: &Plan, output: &Output) -> Box<dyn Observer + Send> {
-    observe::for_output(plan, output.terminal, output.color, output.json)
+fn observer(output: &Output) -> Box<dyn Observer + Send> {
+    observe::for_output(output.terminal, output.color, output.json)
 }
 
 fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &Output) -> Attended {
     output.say(&Budget::of(plan).to_string());
-    Attended { observer: observer(plan, output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
+    Attended { observer: observer(output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
 }
 
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::keys::{Key, Prompt};
 use crate::model::order::Order;
 use crate::model::state::RunState;
+use crate::observe::language;
 use crate::ops::control::{Console, Interrupt, Unattended};
 
 /// Exit code of a process that was told to leave its run: that of SIGINT in a shell.
@@ -27,7 +28,7 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// The console for where a command shows its progress: a person at a terminal, or nobody.
 pub(super) fn console(terminal: bool) -> Box<dyn Console> {
-    if terminal { Box::new(Terminal::default()) } else { Box::new(Unattended) }
+    if terminal { Box::new(Terminal { prompt: Prompt::new(language()), reader: None }) } else { Box::new(Unattended) }
 }
 
 /// Whether somebody can be asked: the progress goes to a terminal, and keys come from it.
@@ -41,7 +42,6 @@ fn is_ours() -> bool {
     stdin.is_terminal() && tcgetpgrp(stdin.as_fd()).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
-#[derive(Default)]
 struct Terminal {
     prompt: Prompt,
     reader: Option<(Arc<AtomicBool>, JoinHandle<()>)>,

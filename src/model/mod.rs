@@ -15,6 +15,7 @@ pub mod interval;
 pub mod lab;
 pub mod measure;
 pub mod order;
+pub mod phrases;
 pub mod plan;
 pub mod project;
 pub mod runbook;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::time::Span;
+
 /// A language reports are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -10,6 +12,26 @@ pub enum Lang {
     En,
     /// Chinese (simplified).
     Zh,
+}
+
+/// A span as it is written in `lang`: `1m30s`, or `1 分 30 秒`.
+#[must_use]
+pub fn span_in(span: Span, lang: Lang) -> String {
+    const UNITS: [(u64, &str, &str); 5] =
+        [(86_400_000, "天", "天"), (3_600_000, "小时", "小时"), (60_000, "分", "分钟"), (1000, "秒", "秒"), (1, "毫秒", "毫秒")];
+    if lang == Lang::En {
+        return span.to_string();
+    }
+    let mut rest = span.as_millis();
+    let mut parts = Vec::new();
+    for (unit, word, alone) in UNITS {
+        if rest >= unit {
+            let word = if parts.is_empty() && rest % unit == 0 { alone } else { word };
+            parts.push(format!("{} {word}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if parts.is_empty() { "0 秒".to_owned() } else { parts.join(" ") }
 }
 
 /// A text in English and Chinese. Where only one was written it serves for both.

@@ -1,7 +1,9 @@
 //! Observers of a run for people who watch: plain lines, or bars on a terminal. They show events and [`RunState`] and compute nothing of their own.
 
 mod bars;
+mod frame;
 mod lines;
+mod row;
 mod words;
 
 use std::io;
@@ -10,7 +12,6 @@ pub use bars::Bars;
 pub use lines::Lines;
 
 use crate::model::event::Event;
-use crate::model::plan::Plan;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 
@@ -31,10 +32,10 @@ pub trait Observer {
 
 /// The observer for where a command writes: bars on a terminal, else a plain line an event. With `json`, standard output belongs to the result and the progress goes to standard error.
 #[must_use]
-pub fn for_output(plan: &Plan, terminal: bool, color: bool, json: bool) -> Box<dyn Observer + Send> {
+pub fn for_output(terminal: bool, color: bool, json: bool) -> Box<dyn Observer + Send> {
     let lang = language();
     if terminal {
-        Box::new(Bars::new(plan, Bars::terminal(json), color, lang))
+        Box::new(Bars::new(Bars::terminal(json), bars::size, color, lang))
     } else if json {
         Box::new(Lines::new(io::stderr(), lang))
     } else {
@@ -42,8 +43,9 @@ pub fn for_output(plan: &Plan, terminal: bool, color: bool, json: bool) -> Box<d
     }
 }
 
-/// The language titles are shown in: what the locale says.
-fn language() -> Lang {
+/// The language that people are spoken to in: what the locale says.
+#[must_use]
+pub fn language() -> Lang {
     let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     if set.is_some_and(|locale| locale.starts_with("zh")) { Lang::Zh } else { Lang::En }
 }

@@ -1,4 +1,4 @@
-//! What an event says to somebody who watches: who it is about and one line.
+//! What an event says to somebody who watches: who it is about and one line, in the language of the locale.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,9 +11,121 @@ use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{Measured, Measures};
+use crate::model::phrases::phrase;
 use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, parent_of};
-use crate::model::text::Lang;
+use crate::model::text::{Lang, span_in as span};
+
+/// Declares the fixed texts of the screen: a name, its English, its Chinese.
+macro_rules! phrases {
+    ($($name:ident: $en:literal, $zh:literal;)+) => {
+        /// A fixed text of the screen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Phrase { $($name),+ }
+
+        impl Phrase {
+            /// The text in `lang`.
+            pub(super) const fn text(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Self::$name, Lang::En) => $en, (Self::$name, Lang::Zh) => $zh,)+
+                }
+            }
+        }
+    };
+}
+
+phrases! {
+    Fault: "fault", "故障";
+    Waiting: "waiting", "等待中";
+    Running: "running", "进行中";
+    AgainSoon: "failed, again soon", "失败，即将重试";
+    InEffect: "in effect", "生效中";
+    AlreadyAsked: "already as asked", "已是所需状态";
+    Done: "done", "完成";
+    Failed: "FAILED", "失败";
+    NotRun: "not run", "未执行";
+    BeingTakenOut: "being taken out", "正在解除";
+    BeingPutBack: "being put back", "正在还原";
+    TakenOut: "taken out", "已解除";
+    PutBack: "put back", "已还原";
+    LeftOver: "LEFT OVER", "未能还原";
+    ByHand: "TO BE DONE BY HAND", "需人工操作";
+    Approval: "WAITS FOR APPROVAL", "等待批准";
+    Mend: "FAILED, waits for you", "失败，等待处理";
+    Slow: "SLOW", "偏慢";
+    Over: "over", "已结束";
+    AtTarget: "at the target", "已到目标侧";
+    Down: "down", "中断";
+    Bad: "bad", "异常";
+    Good: "good", "正常";
+    Missed: "MISSED", "已超时";
+    ComingBack: "coming back", "恢复中";
+    NotKnown: "not known yet", "尚未知";
+    OtherProbes: "other probes", "其他探测";
+    Ended: "ended", "已结束";
+    Starting: "starting", "启动中";
+    OutOf: "of", "/";
+    PhaseDetect: "detect", "检测";
+    PhaseDecide: "decide", "决策";
+    PhaseAct: "act", "执行";
+    PhaseSpread: "spread", "传播";
+    PhaseSettle: "settle", "稳定";
+}
+
+impl Phrase {
+    /// `5 of 8`.
+    pub(super) fn of(lang: Lang, part: u32, all: u32) -> String {
+        match lang {
+            Lang::En => format!("{part} of {all}"),
+            Lang::Zh => format!("{part}/{all}"),
+        }
+    }
+
+    /// `attempt 2/3`.
+    pub(super) fn attempt(lang: Lang, attempt: u32, of: u32) -> String {
+        match lang {
+            Lang::En => format!("attempt {attempt}/{of}"),
+            Lang::Zh => format!("第 {attempt}/{of} 次尝试"),
+        }
+    }
+
+    /// `all 8`.
+    pub(super) fn all(lang: Lang, count: usize) -> String {
+        match lang {
+            Lang::En => format!("all {count}"),
+            Lang::Zh => format!("全部 {count} 项"),
+        }
+    }
+
+    /// `5 more lines`.
+    pub(super) fn more(lang: Lang, lines: usize) -> String {
+        match lang {
+            Lang::En => format!("{lines} more lines"),
+            Lang::Zh => format!("另有 {lines} 行"),
+        }
+    }
+}
+
+/// The one in `lang`.
+fn pick(lang: Lang, en: impl Into<String>, zh: impl Into<String>) -> String {
+    match lang {
+        Lang::En => en.into(),
+        Lang::Zh => zh.into(),
+    }
+}
+
+/// Between two parts of a line.
+const fn colon(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => ": ",
+        Lang::Zh => "：",
+    }
+}
+
+/// Names one after another.
+fn joined(lang: Lang, names: &[String]) -> String {
+    names.join(pick(lang, ", ", "、").as_str())
+}
 
 /// How much an event matters to somebody who watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +155,7 @@ pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> 
             (weight, body.step.clone(), line)
         }
         Body::Probe(body) => {
-            let (weight, line) = probe(&body.probe, &body.kind, state)?;
+            let (weight, line) = probe(&body.probe, &body.kind, state, lang)?;
             (weight, body.probe.clone(), line)
         }
         Body::Unknown => return None,
@@ -52,92 +164,159 @@ pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> 
 }
 
 fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
+    let because = |why: &str| if why.is_empty() { String::new() } else { format!("{}{}", colon(lang), phrase(why, lang)) };
     let (weight, line) = match event {
-        RunEvent::Started { plan, .. } => (Weight::Course, format!("{}, run {}", heading(plan, lang), state.run)),
-        RunEvent::Resumed { to, .. } => (Weight::Trouble, format!("taken over by this process to {to}")),
-        RunEvent::Stage { stage } => (Weight::Course, stage_line(*stage, state)),
-        RunEvent::Decided { by, basis } => (Weight::Course, format!("failover decided by {by}: {basis}")),
-        RunEvent::StopRequested { abort: true, why, by } => (Weight::Trouble, format!("abort ({by}): {why}; everything is put back")),
-        RunEvent::StopRequested { abort: false, why, by } => (Weight::Trouble, format!("stop ({by}): {why}; nothing more is started")),
-        RunEvent::Guarded { decisions } => {
-            let lines: Vec<String> = decisions.iter().filter(|decision| decision.outcome != Outcome::Allows).map(guard_line).collect();
-            return (!lines.is_empty()).then(|| Said { weight: Weight::Trouble, subject: "guard".to_owned(), lines });
+        RunEvent::Started { plan, .. } => {
+            let heading = heading(plan, lang);
+            (Weight::Course, pick(lang, format!("{heading}, run {}", state.run), format!("{heading}，运行 {}", state.run)))
         }
-        RunEvent::Ordered { order, by, why } if why.is_empty() => (Weight::Trouble, format!("{order} ({by})")),
-        RunEvent::Ordered { order, by, why } => (Weight::Trouble, format!("{order} ({by}): {why}")),
-        RunEvent::LeaseRenewed { until } => (Weight::Detail, format!("the fault may stand until {until}")),
+        RunEvent::Resumed { to, .. } => {
+            (Weight::Trouble, pick(lang, format!("taken over by this process to {to}"), format!("由本进程接管，目的 {to}")))
+        }
+        RunEvent::Stage { stage } => (Weight::Course, stage_line(*stage, state, lang)),
+        RunEvent::Decided { by, basis } => {
+            let basis = phrase(basis, lang);
+            (Weight::Course, pick(lang, format!("failover decided by {by}: {basis}"), format!("{by} 决定切换：{basis}")))
+        }
+        RunEvent::StopRequested { abort: true, why, by } => {
+            let why = phrase(why, lang);
+            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; everything is put back"), format!("中止（{by}）：{why}；将全部还原")))
+        }
+        RunEvent::StopRequested { abort: false, why, by } => {
+            let why = phrase(why, lang);
+            (Weight::Trouble, pick(lang, format!("stop ({by}): {why}; nothing more is started"), format!("停止（{by}）：{why}；不再启动新步骤")))
+        }
+        RunEvent::Guarded { decisions } => {
+            let lines: Vec<String> =
+                decisions.iter().filter(|decision| decision.outcome != Outcome::Allows).map(|decision| guard_line(decision, lang)).collect();
+            return (!lines.is_empty()).then(|| Said { weight: Weight::Trouble, subject: pick(lang, "guard", "守卫规则"), lines });
+        }
+        RunEvent::Ordered { order, by, why } => {
+            let order = order.to_string();
+            let order = phrase(&order, lang);
+            (Weight::Trouble, pick(lang, format!("{order} ({by}){}", because(why)), format!("{order}（{by}）{}", because(why))))
+        }
+        RunEvent::LeaseRenewed { until } => (Weight::Detail, pick(lang, format!("the fault may stand until {until}"), format!("故障租约至 {until}"))),
         RunEvent::Snapshot { .. } => return None,
         RunEvent::Baseline { same, differences } if differences.is_empty() => {
-            (Weight::Course, format!("{} of {} snapshots read as before the run", same.len(), same.len()))
+            let count = same.len();
+            (
+                Weight::Course,
+                pick(lang, format!("{count} of {count} snapshots read as before the run"), format!("{count}/{count} 份快照与运行前一致")),
+            )
         }
         RunEvent::Baseline { differences, .. } => {
-            let lines = differences.iter().map(|one| {
+            let line = |one: &crate::model::event::run::Difference| {
+                let (step, what, before, after) = (&one.step, phrase(&one.what, lang), &one.before, phrase(&one.after, lang));
                 one_line(&if one.is_unread() {
-                    format!("NOT KNOWN TO BE AS BEFORE: {}: {}", one.step, one.after)
+                    pick(lang, format!("NOT KNOWN TO BE AS BEFORE: {step}: {after}"), format!("无法确认是否复原：{step}：{after}"))
                 } else {
-                    format!("NOT AS BEFORE: {} {}: {} → {}", one.step, one.what, one.before, one.after)
+                    pick(
+                        lang,
+                        format!("NOT AS BEFORE: {step} {what}: {before} → {after}"),
+                        format!("与运行前不一致：{step} {what}：{before} → {after}"),
+                    )
                 })
-            });
-            return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
+            };
+            return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: differences.iter().map(line).collect() });
         }
         RunEvent::Forecast(forecast) => {
             let at_risk = forecast.recovery.as_ref().is_some_and(crate::model::forecast::Recovery::is_at_risk);
-            (if at_risk { Weight::Trouble } else { Weight::Course }, forecast.to_string())
+            let said = forecast.to_string();
+            (if at_risk { Weight::Trouble } else { Weight::Course }, phrase(&said, lang).into_owned())
         }
-        RunEvent::Samples(kept) => (Weight::Detail, format!("{} single samples in {}", kept.rows, kept.file)),
-        RunEvent::Note { text } => (Weight::Trouble, text.clone()),
+        RunEvent::Samples(kept) => {
+            let (rows, file) = (kept.rows, &kept.file);
+            (Weight::Detail, pick(lang, format!("{rows} single samples in {file}"), format!("{file} 中有 {rows} 个样本")))
+        }
+        RunEvent::Note { text } => (Weight::Trouble, phrase(text, lang).into_owned()),
         RunEvent::Ended { verdict, reasons } => {
-            let mut lines = vec![format!("verdict: {}", verdict_word(*verdict))];
-            lines.extend(reasons.iter().map(|reason| one_line(reason)));
-            lines.extend(outages(state));
+            let mut lines = vec![pick(lang, format!("verdict: {}", verdict_word(*verdict)), format!("结论：{}", verdict_word_zh(*verdict)))];
+            lines.extend(reasons.iter().map(|reason| one_line(&phrase(reason, lang))));
+            lines.extend(outages(state, lang));
             let weight = if *verdict == Verdict::Pass { Weight::Course } else { Weight::Trouble };
-            return Some(Said { weight, subject: "run".to_owned(), lines });
+            return Some(Said { weight, subject: pick(lang, "run", "运行"), lines });
         }
         RunEvent::Unknown => return None,
     };
-    Some(Said { weight, subject: "run".to_owned(), lines: vec![one_line(&line)] })
+    Some(Said { weight, subject: pick(lang, "run", "运行"), lines: vec![one_line(&line)] })
 }
 
 /// `windows: outside Tue-Thu 10:00-16:00; overridden by ann: …`.
-fn guard_line(decision: &Decision) -> String {
-    let word = if decision.outcome == Outcome::Warns { "warns" } else { "refuses" };
-    let overridden = decision.overridden.as_ref().map(|own| format!("; overridden by {}: {}", own.by, own.why)).unwrap_or_default();
-    one_line(&format!("{} {word}: {}{overridden}", decision.guard, decision.detail))
+fn guard_line(decision: &Decision, lang: Lang) -> String {
+    let (guard, detail) = (&decision.guard, phrase(&decision.detail, lang));
+    let overridden = decision.overridden.as_ref().map(|own| {
+        let why = phrase(&own.why, lang);
+        pick(lang, format!("; overridden by {}: {why}", own.by), format!("；放行人 {}：{why}", own.by))
+    });
+    let word = match (decision.outcome, lang) {
+        (Outcome::Warns, Lang::En) => "warns",
+        (Outcome::Warns, Lang::Zh) => "警告",
+        (_, Lang::En) => "refuses",
+        (_, Lang::Zh) => "拒绝",
+    };
+    one_line(&format!("{guard} {word}{}{detail}{}", colon(lang), overridden.unwrap_or_default()))
 }
 
 /// `Alibaba Cloud region outage: rehearsal in lab`.
 pub(super) fn heading(plan: &Plan, lang: Lang) -> String {
     let title = plan.title.get(lang);
     let title = if title.is_empty() { &plan.name } else { title };
-    let mode = match plan.mode {
-        Mode::Rehearse => "rehearsal",
-        Mode::Drill => "drill",
-        Mode::Emergency => "EMERGENCY",
+    let (en, zh) = match plan.mode {
+        Mode::Rehearse => ("rehearsal", "预演"),
+        Mode::Drill => ("drill", "演练"),
+        Mode::Emergency => ("EMERGENCY", "应急"),
     };
-    format!("{title}: {mode} in {}", plan.environment)
+    pick(lang, format!("{title}: {en} in {}", plan.environment), format!("{title}：{} 环境{zh}", plan.environment))
 }
 
-fn stage_line(stage: Stage, state: &RunState) -> String {
+/// A stage in one or two words.
+pub(super) const fn stage_word(stage: Stage, lang: Lang) -> &'static str {
+    match (stage, lang) {
+        (Stage::SteadyState, Lang::En) => "steady state",
+        (Stage::SteadyState, Lang::Zh) => "稳态",
+        (Stage::Inject, Lang::En) => "inject",
+        (Stage::Inject, Lang::Zh) => "注入",
+        (Stage::Detect, Lang::En) => "detect",
+        (Stage::Detect, Lang::Zh) => "检测",
+        (Stage::Decide, Lang::En) => "decide",
+        (Stage::Decide, Lang::Zh) => "决策",
+        (Stage::Failover, Lang::En) => "failover",
+        (Stage::Failover, Lang::Zh) => "切换",
+        (Stage::Verify, Lang::En) => "verify",
+        (Stage::Verify, Lang::Zh) => "验证",
+        (Stage::Failback, Lang::En) => "failback",
+        (Stage::Failback, Lang::Zh) => "回切",
+        (Stage::Cleanup, Lang::En) => "cleanup",
+        (Stage::Cleanup, Lang::Zh) => "清理",
+    }
+}
+
+fn stage_line(stage: Stage, state: &RunState, lang: Lang) -> String {
     let plan = state.plan();
     match stage {
-        Stage::SteadyState => "waiting for the steady state".to_owned(),
-        Stage::Inject => "steady; injecting the fault".to_owned(),
-        Stage::Detect => plan
-            .and_then(|plan| plan.detect.as_ref())
-            .map_or_else(|| "waiting for detection".to_owned(), |detect| format!("waiting for {} to go bad", detect.probe)),
-        Stage::Decide => "deciding".to_owned(),
-        Stage::Failover => "failing over".to_owned(),
-        Stage::Verify => plan.and_then(|plan| plan.recovered.as_ref()).map_or_else(
-            || "verifying the recovery".to_owned(),
-            |recovered| format!("waiting for {} to stay good for {}", recovered.probes.join(", "), recovered.stable_for),
-        ),
-        Stage::Failback => "recovered; taking the fault out and going back".to_owned(),
-        Stage::Cleanup => "putting back what is left".to_owned(),
+        Stage::SteadyState => pick(lang, "waiting for the steady state", "等待稳态"),
+        Stage::Inject => pick(lang, "steady; injecting the fault", "已达稳态；注入故障"),
+        Stage::Detect => match plan.and_then(|plan| plan.detect.as_ref()) {
+            None => pick(lang, "waiting for detection", "等待检测"),
+            Some(detect) => pick(lang, format!("waiting for {} to go bad", detect.probe), format!("等待 {} 出现异常", detect.probe)),
+        },
+        Stage::Decide => pick(lang, "deciding", "决策"),
+        Stage::Failover => pick(lang, "failing over", "执行切换"),
+        Stage::Verify => match plan.and_then(|plan| plan.recovered.as_ref()) {
+            None => pick(lang, "verifying the recovery", "验证恢复情况"),
+            Some(recovered) => {
+                let (probes, stable) = (joined(lang, &recovered.probes), span(recovered.stable_for, lang));
+                pick(lang, format!("waiting for {probes} to stay good for {stable}"), format!("等待 {probes} 持续正常 {stable}"))
+            }
+        },
+        Stage::Failback => pick(lang, "recovered; taking the fault out and going back", "已恢复；解除故障并回切"),
+        Stage::Cleanup => pick(lang, "putting back what is left", "还原其余变更"),
     }
 }
 
 /// One line for each service that was down.
-fn outages(state: &RunState) -> Vec<String> {
+fn outages(state: &RunState, lang: Lang) -> Vec<String> {
     let measures = Measures::of(state);
     let Some(plan) = state.plan() else { return Vec::new() };
     let line = |probe: &crate::model::plan::ProbePlan| {
@@ -146,10 +325,17 @@ fn outages(state: &RunState) -> Vec<String> {
         if !probe.service && rto.is_none() {
             return None;
         }
-        let limit = rto.map(|rto| format!(" (RTO {rto})")).unwrap_or_default();
+        let id = &probe.id;
+        let limit = rto.map(|rto| pick(lang, format!(" (RTO {rto})"), format!("（RTO {}）", span(rto, lang)))).unwrap_or_default();
         Some(match outage.rta() {
-            Measured::Known(rta) => format!("{} recovered in {} s ± {} s{limit}", probe.id, seconds(rta.likely), seconds(rta.off())),
-            Measured::AtLeast(lo) => format!("{} was down for at least {} s{limit}", probe.id, seconds(lo)),
+            Measured::Known(rta) => {
+                let (likely, off) = (seconds(rta.likely), seconds(rta.off()));
+                pick(lang, format!("{id} recovered in {likely} s ± {off} s{limit}"), format!("{id} 在 {likely} 秒 ± {off} 秒内恢复{limit}"))
+            }
+            Measured::AtLeast(lo) => {
+                let lo = seconds(lo);
+                pick(lang, format!("{id} was down for at least {lo} s{limit}"), format!("{id} 中断至少 {lo} 秒{limit}"))
+            }
         })
     };
     plan.probes.iter().filter_map(line).collect()
@@ -162,97 +348,118 @@ fn seconds(nanos: i64) -> String {
 
 fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Weight, String)> {
     let of = state.step(key);
-    let title = || title(state, key, lang).map(|title| format!(": {title}")).unwrap_or_default();
+    let title = || title(state, key, lang).map(|title| format!("{}{title}", colon(lang))).unwrap_or_default();
+    let failed = |failure: &crate::model::failure::Failure| phrase(&failure.to_string(), lang).into_owned();
+    let word = |phrase: Phrase| phrase.text(lang).to_owned();
     Some(match kind {
-        StepKind::Started { attempt: 1 } => (Weight::Course, format!("started{}", title())),
-        StepKind::Started { attempt } => (Weight::Course, format!("attempt {attempt} started")),
-        StepKind::Intended { uses, targets, .. } => (Weight::Course, format!("{uses} on {}", listed(targets))),
+        StepKind::Started { attempt: 1 } => (Weight::Course, pick(lang, "started", "开始") + &title()),
+        StepKind::Started { attempt } => (Weight::Course, pick(lang, format!("attempt {attempt} started"), format!("第 {attempt} 次尝试开始"))),
+        StepKind::Intended { uses, targets, .. } => {
+            let targets = listed(targets, lang);
+            (Weight::Course, pick(lang, format!("{uses} on {targets}"), format!("{uses} 作用于 {targets}")))
+        }
         StepKind::Call { call } => {
             let id = call.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
             (Weight::Detail, format!("{} {} in {} ms{id}", call.operation, call.outcome, call.elapsed_ms))
         }
-        StepKind::Progress { text } => (Weight::Course, text.clone()),
+        StepKind::Progress { text } => (Weight::Course, phrase(text, lang).into_owned()),
         StepKind::Asked { question } => {
-            let who = if question.approvers > 1 { format!(" ({} people)", question.approvers) } else { String::new() };
-            (Weight::Trouble, format!("{}{who}: {}", if question.manual { "TO BE DONE BY HAND" } else { "WAITS FOR APPROVAL" }, question.text))
+            let people = question.approvers;
+            let who = if people > 1 { pick(lang, format!(" ({people} people)"), format!("（{people} 人）")) } else { String::new() };
+            let what = word(if question.manual { Phrase::ByHand } else { Phrase::Approval });
+            (Weight::Trouble, format!("{what}{who}{}{}", colon(lang), question.text))
         }
         StepKind::Answered { yes, by, note, simulated } => {
-            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-            let simulated = if *simulated { ", simulated" } else { "" };
-            (Weight::Course, format!("{} by {by}{simulated}{note}", if *yes { "yes" } else { "no" }))
+            let note = if note.is_empty() { String::new() } else { format!("{}{note}", colon(lang)) };
+            let (yes_en, yes_zh) = if *yes { ("yes", "同意") } else { ("no", "拒绝") };
+            let (as_en, as_zh) = if *simulated { (", simulated", "，模拟") } else { ("", "") };
+            (Weight::Course, pick(lang, format!("{yes_en} by {by}{as_en}{note}"), format!("{by} {yes_zh}{as_zh}{note}")))
         }
         StepKind::Found { done, detail } => {
             let what = match done {
-                Found::Done => "was done",
-                Found::NotDone => "was not done",
-                Found::Unknown => "cannot be told whether it was done",
+                Found::Done => pick(lang, "was done", "已完成"),
+                Found::NotDone => pick(lang, "was not done", "未完成"),
+                Found::Unknown => pick(lang, "cannot be told whether it was done", "无法判断是否完成"),
             };
-            (Weight::Course, format!("{what}: {detail}"))
+            (Weight::Course, format!("{what}{}{}", colon(lang), phrase(detail, lang)))
         }
         StepKind::AttemptFailed { attempt, failure, retry_in_ms } => {
             let again = retry_in_ms.map_or_else(String::new, |ms| {
-                format!("; again in {} s", seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)))
+                let wait = seconds(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(MILLISECOND));
+                pick(lang, format!("; again in {wait} s"), format!("；{wait} 秒后重试"))
             });
-            (Weight::Trouble, format!("attempt {attempt} failed: {failure}{again}"))
+            let why = failed(failure);
+            (Weight::Trouble, pick(lang, format!("attempt {attempt} failed: {why}{again}"), format!("第 {attempt} 次尝试失败：{why}{again}")))
         }
-        StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, "already as asked".to_owned()),
+        StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, word(Phrase::AlreadyAsked)),
         StepKind::Applied { .. } => {
             let took = of
                 .and_then(|step| step.ended.zip(step.started))
-                .map(|(ended, started)| format!(" in {} s", seconds(ended.nanos_since(started).max(0))))
+                .map(|(ended, started)| seconds(ended.nanos_since(started).max(0)))
+                .map(|took| pick(lang, format!(" in {took} s"), format!("，用时 {took} 秒")))
                 .unwrap_or_default();
-            (Weight::Course, if key == FAULT { format!("in effect{took}") } else { format!("done{took}") })
+            (Weight::Course, word(if key == FAULT { Phrase::InEffect } else { Phrase::Done }) + &took)
         }
-        StepKind::Failed { failure } => (Weight::Trouble, format!("FAILED: {failure}")),
-        StepKind::Skipped { why } => (Weight::Course, format!("not run: {why}")),
-        StepKind::Undoing { attempt: 1 } => (Weight::Course, if key == FAULT { "being taken out".to_owned() } else { "being put back".to_owned() }),
-        StepKind::Undoing { attempt } => (Weight::Course, format!("attempt {attempt} to put it back")),
-        StepKind::Undone { already: true } => (Weight::Course, "already as before".to_owned()),
-        StepKind::Undone { .. } => (Weight::Course, if key == FAULT { "taken out".to_owned() } else { "put back".to_owned() }),
-        StepKind::UndoFailed { failure } => (Weight::Trouble, format!("LEFT OVER, could not be put back: {failure}")),
+        StepKind::Failed { failure } => (Weight::Trouble, format!("{}{}{}", word(Phrase::Failed), colon(lang), failed(failure))),
+        StepKind::Skipped { why } => (Weight::Course, format!("{}{}{}", word(Phrase::NotRun), colon(lang), phrase(why, lang))),
+        StepKind::Undoing { attempt: 1 } => (Weight::Course, word(if key == FAULT { Phrase::BeingTakenOut } else { Phrase::BeingPutBack })),
+        StepKind::Undoing { attempt } => {
+            (Weight::Course, pick(lang, format!("attempt {attempt} to put it back"), format!("第 {attempt} 次尝试还原")))
+        }
+        StepKind::Undone { already: true } => (Weight::Course, pick(lang, "already as before", "已与之前一致")),
+        StepKind::Undone { .. } => (Weight::Course, word(if key == FAULT { Phrase::TakenOut } else { Phrase::PutBack })),
+        StepKind::UndoFailed { failure } => {
+            let why = failed(failure);
+            (Weight::Trouble, pick(lang, format!("LEFT OVER, could not be put back: {why}"), format!("未能还原：{why}")))
+        }
         StepKind::Unknown => return None,
     })
 }
 
 /// The targets with what changes; a few, and how many more.
-fn listed(targets: &[Target]) -> String {
+fn listed(targets: &[Target], lang: Lang) -> String {
     const SHOWN: usize = 3;
     if targets.is_empty() {
-        return "nothing in particular".to_owned();
+        return pick(lang, "nothing in particular", "无特定对象");
     }
     let one = |target: &Target| {
         if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) }
     };
-    let mut line = targets.iter().take(SHOWN).map(one).collect::<Vec<_>>().join(", ");
+    let mut line = joined(lang, &targets.iter().take(SHOWN).map(one).collect::<Vec<_>>());
     if targets.len() > SHOWN {
+        let more = targets.len() - SHOWN;
         // Writing to a string cannot fail.
-        let _ = write!(line, " and {} more", targets.len() - SHOWN);
+        let _ = write!(line, "{}", pick(lang, format!(" and {more} more"), format!(" 等，另有 {more} 个")));
     }
     line
 }
 
-fn probe(id: &str, kind: &ProbeKind, state: &RunState) -> Option<(Weight, String)> {
+fn probe(id: &str, kind: &ProbeKind, state: &RunState, lang: Lang) -> Option<(Weight, String)> {
+    let said = |word: String, detail: &str| format!("{word}{}{}", colon(lang), phrase(detail, lang));
     Some(match kind {
-        ProbeKind::Edge { to: ProbeState::Bad, detail, .. } => (Weight::Course, format!("first bad sample: {detail}")),
-        ProbeKind::Edge { to: ProbeState::Good, detail, .. } => (Weight::Course, format!("first good sample: {detail}")),
-        ProbeKind::Changed { state: ProbeState::Bad, detail } => (Weight::Course, format!("BAD: {detail}")),
-        ProbeKind::Changed { state: ProbeState::Good, detail } => (Weight::Course, format!("good: {detail}")),
-        ProbeKind::Reading { value, .. } => (Weight::Detail, format!("read {value}")),
-        ProbeKind::Tally { good, bad, unknown, .. } => (
-            Weight::Detail,
-            format!(
-                "{good} good, {bad} bad, {unknown} unknown; now {}",
-                state.probes.get(id).and_then(|standing| standing.confirmed).map_or("unknown", state_word)
-            ),
-        ),
+        ProbeKind::Edge { to: ProbeState::Bad, detail, .. } => (Weight::Course, said(pick(lang, "first bad sample", "首个异常样本"), detail)),
+        ProbeKind::Edge { to: ProbeState::Good, detail, .. } => (Weight::Course, said(pick(lang, "first good sample", "首个正常样本"), detail)),
+        ProbeKind::Changed { state: ProbeState::Bad, detail } => (Weight::Course, said(pick(lang, "BAD", "异常"), detail)),
+        ProbeKind::Changed { state: ProbeState::Good, detail } => (Weight::Course, said(pick(lang, "good", "正常"), detail)),
+        ProbeKind::Reading { value, .. } => (Weight::Detail, pick(lang, format!("read {value}"), format!("读数 {value}"))),
+        ProbeKind::Tally { good, bad, unknown, .. } => {
+            let now = state.probes.get(id).and_then(|standing| standing.confirmed);
+            let now = now.map_or_else(|| pick(lang, "unknown", "未知"), |state| state_word(state, lang).to_owned());
+            let line = pick(
+                lang,
+                format!("{good} good, {bad} bad, {unknown} unknown; now {now}"),
+                format!("正常 {good}，异常 {bad}，未知 {unknown}；当前 {now}"),
+            );
+            (Weight::Detail, line)
+        }
         ProbeKind::Unknown => return None,
     })
 }
 
-pub(super) const fn state_word(state: ProbeState) -> &'static str {
+const fn state_word(state: ProbeState, lang: Lang) -> &'static str {
     match state {
-        ProbeState::Good => "good",
-        ProbeState::Bad => "bad",
+        ProbeState::Good => Phrase::Good.text(lang),
+        ProbeState::Bad => Phrase::Bad.text(lang),
     }
 }
 
@@ -262,6 +469,15 @@ const fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Fail => "FAIL",
         Verdict::Inconclusive => "INCONCLUSIVE",
         Verdict::Aborted => "ABORTED",
+    }
+}
+
+const fn verdict_word_zh(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "通过（PASS）",
+        Verdict::Fail => "未通过（FAIL）",
+        Verdict::Inconclusive => "无法判定（INCONCLUSIVE）",
+        Verdict::Aborted => "已中止（ABORTED）",
     }
 }
 

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::model::order::Order;
+use crate::model::phrases::phrase;
 use crate::model::plan::Ungraceful;
 use crate::model::state::{FAULT, RunState, Status, StepState};
+use crate::model::text::Lang;
 use crate::ops::control::{Interrupt, questions};
 
 /// How long what became of an order is shown.
@@ -44,8 +46,9 @@ impl Key {
 }
 
 /// The prompt of whoever sits in front of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Prompt {
+    lang: Lang,
     mode: Mode,
     interrupts: Interrupts,
     said: Option<(String, Instant)>,
@@ -58,7 +61,7 @@ enum Mode {
     /// `y` gives this order.
     Sure(Order),
     /// A step is picked, to be done without or to be tried again.
-    Pick { retry: bool, at: usize },
+    Pick { retry: bool, step: String },
     /// The reason is typed.
     Why { order: Order, text: String },
     /// Ctrl-C was pressed once.
@@ -66,13 +69,18 @@ enum Mode {
 }
 
 impl Prompt {
+    /// A prompt that speaks `lang`.
+    pub(super) fn new(lang: Lang) -> Self {
+        Self { lang, mode: Mode::Idle, interrupts: Interrupts::default(), said: None }
+    }
+
     /// A key was pressed; may give an order with its reason.
     pub(super) fn pressed(&mut self, key: Key, state: &RunState) -> Option<(Order, String)> {
         self.said = None;
         match (std::mem::take(&mut self.mode), key) {
             (Mode::Idle, Key::Char(c)) => self.idle(c, state),
             (Mode::Sure(order), Key::Char('y')) => Some((order, asked())),
-            (Mode::Pick { retry, at }, key) => self.pick(retry, at, key, state),
+            (Mode::Pick { retry, step }, key) => self.pick(retry, &step, key, state),
             (Mode::Why { order, text }, key) => self.why(order, text, key),
             (Mode::Interrupted, Key::Char('a')) => Some((Order::Abort, asked())),
             (Mode::Interrupted, Key::Char('q')) => Some((Order::Stop, asked())),
@@ -97,35 +105,43 @@ impl Prompt {
             ('u', _) => self.mode = Mode::Sure(Order::Ungraceful),
             ('q', _) => self.mode = Mode::Sure(Order::Stop),
             ('a', _) => self.mode = Mode::Sure(Order::Abort),
-            ('s', _) if skippable(state).is_empty() => self.say("there is no step to do without"),
-            ('s', _) => self.mode = Mode::Pick { retry: false, at: 0 },
+            ('s', _) => match skippable(state).first() {
+                None => self.say("there is no step to do without", "没有可跳过的步骤"),
+                Some(step) => self.mode = Mode::Pick { retry: false, step: step.clone() },
+            },
             ('r', _) => match failed(state).as_slice() {
-                [] => self.say("no step has failed"),
+                [] => self.say("no step has failed", "没有失败的步骤"),
                 [step] => return Some((Order::Retry { step: step.clone() }, String::new())),
-                _ => self.mode = Mode::Pick { retry: true, at: 0 },
+                [step, ..] => self.mode = Mode::Pick { retry: true, step: step.clone() },
             },
             _ => {}
         }
         None
     }
 
-    fn pick(&mut self, retry: bool, at: usize, key: Key, state: &RunState) -> Option<(Order, String)> {
+    /// The steps go on while one is picked: the question keeps the one it names, wherever that stands among them by now.
+    fn pick(&mut self, retry: bool, step: &str, key: Key, state: &RunState) -> Option<(Order, String)> {
         let steps = if retry { failed(state) } else { skippable(state) };
-        // Steps go on while one is picked.
-        let step = steps.get(at % steps.len().max(1))?.clone();
+        let Some(at) = steps.iter().position(|other| other == step) else {
+            self.say(&format!("{step} went on meanwhile"), &format!("{step} 状态已变化"));
+            return None;
+        };
+        let step = step.to_owned();
         match key {
-            Key::Tab | Key::Char(' ') => self.mode = Mode::Pick { retry, at: (at + 1) % steps.len() },
+            Key::Tab | Key::Char(' ') => self.mode = Mode::Pick { retry, step: steps[(at + 1) % steps.len()].clone() },
             Key::Enter if retry => return Some((Order::Retry { step }, String::new())),
             Key::Enter => self.mode = Mode::Why { order: Order::Skip { step }, text: String::new() },
             Key::Escape | Key::Char('n') => {}
-            _ => self.mode = Mode::Pick { retry, at },
+            _ => self.mode = Mode::Pick { retry, step },
         }
         None
     }
 
     fn why(&mut self, order: Order, mut text: String, key: Key) -> Option<(Order, String)> {
         match key {
-            Key::Enter if text.trim().is_empty() && matches!(order, Order::Skip { .. }) => self.say("doing without a step needs a reason"),
+            Key::Enter if text.trim().is_empty() && matches!(order, Order::Skip { .. }) => {
+                self.say("doing without a step needs a reason", "跳过步骤须说明理由")
+            }
             Key::Enter => return Some((order, text.trim().to_owned())),
             Key::Escape => {}
             key => {
@@ -150,12 +166,12 @@ impl Prompt {
     /// What became of the last order.
     pub(super) fn answered(&mut self, answer: Result<(), String>) {
         if let Err(why) = answer {
-            self.say(&why);
+            self.say(&why, &phrase(&why, self.lang));
         }
     }
 
-    fn say(&mut self, text: &str) {
-        self.said = Some((text.to_owned(), Instant::now()));
+    fn say(&mut self, en: &str, zh: &str) {
+        self.said = Some((text_in(self.lang, en, zh), Instant::now()));
     }
 
     /// The line at the foot.
@@ -165,49 +181,81 @@ impl Prompt {
         }
         self.said.take_if(|(_, since)| since.elapsed() > SHOWN);
         let ending = is_ending(state);
+        let say = |en: &str, zh: &str| text_in(self.lang, en, zh);
         match &self.mode {
-            Mode::Interrupted if ending => "Ctrl-C again leaves at once, with things as they are · c goes on".into(),
-            Mode::Interrupted => "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts".into(),
-            Mode::Sure(Order::Abort) => "abort and put everything back? y yes · n no".into(),
-            Mode::Sure(Order::Stop) => "stop, and leave what the steps did as it is? y yes · n no".into(),
-            Mode::Sure(_) => "give the source side up? y yes · n no".into(),
-            Mode::Pick { retry, at } => {
-                let steps = if *retry { failed(state) } else { skippable(state) };
-                let word = if *retry { "try again" } else { "do without" };
-                let Some(step) = steps.get(at % steps.len().max(1)) else { return String::new() };
-                format!("{word} {step}? Enter yes · Tab next of {} · Esc no", steps.len())
+            Mode::Interrupted if ending => {
+                say("Ctrl-C again leaves at once, with things as they are · c goes on", "再按 Ctrl-C 立即离开，保持现状 · c 继续")
             }
-            Mode::Why { order, text } => format!("{order}, because: {text}_"),
+            Mode::Interrupted if is_emergency(state) => say(
+                "c go on · q stop: leave it as it is · a abort: put all back · Ctrl-C stops",
+                "c 继续 · q 停止：保持现状 · a 中止：全部还原 · 再按 Ctrl-C 停止",
+            ),
+            Mode::Interrupted => say(
+                "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts",
+                "c 继续 · a 中止：全部还原 · q 停止：保持现状 · 再按 Ctrl-C 中止",
+            ),
+            Mode::Sure(Order::Abort) => say("abort and put everything back? y yes · n no", "中止并全部还原？y 是 · n 否"),
+            Mode::Sure(Order::Stop) => say("stop, and leave what the steps did as it is? y yes · n no", "停止，步骤已做的变更保持现状？y 是 · n 否"),
+            Mode::Sure(_) => say("give the source side up? y yes · n no", "放弃源侧？y 是 · n 否"),
+            Mode::Pick { retry, step } => {
+                let steps = if *retry { failed(state) } else { skippable(state) };
+                let count = steps.len();
+                if !steps.contains(step) {
+                    return String::new();
+                }
+                let (word, zh) = if *retry { ("try again", "重试") } else { ("do without", "跳过") };
+                say(
+                    &format!("{word} {step}? Enter yes · Tab next of {count} · Esc no"),
+                    &format!("{zh} {step}？Enter 是 · Tab 下一个（共 {count}）· Esc 否"),
+                )
+            }
+            Mode::Why { order, text } => {
+                let order = order.to_string();
+                say(&format!("{order}, because: {text}_"), &format!("{}，理由：{text}_", phrase(&order, self.lang)))
+            }
             Mode::Idle => {
                 if let Some((said, _)) = &self.said {
                     return said.clone();
                 }
                 if self.interrupts.level > 1 {
-                    return "everything is ending · Ctrl-C again leaves at once".into();
+                    return say("everything is ending · Ctrl-C again leaves at once", "正在结束 · 再按 Ctrl-C 立即离开");
                 }
-                idle_line(state, ending)
+                idle_line(state, ending, self.lang)
             }
         }
     }
 }
 
-fn idle_line(state: &RunState, ending: bool) -> String {
+fn text_in(lang: Lang, en: &str, zh: &str) -> String {
+    match lang {
+        Lang::En => en.to_owned(),
+        Lang::Zh => zh.to_owned(),
+    }
+}
+
+fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
+    let say = |en: &'static str, zh: &'static str| if lang == Lang::Zh { zh } else { en };
     if let Some(question) = questions(state).next() {
-        let what = if question.manual { "done" } else { "yes" };
-        return format!("y {what} · n no   {}: {}", question.step, question.text);
+        let what = if question.manual { say("done", "已完成") } else { say("yes", "同意") };
+        return format!("y {what} · n {}   {}: {}", say("no", "拒绝"), question.step, question.text);
     }
     if ending {
         return String::new();
     }
-    let mut words = vec![if state.is_paused() { "PAUSED: p goes on" } else { "p pause" }, "s skip"];
+    let mut words =
+        vec![if state.is_paused() { say("PAUSED: p goes on", "已暂停：p 继续") } else { say("p pause", "p 暂停") }, say("s skip", "s 跳过")];
     if !failed(state).is_empty() {
-        words.push("r retry");
+        words.push(say("r retry", "r 重试"));
     }
     if can_be_ungraceful(state) {
-        words.push("u give the source up");
+        words.push(say("u give the source up", "u 放弃源侧"));
     }
-    words.extend(["q stop", "a abort"]);
+    words.extend([say("q stop", "q 停止"), say("a abort", "a 中止")]);
     words.join(" · ")
+}
+
+fn is_emergency(state: &RunState) -> bool {
+    state.mode() == Some(crate::model::plan::Mode::Emergency)
 }
 
 fn asked() -> String {

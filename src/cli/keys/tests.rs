@@ -20,7 +20,7 @@ fn ctrl_c_asks_then_ends_then_leaves() {
 
 #[test]
 fn going_on_takes_ctrl_c_back() {
-    let (mut prompt, state) = (Prompt::default(), RunState::default());
+    let (mut prompt, state) = (Prompt::new(Lang::En), RunState::default());
     assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
     assert_eq!(press(&mut prompt, "xc", &state), None);
     assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
@@ -29,7 +29,7 @@ fn going_on_takes_ctrl_c_back() {
 
 #[test]
 fn what_cannot_be_taken_back_is_asked_once_more() {
-    let (mut prompt, state) = (Prompt::default(), RunState::default());
+    let (mut prompt, state) = (Prompt::new(Lang::En), RunState::default());
     assert_eq!(press(&mut prompt, "a", &state), None);
     assert_eq!(press(&mut prompt, "n", &state), None);
     assert_eq!(press(&mut prompt, "y", &state), None, "no longer asked");
@@ -68,7 +68,7 @@ fn skip(step: &str) -> Order {
 
 #[test]
 fn a_step_is_picked_with_tab_and_done_without_for_a_reason() {
-    let (mut prompt, state) = (Prompt::default(), in_trouble());
+    let (mut prompt, state) = (Prompt::new(Lang::En), in_trouble());
     assert_eq!(press(&mut prompt, "s", &state), None);
     assert_eq!(prompt.line(&state), "do without failover/start-standby? Enter yes · Tab next of 5 · Esc no", "what is in trouble comes first");
     assert_eq!(press(&mut prompt, "\t", &state), None);
@@ -87,7 +87,7 @@ fn a_step_is_picked_with_tab_and_done_without_for_a_reason() {
 
 #[test]
 fn a_reason_ends_somewhere_and_can_be_given_up() {
-    let (mut prompt, state) = (Prompt::default(), in_trouble());
+    let (mut prompt, state) = (Prompt::new(Lang::En), in_trouble());
     press(&mut prompt, "s\r", &state);
     let (order, why) = press(&mut prompt, &("é".repeat(300) + "\r"), &state).unwrap();
     assert!(order == skip("failover/start-standby") && why.len() <= LONGEST + 1, "{}", why.len());
@@ -98,9 +98,9 @@ fn a_reason_ends_somewhere_and_can_be_given_up() {
 
 #[test]
 fn the_only_failed_step_is_tried_again_at_once_and_none_is_said() {
-    let (mut prompt, state) = (Prompt::default(), in_trouble());
+    let (mut prompt, state) = (Prompt::new(Lang::En), in_trouble());
     assert_eq!(press(&mut prompt, "r", &state), Some((Order::Retry { step: "failover/start-standby".into() }, String::new())));
-    let (mut prompt, state) = (Prompt::default(), asking());
+    let (mut prompt, state) = (Prompt::new(Lang::En), asking());
     assert_eq!(press(&mut prompt, "r", &state), None);
     assert_eq!(prompt.line(&state), "no step has failed");
 }
@@ -108,7 +108,7 @@ fn the_only_failed_step_is_tried_again_at_once_and_none_is_said() {
 #[test]
 fn a_step_that_failed_for_good_waits_to_be_mended_only_as_long_as_the_plan_says_so() {
     let failed = |events: &[Event]| after(events, "failover/share-image", |kind| matches!(kind, StepKind::Failed { .. }));
-    let (mut prompt, state) = (Prompt::default(), failed(&samples::steered()));
+    let (mut prompt, state) = (Prompt::new(Lang::En), failed(&samples::steered()));
     assert!(prompt.line(&state).contains("r retry"), "{}", prompt.line(&state));
     assert_eq!(press(&mut prompt, "r", &state), Some((Order::Retry { step: "failover/share-image".into() }, String::new())));
     press(&mut prompt, "s", &state);
@@ -116,7 +116,7 @@ fn a_step_that_failed_for_good_waits_to_be_mended_only_as_long_as_the_plan_says_
     let mut events = samples::steered();
     let Body::Run(crate::model::event::RunEvent::Started { plan, .. }) = &mut events[0].body else { panic!("starts") };
     plan.limits.patience = crate::model::time::Span::default();
-    let mut prompt = Prompt::default();
+    let mut prompt = Prompt::new(Lang::En);
     assert_eq!(press(&mut prompt, "r", &failed(&events)), None);
     assert_eq!(prompt.line(&failed(&events)), "no step has failed");
 }
@@ -125,7 +125,7 @@ fn a_step_that_failed_for_good_waits_to_be_mended_only_as_long_as_the_plan_says_
 fn of_several_failed_steps_one_is_picked() {
     let mut state = in_trouble();
     state.steps.get_mut("failover/shift-dns").unwrap().status = Status::Retrying;
-    let mut prompt = Prompt::default();
+    let mut prompt = Prompt::new(Lang::En);
     assert_eq!(press(&mut prompt, "r", &state), None);
     assert_eq!(prompt.line(&state), "try again failover/start-standby? Enter yes · Tab next of 2 · Esc no");
     assert_eq!(press(&mut prompt, "\t\r", &state), Some((Order::Retry { step: "failover/shift-dns".into() }, String::new())));
@@ -139,7 +139,7 @@ fn of_several_failed_steps_one_is_picked() {
 
 #[test]
 fn a_question_is_answered_yes_at_once_and_no_with_a_reason() {
-    let (mut prompt, state) = (Prompt::default(), asking());
+    let (mut prompt, state) = (Prompt::new(Lang::En), asking());
     let answer = |yes| Order::Answer { step: "failover/share-image".into(), yes };
     assert_eq!(prompt.line(&state), "y yes · n no   failover/share-image: Share the image?");
     assert_eq!(press(&mut prompt, "y", &state), Some((answer(true), String::new())));
@@ -149,12 +149,12 @@ fn a_question_is_answered_yes_at_once_and_no_with_a_reason() {
     assert_eq!(press(&mut prompt, "n\r", &state), Some((answer(false), String::new())), "a no needs no reason");
     let state = after(&samples::steered(), "failover/start-standby", |kind| matches!(kind, StepKind::Asked { .. }));
     assert_eq!(prompt.line(&state), "y done · n no   failover/start-standby: Start them");
-    assert_eq!(press(&mut Prompt::default(), "y", &in_trouble()), None, "nothing is asked");
+    assert_eq!(press(&mut Prompt::new(Lang::En), "y", &in_trouble()), None, "nothing is asked");
 }
 
 #[test]
 fn the_foot_says_what_can_be_done_and_nothing_before_the_start_and_after_the_end() {
-    let mut prompt = Prompt::default();
+    let mut prompt = Prompt::new(Lang::En);
     assert_eq!(prompt.line(&RunState::default()), "");
     assert_eq!(prompt.line(&RunState::from_events(&samples::success()).unwrap()), "");
     let mut state = in_trouble();
@@ -172,7 +172,7 @@ fn while_everything_ends_only_leaving_is_left() {
     let events = samples::aborted();
     let stop = events.iter().position(|event| matches!(event.body, Body::Run(crate::model::event::RunEvent::StopRequested { .. }))).unwrap();
     let state = RunState::from_events(&events[..=stop]).unwrap();
-    let mut prompt = Prompt::default();
+    let mut prompt = Prompt::new(Lang::En);
     assert_eq!(prompt.line(&state), "");
     assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
     assert_eq!(prompt.line(&state), "Ctrl-C again leaves at once, with things as they are · c goes on");
@@ -180,8 +180,32 @@ fn while_everything_ends_only_leaving_is_left() {
 }
 
 #[test]
+fn the_question_keeps_its_step_while_the_others_move_on() {
+    let (mut prompt, mut state) = (Prompt::new(Lang::En), in_trouble());
+    press(&mut prompt, "s\t", &state);
+    assert!(prompt.line(&state).starts_with("do without failover/shift-dns?"), "{}", prompt.line(&state));
+    // What stood before it is over: it stands elsewhere among those that are left.
+    state.steps.get_mut("failover/start-standby").unwrap().status = Status::Applied;
+    assert!(prompt.line(&state).starts_with("do without failover/shift-dns?"), "{}", prompt.line(&state));
+    state.steps.get_mut("failover/shift-dns").unwrap().status = Status::Applied;
+    assert_eq!(press(&mut prompt, "\r", &state), None, "another step is not done without in its place");
+    assert_eq!(prompt.line(&state), "failover/shift-dns went on meanwhile");
+}
+
+#[test]
+fn in_an_emergency_ctrl_c_stops_and_says_so() {
+    let events = samples::emergency();
+    let begun = events.iter().position(|event| matches!(&event.body, Body::Step(_))).unwrap();
+    let state = RunState::from_events(&events[..=begun]).unwrap();
+    let mut prompt = Prompt::new(Lang::En);
+    assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
+    assert_eq!(prompt.line(&state), "c go on · q stop: leave it as it is · a abort: put all back · Ctrl-C stops");
+    assert!(Prompt::new(Lang::Zh).line(&state).starts_with("p 暂停 · s 跳过"));
+}
+
+#[test]
 fn ctrl_c_says_what_the_next_one_does() {
-    let (mut prompt, state) = (Prompt::default(), in_trouble());
+    let (mut prompt, state) = (Prompt::new(Lang::En), in_trouble());
     assert_eq!(prompt.interrupted(true, &state), Interrupt::Ask);
     assert_eq!(prompt.line(&state), "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts");
     assert_eq!(prompt.interrupted(true, &state), Interrupt::End);

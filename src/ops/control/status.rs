@@ -60,7 +60,7 @@ pub struct Open {
 pub struct StepStatus {
     /// Its key.
     pub step: String,
-    /// `pending`, `running`, `retrying`, `done`, `failed`, `skipped`, `undoing`, `undone` or `left over`.
+    /// `pending`, `running`, `retrying`, `done`, `in effect` (the fault), `failed`, `skipped`, `undoing`, `undone` or `left over`.
     pub state: String,
     /// Attempts begun.
     pub attempts: u32,
@@ -118,6 +118,7 @@ fn step_status(key: &str, step: &crate::model::state::StepState) -> StepStatus {
         Standing::Pending => "pending",
         Standing::Running => "running",
         Standing::Retrying => "retrying",
+        Standing::Applied if key == crate::model::state::FAULT => "in effect",
         Standing::Applied => "done",
         Standing::Failed => "failed",
         Standing::Skipped => "skipped",

@@ -1,0 +1,306 @@
+//! What the journal says in English, said in Chinese.
+//!
+//! Journals hold one language, so that two people who read one journal read the same words. Screens and reports for readers of Chinese look each sentence
+//! up here, by its shape: `{0}` stands for a part that is looked up in turn, `{0,}` for a list of such parts. What is not here, such as an answer of a
+//! cloud or of a program, stays as it was said.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use super::text::{Lang, span_in};
+use super::time::Span;
+
+/// How deep parts within parts are looked up.
+const DEEPEST: u32 = 4;
+/// Longer texts are answers of others, and stay as they are.
+const LONGEST: usize = 2000;
+
+/// English and Chinese, the more particular shape before the more general.
+const PHRASES: &[(&str, &str)] = &[
+    // What the run says of itself
+    ("the fault is active", "故障已生效"),
+    ("the runbook was started by hand", "应急预案由人工启动"),
+    ("probe {0} is bad", "探测 {0} 异常"),
+    ("probe {0} has been {1} for {2}", "探测 {0} 持续{1} {2}"),
+    ("probe {0} did not notice the fault within {1}", "探测 {0} 在 {1} 内未发现故障"),
+    ("the steady state was not reached within {0}: {1}", "{0} 内未达到稳态：{1}"),
+    ("the steady state did not return within {0} of undoing everything: {1}", "全部还原后 {0} 内未回到稳态：{1}"),
+    ("not recovered within {0} of the last step: {1}", "最后一步之后 {0} 内未恢复：{1}"),
+    ("the source side was not good within {0} of taking the fault out ({1}); going on", "解除故障后 {0} 内源侧未恢复正常（{1}）；继续"),
+    ("{0} repaired what the fault had broken; undoing it would only bring the harm back", "{0} 修复了故障造成的损坏；撤销只会使损坏重现"),
+    ("not good: {0,}", "不正常：{0,}"),
+    ("not good for long enough", "正常持续时间不足"),
+    ("the fault could not be injected", "无法注入故障"),
+    ("the failover runbook did not finish", "切换预案未能完成"),
+    ("the run's budget of {0} is spent", "运行时间预算 {0} 已用尽"),
+    ("the lease of the fault ran out", "故障租约到期"),
+    ("the fault has stood for its limit of {0}", "故障已达上限 {0}"),
+    ("the lease of the fault could not be renewed: {0}", "故障租约无法续期：{0}"),
+    ("the lease of the fault was ended: {0}", "故障租约已被终止：{0}"),
+    ("somebody took the fault out while nobody ran the run", "运行无人接管期间，故障已被他人解除"),
+    ("the run is ending", "运行即将结束"),
+    ("asked for at the terminal", "终端操作"),
+    ("its `when` is false", "其 `when` 条件不成立"),
+    ("a step it needs did not succeed", "所依赖的步骤未成功"),
+    // Orders of people
+    ("paused", "已暂停"),
+    ("going on", "继续"),
+    ("doing without {0}", "跳过 {0}"),
+    ("trying {0} again", "重试 {0}"),
+    ("the source side is given up", "放弃源侧"),
+    ("yes to {0}", "同意 {0}"),
+    ("no to {0}", "拒绝 {0}"),
+    // Forecasts
+    ("no recovery time can be foreseen from {0}; never done there: {1,}", "无法由{0}预估恢复时间；从未在该环境执行：{1,}"),
+    ("no recovery time can be foreseen from {0}", "无法由{0}预估恢复时间"),
+    (
+        "the recovery takes {0} by the medians of {1}, {2} by the 90th percentiles; RTO {3} is at risk, most at {4}",
+        "据{1}，恢复时间中位数为 {0}，第 90 百分位为 {2}；RTO {3} 有风险，风险最大的步骤：{4}",
+    ),
+    (
+        "the recovery takes {0} by the medians of {1}, {2} by the 90th percentiles; RTO {3} is out of reach, most at {4}",
+        "据{1}，恢复时间中位数为 {0}，第 90 百分位为 {2}；RTO {3} 难以达成，风险最大的步骤：{4}",
+    ),
+    (
+        "the recovery takes {0} by the medians of {1}, {2} by the 90th percentiles; RTO {3}",
+        "据{1}，恢复时间中位数为 {0}，第 90 百分位为 {2}；RTO {3}",
+    ),
+    ("the recovery takes {0} by the medians of {1}, {2} by the 90th percentiles", "据{1}，恢复时间中位数为 {0}，第 90 百分位为 {2}"),
+    ("{0} earlier runs in {1}", "{1} 中 {0} 次历史运行"),
+    ("{0} earlier run in {1}", "{1} 中 {0} 次历史运行"),
+    // Guards
+    ("the credentials for {0} belong to account {1}, the environment names {2}", "{0} 的凭据属于账号 {1}，环境声明的是 {2}"),
+    ("the environment names no account for {0}", "环境未声明 {0} 的账号"),
+    ("the {0} account cannot be checked: {1}", "无法核对 {0} 账号：{1}"),
+    ("in an emergency the cloud that is silent may be the one that fails", "应急时无应答的云可能正是故障方"),
+    ("{0} of {1} approvals by other people: {2,}", "他人批准 {0}/{1}：{2,}"),
+    ("{0} of {1} approvals by other people; not counted: {2,}", "他人批准 {0}/{1}；未计入：{2,}"),
+    ("{0} of {1} approvals by other people", "他人批准 {0}/{1}"),
+    ("approved something else, or the files before they were changed", "批准的是其他内容，或文件批准后已修改"),
+    ("whoever starts the run cannot approve it", "启动者不能批准自己的运行"),
+    ("inside {0}", "在 {0} 之内"),
+    ("outside {0}; opens {1}", "在 {0} 之外；下次开放 {1}"),
+    ("outside {0}", "在 {0} 之外"),
+    ("none of {0} freezes holds", "{0} 个封网期均未生效"),
+    ("none of 1 freeze holds", "1 个封网期未生效"),
+    ("all {0} actions may be used", "{0} 个动作均可使用"),
+    ("all 1 action may be used", "1 个动作可以使用"),
+    ("{0} is denied by {1}", "{0} 被 {1} 禁止"),
+    ("{0} is not allowed", "{0} 不在允许之列"),
+    ("{0} names its region only during the run", "{0} 的区域在运行时才能确定"),
+    ("no region is named", "未声明区域"),
+    ("{0} does not carry {1}", "{0} 未带标签 {1}"),
+    ("the tags of {0} cannot be read: {1}", "无法读取 {0} 的标签：{1}"),
+    ("{0} things may be acted on; the most is {1}", "可能操作 {0} 个对象；上限 {1}"),
+    ("1 thing may be acted on; the most is {0}", "可能操作 1 个对象；上限 {0}"),
+    ("no fault is injected", "不注入故障"),
+    ("the fault stands {0} at most", "故障最长 {0}"),
+    ("the fault's limit is {0}; the longest is {1}", "故障上限为 {0}；最长允许 {1}"),
+    ("the fault's lease is {0}; the longest is {1}", "故障租约为 {0}；最长允许 {1}"),
+    ("no other fault stands", "无其他故障生效"),
+    ("no other fault is known", "未知有其他故障"),
+    ("the fault of run {0} may still stand", "运行 {0} 的故障可能仍在生效"),
+    ("the name was given", "已输入环境名称"),
+    ("the name {0} was not given", "未输入环境名称 {0}"),
+    ("asks for the name {0}", "将要求输入环境名称 {0}"),
+    // Samples
+    ("answered in {0} ms", "{0} 毫秒内应答"),
+    ("connected in {0} ms", "{0} 毫秒内连接成功"),
+    ("TLS in {0} ms", "{0} 毫秒内完成 TLS 握手"),
+    ("PONG in {0} ms", "{0} 毫秒内 PONG"),
+    ("SERVING in {0} ms", "{0} 毫秒内 SERVING"),
+    ("no answer within its timeout", "超时无应答"),
+    ("no answer within {0}", "{0} 内无应答"),
+    ("newest {0} s old, allowed {1}", "最新数据已有 {0} 秒，允许 {1}"),
+    ("newest {0} s old", "最新数据已有 {0} 秒"),
+    ("{0} s behind, {1} missing, allowed {2}", "落后 {0} 秒，缺失 {1}，允许 {2}"),
+    ("{0} s behind, {1} missing", "落后 {0} 秒，缺失 {1}"),
+    ("{0} s behind, allowed {1}", "落后 {0} 秒，允许 {1}"),
+    ("{0} s behind", "落后 {0} 秒"),
+    ("{0} bytes behind, allowed {1}", "落后 {0} 字节，允许 {1}"),
+    ("{0} bytes behind", "落后 {0} 字节"),
+    ("{0} of {1} answered by the target", "{1} 次请求中 {0} 次由目标侧应答"),
+    ("{0} of {1} as expected", "{0}/{1} 符合预期"),
+    ("{0} of {1} good", "{0}/{1} 正常"),
+    ("the answer does not contain {0}", "应答不含 {0}"),
+    ("the query gives {0} series, expected none", "查询得到 {0} 个序列，预期为空"),
+    ("connection refused", "连接被拒绝"),
+    ("connection reset", "连接被重置"),
+    ("{0} in {1} ms, allowed {2}", "{0}，{1} 毫秒，允许 {2}"),
+    ("{0} in {1} ms", "{0}，{1} 毫秒"),
+    ("{0}, expected {1} among them", "{0}，预期包含 {1}"),
+    ("{0}, expected only {1}", "{0}，预期仅为 {1}"),
+    ("{0}, expected {1}", "{0}，预期 {1}"),
+    // Verdicts
+    ("objective missed: {0} of {1}", "未达成目标：{1} 的 {0}"),
+    ("step {0} failed: {1}", "步骤 {0} 失败：{1}"),
+    ("the service was not stable again within the time allowed", "业务未在允许时间内恢复稳定"),
+    ("{0} is not put back: {1}", "{0} 未能还原：{1}"),
+    ("the steady state did not return: {0} is bad at the end", "稳态未恢复：结束时 {0} 异常"),
+    ("stopped by {0}: {1}", "被 {0} 停止：{1}"),
+    ("the steady state was not reached, nothing was injected", "未达到稳态，未注入任何故障"),
+    ("the run ended before its recovery was over", "恢复完成之前运行已结束"),
+    ("the fault was not injected: {0}", "故障未注入：{0}"),
+    ("the fault was injected but {0} never went bad", "故障已注入，但 {0} 始终未见异常"),
+    ("cannot be told: {0} of {1} lies inside the bounds of the measurement", "无法判定：{1} 的 {0} 落在测量区间之内"),
+    ("not tested: {0} of {1}", "未测试：{1} 的 {0}"),
+    ("more than 5 % of the samples of {0} could not tell", "{0} 的未知样本超过 5%"),
+    // Failures
+    ("not done within {0}", "{0} 内未完成"),
+    ("cannot be read: {0}", "无法读取：{0}"),
+    ("nothing put it back", "未执行还原"),
+    ("putting it back did not end", "还原未结束"),
+    ("good", "正常"),
+    ("bad", "异常"),
+];
+
+/// `text` in `lang`, as far as its shape is known.
+#[must_use]
+pub fn phrase(text: &str, lang: Lang) -> Cow<'_, str> {
+    match lang {
+        Lang::En => Cow::Borrowed(text),
+        Lang::Zh if text.len() > LONGEST => Cow::Borrowed(text),
+        Lang::Zh => in_chinese(text, 0),
+    }
+}
+
+fn in_chinese(text: &str, depth: u32) -> Cow<'_, str> {
+    if let Ok(span) = text.parse::<Span>() {
+        return Cow::Owned(span_in(span, Lang::Zh));
+    }
+    if depth > DEEPEST {
+        return Cow::Borrowed(text);
+    }
+    for shape in shapes() {
+        if let Some(parts) = shape.matched(text) {
+            return Cow::Owned(shape.said(&parts, depth));
+        }
+    }
+    // A place or a name, and what is said of it.
+    for between in ["; ", ": "] {
+        if let Some((first, rest)) = text.split_once(between) {
+            let (one, other) = (in_chinese(first, depth + 1), in_chinese(rest, depth + 1));
+            if one != first || other != rest {
+                return Cow::Owned(format!("{one}{}{other}", if between == "; " { "；" } else { "：" }));
+            }
+        }
+    }
+    Cow::Borrowed(text)
+}
+
+/// A piece of a shape.
+#[derive(Clone, Copy, Debug)]
+enum Piece {
+    Text(&'static str),
+    Part { number: usize, list: bool },
+}
+
+#[derive(Debug)]
+struct Shape {
+    english: Vec<Piece>,
+    chinese: Vec<Piece>,
+}
+
+fn shapes() -> &'static [Shape] {
+    static SHAPES: OnceLock<Vec<Shape>> = OnceLock::new();
+    SHAPES.get_or_init(|| PHRASES.iter().map(|(english, chinese)| Shape { english: pieces(english), chinese: pieces(chinese) }).collect())
+}
+
+fn pieces(mut text: &'static str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    while let Some((before, rest)) = text.split_once('{') {
+        let Some((part, rest)) = rest.split_once('}') else { break };
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before));
+        }
+        let number = part.trim_end_matches(',').parse().unwrap_or_default();
+        pieces.push(Piece::Part { number, list: part.ends_with(',') });
+        text = rest;
+    }
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text));
+    }
+    pieces
+}
+
+impl Shape {
+    /// The parts of `text` by number, if it has this shape: each as short as it can be, none empty.
+    fn matched<'a>(&self, text: &'a str) -> Option<Vec<&'a str>> {
+        let mut parts = vec![""; self.english.len()];
+        let mut rest = text;
+        for (index, piece) in self.english.iter().enumerate() {
+            match piece {
+                Piece::Text(word) => rest = rest.strip_prefix(word)?,
+                Piece::Part { number, .. } => {
+                    let end = match self.english.get(index + 1) {
+                        Some(Piece::Text(word)) if index + 2 == self.english.len() => rest.strip_suffix(word)?.len(),
+                        Some(Piece::Text(word)) => rest.find(word)?,
+                        _ => rest.len(),
+                    };
+                    let (part, after) = rest.split_at(end);
+                    *parts.get_mut(*number).filter(|_| !part.is_empty())? = part;
+                    rest = after;
+                }
+            }
+        }
+        rest.is_empty().then_some(parts)
+    }
+
+    fn said(&self, parts: &[&str], depth: u32) -> String {
+        let part = |number: &usize| parts.get(*number).copied().unwrap_or_default();
+        self.chinese.iter().fold(String::new(), |said, piece| match piece {
+            Piece::Text(word) => said + word,
+            Piece::Part { number, list: false } => said + &in_chinese(part(number), depth + 1),
+            Piece::Part { number, list: true } => {
+                let items: Vec<Cow<'_, str>> = part(number).split(", ").map(|item| in_chinese(item, depth + 1)).collect();
+                said + &items.join("、")
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_with_parts_in_parts_are_said_in_chinese() {
+        for (english, chinese) in [
+            ("probe storefront is bad", "探测 storefront 异常"),
+            ("not recovered within 2m of the last step: not good: storefront, orders", "最后一步之后 2 分钟 内未恢复：不正常：storefront、orders"),
+            ("127.0.0.1:8080: connection refused", "127.0.0.1:8080：连接被拒绝"),
+            ("503 Service Unavailable in 3 ms", "503 Service Unavailable，3 毫秒"),
+            ("2 of 3 good; pay: no answer within 1s", "2/3 正常；pay：1 秒 内无应答"),
+            ("probe checkout has been bad for 1m30s", "探测 checkout 持续异常 1 分 30 秒"),
+            ("5m", "5 分钟"),
+        ] {
+            assert_eq!(phrase(english, Lang::Zh), chinese);
+            assert_eq!(phrase(english, Lang::En), english);
+        }
+    }
+
+    #[test]
+    fn what_others_said_stays_as_it_was() {
+        for text in ["", "InsufficientInstanceCapacity", "a: b", "probe  is bad", "{0} is bad {1}", &"x; ".repeat(900)] {
+            assert_eq!(phrase(text, Lang::Zh), text);
+        }
+    }
+
+    #[test]
+    fn every_shape_has_the_same_parts_in_both_languages_and_is_found_by_itself() {
+        for (index, (english, chinese)) in PHRASES.iter().enumerate() {
+            let numbers = |text: &'static str| {
+                let mut numbers: Vec<usize> =
+                    pieces(text).iter().filter_map(|piece| if let Piece::Part { number, .. } = piece { Some(*number) } else { None }).collect();
+                numbers.sort_unstable();
+                numbers
+            };
+            assert_eq!(numbers(english), numbers(chinese), "{english}");
+            let example = ["aa", "bb", "cc", "dd", "ee"].iter().enumerate().fold((*english).to_owned(), |text, (number, word)| {
+                text.replace(&format!("{{{number}}}"), word).replace(&format!("{{{number},}}"), word)
+            });
+            let first = shapes().iter().position(|shape| shape.matched(&example).is_some());
+            assert_eq!(first, Some(index), "{english} is hidden by {:?}", first.map(|first| PHRASES[first].0));
+        }
+    }
+}
