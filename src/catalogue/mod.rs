@@ -4,6 +4,7 @@
 //! module and the row. Command-line list, JSON Schema, dry run, undo and the failure sweeps follow from the row.
 //! - `actions`: what a step or a fault does.
 //! - `probes`: what is read again and again.
+//! - `examples`: how each word is written.
 //! - `expect`: what is good, said once for a probe and for the check of the same name.
 //! - `servers`: connections to databases, for all that asks or writes there.
 //! - `canary`: markers that are written to a source and looked for on the survivor.
@@ -37,6 +38,7 @@ macro_rules! probes {
 mod actions;
 mod canary;
 mod difference;
+pub mod examples;
 mod expect;
 mod orders;
 mod probes;

@@ -36,6 +36,9 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
+    /// Go to this folder first: the project file and all other paths are looked for from there
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
     /// Folder of the runs, one folder each [default: `reports` beside lifeboat.yaml]
     #[arg(long, global = true, value_name = "DIR")]
     pub reports: Option<PathBuf>,
@@ -72,20 +75,36 @@ pub enum Command {
     /// Print every single sample that the probes of a run took
     Samples(Samples),
     /// List the runs and their verdicts
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat runs\n\
+        \x20 lifeboat runs --output json")]
     Runs,
     /// Go on with an interrupted run where it was left, after reading the clouds
     Resume(Resume),
     /// Heal the fault of a run that nobody runs any more and undo its steps
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat abort latest\n\
+        \x20 lifeboat abort 20261122T2327 --lab http://127.12.0.1:7000")]
     Abort(Recover),
     /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat approve scenarios/aliyun-region-outage.yaml --env staging --for 2h")]
     Approve(Approve),
     /// Undo faults whose lease has ended, by the marks on cloud objects alone: no journal needed
     Reaper(Reaper),
     /// Steer a run that is going on, from another terminal
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat ctl latest status\n\
+        \x20 lifeboat ctl latest skip failover/share-image --reason \"shared by hand\"\n\
+        \x20 lifeboat ctl latest answer failover/confirm yes")]
     Ctl(Ctl),
     /// Abort all runs of an environment, those of an emergency too, take back what others left, and let no new drill begin there
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat halt --env staging --reason \"a real incident\"")]
     Halt(Halt),
     /// Let drills begin again in an environment that was halted
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat release --env staging --reason \"the incident is over\"")]
     Release(Release),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
@@ -120,6 +139,10 @@ pub struct Where {
 
 /// `lifeboat drill`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat drill scenarios/aliyun-region-outage.yaml\n\
+    \x20 lifeboat drill scenarios/sync-stop.yaml --env staging --output json\n\
+    \x20 lifeboat drill scenarios/aws-route-failure.yaml --lab http://127.12.0.1:7000 --no-failback")]
 pub struct Drill {
     /// The scenario file
     pub scenario: PathBuf,
@@ -142,6 +165,10 @@ pub struct Drill {
 
 /// `lifeboat execute`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat execute runbooks/fail-over-to-aws.yaml --env production --since 2026-11-22T23:27:11Z\n\
+    \x20 lifeboat execute runbooks/shift-checkout-to-aliyun.yaml --env production --yes-because \"incident 4711\"\n\
+    \x20 lifeboat execute runbooks/fail-over-to-aws.yaml --env lab --with service=storefront")]
 pub struct Execute {
     /// The runbook file
     pub runbook: PathBuf,
@@ -170,6 +197,9 @@ pub struct Execute {
 
 /// `lifeboat validate`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat validate .\n\
+    \x20 lifeboat validate scenarios runbooks lifeboat.yaml --env staging")]
 pub struct Validate {
     /// Files, or folders to search for *.yaml and *.yml
     #[arg(required = true)]
@@ -181,6 +211,9 @@ pub struct Validate {
 
 /// `lifeboat plan`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat plan scenarios/aliyun-region-outage.yaml\n\
+    \x20 lifeboat plan runbooks/fail-over-to-aws.yaml --env production")]
 pub struct PlanArgs {
     /// The scenario file, or a runbook
     pub scenario: PathBuf,
@@ -197,6 +230,9 @@ pub struct PlanArgs {
 
 /// `lifeboat report`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat report latest\n\
+    \x20 lifeboat report 20261122T2327 --lang zh")]
 pub struct Report {
     /// The run, a beginning of its name that fits one run only, or `latest`
     pub run: String,
@@ -207,6 +243,9 @@ pub struct Report {
 
 /// `lifeboat samples`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat samples latest --probe storefront\n\
+    \x20 lifeboat samples latest --format arrow > samples.arrows")]
 pub struct Samples {
     /// The run, a beginning of its name that fits one run only, or `latest`
     pub run: String,
@@ -257,6 +296,9 @@ pub struct Recover {
 
 /// `lifeboat resume`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat resume latest\n\
+    \x20 lifeboat resume 20261122T2327 --approve failover/confirm=ann")]
 pub struct Resume {
     /// Which run.
     #[command(flatten)]
@@ -271,6 +313,9 @@ pub struct Resume {
 /// Exit codes: 0 nothing stands that should not, 2 a fault could not be undone or a mark not be understood, 69 a cloud could not be searched,
 /// 4 told twice to end.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat reaper --env staging --dry-run\n\
+    \x20 lifeboat reaper --env staging --every 1m --region aliyun:cn-shanghai")]
 pub struct Reaper {
     /// The environment of lifeboat.yaml
     #[arg(long)]
@@ -314,6 +359,9 @@ fn region(text: &str) -> Result<(Cloud, String), String> {
 
 /// `lifeboat actions`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat actions\n\
+    \x20 lifeboat actions dns.shift-weight")]
 pub struct Actions {
     /// The word to explain
     pub name: Option<String>,
@@ -321,6 +369,9 @@ pub struct Actions {
 
 /// `lifeboat lab`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat lab\n\
+    \x20 lifeboat lab --seed 7 --time-scale 10 --output json")]
 pub struct Lab {
     /// The same seed gives the same delays and answers
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -335,6 +386,8 @@ pub struct Lab {
 
 /// `lifeboat completions`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n\
+    \x20 lifeboat completions bash > /etc/bash_completion.d/lifeboat")]
 pub struct Completions {
     /// The shell
     pub shell: Shell,

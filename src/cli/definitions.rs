@@ -19,8 +19,8 @@ use crate::ops::schema::schema as whole_schema;
 use crate::ops::words::Words;
 
 pub(super) fn validate(args: &Validate, output: &Output) -> Result<u8, Exit> {
-    let project = start::project()?;
-    let environment = project.environment(&args.env).map_err(|problem| errors::definitions(&[problem]))?;
+    let project = start::project_for(args.paths.first().map(std::path::PathBuf::as_path))?;
+    let environment = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
     let vars = if environment.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
     let request = Request { vars, ..Request::new(&args.env, Mode::Drill) };
     let results = check(&args.paths, &project, Words::of_catalogue(), &request);

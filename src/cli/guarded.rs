@@ -262,9 +262,9 @@ pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Resul
     if args.lasts == Span::default() {
         return Err(Exit::new(Kind::Usage, "--for 0s approves nothing").hint("write how long the approval holds, like 2h"));
     }
-    let project = start::project()?;
-    let store = start::store(global)?;
-    let file = project.environment(&args.env).map_err(|problem| errors::definitions(&[problem]))?;
+    let project = start::project_for(Some(&args.scenario))?;
+    let store = start::store_of(global, Some(&project))?;
+    let file = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
     let given = Given { set: start::pairs(&args.set, "--set")?, with: start::pairs(&args.with, "--with")?, no_failback: args.no_failback };
     // The approval is of the files: where a lab is does not matter to them.
     let mut vars = if file.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };

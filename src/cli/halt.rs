@@ -36,8 +36,11 @@ pub struct Release {
 }
 
 pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, Exit> {
-    // A name that does not exist would halt nothing and say that it did.
-    start::project()?.environment(&args.env).map_err(|problem| super::errors::definitions(&[problem]))?;
+    // A name that does not exist would halt nothing and say that it did; an environment that has mistakes can be halted all the same.
+    let project = start::project()?;
+    if !project.names(&args.env) {
+        project.environment(&args.env).map_err(|found| super::errors::definitions(&found))?;
+    }
     let why = args.reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if why.is_empty() {
         return Err(Exit::new(Kind::Usage, "a reason is missing").hint("say it with --reason TEXT: whoever is refused a drill meanwhile is told"));

@@ -64,6 +64,10 @@ fn broken() -> Exit {
 
 fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
     let global = &cli.global;
+    if let Some(folder) = &global.directory {
+        let failed = |error: std::io::Error| Exit::new(Kind::Usage, format!("-C {}: {error}", folder.display()));
+        std::env::set_current_dir(folder).map_err(failed)?;
+    }
     match cli.command {
         Command::Drill(args) => start::drill(&args, global, output),
         Command::Execute(args) => start::execute(&args, global, output),

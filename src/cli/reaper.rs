@@ -24,7 +24,7 @@ const LEFT: u8 = 4;
 pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
     let project = start::project()?;
     start::runtime()?.block_on(async {
-        let file = project.environment(&args.env).map_err(|found| errors::definitions(&[found]))?;
+        let file = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
         let choice = match (&args.lab, file.kind) {
             (None, EnvironmentKind::Lab) => {
                 return Err(Exit::new(

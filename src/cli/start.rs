@@ -40,17 +40,28 @@ use crate::world::World;
 
 /// The store of the runs: `--reports`, else what the project file says.
 pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
-    let folder = match &global.reports {
-        Some(folder) => folder.clone(),
-        None => project()?.reports(),
+    store_of(global, None)
+}
+
+/// The store of the runs of a project that is at hand already.
+pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<FileStore, Exit> {
+    let folder = match (&global.reports, at_hand) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(project)) => project.reports(),
+        (None, None) => project()?.reports(),
     };
     Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
+    project_for(None)
+}
+
+/// The project of this folder, or else of the folder that `file` is in.
+pub(super) fn project_for(file: Option<&Path>) -> Result<Project, Exit> {
     let here =
         std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
-    load_project(&here).map_err(|found| errors::definitions(&found))
+    load_project(&here, file).map_err(|found| errors::definitions(&found))
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -96,7 +107,7 @@ fn shortened(text: &str) -> String {
 }
 
 async fn open(project: &Project, name: &str, place: &Where) -> Result<Environment, Exit> {
-    let file = project.environment(name).map_err(|found| errors::definitions(&[found]))?;
+    let file = project.environment(name).map_err(|found| errors::definitions(&found))?;
     Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
 }
 
@@ -110,8 +121,8 @@ fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &
 }
 
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let project = project()?;
-    let store = Arc::new(store(global)?);
+    let project = project_for(Some(&args.scenario))?;
+    let store = Arc::new(store_of(global, Some(&project))?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
@@ -128,12 +139,12 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
 }
 
 pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let project = project()?;
+    let project = project_for(Some(&args.runbook))?;
     if let Some(since) = args.since.filter(|since| *since > RunClock::start().now()) {
         return Err(Exit::new(Kind::Usage, format!("--since {since} lies in the future"))
             .hint("give the time at which the disruption began, in UTC with `Z` or with its offset"));
     }
-    let store = Arc::new(store(global)?);
+    let store = Arc::new(store_of(global, Some(&project))?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
@@ -150,8 +161,8 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
 }
 
 pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let project = project()?;
-    let store = store(global)?;
+    let project = project_for(Some(&args.scenario))?;
+    let store = store_of(global, Some(&project))?;
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment, &args.steering)?;
@@ -223,7 +234,7 @@ async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) ->
     }
     let file = match pinned::environment(store, run, plan)? {
         Some(file) => file,
-        None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&[found]))?,
+        None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
     };
     Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await
 }

@@ -129,9 +129,13 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether one is what the other ends with, such as `shift-weight` of `dns.shift-weight`.
+/// Whether one is what the other ends with, such as `shift-weight` of `dns.shift-weight`, or both end with the same last part, as `aws.route53.shift-weight`.
 fn is_part(word: &str, candidate: &str) -> bool {
-    word.len() >= 4 && (candidate.ends_with(word) || word.ends_with(candidate) && candidate.len() >= 4)
+    let last = |text: &str| text.rsplit('.').next().map(str::to_owned).filter(|last| last.len() >= 4 && last.len() < text.len());
+    word.len() >= 4
+        && (candidate.ends_with(word)
+            || word.ends_with(candidate) && candidate.len() >= 4
+            || last(word).is_some_and(|own| last(candidate) == Some(own)))
 }
 
 /// `did you mean …?`, or the list of what there is when nothing is near and the list is short enough to read.
@@ -164,6 +168,9 @@ mod tests {
         let words = ["dns.shift-weight", "wait", "wait-for", "aws.ec2.start-instances"];
         assert_eq!(nearest("dns.shft-weight", words), Some("dns.shift-weight"));
         assert_eq!(nearest("shift-weight", words), Some("dns.shift-weight"));
+        assert_eq!(nearest("aws.route53.shift-weight", words), Some("dns.shift-weight"));
+        assert_eq!(nearest("aliyun.ec2.start-instances", words), Some("aws.ec2.start-instances"));
+        assert_eq!(nearest("aws.wait", words), Some("wait"));
         assert_eq!(nearest("wiat", words), Some("wait"));
         assert_eq!(nearest("explode", words), None);
         assert_eq!(nearest(&"x".repeat(10_000), words), None);

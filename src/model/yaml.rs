@@ -103,6 +103,15 @@ impl Node {
         path.iter().try_fold(self, |node, seg| node.step(seg))
     }
 
+    /// The value a path leads to, to be changed.
+    pub fn get_mut(&mut self, path: &[Seg]) -> Option<&mut Self> {
+        path.iter().try_fold(self, |node, seg| match (&mut node.kind, seg) {
+            (Kind::Map(entries), Seg::Key(key)) => entries.iter_mut().find(|(found, _)| found.text == *key).map(|(_, value)| value),
+            (Kind::List(items), Seg::Index(index)) => items.get_mut(*index),
+            _ => None,
+        })
+    }
+
     fn step(&self, seg: &Seg) -> Option<&Self> {
         match (&self.kind, seg) {
             (Kind::Map(entries), Seg::Key(key)) => entries.iter().find(|(found, _)| found.text == *key).map(|(_, value)| value),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::words::{Words, follow};
+use crate::catalogue::examples::example;
 use crate::model::diagnostic::suggest;
 
 /// What a word is.
@@ -32,6 +33,8 @@ pub struct Entry {
     pub mutates: bool,
     /// JSON Schema of the parameters.
     pub parameters: Value,
+    /// How it is written: a step, a fault or a probe without its name, in YAML.
+    pub example: String,
     /// JSON Schema of the output; absent for probes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
@@ -46,6 +49,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
             sort: if fault { Sort::Fault } else { Sort::Action },
             mutates: row.mutates,
             parameters: (row.schema)().to_value(),
+            example: written(row.kind, false),
             output: Some((row.output_schema)().to_value()),
         })
     };
@@ -54,9 +58,23 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
         sort: Sort::Probe,
         mutates: false,
         parameters: (row.schema)().to_value(),
+        example: written(row.kind, true),
         output: None,
     });
     action(false).chain(action(true)).chain(probes).collect()
+}
+
+fn written(word: &str, is_probe: bool) -> String {
+    match example(word, is_probe).as_deref() {
+        None => String::new(),
+        Some([one]) if one.starts_with('{') => format!("uses: {word}\nwith: {one}"),
+        Some([one]) => format!("uses: {word}\nwith:\n  {one}"),
+        Some(lines) => format!("uses: {word}\nwith:\n  {}", lines.join("\n  ")),
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The entry of `word`.
@@ -114,6 +132,9 @@ pub fn details(entry: &Entry) -> String {
     }
     let _ = writeln!(text, "\nParameters (`with`)");
     fields(&mut text, &entry.parameters, &entry.parameters, 2, true);
+    if !entry.example.is_empty() {
+        let _ = writeln!(text, "\nExample\n{}", indented(&entry.example));
+    }
     if let Some(output) = &entry.output {
         let _ = writeln!(text, "\nOutput (`steps.ID.output`)");
         fields(&mut text, output, output, 2, false);

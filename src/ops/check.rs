@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{Files, shown};
-use super::project::{FILE_NAME, Project, project_in};
+use super::project::{FILE_NAME, NO_PROJECT, Project, project_in};
 use super::resolve::{Request, Resolver, Unsaid, plan_runbook, plan_scenario};
 use super::words::Words;
 use crate::model::decode::decode;
@@ -51,7 +51,9 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
         }
         for (file, is_named) in found {
             if let Some((mut checked, _)) = check(&file, is_named, project, words, request, &mut files) {
-                checked.problems.retain(|problem| !told.contains(problem));
+                let has_no_project = |problem: &Diagnostic| problem.hint.as_deref().is_some_and(|hint| hint.starts_with(NO_PROJECT));
+                let is_told = told.iter().any(has_no_project);
+                checked.problems.retain(|problem| !told.contains(problem) && !(is_told && has_no_project(problem)));
                 told.extend(checked.problems.iter().cloned());
                 results.push(checked);
             }

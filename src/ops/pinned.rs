@@ -10,7 +10,8 @@ use crate::model::chain;
 use crate::model::decode::decode;
 use crate::model::event::RunEvent;
 use crate::model::plan::{Definition, Plan};
-use crate::model::project::{EnvironmentFile, ProjectFile};
+use crate::model::project::EnvironmentFile;
+use crate::model::yaml::{Document, way};
 
 /// Where the definitions of a run are that people edit.
 #[derive(Debug, Clone)]
@@ -67,8 +68,10 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
     if loaded.sha256 != definition.sha256 {
         return Err(wrong(format!("{} was altered", path.display())));
     }
-    let settings: ProjectFile = decode(&loaded.doc).map_err(|problems| wrong(problems.first().map(ToString::to_string).unwrap_or_default()))?;
-    Ok(settings.environments.get(&plan.environment).cloned())
+    // Only the run's own environment: what is wrong with another one must keep nobody from taking a run back.
+    let Some(own) = loaded.doc.root.get(&way!["environments", plan.environment.as_str()]) else { return Ok(None) };
+    let own = Document { source: loaded.doc.source.clone(), root: own.clone() };
+    decode::<EnvironmentFile>(&own).map(Some).map_err(|problems| wrong(problems.first().map(ToString::to_string).unwrap_or_default()))
 }
 
 /// Where the run keeps its copy of the definition at `path`: inside its folder, whatever the definition was called.

@@ -15,12 +15,15 @@ use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression;
 use crate::model::guard::Guards;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
-use crate::model::yaml::{Document, Seg, way};
+use crate::model::yaml::{self, Document, Node, Seg, way};
 
 /// The name of the project file.
 pub const FILE_NAME: &str = "lifeboat.yaml";
 /// The name of the environment that is there without being written.
 pub const LAB: &str = "lab";
+
+/// How a hint begins that there is no project file.
+pub(crate) const NO_PROJECT: &str = "no lifeboat.yaml";
 
 /// A project: where it is and what its file says.
 #[derive(Debug)]
@@ -32,34 +35,78 @@ pub struct Project {
     pub(crate) loaded: Option<Rc<Loaded>>,
     /// The freeze calendars, by environment.
     calendars: BTreeMap<String, Calendar>,
+    /// What is wrong with environments, by name: whoever runs elsewhere is not kept by it.
+    broken: BTreeMap<String, Vec<Diagnostic>>,
 }
 
-/// Finds `lifeboat.yaml` in `start` or a folder above it and reads it.
+/// Finds `lifeboat.yaml` in `start` or a folder above it, else beside `file` or above that, and reads it.
 ///
 /// # Errors
-/// Everything that is wrong with the file. That there is none is no error: the lab needs none.
-pub fn load_project(start: &Path) -> Result<Project, Vec<Diagnostic>> {
+/// Everything that is wrong with the file outside its environments. What is wrong with an environment is told by whoever asks for it. That there is no
+/// file is no error: the lab needs none.
+pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Diagnostic>> {
     let start = absolute(start);
-    match start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file()) {
+    let above = |folder: &Path| folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
+    match above(&start).or_else(|| above(absolute(file?).parent()?)) {
         Some(file) => read_project(&file),
         None => Ok(Project::bare(start)),
     }
 }
 
-/// Reads this project file.
+/// Reads this project file, as [`load_project`] does.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// As [`load_project`].
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
-    project_in(&mut Files::default(), file)
+    let mut files = Files::default();
+    let whole = files.load(file).map_err(|error| vec![error.of(file)])?;
+    let problems = match project_of(&mut files, &whole) {
+        Err(problems) => problems,
+        Ok(project) => return Ok(project),
+    };
+    let mut broken: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
+    for problem in &problems {
+        let names = environments_of(&whole.doc, problem);
+        if names.is_empty() {
+            return Err(problems);
+        }
+        for name in names {
+            broken.entry(name).or_default().push(problem.clone());
+        }
+    }
+    let mut doc = whole.doc.clone();
+    if let Some(Node { kind: yaml::Kind::Map(environments), .. }) = doc.root.get_mut(&way!["environments"]) {
+        environments.retain(|(name, _)| !broken.contains_key(&name.text));
+    }
+    let rest = Rc::new(Loaded { path: whole.path.clone(), doc, sha256: whole.sha256.clone() });
+    let project = project_of(&mut files, &rest)?;
+    Ok(Project { loaded: Some(whole), broken, ..project })
 }
 
-/// As [`read_project`], of a file among these.
+/// The environments that a problem is about: the one it stands in, or those whose freeze calendar it is in; none = it is the whole file's.
+fn environments_of(doc: &Document, problem: &Diagnostic) -> Vec<String> {
+    let Some(Node { kind: yaml::Kind::Map(environments), .. }) = doc.root.get(&way!["environments"]) else { return Vec::new() };
+    let is_in = |(key, node): &&(yaml::Key, Node)| {
+        if problem.source.name == doc.source.name {
+            return (key.at.start..node.at.end.max(key.at.end)).contains(&problem.at.start);
+        }
+        let calendar = node.get(&way!["guards", "freeze"]).map(Node::to_json);
+        let calendar = calendar.as_ref().and_then(Value::as_str).and_then(|path| Path::new(path).file_name());
+        calendar.is_some() && calendar == Path::new(&problem.source.name).file_name()
+    };
+    environments.iter().filter(is_in).map(|(key, _)| key.text.clone()).collect()
+}
+
+/// The project file among these, of which nothing may be wrong.
 pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
+    project_of(files, &loaded)
+}
+
+fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Diagnostic>> {
     let settings: ProjectFile = decode(&loaded.doc)?;
-    let (calendars, mut problems) = written::read(&loaded, &settings, files);
-    problems.extend(addresses::check(&loaded, &settings));
+    let (calendars, mut problems) = written::read(loaded, &settings, files);
+    problems.extend(addresses::check(loaded, &settings));
     if settings.zone.parse::<chrono_tz::Tz>().is_err() {
         let message = format!("`{}` is not a time zone", settings.zone);
         problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));
@@ -89,28 +136,34 @@ pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<
     }
     // The calendar's own problems come after those of the file that names it.
     problems.sort_by_key(|problem| (problem.source.name != loaded.doc.source.name, problem.at.start));
-    let root = normal(file.parent().unwrap_or(Path::new(".")));
-    if problems.is_empty() { Ok(Project { root: absolute(&root), settings, loaded: Some(loaded), calendars }) } else { Err(problems) }
+    let root = absolute(&normal(loaded.path.parent().unwrap_or(Path::new("."))));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Project { root, settings, loaded: Some(loaded.clone()), calendars, broken: BTreeMap::new() })
 }
 
 impl Project {
     /// A project without a file.
     pub(crate) fn bare(root: PathBuf) -> Self {
-        Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new() }
+        Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new(), broken: BTreeMap::new() }
     }
 
     /// The environment called `name`.
     ///
     /// # Errors
-    /// With the environments that there are, at the place where it would be written.
-    pub fn environment(&self, name: &str) -> Result<EnvironmentFile, Diagnostic> {
+    /// With the environments that there are, at the place where it would be written; or everything that is wrong with it.
+    pub fn environment(&self, name: &str) -> Result<EnvironmentFile, Vec<Diagnostic>> {
+        if let Some(problems) = self.broken.get(name) {
+            return Err(problems.clone());
+        }
         if let Some(environment) = self.settings.environments.get(name) {
             return Ok(environment.clone());
         }
         if name == LAB {
             return Ok(EnvironmentFile { kind: EnvironmentKind::Lab, ..EnvironmentFile::default() });
         }
-        let mut known: Vec<&str> = self.settings.environments.keys().map(String::as_str).collect();
+        let mut known: Vec<&str> = self.settings.environments.keys().chain(self.broken.keys()).map(String::as_str).collect();
         if !known.contains(&LAB) {
             known.insert(0, LAB);
         }
@@ -119,7 +172,13 @@ impl Project {
             Some(loaded) => loaded.doc.key_problem(&way!["environments"], message),
             None => Diagnostic::new(&Source::new(FILE_NAME, ""), 0..0, message + "; there is no project file"),
         };
-        Err(problem.maybe_hint(suggest(name, known, "environments")))
+        Err(vec![problem.maybe_hint(suggest(name, known, "environments"))])
+    }
+
+    /// Whether there is an environment called `name`, right or wrong.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        name == LAB || self.settings.environments.contains_key(name) || self.broken.contains_key(name)
     }
 
     /// The guards of the environment called `name`, with their calendar; `None` = none are written.
@@ -147,7 +206,7 @@ impl Project {
     /// # Errors
     /// When the environment does not exist or an expression in its variables fails.
     pub fn scope(&self, name: &str, vars: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-        let environment = self.environment(name).map_err(|problem| vec![problem])?;
+        let environment = self.environment(name)?;
         let env = env_value(name, &environment);
         let only_env = json!({ "env": env });
         let mut problems = Vec::new();

@@ -71,12 +71,12 @@ fn large_files_pipes_and_folders_are_refused_unread() {
 #[test]
 fn an_environment_that_does_not_exist_is_told_where_they_are_written() {
     let project = read_project(Path::new("tests/bad/lifeboat.yaml")).unwrap();
-    let problem = project.environment("stagng").unwrap_err();
+    let problem = project.environment("stagng").unwrap_err().remove(0);
     assert_eq!(problem.to_string(), "tests/bad/lifeboat.yaml:3:1: there is no environment `stagng`");
     assert_eq!(problem.hint.unwrap(), "did you mean `staging`?");
-    let bare = load_project(Path::new("/")).unwrap();
+    let bare = load_project(Path::new("/"), None).unwrap();
     assert!(bare.environment("lab").is_ok());
-    assert_eq!(bare.environment("production").unwrap_err().hint.unwrap(), "environments: lab");
+    assert_eq!(bare.environment("production").unwrap_err()[0].hint.as_deref().unwrap(), "environments: lab");
 }
 
 /// The bounds hold on this machine's debug build with much room; the numbers themselves are measured elsewhere.

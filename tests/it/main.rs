@@ -35,6 +35,7 @@ mod catalogue_world;
 mod common;
 mod control;
 mod drills;
+mod first_day;
 mod forecast;
 mod fuzz_regressions;
 mod guards;

@@ -14,7 +14,7 @@ fn request(environment: &str) -> Request<'_> {
 }
 
 fn plan() -> Plan {
-    let project = load_project(Path::new("tests/plans")).unwrap();
+    let project = load_project(Path::new("tests/plans"), None).unwrap();
     plan_scenario(Path::new("tests/plans/region-outage.yaml"), &project, Words::of_catalogue(), &request("staging")).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn an_included_runbook_stands_where_it_is_included() {
 
 #[test]
 fn no_failback_leaves_it_out() {
-    let project = load_project(Path::new("tests/plans")).unwrap();
+    let project = load_project(Path::new("tests/plans"), None).unwrap();
     let request = Request { no_failback: true, ..request("staging") };
     let plan = plan_scenario(Path::new("tests/plans/region-outage.yaml"), &project, Words::of_catalogue(), &request).unwrap();
     assert!(plan.leave && plan.failback.is_none());
@@ -92,7 +92,7 @@ fn no_failback_leaves_it_out() {
 
 #[test]
 fn a_runbook_alone_needs_its_parameters() {
-    let project = load_project(Path::new("tests/plans")).unwrap();
+    let project = load_project(Path::new("tests/plans"), None).unwrap();
     let run = |parameters: Value| {
         let parameters: Map<String, Value> = parameters.as_object().unwrap().clone();
         let request = Request { parameters, ..Request::new("staging", Mode::Emergency) };
@@ -116,7 +116,7 @@ fn a_runbook_alone_needs_its_parameters() {
 
 #[test]
 fn the_lab_needs_no_project_file() {
-    let project = load_project(Path::new("/")).unwrap();
+    let project = load_project(Path::new("/"), None).unwrap();
     let vars = Map::from_iter([("zone".to_owned(), Value::from("example.com."))]);
     let request = Request { vars, ..request("lab") };
     let plan = plan_runbook(Path::new("tests/plans/back.yaml"), &project, Words::of_catalogue(), &request).unwrap();

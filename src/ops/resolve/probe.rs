@@ -11,7 +11,7 @@ use crate::model::plan::{CloserPlan, ProbePlan};
 use crate::model::time::Span;
 use crate::model::written::ProbeFile;
 use crate::model::yaml::{Seg, way};
-use crate::ops::project::{bad_id, is_id};
+use crate::ops::project::{NO_PROJECT, bad_id, is_id};
 
 /// A probe as found in a file, with what its expressions may use.
 #[derive(Clone, Debug)]
@@ -81,18 +81,24 @@ impl<W: Send + Sync> Resolver<'_, W> {
             self.collect_probes(probes, &Site::new(&file, &way!["probes"]), &Map::new(), &BTreeSet::new());
         }
         let mut ids = self.own_probes.clone();
-        for mention in std::mem::take(&mut self.mentions) {
-            if self.pool.contains_key(&mention.id) {
-                ids.insert(mention.id);
-                continue;
-            }
-            let message = format!("there is no probe `{}`", mention.id);
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.mentions).into_iter().partition(|mention| self.pool.contains_key(&mention.id));
+        ids.extend(known.into_iter().map(|mention| mention.id));
+        // Where there is no project file, all of them have one reason, which is told once.
+        let bare = self.project.loaded.is_none() && self.pool.is_empty();
+        let others = unknown.iter().map(|mention| mention.id.as_str()).collect::<BTreeSet<_>>().len().saturating_sub(1);
+        for mention in unknown.iter().take(if bare { 1 } else { usize::MAX }) {
+            let more = match others {
+                1 if bare => ", nor another one that is named here".to_owned(),
+                2.. if bare => format!(", nor {others} others that are named here"),
+                _ => String::new(),
+            };
+            let message = format!("there is no probe `{}`{more}", mention.id);
             let problem = if mention.on_key { mention.site.key_problem(message) } else { mention.site.problem(message) };
-            let hint = match self.project.loaded {
-                None if self.pool.is_empty() => {
-                    Some(format!("no lifeboat.yaml, where shared probes are written, was found in {} or above it", self.project.root.display()))
-                }
-                _ => suggest(&mention.id, self.pool.keys().map(String::as_str), "probes"),
+            let hint = if bare {
+                Some(format!("{NO_PROJECT}, where shared probes are written, was found in {} or above it", self.project.root.display()))
+            } else {
+                suggest(&mention.id, self.pool.keys().map(String::as_str), "probes")
             };
             self.say(problem.maybe_hint(hint));
         }
