@@ -33,14 +33,14 @@ def settled(value):
 class Place:
     """A lab, a copy of the shipped project, and what a run in them came to."""
 
-    def __init__(self, name):
+    def __init__(self, name, seed=7):
         self.name = name
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"lifeboat-matrix-{name}-"))
         for part in ("scenarios", "runbooks"):
             shutil.copytree(ROOT / part, self.folder / part)
         for part in ("lifeboat.yaml", "freezes.yaml"):
             shutil.copy(ROOT / part, self.folder / part)
-        command = [LIFEBOAT, "lab", "--output", "json", "--seed", "7"]
+        command = [LIFEBOAT, "lab", "--output", "json", "--seed", str(seed)]
         self.lab = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.endpoints = json.loads(self.lab.stdout.readline())
         self.control = self.endpoints["control"]
