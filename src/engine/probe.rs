@@ -21,7 +21,10 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Whether what it watches is, unless the file says otherwise, a client-facing service.
     const SERVICE: bool = false;
 
-    /// The longest one sample may take; the engine counts a longer one as bad with detail `no answer within …`.
+    /// What no answer in time says. Bad of what a client asks for and does not get; unknown of an instrument, which then has read nothing.
+    const SILENCE: Reading = Reading::Bad;
+
+    /// The longest one sample may take; the engine counts a longer one as [`Probe::SILENCE`] with detail `no answer within …`.
     fn timeout(&self) -> Duration;
 
     /// One reading.
@@ -94,6 +97,8 @@ pub enum Reading {
 pub trait DynProbe<W>: Send + Sync {
     /// See [`Probe::timeout`].
     fn timeout(&self) -> Duration;
+    /// The sample that had no answer within the timeout.
+    fn late(&self) -> Sample;
     /// See [`Probe::sample`].
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
 }
@@ -101,6 +106,11 @@ pub trait DynProbe<W>: Send + Sync {
 impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     fn timeout(&self) -> Duration {
         Probe::timeout(self)
+    }
+
+    fn late(&self) -> Sample {
+        let detail = format!("no answer within {}", crate::model::time::Span::from(Probe::timeout(self)));
+        Sample { reading: P::SILENCE, ..Sample::bad(detail) }
     }
 
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

@@ -1,5 +1,6 @@
 //! Objects on two sides: where they are, what one side lacks, how old they are. Shared by the probes and by `objects.reconcile`.
 
+pub(crate) mod blind;
 pub(crate) mod compare;
 pub(crate) mod lag;
 
@@ -37,11 +38,6 @@ impl std::fmt::Display for Place {
         };
         write!(f, "{scheme}://{}/{}", self.bucket, self.prefix)
     }
-}
-
-/// Whether an error says that the data cannot be had, rather than that reading them failed on our side.
-pub(crate) const fn is_loss(error: &CloudError) -> bool {
-    matches!(error.kind, Kind::Gated | Kind::NotFound)
 }
 
 /// An error as a probe's detail.
