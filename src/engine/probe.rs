@@ -24,6 +24,11 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The longest one sample may take; the engine counts a longer one as bad with detail `no answer within …`.
     fn timeout(&self) -> Duration;
 
+    /// Whether it reads an alarm of the monitoring that is on duty also when nobody drills: what it sees was noticed by that, not by Lifeboat.
+    fn is_on_duty(&self) -> bool {
+        false
+    }
+
     /// One reading.
     fn sample(&self, world: &W) -> impl Future<Output = Sample> + Send;
 }
@@ -94,6 +99,8 @@ pub enum Reading {
 pub trait DynProbe<W>: Send + Sync {
     /// See [`Probe::timeout`].
     fn timeout(&self) -> Duration;
+    /// See [`Probe::is_on_duty`].
+    fn is_on_duty(&self) -> bool;
     /// See [`Probe::sample`].
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
 }
@@ -101,6 +108,10 @@ pub trait DynProbe<W>: Send + Sync {
 impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     fn timeout(&self) -> Duration {
         Probe::timeout(self)
+    }
+
+    fn is_on_duty(&self) -> bool {
+        Probe::is_on_duty(self)
     }
 
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

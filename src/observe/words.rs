@@ -57,7 +57,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         RunEvent::Resumed { to, .. } => (Weight::Trouble, format!("taken over by this process to {to}")),
         RunEvent::Stage { stage } => (Weight::Course, stage_line(*stage, state)),
         RunEvent::Decided { by, basis } => (Weight::Course, format!("failover decided by {by}: {basis}")),
-        RunEvent::StopRequested { abort: true, why, by } => (Weight::Trouble, format!("abort ({by}): {why}; everything is put back")),
+        RunEvent::StopRequested { abort: true, why, by } => (Weight::Trouble, format!("abort ({by}): {why}; what can be put back is put back")),
         RunEvent::StopRequested { abort: false, why, by } => (Weight::Trouble, format!("stop ({by}): {why}; nothing more is started")),
         RunEvent::Guarded { decisions } => {
             let lines: Vec<String> = decisions.iter().filter(|decision| decision.outcome != Outcome::Allows).map(guard_line).collect();
@@ -112,6 +112,7 @@ pub(super) fn heading(plan: &Plan, lang: Lang) -> String {
     let mode = match plan.mode {
         Mode::Rehearse => "rehearsal",
         Mode::Drill => "drill",
+        Mode::Emergency if plan.is_simulated() => "EMERGENCY, rehearsed",
         Mode::Emergency => "EMERGENCY",
     };
     format!("{title}: {mode} in {}", plan.environment)
@@ -209,6 +210,8 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         StepKind::Undoing { attempt } => (Weight::Course, format!("attempt {attempt} to put it back")),
         StepKind::Undone { already: true } => (Weight::Course, "already as before".to_owned()),
         StepKind::Undone { .. } => (Weight::Course, if key == FAULT { "taken out".to_owned() } else { "put back".to_owned() }),
+        StepKind::Irrevocable { what, .. } => (Weight::Course, format!("cannot be undone: {}", what.join("; "))),
+        StepKind::NotUndone => (Weight::Trouble, format!("CANNOT BE UNDONE: {}", of.map(|step| step.irrevocable.join("; ")).unwrap_or_default())),
         StepKind::UndoFailed { failure } => (Weight::Trouble, format!("LEFT OVER, could not be put back: {failure}")),
         StepKind::Unknown => return None,
     })

@@ -6,6 +6,7 @@
 //! - `catalogue_conflicts`: somebody else changes what an action changed.
 //! - `catalogue_undo`: every action against the lab: twice is once, cut off anywhere it is ended or taken back exactly.
 //! - `catalogue_world`: the lab of these two, and the parameters for every action.
+//! - `claims`: what runs claim about themselves: exercises, what stands, what cannot be undone.
 //! - `control`: runs that are steered from another terminal.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
@@ -32,6 +33,7 @@ mod canary;
 mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;
+mod claims;
 mod common;
 mod control;
 mod drills;
