@@ -100,8 +100,7 @@ impl About<'_> {
 
     /// Whether a drill here has nothing that makes it safe.
     pub(super) fn is_unguarded(&self) -> bool {
-        let is_real = !self.environment.is_lab && !self.environment.is_on_custom_endpoints();
-        is_real && self.mode != Mode::Emergency && self.project.guards(&self.environment.name).is_none()
+        self.environment.is_real() && self.mode != Mode::Emergency && self.project.guards(&self.environment.name).is_none()
     }
 
     /// Lets the guards decide, asks where a person may decide, and gives what is to be recorded.

@@ -84,7 +84,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
         output.say("no run was going on or left there");
     } else {
         for (run, remains) in &remains {
-            output.say(&format!("{run}  {}", remains.as_deref().unwrap_or("everything is put back")));
+            output.say(&format!("{run}  {}", remains.clone().unwrap_or_else(|| halt::put_back(&store, run))));
         }
     }
     let number = remains.iter().filter(|(_, remains)| remains.is_some()).count();

@@ -126,7 +126,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
-        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
@@ -149,7 +149,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let environment = open(&project, &args.env, &args.place).await?;
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
         let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
-        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
@@ -166,7 +166,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment, &args.steering)?;
-        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let mut view = dry_run(&plan, &world).await;
         let given = Given { set: pairs(&args.place.set, "--set")?, ..Given::default() };
@@ -246,9 +246,10 @@ fn request<'a>(environment: &'a Environment, steering: &Steering) -> Result<Requ
     Ok(Request { vars, limits, ungraceful: steering.ungraceful, ..Request::new(&environment.name, mode) })
 }
 
-/// The plan with the place where it runs in it, so that `abort` finds the same lab again.
-fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
+/// The plan with the place where it runs in it, so that `abort` finds the same lab again, and with how real that place is.
+async fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
     let mut plan = plan.map_err(|found| errors::definitions(&found))?;
+    plan.realism = environment.realism().await;
     if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
         env.extend(environment.env.as_object().cloned().unwrap_or_default());
     }
@@ -278,9 +279,18 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
     let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| plan.scope.pointer("/env/lab/embedded") != Some(&Value::Bool(true)));
     if let Some(state) = state.as_ref().filter(is_elsewhere)
         && outcome.verdict.is_some()
-        && !state.held().is_empty()
     {
-        output.say(&format!("still in place: {}. To take it back: {}", state.held().join(", "), abort_command(store, &outcome.run)));
+        // What found everything as asked, or was refused, has left nothing to take back; what cannot be undone no command takes back.
+        let standing = measure::standing(state);
+        let keys = |can_be_undone: bool| -> Vec<&str> {
+            standing.iter().filter(|one| one.can_be_undone == can_be_undone).map(|one| one.step.as_str()).collect()
+        };
+        if !keys(true).is_empty() {
+            output.say(&format!("still in place: {}. To take it back: {}", keys(true).join(", "), abort_command(store, &outcome.run)));
+        }
+        for one in standing.iter().filter(|one| !one.irrevocable.is_empty()) {
+            output.say(&format!("cannot be undone: {}: {}", one.step, one.irrevocable.join("; ")));
+        }
     }
     match (outcome.verdict, outcome.problem) {
         (Some(verdict), None) => Ok(of_verdict(verdict)),

@@ -81,14 +81,24 @@ pub struct Planned<B> {
     pub targets: Vec<Target>,
     /// The API calls it would make, in order.
     pub calls: Vec<PlannedCall>,
-    /// What undo cannot restore, one line each; empty = everything.
+    /// What undo cannot restore, one line each; empty = everything. It is journalled ahead of the change and told wherever it is said what is left.
     pub not_undone: Vec<String>,
+    /// Whether that is all there is: the action has no undo, which then answers [`Undone::Impossible`].
+    pub irrevocable: bool,
 }
 
 impl<B> Planned<B> {
     /// Targets and calls with complete undo.
     pub fn new(before: B, targets: Vec<Target>, calls: Vec<PlannedCall>) -> Self {
-        Self { before, targets, calls, not_undone: Vec::new() }
+        Self { before, targets, calls, not_undone: Vec::new(), irrevocable: false }
+    }
+
+    /// The same of an action that nothing can take back: `what` it does, in one line.
+    #[must_use]
+    pub fn irrevocable(mut self, what: impl Into<String>) -> Self {
+        self.not_undone.push(what.into());
+        self.irrevocable = true;
+        self
     }
 }
 
@@ -143,6 +153,8 @@ pub enum Undone {
     Restored,
     /// Was already as before.
     Already,
+    /// Nothing was put back: the action has no undo. Never said where there was nothing to put back.
+    Impossible,
 }
 
 /// Why an action did not work.
@@ -234,8 +246,8 @@ impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
 
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
         Box::pin(async move {
-            let Planned { before, targets, calls, not_undone } = Action::plan(self, cx).await?;
-            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone })
+            let Planned { before, targets, calls, not_undone, irrevocable } = Action::plan(self, cx).await?;
+            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, irrevocable })
         })
     }
 

@@ -27,6 +27,11 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The longest one sample may take; the engine counts a longer one as [`Probe::SILENCE`] with detail `no answer within …`.
     fn timeout(&self) -> Duration;
 
+    /// Whether it reads an alarm of the monitoring that is on duty also when nobody drills: what it sees was noticed by that, not by Lifeboat.
+    fn is_on_duty(&self) -> bool {
+        false
+    }
+
     /// One reading.
     fn sample(&self, world: &W) -> impl Future<Output = Sample> + Send;
 }
@@ -99,6 +104,8 @@ pub trait DynProbe<W>: Send + Sync {
     fn timeout(&self) -> Duration;
     /// The sample that had no answer within the timeout.
     fn late(&self) -> Sample;
+    /// See [`Probe::is_on_duty`].
+    fn is_on_duty(&self) -> bool;
     /// See [`Probe::sample`].
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
 }
@@ -111,6 +118,10 @@ impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     fn late(&self) -> Sample {
         let detail = format!("no answer within {}", crate::model::time::Span::from(Probe::timeout(self)));
         Sample { reading: P::SILENCE, ..Sample::bad(detail) }
+    }
+
+    fn is_on_duty(&self) -> bool {
+        Probe::is_on_duty(self)
     }
 
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

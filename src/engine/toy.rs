@@ -202,6 +202,7 @@ static PROBES: [ProbeType<World>; 1] = [ProbeType::of::<Sum>()];
 fn plan(steps: Vec<StepPlan>) -> Plan {
     let ms = Span::from_millis;
     Plan {
+        realism: Default::default(),
         version: 1,
         name: "toy".into(),
         title: Text::default(),
@@ -214,6 +215,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         objectives: BTreeMap::new(),
         controls: vec![],
         probes: vec![ProbePlan {
+            on_duty: false,
             while_bad: None,
             id: "p".into(),
             title: Text::default(),

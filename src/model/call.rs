@@ -23,6 +23,18 @@ impl fmt::Display for Cloud {
     }
 }
 
+impl Call {
+    /// Whether it has changed something, or may have although no success was seen. A vendor that answers with an error of the caller's has refused; one that fails
+    /// on its own side, or does not answer, has not.
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        // Kinds of our own (`ports/error.rs`), and what the vendors call a failure of theirs: `InternalError`, `InternalFailure`, `ServiceUnavailable`, `Unavailable`.
+        const UNSURE: [&str; 7] = ["timeout", "transport", "malformed", "unexpected", "internal", "unavailable", "cancelled"];
+        let outcome = self.outcome.to_ascii_lowercase();
+        self.mutating && (outcome == "ok" || UNSURE.iter().any(|word| outcome.contains(word)))
+    }
+}
+
 /// One attempt of one API call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {

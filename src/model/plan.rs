@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::realism::{Exercise, Realism};
 use super::state::parent_of;
 use super::text::Text;
 use super::time::{Span, Timestamp};
@@ -25,6 +26,9 @@ pub struct Plan {
     pub mode: Mode,
     /// Name of the environment.
     pub environment: String,
+    /// How real it is.
+    #[serde(default, skip_serializing_if = "Realism::is_unknown")]
+    pub realism: Realism,
     /// The IANA zone in which the report shows times beside UTC.
     pub zone: String,
     /// What expressions see as `env` and `vars`. Secrets are references here, never values.
@@ -85,6 +89,28 @@ impl Plan {
         let (book, id) = parent_of(key).unwrap_or(key).split_once('/')?;
         let runbook = if book == "failback" { self.failback.as_ref()? } else { &self.failover };
         runbook.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Whether no real system is touched: in the lab, also by a runbook that is executed alone, or where calls go to other hosts than the vendors' own.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.is_in_lab() || !self.realism.hosts.is_empty()
+    }
+
+    /// Whether it runs in the lab.
+    #[must_use]
+    pub fn is_in_lab(&self) -> bool {
+        self.mode == Mode::Rehearse || self.scope.pointer("/env/lab").is_some()
+    }
+
+    /// What kind of exercise it is. Facts go before what is declared; a real emergency is none, and of a drill that nobody says anything of it is not known.
+    #[must_use]
+    pub fn exercise(&self) -> Option<Exercise> {
+        match self.mode {
+            _ if self.is_simulated() => Some(Exercise::Simulated),
+            Mode::Emergency => None,
+            Mode::Rehearse | Mode::Drill => self.realism.declared,
+        }
     }
 
     /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
@@ -219,6 +245,9 @@ pub struct ProbePlan {
     pub good_after: u32,
     /// Whether its outages are a client-facing service's outages (kind `http`, unless the file says otherwise).
     pub service: bool,
+    /// Whether it reads an alarm of the monitoring that is on duty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_duty: bool,
 }
 
 /// How a probe samples while it is bad.

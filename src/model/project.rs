@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::guard::file::GuardsFile;
 use super::lab::LabFile;
+use super::realism::Exercise;
 use super::written::{ProbeFile, Version};
 
 /// The project file.
@@ -61,6 +62,10 @@ pub struct EnvironmentFile {
     /// How probes resolve names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsFile>,
+    /// What a drill here is, for the report: `component`, `parallel`, `live_partial` or `live_full`. What can be seen goes before it: in the lab, and where
+    /// calls go to other hosts than the vendors' own, every run is `simulated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<Exercise>,
     /// What a run here must keep to. Real clouds need them for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardsFile>,

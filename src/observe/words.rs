@@ -180,7 +180,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::StopRequested { abort: true, why, by } => {
             let why = phrase(why, lang);
-            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; everything is put back"), format!("中止（{by}）：{why}；将全部还原")))
+            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; what can be put back is put back"), format!("中止（{by}）：{why}；凡可还原者均将还原")))
         }
         RunEvent::StopRequested { abort: false, why, by } => {
             let why = phrase(why, lang);
@@ -265,6 +265,7 @@ pub(super) fn heading(plan: &Plan, lang: Lang) -> String {
     let (en, zh) = match plan.mode {
         Mode::Rehearse => ("rehearsal", "预演"),
         Mode::Drill => ("drill", "演练"),
+        Mode::Emergency if plan.is_simulated() => ("EMERGENCY, rehearsed", "应急（预演）"),
         Mode::Emergency => ("EMERGENCY", "应急"),
     };
     pick(lang, format!("{title}: {en} in {}", plan.environment), format!("{title}：{} 环境{zh}", plan.environment))
@@ -408,6 +409,14 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         }
         StepKind::Undone { already: true } => (Weight::Course, pick(lang, "already as before", "已与之前一致")),
         StepKind::Undone { .. } => (Weight::Course, word(if key == FAULT { Phrase::TakenOut } else { Phrase::PutBack })),
+        StepKind::Irrevocable { what, .. } => {
+            let what = joined(lang, what);
+            (Weight::Course, pick(lang, format!("cannot be undone: {what}"), format!("无法撤销：{what}")))
+        }
+        StepKind::NotUndone => {
+            let what = of.map(|step| joined(lang, &step.irrevocable)).unwrap_or_default();
+            (Weight::Trouble, pick(lang, format!("CANNOT BE UNDONE: {what}"), format!("无法撤销：{what}")))
+        }
         StepKind::UndoFailed { failure } => {
             let why = failed(failure);
             (Weight::Trouble, pick(lang, format!("LEFT OVER, could not be put back: {why}"), format!("未能还原：{why}")))

@@ -1,5 +1,6 @@
 //! From a name to something that can be connected to: the embedded lab, a running lab, or the accounts of the project file.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,8 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Kind};
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
+use crate::model::call::Cloud;
+use crate::model::host::{Owner, host, owner};
 use crate::model::lab::FaultRule;
 use crate::model::project::{EnvironmentFile, EnvironmentKind};
+use crate::model::realism::{Exercise, Realism};
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
 /// An environment that is there.
@@ -26,6 +30,8 @@ pub struct Environment {
     pub vars: Map<String, Value>,
     /// Whether it is a lab.
     pub is_lab: bool,
+    /// What a drill here is, as the project file declares it.
+    pub exercise: Option<Exercise>,
     /// The lab that ends with this process.
     pub embedded: Option<EmbeddedLab>,
 }
@@ -101,7 +107,7 @@ impl Environment {
             "lab": { "control": control, "embedded": embedded.is_some() },
         });
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns) };
-        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, embedded })
+        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded })
     }
 
     fn cloud(name: &str, file: &EnvironmentFile) -> Self {
@@ -129,16 +135,38 @@ impl Environment {
             env,
             vars: Map::new(),
             is_lab: false,
+            exercise: file.exercise,
             embedded: None,
         }
     }
 
-    /// Whether every cloud it has is at a custom endpoint: then it is nobody's production.
+    /// Whether something real may be changed here: it is no lab, and some call of some cloud goes to the vendor or to a host of which nobody knows whose it is.
+    /// Told from the names of the hosts as the project file has them, never from their being written; nothing in the process's environment makes it less real.
     #[must_use]
-    pub fn is_on_custom_endpoints(&self) -> bool {
-        let clouds: Vec<&CloudSettings> = self.settings.aws.iter().chain(&self.settings.aliyun).collect();
-        let oss_is_custom = self.settings.aliyun.as_ref().is_none_or(|aliyun| aliyun.objects_endpoint.is_some());
-        !clouds.is_empty() && oss_is_custom && clouds.iter().all(|cloud| cloud.endpoint.is_some())
+    pub fn is_real(&self) -> bool {
+        let addresses = self.addresses();
+        !self.is_lab && (addresses.is_empty() || addresses.iter().any(|(_, address)| address.is_none_or(|address| owner(address) != Owner::Private)))
+    }
+
+    /// What is known of how real a run here is: what is declared, and every host that calls go to and that is not the vendor's own, whether the project file
+    /// names it, the process's environment (`AWS_ENDPOINT_URL…`) or a profile of the AWS SDK.
+    pub async fn realism(&self) -> Realism {
+        if self.is_lab {
+            return Realism { declared: self.exercise, hosts: Vec::new() };
+        }
+        let written = self.addresses().into_iter().filter_map(|(cloud, address)| Some((cloud, address?.to_owned())));
+        let found = self.settings.endpoints_elsewhere().await.into_iter().map(|address| (Cloud::Aws, address));
+        let foreign = written.chain(found).filter(|(_, address)| owner(address) != Owner::Vendor);
+        let hosts: BTreeSet<String> = foreign.map(|(cloud, address)| format!("{cloud} {}", host(&address))).collect();
+        Realism { declared: self.exercise, hosts: hosts.into_iter().collect() }
+    }
+
+    /// Where the services of each cloud are, as written; `None` = where the vendor has them.
+    fn addresses(&self) -> Vec<(Cloud, Option<&str>)> {
+        let aws = self.settings.aws.iter().map(|aws| (Cloud::Aws, aws.endpoint.as_deref()));
+        let aliyun = self.settings.aliyun.iter();
+        let aliyun = aliyun.flat_map(|aliyun| [&aliyun.endpoint, &aliyun.objects_endpoint].map(|address| (Cloud::Aliyun, address.as_deref())));
+        aws.chain(aliyun).collect()
     }
 }
 
@@ -246,6 +274,38 @@ impl Drop for EmbeddedLab {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written(yaml: &str) -> Environment {
+        Environment::cloud("e", &serde_yaml::from_str(yaml).unwrap())
+    }
+
+    #[test]
+    fn a_written_endpoint_makes_nothing_less_real_unless_its_host_is_nobodys() {
+        for (yaml, real) in [
+            ("aws: {}", true),
+            ("aws: { endpoint: 'https://ec2.us-east-1.amazonaws.com' }", true),
+            ("aliyun: { endpoint: 'https://ecs-cn-hangzhou.aliyuncs.com', oss_endpoint: 'http://127.0.0.1:1' }", true),
+            ("aws: { endpoint: 'https://relay.shop.example.com' }", true),
+            ("{ aws: { endpoint: 'http://127.0.0.1:5000' }, aliyun: {} }", true),
+            ("aliyun: { endpoint: 'http://127.0.0.1:5000' }", true),
+            ("vars: {}", true),
+            ("aws: { endpoint: 'http://127.0.0.1:5000' }", false),
+            ("aws: { endpoint: 'http://moto:5000' }", false),
+            ("{ aws: { endpoint: 'http://10.0.0.9' }, aliyun: { endpoint: 'http://[::1]:1', oss_endpoint: 'http://localhost:2' } }", false),
+        ] {
+            assert_eq!(written(yaml).is_real(), real, "{yaml}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exercise_is_only_as_real_as_every_host_it_calls() {
+        let of = async |yaml: &str| written(yaml).realism().await;
+        let vendor = of("{ exercise: live_full, aws: { endpoint: 'https://ec2.us-east-1.amazonaws.com' } }").await;
+        assert_eq!(vendor, Realism { declared: Some(Exercise::LiveFull), hosts: Vec::new() });
+        let moto = of("{ exercise: component, aws: { endpoint: 'http://u:p@127.0.0.1:5000' }, aliyun: {} }").await;
+        assert_eq!(moto, Realism { declared: Some(Exercise::Component), hosts: vec!["aws 127.0.0.1".to_owned()] });
+        assert_eq!(of("aliyun: { oss_endpoint: 'https://store.example.org' }").await.hosts, ["aliyun store.example.org"]);
+    }
 
     #[tokio::test]
     async fn a_stranger_that_never_stops_talking_is_left() {

@@ -97,6 +97,13 @@ pub fn remains(store: &FileStore, run: &str) -> Option<String> {
     (state.start.is_some() && state.ended.is_none()).then(|| "left before its end".into())
 }
 
+/// How a run ended of which nothing remains to be put back: with what no undo takes back, if there is any.
+#[must_use]
+pub fn put_back(store: &FileStore, run: &str) -> String {
+    let lasting = state(store, run).map(|state| runs::told(&crate::model::measure::standing(&state))).unwrap_or_default();
+    if lasting.is_empty() { "everything is put back".into() } else { format!("everything else is put back; {lasting}") }
+}
+
 fn all(store: &FileStore) -> Result<Vec<String>, Exit> {
     store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error))
 }

@@ -211,7 +211,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
     let mut bodies = vec![
         Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator() }),
         Body::Run(RunEvent::Note {
-            text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed".into(),
+            text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed there".into(),
         }),
     ];
     bodies.extend(attended.originals.edited(&hold.plan, &[]).into_iter().map(Body::Run));
@@ -220,7 +220,10 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
     let (faults, steps): (Vec<&str>, Vec<&str>) = held.into_iter().rev().partition(|key| *key == FAULT);
     for key in faults.into_iter().chain(steps) {
         let attempt = state.step(key).map_or(0, |step| step.undo_attempts) + 1;
-        bodies.extend([step(key, StepKind::Undoing { attempt }), step(key, StepKind::Undone { already: true })]);
+        // What a command or a request of one's own did outside of the clouds has not ended with them.
+        let has_no_undo = state.step(key).is_some_and(|step| step.has_no_undo);
+        let undone = if has_no_undo { StepKind::NotUndone } else { StepKind::Undone { already: true } };
+        bodies.extend([step(key, StepKind::Undoing { attempt }), step(key, undone)]);
     }
     let Hold { store, run, owner, clock, earlier, head, .. } = hold;
     let told = Told::start(attended.observer, earlier)?;

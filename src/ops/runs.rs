@@ -8,6 +8,7 @@ use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
 use crate::model::chain::{self, Chain, ChainError};
+use crate::model::measure::{Standing, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -161,13 +162,14 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                         listed.environment.clone_from(&plan.environment);
                     }
                     listed.state = if state.ended.is_some() { "ended" } else { "interrupted" };
-                    let held = state.held().len();
+                    let standing = standing(&state);
                     if state.start.is_none() {
                         listed.remark = "never began".into();
-                    } else if held > 0 && !owned {
-                        listed.remark = format!("{held} applied, not undone");
+                    } else if !owned {
+                        listed.remark = told(&standing);
                     }
-                    if !owned && state.start.is_some() && (held > 0 || state.ended.is_none()) {
+                    let can_be_undone = standing.iter().any(|one| one.can_be_undone);
+                    if !owned && state.start.is_some() && (can_be_undone || state.ended.is_none()) {
                         listed.solve = Some(abort_command(store, &listed.run));
                     }
                 }
@@ -180,6 +182,20 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
             listed
         })
         .collect())
+}
+
+/// What stands of a run, in one line; empty when nothing does.
+#[must_use]
+pub fn told(standing: &[Standing]) -> String {
+    let of = |can_be_undone: bool| standing.iter().filter(move |one| one.can_be_undone == can_be_undone);
+    let listed = |of: &mut dyn Iterator<Item = &Standing>| of.map(|one| one.step.as_str()).collect::<Vec<_>>().join(", ");
+    let undone: Vec<&Standing> = of(true).collect();
+    let applied = match undone.len() {
+        0 => None,
+        steps => Some(format!("{steps} applied, not undone: {}", listed(&mut undone.into_iter()))),
+    };
+    let lasting = of(false).next().map(|_| format!("cannot be undone: {}", listed(&mut of(false))));
+    applied.into_iter().chain(lasting).collect::<Vec<_>>().join("; ")
 }
 
 fn unreadable(error: &StoreError) -> Exit {

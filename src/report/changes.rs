@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::Page;
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::event::step::Target;
-use crate::model::measure::leftovers;
+use crate::model::measure::{self, Standing, Stands};
 use crate::model::state::step::StepCall;
 use crate::model::state::{FAULT, Status, StepState};
 
@@ -18,15 +19,38 @@ impl Page<'_> {
         let _ = writeln!(out, "## 3 {}\n", self.t(Label::ChangesTitle));
         self.fault(out);
         self.changed(out);
-        let left = leftovers(self.state);
-        if left.is_empty() {
-            let kept = self.state.held().iter().any(|key| key.starts_with("failover/")) && self.state.leaves();
-            let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(if kept { Label::KeptChanges } else { Label::NoLeftovers }));
+        if self.standing.is_empty() {
+            let differs = self.state.baseline.as_ref().is_some_and(|baseline| !baseline.differences.is_empty());
+            let none = if differs { Label::SeeDifferences } else { Label::NoLeftovers };
+            let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(none));
         } else {
-            let lines: Vec<String> = left.iter().map(|(key, why)| format!("- {}{}{}", self.step_name(key), self.colon(), text(why))).collect();
-            let _ = writeln!(out, "**▲ {}**\n\n{}\n", self.t(Label::Leftovers), lines.join("\n"));
+            let lines: Vec<String> = self.standing.iter().map(|one| format!("- {}", self.stands(one))).collect();
+            let count = self.stand(measure::count(&self.standing));
+            let _ = writeln!(out, "**▲ {}{}** {count}\n\n{}\n", self.t(Label::InPlace), self.colon().trim_end(), lines.join("\n"));
         }
         self.calls(out);
+    }
+
+    /// What stands of one step, and why.
+    fn stands(&self, one: &Standing) -> String {
+        let why = match &one.why {
+            Stands::LeftOver(why) => format!("{}{}{}", self.t(Label::StandsLeftOver), self.colon(), text(why)),
+            Stands::CannotBeUndone => String::new(),
+            Stands::Emergency => self.t(Label::StandsEmergency).to_owned(),
+            Stands::Asked => self.t(Label::StandsAsked).to_owned(),
+            Stands::Stopped => self.t(Label::StandsStopped).to_owned(),
+            Stands::NotYet => self.t(Label::StandsNotYet).to_owned(),
+        };
+        let lasting: Vec<String> = one.irrevocable.iter().map(|what| text(what)).collect();
+        let lasting = if lasting.is_empty() {
+            String::new()
+        } else {
+            format!("{}{}{}", self.t(Label::StandsLasting), self.colon(), lasting.join(self.comma_list()))
+        };
+        let changes: Vec<String> = one.targets.iter().map(target).collect();
+        let parts: Vec<String> = [changes.join(self.comma_list()), why, lasting].into_iter().filter(|part| !part.is_empty()).collect();
+        let name = if one.step == FAULT { code(FAULT) } else { self.step_name(&one.step) };
+        format!("{name}{}{}", self.colon(), parts.join(self.semicolon()))
     }
 
     fn fault(&self, out: &mut String) {
@@ -41,6 +65,9 @@ impl Page<'_> {
             let _ = writeln!(out, "{}{why}\n", self.t(Label::FaultNotInjected));
             return;
         };
+        for field in [Field::ScenarioFault, Field::ScenarioKind] {
+            self.written.add(field);
+        }
         let event = |seq: u64| self.bracketed(&format!("{} {seq}", self.t(Label::EventNumber)));
         let missing = || self.t(Label::NotRecorded).to_owned();
         let active = fault.ended.filter(|_| fault.applied);
@@ -104,20 +131,22 @@ impl Page<'_> {
     /// What became of a step's changes.
     fn put_back(&self, key: &str, step: &StepState) -> Label {
         match step.status {
+            Status::Undone if step.has_no_undo => Label::BackImpossible,
             Status::Undone if step.undone_already => Label::BackAlready,
             Status::Undone => Label::BackYes,
             Status::UndoFailed => Label::BackFailed,
-            _ if self.is_emergency() => Label::BackKept,
-            _ if key.starts_with("failback/") => Label::BackWay,
-            _ if leftovers(self.state).iter().any(|(left, _)| left == key) => {
-                if self.state.ended.is_some() {
-                    Label::BackFailed
-                } else {
-                    Label::BackOpen
-                }
-            }
-            _ if self.state.leaves() => Label::BackLeft,
-            _ => Label::BackByFailback,
+            _ if !step.may_have_changed() => Label::BackNothing,
+            _ => match self.standing.iter().find(|one| one.step == key).map(|one| &one.why) {
+                _ if step.has_no_undo && !key.starts_with("failback/") => Label::BackImpossible,
+                Some(Stands::LeftOver(_)) => Label::BackFailed,
+                Some(Stands::CannotBeUndone) => Label::BackImpossible,
+                Some(Stands::Emergency) => Label::BackKept,
+                Some(Stands::Asked) => Label::BackLeft,
+                Some(Stands::Stopped) => Label::BackStopped,
+                Some(Stands::NotYet) => Label::BackOpen,
+                None if key.starts_with("failback/") => Label::BackWay,
+                None => Label::BackByFailback,
+            },
         }
     }
 
@@ -163,9 +192,10 @@ impl Page<'_> {
 }
 
 fn targets(targets: &[Target]) -> String {
-    let one = |target: &Target| {
-        let change = if target.change.is_empty() { String::new() } else { format!(" {}", text(&target.change)) };
-        format!("{} {}{change}", text(&target.kind), code(&target.id))
-    };
-    if targets.is_empty() { "–".to_owned() } else { targets.iter().map(one).collect::<Vec<_>>().join("<br>") }
+    if targets.is_empty() { "–".to_owned() } else { targets.iter().map(target).collect::<Vec<_>>().join("<br>") }
+}
+
+fn target(target: &Target) -> String {
+    let change = if target.change.is_empty() { String::new() } else { format!(" {}", text(&target.change)) };
+    format!("{} {}{change}", text(&target.kind), code(&target.id))
 }

@@ -1,9 +1,10 @@
 //! The controls of compliance frameworks that a report may support, and how far this one does.
 
+use super::fields::Field;
 use crate::model::text::Lang;
 
 /// What each control wants; the first lines of the file say what the columns are.
-const TABLE: &str = include_str!("controls.tsv");
+pub(super) const TABLE: &str = include_str!("controls.tsv");
 
 /// Kinds of exercise from the weakest to the strongest.
 const EXERCISES: [&str; 8] = ["tabletop", "walkthrough", "dry_run", "simulated", "component", "parallel", "live_partial", "live_full"];
@@ -29,7 +30,7 @@ pub(super) struct Control {
     /// The weakest exercise that counts, or `not_covered`.
     pub(super) exercise: &'static str,
     /// Report fields it asks for.
-    pub(super) fields: &'static str,
+    fields: &'static str,
     pub(super) verified: bool,
     en: &'static str,
     zh: &'static str,
@@ -41,6 +42,11 @@ impl Control {
             Lang::En => self.en,
             Lang::Zh => self.zh,
         }
+    }
+
+    /// The report fields it asks for.
+    pub(super) fn fields(&self) -> impl Iterator<Item = Field> + use<> {
+        self.fields.split(',').filter_map(Field::named)
     }
 
     /// Whether an exercise of this kind is enough. Dry runs and simulations never are where a functional test is asked for.
@@ -81,6 +87,8 @@ mod tests {
         for (id, control) in rows() {
             assert!(EXERCISES.contains(&control.exercise) || control.exercise == "not_covered", "{id}");
             assert!(!control.en.is_empty() && !control.zh.is_empty(), "{id}");
+            let named = control.fields.split(',').filter(|field| !field.is_empty()).count();
+            assert_eq!(control.fields().count(), named, "{id} asks for a field that there is not");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Page;
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
@@ -38,6 +39,7 @@ impl Page<'_> {
         // In order of what happened, not of what was written down: an edge is known only after it.
         let mut lines: Vec<(u64, Line)> = self.events.iter().filter_map(|event| self.line(event).map(|line| (event.seq, line))).collect();
         lines.sort_by_key(|(seq, line)| (line.at, *seq));
+        self.written.add(Field::TimelineEvents);
         for (seq, line) in lines {
             table.row(&[seq.to_string(), self.zones.utc(line.at), self.zones.zoned(line.at), line.what, line.by]);
         }
@@ -90,6 +92,7 @@ impl Page<'_> {
                     StepKind::Applied { .. } => Label::EvStepDone,
                     StepKind::Failed { .. } => Label::EvStepFailed,
                     StepKind::Undone { .. } => Label::EvUndone,
+                    StepKind::NotUndone => Label::EvNotUndone,
                     StepKind::UndoFailed { .. } => Label::EvUndoFailed,
                     _ => return None,
                 };
@@ -193,6 +196,11 @@ impl Page<'_> {
         out.push_str(&table.finish());
     }
 
+    /// Whether what noticed the fault is an alarm of the monitoring that is on duty, not a probe of this run's own.
+    fn detects_on_duty(&self) -> bool {
+        self.plan.detect.as_ref().and_then(|detect| self.probe_plan(&detect.probe)).is_some_and(|probe| probe.on_duty)
+    }
+
     fn phase_end(&self, phase: Phase, split: &Split) -> &'static str {
         let instants = &self.measures.instants;
         let reached = match phase {
@@ -206,6 +214,7 @@ impl Page<'_> {
         self.t(match phase {
             _ if reached.is_none() && split.open => Label::EndOpen,
             Phase::Detect if self.is_emergency() => Label::EndDetectEmergency,
+            Phase::Detect if self.detects_on_duty() => Label::EndDetectOnDuty,
             Phase::Detect => Label::EndDetect,
             Phase::Decide => Label::EndDecide,
             Phase::Act => Label::EndAct,

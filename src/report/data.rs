@@ -5,10 +5,11 @@ use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
 use super::Page;
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code};
 use super::numbers;
-use crate::model::measure::{integrity, leftovers};
+use crate::model::measure::integrity;
 use crate::model::plan::{ProbeState, Stage};
 use crate::model::time::Timestamp;
 
@@ -31,6 +32,15 @@ impl Page<'_> {
         for probe in &self.plan.probes {
             let Some(standing) = self.state.probes.get(&probe.id) else { continue };
             let tally = standing.tally;
+            if probe.service {
+                self.written.add(Field::ScopeServices);
+            }
+            if self.measures.availability.contains_key(&probe.id) {
+                self.written.add(Field::MetricAvailability);
+            }
+            if self.measures.outages.contains_key(&probe.id) {
+                self.written.add(Field::MetricRto);
+            }
             let counts = if tally.all() == 0 {
                 self.t(Label::NotRecorded).to_owned()
             } else {
@@ -62,6 +72,7 @@ impl Page<'_> {
         if self.measures.budgets.is_empty() {
             return;
         }
+        self.written.add(Field::MetricErrorBudget);
         let mut table = Table::new(&[
             (self.t(Label::Probe), Align::Left),
             (self.t(Label::SloColumn), Align::Right),
@@ -137,6 +148,12 @@ impl Page<'_> {
                 (self.t(Label::BehindAtEnd), Align::Right),
             ]);
             for (id, exposure) in &self.measures.exposures {
+                for field in [Field::MetricRpo, Field::MetricSync] {
+                    self.written.add(field);
+                }
+                if exposure.counts.missing.is_some() {
+                    self.written.add(Field::IntegrityChecks);
+                }
                 let before = if exposure.before_fault { self.bracketed(self.t(Label::BeforeFault)) } else { String::new() };
                 table.row(&[
                     self.probe_name(id),
@@ -162,6 +179,7 @@ impl Page<'_> {
         let mut table =
             Table::new(&[(self.t(Label::Counted), Align::Left), (self.t(Label::Missing), Align::Right), (self.t(Label::Doubled), Align::Right)]);
         for found in counted.iter().filter(|found| found.by_step) {
+            self.written.add(Field::IntegrityChecks);
             table.row(&[self.subject(&found.subject), count(found.counts.missing), count(found.counts.doubled)]);
         }
         if !table.is_empty() {
@@ -172,6 +190,8 @@ impl Page<'_> {
     /// The way back and the state at the end.
     pub(super) fn failback(&self, out: &mut String) {
         let _ = writeln!(out, "## 6 {}\n", self.t(Label::FailbackTitle));
+        // When and how, or why not.
+        self.written.add(Field::FailbackResult);
         let began = self.state.stage_began(Stage::Failback);
         let why = match () {
             () if self.is_emergency() => Some(Label::FailbackEmergency),
@@ -192,7 +212,7 @@ impl Page<'_> {
         if self.plan.fault.is_some() {
             let steady = self.plan.steady_state.iter().flat_map(|steady| &steady.probes);
             let holds = steady.clone().all(|probe| self.state.probes.get(probe).is_some_and(|standing| standing.raw == Some(ProbeState::Good)));
-            let known = self.state.ended.is_some() && holds && leftovers(self.state).is_empty();
+            let known = self.state.ended.is_some() && holds && self.standing.is_empty();
             table.row(&[self.t(Label::Known).to_owned(), self.t(if known { Label::KnownYes } else { Label::KnownNo }).to_owned()]);
         }
         if let Some(why) = why {

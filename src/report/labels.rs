@@ -29,6 +29,8 @@ labels! {
     // Titles
     DrillReport: "Failover drill report", "故障切换演练报告";
     EmergencyReport: "Failover report, emergency", "应急切换报告";
+    EmergencyRehearsal: "Failover report, rehearsal of an emergency", "应急切换预演报告";
+    SimulatedNote: "**Simulated.** The calls did not go to the clouds' own hosts. It shows that the procedure works as written; it does not show that production recovers in this time.", "**模拟** 调用目标并非云厂商自身地址。它说明应急预案按所写步骤可行，不说明生产环境能在该时间内恢复。";
     RehearsalNote: "**Rehearsal.** Two simulated clouds on one machine. It shows that the procedure works as written and how long its own steps take; it does not show that production recovers in this time.", "**预演** 在单机上的两个模拟云中进行。它说明应急预案按所写步骤可行及各步骤自身耗时，不说明生产环境能在该时间内恢复。";
     EmergencyNote: "**Emergency.** A real failover, not an exercise. No fault was injected and nothing is undone unasked.", "**应急** 真实切换，并非演练。未注入故障，未经要求不做任何撤销。";
     ResultsTitle: "Result against objectives", "目标达成情况";
@@ -58,6 +60,14 @@ labels! {
     Programme: "Programme", "演练计划";
     Simulated: "`simulated`: rehearsed in the lab, no production or staging system was touched", "`simulated`（模拟演练）：在实验环境预演，未触及生产或预发系统";
     RealDrill: "fault injected into a real environment; exercise type", "在真实环境中注入故障；演练类型";
+    SimulatedHosts: "`simulated`: calls went to hosts that are not the clouds' own", "`simulated`（模拟演练）：调用目标并非云厂商自身地址";
+    AsDeclared: "as declared for the environment", "由环境配置申报";
+    NotCounted: "declared, and not counted", "申报但不予采信";
+    RunbookAlone: "the runbook alone, no fault was injected", "仅执行应急预案，未注入故障";
+    Locations: "Accounts and regions", "账号与区域";
+    StopConditions: "Stop conditions", "停止条件";
+    StateBad: "bad", "异常";
+    StateGood: "good", "正常";
     NoExercise: "real failover, no exercise", "真实切换，非演练";
     Declared: "disruption declared to have begun at", "申报的中断开始时间";
     // Verdicts
@@ -66,8 +76,12 @@ labels! {
     Inconclusive: "INCONCLUSIVE", "无法判定（INCONCLUSIVE）";
     Aborted: "ABORTED", "已中止（ABORTED）";
     NotEnded: "not ended", "尚未结束";
-    AllMet: "every objective met, every required step done, everything put back", "各项目标均达成，必要步骤均完成，变更均已还原";
-    AllMetLeft: "every objective met, every required step done; the failover was left in place", "各项目标均达成，必要步骤均完成；切换结果按要求保留";
+    AllMet: "every objective met", "各项目标均达成";
+    AllRestored: "every service that was down is restored", "中断的业务均已恢复";
+    StepsDone: "every required step done", "必要步骤均完成";
+    AllBack: "everything put back", "变更均已还原";
+    AllBackButLasting: "everything put back but what cannot be undone", "除无法撤销者外变更均已还原";
+    FailbackUntested: "failback not tested", "未测试回切";
     // Objectives
     BoundsRule: "Bounds hold the time between two samples and the time an answer took. A target is met only if the **whole** interval meets it, missed only if the whole interval misses it.", "区间已计入相邻两个样本之间的时间与应答时间。仅当 **整个** 区间满足目标时才判为达成，仅当整个区间不满足时才判为未达成。";
     NoObjectives: "No objectives are set.", "未设定目标。";
@@ -189,6 +203,7 @@ labels! {
     PhSpread: "Spread", "生效";
     PhSettle: "Settle", "稳定";
     EndDetect: "the probe confirmed it (detected by Lifeboat's own probe, not by the monitoring on duty)", "探针确认异常（由 Lifeboat 自身探针检测，而非值班监控）";
+    EndDetectOnDuty: "the alarm was seen to fire (detected by the monitoring on duty, whose state the probe reads)", "观察到告警触发（由值班监控检测，探针读取其状态）";
     EndDetectEmergency: "the run was started by a person", "人工启动本次运行";
     EndDecide: "the failover was decided", "决定切换";
     EndAct: "the last change of the critical steps was accepted", "关键步骤的最后一项变更被接受";
@@ -244,15 +259,26 @@ labels! {
     BackYes: "● put back", "● 已还原";
     BackAlready: "● already as before", "● 已是原状";
     BackFailed: "▲ left over", "▲ 残留";
-    BackKept: "– kept (emergency)", "– 保留（应急）";
-    BackLeft: "– left in place as asked", "– 按要求保留";
+    BackKept: "◐ stands (emergency)", "◐ 保留（应急）";
+    BackLeft: "◐ stands, as asked", "◐ 按要求保留";
+    BackStopped: "◐ stands (run stopped)", "◐ 保留（运行被停止）";
+    BackImpossible: "▲ cannot be undone", "▲ 无法撤销";
+    BackNothing: "– changed nothing", "– 未做变更";
     BackWay: "– is itself the way back", "– 本身即为回切";
     BackByFailback: "● by the failback", "● 由回切还原";
     BackOpen: "◐ not yet", "◐ 尚未";
     NothingChanged: "No step changed anything.", "没有步骤做出变更。";
     Leftovers: "Left over", "残留";
+    InPlace: "Still in place", "仍然保留";
     NoLeftovers: "Nothing is left over.", "无残留。";
-    KeptChanges: "What the failover changed is still in place.", "切换所做变更仍然保留。";
+    SeeDifferences: "No step's change stands, but not everything reads as before the run: see the comparison.", "各步骤变更均未保留，但并非一切与运行前一致，见对比。";
+    StandsLeftOver: "left over", "残留";
+    StandsLasting: "cannot be undone", "无法撤销";
+    StandsEmergency: "kept: in an emergency nothing is undone unasked", "保留：应急模式未经要求不做撤销";
+    StandsAsked: "kept as asked (`--no-failback`)", "按要求保留（`--no-failback`）";
+    StandsStopped: "kept: the run was stopped, and a stop undoes nothing", "保留：运行被停止，停止不做撤销";
+    StandsNotYet: "not put back yet", "尚未还原";
+    EvNotUndone: "Cannot be undone", "无法撤销";
     CallsTitle: "Mutating API calls", "变更类 API 调用";
     CallsLead: "Every attempt, for looking up in CloudTrail and ActionTrail by request id.", "含每次尝试，可按请求编号在 CloudTrail 与操作审计（ActionTrail）中查证。";
     NoCalls: "No mutating call was made.", "未发起变更类调用。";
@@ -329,10 +355,11 @@ labels! {
     // Controls
     ControlColumn: "Control", "控制项";
     Coverage: "Coverage", "覆盖";
-    WhyNotFull: "Why not full", "未完全覆盖的原因";
-    CovPartial: "◐ partial", "◐ 部分";
-    CovNone: "– none", "– 不覆盖";
-    CovFull: "● full", "● 完全";
+    WhyNotComplete: "What is missing", "欠缺";
+    CovPartial: "◐ evidence partial", "◐ 证据不完整";
+    CovNone: "– not by this exercise", "– 本次演练不覆盖";
+    CovComplete: "● evidence complete", "● 证据完整";
+    ExerciseUnknown: "what kind of exercise this was is not recorded (`exercise:` of the environment)", "未记录演练方式（环境配置中的 `exercise:`）";
     WantsExercise: "wants an exercise of at least", "要求的演练方式至少为";
     ThisWas: "this was", "本次为";
     NoExerciseControl: "not an exercise; the record may support a review", "并非演练；记录可供复核";

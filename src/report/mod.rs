@@ -8,6 +8,7 @@ mod chart;
 mod controls;
 mod course;
 mod data;
+mod fields;
 mod guards;
 mod labels;
 mod lag;
@@ -22,13 +23,15 @@ mod svg;
 mod tail;
 mod traffic;
 
+use fields::{Field, Written};
 use labels::Label;
 use markdown::{code, text};
 use numbers::Zones;
 
 use crate::model::event::Event;
-use crate::model::measure::Measures;
+use crate::model::measure::{self, Measures, Standing};
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
+use crate::model::realism::Exercise;
 use crate::model::state::{RunState, Start};
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -54,9 +57,12 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     page.probes(&mut out);
     page.data(&mut out);
     page.failback(&mut out);
+    // What is covered and what is missing follows from what was written: these two come last, wherever they stand.
+    let mut proof = String::new();
+    page.proof(&mut proof, head_hash);
     page.controls(&mut out);
     page.missing(&mut out);
-    page.proof(&mut out, head_hash);
+    out.push_str(&proof);
     // One line break at the end.
     out.truncate(out.trim_end().len());
     out.push('\n');
@@ -89,12 +95,16 @@ struct Page<'a> {
     measures: &'a Measures,
     events: &'a [Event],
     zones: Zones,
+    /// What the run changed and what stands at its end.
+    standing: Vec<Standing>,
+    /// The fields that were written.
+    written: Written,
 }
 
 impl<'a> Page<'a> {
     fn new(lang: Lang, state: &'a RunState, start: &'a Start, measures: &'a Measures, events: &'a [Event]) -> Self {
         let zones = Zones::new(&start.plan.zone, start.at, state.at.unwrap_or(start.at));
-        Self { lang, state, start, plan: &start.plan, measures, events, zones }
+        Self { lang, state, start, plan: &start.plan, measures, events, zones, standing: measure::standing(state), written: Written::default() }
     }
 
     const fn t(&self, label: Label) -> &'static str {
@@ -156,9 +166,28 @@ impl<'a> Page<'a> {
 
     /// What kind of exercise it was, a word of `exercise.type`; nothing where nobody said.
     fn exercise(&self) -> Option<&'static str> {
-        (self.plan.mode == Mode::Rehearse).then_some("simulated")
+        self.plan.exercise().map(Exercise::word)
+    }
+
+    /// Notes that `field` is written, if `value` says something; gives the value back.
+    fn holding(&self, field: Field, value: String) -> String {
+        if !value.is_empty() {
+            self.written.add(field);
+        }
+        value
+    }
+
+    /// How many changes stand, in words.
+    fn stand(&self, count: usize) -> String {
+        match self.lang {
+            Lang::En if count == 1 => "1 change stands".to_owned(),
+            Lang::En => format!("{count} changes stand"),
+            Lang::Zh => format!("{count} 项变更仍然保留"),
+        }
     }
 }
 
+#[cfg(test)]
+mod claims;
 #[cfg(test)]
 mod tests;

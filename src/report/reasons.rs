@@ -41,7 +41,15 @@ impl Page<'_> {
             }
             Reason::NotTested { measure, subject } => format!("not tested: {measure}, {}", self.subject(subject)),
             Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
+            Reason::StillDown { probe } => format!("{} was down and still is", self.probe_name(probe)),
+            Reason::DidWithout { step, by } => format!("the runbook was not tested as written: {} did without {}", code(by), self.step_name(step)),
             Reason::NotRecovered
+            | Reason::NoObjective
+            | Reason::NoDetection
+            | Reason::NoRecovery
+            | Reason::NothingDown
+            | Reason::NothingDone
+            | Reason::NothingRun
             | Reason::Stopped { .. }
             | Reason::NoSteadyState
             | Reason::Unfinished
@@ -67,6 +75,14 @@ impl Page<'_> {
             }
             Reason::NotTested { measure, subject } => format!("未测试：{}，{}", measure_zh(*measure), self.subject(subject)),
             Reason::TooManyUnknown { probe } => format!("{} 的未知样本超过 5%", self.probe_name(probe)),
+            Reason::NoObjective => "无判定依据：未设定 RTO 或 RPO".to_owned(),
+            Reason::NoDetection => "未测试故障是否被发现：演练场景未写 `detect`".to_owned(),
+            Reason::NoRecovery => "未测试恢复：演练场景未写 `recovered`".to_owned(),
+            Reason::NothingDown => "无可判定之事：没有探针观察到中断".to_owned(),
+            Reason::StillDown { probe } => format!("{} 曾中断且仍未恢复", self.probe_name(probe)),
+            Reason::NothingDone => "切换步骤无一成功".to_owned(),
+            Reason::NothingRun => "切换步骤均未运行".to_owned(),
+            Reason::DidWithout { step, by } => format!("未按预案原文测试：{} 跳过了 {}", code(by), self.step_name(step)),
             Reason::Earlier { text: earlier } => text(earlier),
         }
     }

@@ -3,23 +3,30 @@
 use std::fmt::Write;
 
 use super::Page;
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::guard::{Guard, Outcome};
-use crate::model::measure::{Criterion, Judgement, Measure};
-use crate::model::plan::{Mode, Verdict};
+use crate::model::measure::{self, Criterion, Judgement, Measure, Stands, failback_done};
+use crate::model::plan::{Mode, ProbeState, Verdict};
+use crate::model::realism::Exercise;
 
 impl Page<'_> {
     /// Title, verdict, identity, objectives, pictures.
     pub(super) fn results(&self, out: &mut String) {
-        let title = if self.is_emergency() { Label::EmergencyReport } else { Label::DrillReport };
+        let title = match self.is_emergency() {
+            true if self.plan.is_simulated() => Label::EmergencyRehearsal,
+            true => Label::EmergencyReport,
+            false => Label::DrillReport,
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(out, "# {} — {}\n", self.t(title), text(&self.state.run));
         out.push_str(&self.identity());
         let note = match self.plan.mode {
-            Mode::Rehearse => Some(Label::RehearsalNote),
-            Mode::Drill => None,
+            _ if self.plan.is_in_lab() => Some(Label::RehearsalNote),
+            _ if self.plan.is_simulated() => Some(Label::SimulatedNote),
+            Mode::Rehearse | Mode::Drill => None,
             Mode::Emergency => Some(Label::EmergencyNote),
         };
         if let Some(note) = note {
@@ -28,6 +35,7 @@ impl Page<'_> {
         let _ = writeln!(out, "## 1 {}\n", self.t(Label::ResultsTitle));
         self.objectives(out);
         self.also_measured(out);
+        self.stop_conditions(out);
         let _ = writeln!(out, "![{}]({})\n", self.timeline_alt(), self.file("timeline"));
         if let Some(alt) = self.waterfall_alt() {
             let _ = writeln!(out, "![{alt}]({})\n", self.file("waterfall"));
@@ -41,13 +49,20 @@ impl Page<'_> {
             table.row(&[format!("**{}**", self.t(label)), value]);
         };
         row(Label::VerdictHead, self.verdict());
+        if self.state.ended.is_some() {
+            self.written.add(Field::ResultVerdict);
+        }
         row(Label::Why, self.why());
         let (title, description) = (text(self.plan.title.get(self.lang)), text(self.plan.description.get(self.lang)));
         let tried = [title, description].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(self.colon());
+        if !self.plan.description.get(self.lang).is_empty() {
+            self.written.add(Field::ScenarioNarrative);
+        }
         row(if self.is_emergency() { Label::TriedEmergency } else { Label::Tried }, tried);
         row(Label::HowReal, self.how_real());
         row(Label::When, self.zones.range(self.start.at, self.end()) + &self.declared());
-        row(Label::Environment, code(&self.plan.environment));
+        row(Label::Environment, self.holding(Field::ExerciseEnvironment, code(&self.plan.environment)));
+        row(Label::Locations, self.holding(Field::ScopeLocations, self.locations()));
         row(if self.is_emergency() { Label::Runbook } else { Label::Scenario }, code(&self.plan.name));
         row(
             Label::Operator,
@@ -58,10 +73,11 @@ impl Page<'_> {
                 .collect::<Vec<_>>()
                 .join(" @ "),
         );
-        row(Label::ToolVersion, format!("Lifeboat {}", text(&self.start.tool)));
-        row(Label::RunId, code(&self.state.run));
-        row(Label::PlanDigest, if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) });
-        row(Label::PlanApproval, self.approval().map(text).unwrap_or_default());
+        row(Label::ToolVersion, self.holding(Field::ReportTool, format!("Lifeboat {}", text(&self.start.tool))));
+        row(Label::RunId, self.holding(Field::ReportId, code(&self.state.run)));
+        let digest = if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) };
+        row(Label::PlanDigest, self.holding(Field::PlanRef, digest));
+        row(Label::PlanApproval, self.holding(Field::PlanApproval, self.approval().map(text).unwrap_or_default()));
         row(Label::Programme, String::new());
         table.finish()
     }
@@ -81,24 +97,80 @@ impl Page<'_> {
             Verdict::Inconclusive => ("◐", Label::Inconclusive),
             Verdict::Aborted => ("○", Label::Aborted),
         };
-        format!("{sign} **{}**", self.t(label))
+        let mut notes = vec![format!("{sign} **{}**", self.t(label))];
+        if !failback_done(self.state) {
+            notes.push(self.t(Label::FailbackUntested).to_owned());
+        }
+        if !self.standing.is_empty() {
+            notes.push(self.stand(measure::count(&self.standing)));
+        }
+        notes.join(" · ")
     }
 
     fn why(&self) -> String {
         let reasons = self.reasons();
         if reasons.is_empty() && self.state.ended.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
-            let left = self.plan.leave || self.is_emergency();
-            return self.t(if left { Label::AllMetLeft } else { Label::AllMet }).to_owned();
+            let judged = if self.measures.criteria.is_empty() { Label::AllRestored } else { Label::AllMet };
+            let lasting = self.standing.iter().filter(|one| matches!(one.why, Stands::CannotBeUndone)).count();
+            let back = match self.standing.len() {
+                0 => self.t(Label::AllBack).to_owned(),
+                all if all == lasting => self.t(Label::AllBackButLasting).to_owned(),
+                _ => self.stand(measure::count(&self.standing)),
+            };
+            return [self.t(judged), self.t(Label::StepsDone), &back].join(self.comma_list());
         }
         reasons.join("<br>")
     }
 
     fn how_real(&self) -> String {
-        match self.plan.mode {
-            Mode::Rehearse => self.t(Label::Simulated).to_owned(),
-            Mode::Drill => format!("{}{}{}", self.t(Label::RealDrill), self.colon(), self.t(Label::NotRecorded)),
-            Mode::Emergency => self.t(Label::NoExercise).to_owned(),
+        let exercise = self.plan.exercise();
+        if exercise.is_some() {
+            self.written.add(Field::ExerciseType);
         }
+        let mut how = match exercise {
+            Some(Exercise::Simulated) if self.plan.is_in_lab() => self.t(Label::Simulated).to_owned(),
+            Some(Exercise::Simulated) if self.plan.is_simulated() => {
+                let hosts: Vec<String> = self.plan.realism.hosts.iter().map(|host| code(host)).collect();
+                format!("{}{}{}", self.t(Label::SimulatedHosts), self.colon(), hosts.join(self.comma_list()))
+            }
+            Some(exercise) => {
+                format!("{}{}{}{}", self.t(Label::RealDrill), self.colon(), code(exercise.word()), self.bracketed(self.t(Label::AsDeclared)))
+            }
+            None if self.is_emergency() => self.t(Label::NoExercise).to_owned(),
+            None => format!("{}{}{}", self.t(Label::RealDrill), self.colon(), self.t(Label::NotRecorded)),
+        };
+        if self.is_emergency() && self.plan.is_simulated() {
+            how = format!("{how}{}{}", self.semicolon(), self.t(Label::RunbookAlone));
+        }
+        if let Some(declared) = self.plan.realism.declared.filter(|declared| exercise != Some(*declared) && exercise.is_some()) {
+            how = format!("{how}{}{}{}{}", self.semicolon(), self.t(Label::NotCounted), self.colon(), code(declared.word()));
+        }
+        how
+    }
+
+    /// Clouds, accounts and regions, as the run's environment had them.
+    fn locations(&self) -> String {
+        let side = |cloud: &str| {
+            let side = self.plan.scope.pointer(&format!("/env/{cloud}"))?;
+            let part = |name: &str| side.get(name).and_then(serde_json::Value::as_str).map(code);
+            let parts: Vec<String> = [part("account"), part("region")].into_iter().flatten().collect();
+            (!parts.is_empty()).then(|| format!("{cloud} {}", parts.join(" ")))
+        };
+        ["aws", "aliyun"].into_iter().filter_map(side).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// What would have ended the run by itself.
+    fn stop_conditions(&self, out: &mut String) {
+        if self.plan.stop_conditions.is_empty() {
+            return;
+        }
+        self.written.add(Field::PlanStopConditions);
+        let one = |stop: &crate::model::plan::StopCondition| {
+            let is = self.t(if stop.is == ProbeState::Bad { Label::StateBad } else { Label::StateGood });
+            format!("{} {is} ≥ {}", self.probe_name(&stop.probe), stop.lasts)
+        };
+        let all: Vec<String> = self.plan.stop_conditions.iter().map(one).collect();
+        let _ = writeln!(out, "{}{}{}\n", self.t(Label::StopConditions), self.colon(), all.join(" · "));
     }
 
     fn declared(&self) -> String {
@@ -109,6 +181,9 @@ impl Page<'_> {
         if self.measures.criteria.is_empty() {
             let _ = writeln!(out, "{}\n", self.t(Label::NoObjectives));
             return;
+        }
+        for field in [Field::PlanObjectives, Field::PlanSuccessCriteria, Field::ResultCriteria] {
+            self.written.add(field);
         }
         let _ = writeln!(out, "{}\n", self.t(Label::BoundsRule));
         let mut table = Table::new(&[
@@ -151,6 +226,9 @@ impl Page<'_> {
         match criterion.measured {
             None => (target, "–".to_owned(), "–".to_owned()),
             Some(measured) => {
+                if criterion.measure == Measure::Rto {
+                    self.written.add(Field::MetricRto);
+                }
                 let (value, bounds) = numbers::measured(measured, self.lang);
                 (target, if criterion.no_impact { self.t(Label::NoImpact).to_owned() } else { value }, bounds)
             }
@@ -174,6 +252,14 @@ impl Page<'_> {
             .into_iter()
             .filter_map(|(label, ends)| {
                 let (to, from) = ends?;
+                let held = match label {
+                    Label::DetectionTime => Some(Field::MetricDetection),
+                    Label::DecisionTime => Some(Field::MetricDecision),
+                    Label::RtaDeclared => Some(Field::MetricRtoDeclared),
+                    Label::SustainedRun => Some(Field::MetricSustained),
+                    _ => None,
+                };
+                held.into_iter().for_each(|field| self.written.add(field));
                 let length = to.since(from);
                 let value = if length.lo == length.hi {
                     numbers::length(length.lo, self.lang)

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Page;
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
@@ -44,6 +45,7 @@ impl Page<'_> {
         columns.extend(earlier.map(|_| (self.t(Label::EarlierColumn), Align::Right)));
         let mut table = Table::new(&columns);
         for times in self.measures.steps.iter().filter(|times| times.key.split('/').next() == Some(book)) {
+            self.written.add(Field::MetricSteps);
             let plan = self.step_plan(&times.key);
             let time = |nanos: Option<i64>| nanos.map_or_else(|| "–".to_owned(), |nanos| numbers::length(nanos, self.lang));
             let mut row = vec![

@@ -1,69 +1,16 @@
 //! The end of the report: controls, what is not recorded, proof.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Page;
 use super::controls::{self, Control};
+use super::fields::{Field, Level};
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
+use crate::model::measure::failback_done;
 use crate::model::plan::Verdict;
 use crate::model::text::Lang;
-
-/// Report fields that this version cannot fill, with what they hold.
-const NOT_HELD: [(&str, &str, &str); 20] = [
-    ("programme.id", "exercise programme and number of the drill in it", "演练计划及流水号"),
-    ("programme.cadence", "planned cadence, due date", "计划频次与应做日期"),
-    ("plan.approval", "who approved the plan, when, under which change", "批准人、时间、变更单"),
-    ("plan.bia_ref", "business impact analysis and risk assessment behind the objectives", "目标所依据的业务影响分析与风险评估"),
-    ("exercise.announced", "announced or not", "是否预先通知"),
-    ("people.roster", "who took part, in which role", "参演人员与角色"),
-    ("people.independence", "designer, executor, evaluator and approver told apart", "设计、执行、评估、批准分离"),
-    ("comms.log", "notices sent and acknowledged", "通知的发出与确认"),
-    ("security.during", "security controls checked while failed over", "切换期间安全控制的核查"),
-    ("metric.error_budget", "error budget spent", "错误预算消耗"),
-    ("result.deviations", "departures from the plan and who approved them", "偏离方案之处及批准人"),
-    ("result.real_impact", "customers or orders really harmed", "对真实客户与订单的影响"),
-    ("findings.items", "findings with owner, date and retest", "问题、责任人、期限与复测"),
-    ("findings.carried", "findings of earlier drills still open", "历次未关闭问题"),
-    ("review.signoffs", "sign-off of executor, evaluator, owner, risk", "执行、评估、业务、风险各方签署"),
-    ("review.plan_updates", "plans and runbooks changed because of this", "因本次而修改的方案与预案"),
-    ("evidence.signatures", "signature over the journal head", "对链头的签名"),
-    ("evidence.timestamps", "RFC 3161 time stamp", "RFC 3161 可信时间戳"),
-    ("evidence.storage", "locked copies and until when", "锁定副本及期限"),
-    ("retention.rule", "how long this is kept", "留存期限"),
-];
-
-/// Report fields that every report holds.
-const HELD: [&str; 28] = [
-    "report.id",
-    "report.tool",
-    "scope.services",
-    "scope.locations",
-    "plan.ref",
-    "plan.objectives",
-    "plan.success_criteria",
-    "plan.stop_conditions",
-    "plan.runbooks",
-    "scenario.kind",
-    "scenario.narrative",
-    "scenario.fault",
-    "exercise.type",
-    "exercise.environment",
-    "timeline.events",
-    "timeline.clock",
-    "metric.detection",
-    "metric.decision",
-    "metric.rto",
-    "metric.rpo",
-    "metric.steps",
-    "metric.availability",
-    "metric.sync",
-    "integrity.checks",
-    "failback.result",
-    "result.verdict",
-    "result.criteria",
-    "evidence.completeness",
-];
 
 impl Page<'_> {
     /// The controls the plan names, and how far this run supports them.
@@ -78,8 +25,9 @@ impl Page<'_> {
         let mut table = Table::new(&[
             (self.t(Label::ControlColumn), Align::Left),
             (self.t(Label::Coverage), Align::Center),
-            (self.t(Label::WhyNotFull), Align::Left),
+            (self.t(Label::WhyNotComplete), Align::Left),
         ]);
+        self.written.add(Field::ControlsCovered);
         for reference in &self.plan.controls {
             let Some(control) = controls::find(reference) else {
                 table.row(&[code(reference), self.t(Label::CovNone).to_owned(), self.t(Label::UnknownControl).to_owned()]);
@@ -98,12 +46,13 @@ impl Page<'_> {
         if control.exercise == "not_covered" {
             return (Label::CovNone, self.t(Label::NotForDrills).to_owned());
         }
-        if self.is_emergency() {
-            return (Label::CovPartial, self.t(Label::NoExerciseControl).to_owned());
-        }
-        let exercise = self.exercise();
-        if exercise.is_some_and(|exercise| !control.accepts(exercise)) {
-            let was = code(exercise.unwrap_or_default());
+        // A run that cannot say what it was shows nothing to anybody.
+        let Some(exercise) = self.exercise() else {
+            let why = if self.is_emergency() { Label::NoExerciseControl } else { Label::ExerciseUnknown };
+            return (Label::CovNone, self.t(why).to_owned());
+        };
+        if !control.accepts(exercise) {
+            let was = code(exercise);
             return (
                 Label::CovNone,
                 format!("{} {}{}{} {was}", self.t(Label::WantsExercise), code(control.exercise), self.semicolon(), self.t(Label::ThisWas)),
@@ -113,25 +62,14 @@ impl Page<'_> {
         if !matches!(self.state.ended.as_ref().map(|end| end.verdict), Some(Verdict::Pass | Verdict::Fail)) {
             why.push(self.t(Label::NotJudged).to_owned());
         }
-        let missing: Vec<String> = control.fields.split(',').filter(|field| !field.is_empty() && !self.holds(field)).map(code).collect();
+        if control.fields().any(|field| field == Field::FailbackResult) && !failback_done(self.state) {
+            why.push(self.t(Label::FailbackUntested).to_owned());
+        }
+        let missing: Vec<String> = control.fields().filter(|field| !self.written.has(*field)).map(|field| code(field.id())).collect();
         if !missing.is_empty() {
             why.push(format!("{}{}{}", self.t(Label::FieldsMissing), self.colon(), missing.join(self.comma_list())));
         }
-        if why.is_empty() { (Label::CovFull, "–".to_owned()) } else { (Label::CovPartial, why.join(self.semicolon())) }
-    }
-
-    /// Whether the report holds a field. What a drill in a real environment really was is not recorded yet.
-    fn holds(&self, field: &str) -> bool {
-        match field {
-            "exercise.type" => self.exercise().is_some(),
-            "metric.rto" => !self.measures.outages.is_empty(),
-            "metric.rpo" | "metric.sync" | "integrity.checks" => !self.measures.exposures.is_empty(),
-            "metric.availability" => !self.measures.availability.is_empty(),
-            "failback.result" => self.plan.failback.is_some() && !self.plan.leave,
-            "plan.approval" => self.approval().is_some(),
-            "timeline.clock" => self.start.clock_error_ms.is_some(),
-            _ => HELD.contains(&field),
-        }
+        if why.is_empty() { (Label::CovComplete, "–".to_owned()) } else { (Label::CovPartial, why.join(self.semicolon())) }
     }
 
     pub(super) const fn semicolon(&self) -> &'static str {
@@ -141,16 +79,15 @@ impl Page<'_> {
         }
     }
 
-    /// What is asked for and not there: said, not left blank.
+    /// What is asked for and was not written above: said, not left blank. Every report needs the required fields; of the others those that a named control asks for.
     pub(super) fn missing(&self, out: &mut String) {
         let _ = writeln!(out, "## 8 {}\n\n{}\n", self.t(Label::MissingTitle), self.t(Label::MissingLead));
+        let asked: BTreeSet<Field> =
+            self.plan.controls.iter().filter_map(|reference| controls::find(reference)).flat_map(|control| control.fields()).collect();
+        let wanted = |field: &&Field| field.level() == Level::Required || asked.contains(field);
         let mut table = Table::new(&[(self.t(Label::Field), Align::Left), ("", Align::Left), (self.t(Label::Value), Align::Left)]);
-        for (field, en, zh) in NOT_HELD.into_iter().filter(|(field, ..)| *field != "plan.approval" || self.approval().is_none()) {
-            let what = match self.lang {
-                Lang::En => en,
-                Lang::Zh => zh,
-            };
-            table.row(&[code(field), what.to_owned(), self.t(Label::NotRecorded).to_owned()]);
+        for field in Field::ALL.iter().filter(wanted).filter(|field| !self.written.has(**field)) {
+            table.row(&[code(field.id()), text(field.text(self.lang)), self.t(Label::NotRecorded).to_owned()]);
         }
         out.push_str(&table.finish());
     }
@@ -174,6 +111,7 @@ impl Page<'_> {
             super::numbers::percent(share),
             super::numbers::percent_sign(self.lang)
         );
+        self.written.add(Field::EvidenceCompleteness);
         table.row(&[self.t(Label::Events).to_owned(), numbers]);
         table.row(&[self.t(Label::HeadHash).to_owned(), if head_hash.is_empty() { self.t(Label::NotRecorded).to_owned() } else { code(head_hash) }]);
         table.row(&[self.t(Label::ClockRow).to_owned(), self.clock()]);
@@ -186,6 +124,7 @@ impl Page<'_> {
             let _ = writeln!(out, "{}\n", self.t(Label::NotRecorded));
             return;
         }
+        self.written.add(Field::PlanRunbooks);
         let mut table = self.digests();
         for definition in &self.plan.definitions {
             table.row(&[code(&definition.path), code(&definition.sha256)]);
@@ -211,6 +150,9 @@ impl Page<'_> {
     }
 
     fn clock(&self) -> String {
+        if self.start.clock_error_ms.is_some() {
+            self.written.add(Field::TimelineClock);
+        }
         let error = self
             .start
             .clock_error_ms

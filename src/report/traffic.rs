@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Page;
 use super::chart::{Axis, COLORS, LEFT, RIGHT};
+use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
@@ -95,6 +96,7 @@ impl Page<'_> {
             let _ = writeln!(out, "![{alt}]({})\n", self.file("share"));
         }
         for (id, propagation) in &self.measures.propagations {
+            self.written.add(Field::MetricDns);
             let _ = writeln!(out, "**{}** {}\n", self.t(Label::DnsSpread), self.bracketed(&self.probe_name(id)).trim());
             let mut table = Table::new(&[
                 (self.t(Label::DnsServer), Align::Left),

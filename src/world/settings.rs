@@ -62,6 +62,14 @@ impl fmt::Debug for Keys {
 
 #[cfg(feature = "aws")]
 impl Settings {
+    /// Addresses that the AWS SDK takes in the place of AWS's own without being told by these settings.
+    pub async fn endpoints_elsewhere(&self) -> Vec<String> {
+        match self.aws(&Gate::default()) {
+            Some(settings) => aws::endpoints_elsewhere(&settings).await,
+            None => Vec::new(),
+        }
+    }
+
     pub(super) fn aws(&self, gate: &Gate) -> Option<aws::Settings> {
         let given = self.aws.as_ref()?;
         let mut settings = aws::Settings::new(&given.region, gate.clone());
@@ -81,6 +89,12 @@ impl Settings {
 }
 
 impl Settings {
+    /// Without the AWS SDK nothing else can name addresses.
+    #[cfg(not(feature = "aws"))]
+    pub async fn endpoints_elsewhere(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     pub(super) fn aliyun(&self, gate: &Gate) -> Option<aliyun::Settings> {
         let given = self.aliyun.as_ref()?;
         let mut settings = aliyun::Settings::new(&given.region, gate.clone());

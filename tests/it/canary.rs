@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::{folder, lifeboat, run, text};
 
-/// Runs a runbook that waits until a canary is `is` and ends with `code`; what the canary read, in order.
+/// Runs a runbook that waits until a canary is `is` and ends with `code` (3: nothing was down, or what was measured tells nothing); what the canary read, in order.
 fn readings(is: &str, code: i32, source: Value, mirror: Value) -> Vec<Value> {
     let folder = folder();
     let probe = json!({ "uses": "canary.objects", "with": { "source": source, "mirror": mirror, "expect": { "max_lag": "1ms" } }, "every": "100ms", "bad_after": 3, "good_after": 3 });
@@ -34,7 +34,7 @@ fn place(store: &str, bucket: &str, prefix: &str) -> Value {
 fn objects_that_arrive_at_once_are_never_missing() {
     // The same place, so that nothing has to be copied.
     for (store, bucket) in [("aws", "shop-orders-mirror"), ("aliyun", "shop-orders")] {
-        let read = readings("good", 0, place(store, bucket, "canary/"), place(store, bucket, "canary/"));
+        let read = readings("good", 3, place(store, bucket, "canary/"), place(store, bucket, "canary/"));
         let last = read.last().unwrap();
         assert!(last["acknowledged"].as_u64() > Some(1) && last["doubled"] == 0 && last["in_doubt"] == 0, "{last}");
         assert!(last["missing"] == 0 && last["lag_ms"] == 0, "{last}");

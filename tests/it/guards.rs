@@ -116,7 +116,7 @@ fn in_an_emergency_guards_warn_and_one_reason_answers_them() {
     );
     assert!(!folder.path().join("reports").exists());
     let output = run(at(folder.path(), &execute).args(["--yes-because", "the region is gone"]));
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     let report = fs::read_to_string(path(&last_json(&output)["report"])).unwrap();
     assert_eq!(report.matches("the region is gone").count(), 3, "{report}");
     assert!(report.contains("◐ warns"), "{report}");

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::common::{last_json, run, text, until};
-use crate::workplace::{Workplace, events, said};
+use crate::workplace::{UNJUDGED, Workplace, events, said};
 
 const SHARED: &str = "instance i-0a11febe0a7500001";
 
@@ -56,16 +56,18 @@ fn halt_aborts_what_runs_and_no_drill_begins_until_release() {
 
     // The lever is one of that environment, and for drills.
     place.write("over.yaml", "lifeboat: 1\nkind: runbook\ntitle: Over\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n");
-    for (arguments, code) in
-        [(&["drill", "drill.yaml"][..], 69), (&["drill", "drill.yaml", "--env", "other"], 0), (&["execute", "over.yaml", "--env", "lab"], 0)]
-    {
+    for (arguments, code) in [
+        (&["drill", "drill.yaml"][..], 69),
+        (&["drill", "drill.yaml", "--env", "other"], UNJUDGED),
+        (&["execute", "over.yaml", "--env", "lab"], UNJUDGED),
+    ] {
         let output = place.see_through(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
     }
     let released = text(&place.run(&["release", "--env", "lab", "--reason", "it is over"]).stdout);
     assert!(released.contains("drills may begin again") && released.contains("an incident"), "{released}");
     assert!(text(&place.run(&["release", "--env", "lab"]).stdout).contains("was not halted"));
-    assert_eq!(place.see_through(&["drill", "drill.yaml"]).status.code(), Some(0));
+    assert_eq!(place.see_through(&["drill", "drill.yaml"]).status.code(), Some(UNJUDGED));
     let history = fs::read_to_string(place.path("reports/environments/levers.jsonl")).unwrap();
     assert!(history.contains("an incident") && history.contains("it is over"), "{history}");
     place.is_as_before();
@@ -131,7 +133,7 @@ fn a_second_drill_is_refused_while_one_runs_and_after_it_was_killed_until_it_is_
     place.is_as_before();
     place.write("over.yaml", "lifeboat: 1\nkind: runbook\ntitle: Over\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n");
     let output = place.see_through(&["drill", "drill.yaml"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
     // The child is ours to end.
     let _ = Command::new("/bin/kill").args(["-9", child.trim()]).status();
 }
@@ -152,7 +154,7 @@ fn an_emergency_beside_a_drill_is_told_what_both_act_on_and_goes_on_for_a_reason
     said(&place.see_through(&execute), 77, &parts);
     said(&place.see_through(&[&execute[..], &["--override", "overlap="]].concat()), 64, &["a reason is missing"]);
     let output = place.see_through(&[&execute[..], &["--override", "overlap=the drill can wait"]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
     let guarded = &place.all("guarded")[0]["decisions"];
     let overlap = guarded.as_array().unwrap().iter().find(|decision| decision["guard"] == "overlap").unwrap();
     assert_eq!((&overlap["outcome"], &overlap["overridden"]["why"]), (&json!("warns"), &json!("the drill can wait")));
@@ -176,7 +178,7 @@ fn a_drill_elsewhere_on_the_same_clouds_is_refused_only_where_both_act_on_the_sa
     place.write("fault.yaml", "lifeboat: 1\nkind: scenario\ntitle: Route\nfault: { uses: aws.ec2.blackhole-route, with: { route_table: \"${{ vars.checkout_route_table }}\", destination: \"${{ vars.checkout_route }}\", interface: \"${{ vars.spare_interface }}\" }, lease: 5m }\nfailover: { runbook: say.yaml }\n");
     place.write("say.yaml", "lifeboat: 1\nkind: runbook\ntitle: Say\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n");
     let output = place.see_through(&["drill", "fault.yaml", "--env", "other"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
     let decisions = place.all("guarded")[0]["decisions"].clone();
     assert!(decisions.as_array().unwrap().iter().any(|one| one["guard"] == "overlap" && one["outcome"] == "allows"), "{decisions}");
     let first = place.runs()[0].file_name().unwrap().to_string_lossy().into_owned();

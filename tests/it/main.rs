@@ -7,6 +7,7 @@
 //! - `catalogue_undo`: every action against the lab: twice is once, cut off anywhere it is ended or taken back exactly.
 //! - `catalogue_world`: the lab of these two, and the parameters for every action.
 //! - `contents`: buckets compared by what they hold.
+//! - `claims`: what runs claim about themselves: exercises, what stands, what cannot be undone.
 //! - `control`: runs that are steered from another terminal.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
@@ -34,6 +35,7 @@ mod canary;
 mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;
+mod claims;
 mod common;
 mod contents;
 mod control;

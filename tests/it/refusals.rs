@@ -52,7 +52,7 @@ fn an_emergency_in_another_account_is_refused() {
     assert!(said.contains("999999999999") && said.contains("111122223333") && said.contains("hint:"), "{said}");
     assert!(!folder.path().join("reports").exists(), "a refused run leaves no folder");
     let output = run(&mut project(folder.path(), &identity("111122223333")));
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn an_emergency_goes_on_when_the_cloud_cannot_say_whose_account_it_is() {
     let folder = folder();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = run(&mut project(folder.path(), &format!("http://{gone}")));
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
 }
 
 #[test]

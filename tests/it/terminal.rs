@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::common::{run, text, until};
 use crate::pty::{INTERRUPT, Terminal};
-use crate::workplace::Workplace;
+use crate::workplace::{UNJUDGED, Workplace};
 
 const DRILL: [&str; 2] = ["drill", "drill.yaml"];
 const EMERGENCY: [&str; 4] = ["execute", "over.yaml", "--env", "lab"];
@@ -104,7 +104,7 @@ fn a_run_is_paused_and_a_step_skipped_for_a_reason_with_keys() {
         terminal.type_in(keys);
         place.await_step(step, "skipped");
     }
-    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown());
+    assert_eq!(terminal.end(), Some(UNJUDGED), "{}", terminal.shown());
     place.is_as_before();
     let orders: Vec<_> = place.all("ordered").into_iter().map(|line| (line["order"].clone(), line["by"].clone(), line["why"].clone())).collect();
     let order = |order: &str, why: &str| (json!(order), json!("ann"), json!(why));
@@ -126,7 +126,7 @@ fn a_failed_step_is_tried_again_and_the_source_given_up_with_keys() {
     terminal.type_in("n");
     terminal.type_and_see("u", "give the source side up? y yes · n no");
     terminal.type_in("y");
-    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown());
+    assert_eq!(terminal.end(), Some(UNJUDGED), "{}", terminal.shown());
     assert!(place.has("failover/mark", "applied") && place.has("failover/drain", "skipped"));
     place.is_as_before();
 }
@@ -165,6 +165,6 @@ fn the_name_of_a_guarded_environment_is_typed() {
     let mut right = on_a_terminal(&place, &drill);
     right.await_text("(strict): ");
     right.type_in("strict\r");
-    assert_eq!(right.end(), Some(0), "{}", right.shown());
+    assert_eq!(right.end(), Some(UNJUDGED), "{}", right.shown());
     place.is_as_before();
 }

@@ -13,6 +13,9 @@ use crate::common::{LabProcess, folder, lifeboat, run, text, until};
 /// Who starts the runs of these tests.
 pub(crate) const STARTER: &str = "ann";
 
+/// Exit code of runs here that go well: their scenario has no objective, and their emergencies find nothing down, so that there is nothing to judge by.
+pub(crate) const UNJUDGED: i32 = 3;
+
 const PROJECT: &str = "lifeboat: 1
 environments:
   lab: { kind: lab }

@@ -141,6 +141,8 @@ impl Trial<'_> {
         // On a machine that is too slow the probes may not be good again in time; that the world is as it was is another matter.
         let unwell = || state.ended.iter().flat_map(|end| &end.reasons).all(|reason| reason.contains("the steady state did not return"));
         let right = match &self.case.hardship {
+            // An action alone has no objective, and nothing was down: there is nothing to judge.
+            Hardship::None if self.case.subject.starts_with("actions/") => came_to == Verdict::Inconclusive && is_its_code,
             Hardship::None => came_to == Verdict::Pass && is_its_code,
             // Load may cost a run its objectives, and what was to be done to it.
             Hardship::Trouble { .. } => is_its_code,

@@ -38,6 +38,10 @@ impl Probe<World> for CloudMonitorAlarm {
         self.timeout.duration()
     }
 
+    fn is_on_duty(&self) -> bool {
+        true
+    }
+
     async fn sample(&self, world: &World) -> Sample {
         monitoring::alarm(world.metrics(Cloud::Aliyun), &self.name, self.insufficient_data).await
     }

@@ -96,6 +96,10 @@ impl Probe<World> for Group {
         self.of.values().map(|part| part.0.0.timeout()).max().unwrap_or_default() + Duration::from_millis(100)
     }
 
+    fn is_on_duty(&self) -> bool {
+        self.of.values().all(|part| part.0.0.is_on_duty())
+    }
+
     async fn sample(&self, world: &World) -> Sample {
         let parts = self.of.iter().map(async |(name, Part(Probed(probe)))| {
             (name.as_str(), tokio::time::timeout(probe.timeout(), probe.sample(world)).await.unwrap_or_else(|_| probe.late()))
@@ -171,5 +175,20 @@ mod tests {
         let group: Group = serde_json::from_value(json!({ "of": of })).unwrap();
         let sample = group.judge(&[("a", Sample::good("connected")), ("b", Sample::bad("connection refused"))]);
         assert_eq!((sample.reading, sample.detail.as_str()), (Reading::Bad, "1 of 2 good; b: connection refused"));
+    }
+
+    #[test]
+    fn a_group_is_on_duty_if_all_of_it_is() {
+        let on_duty = |parts: &[(&str, Value)]| {
+            let of: Map<String, Value> = parts.iter().map(|(uses, with)| ((*uses).to_owned(), json!({ "uses": uses, "with": with }))).collect();
+            Probe::<World>::is_on_duty(&serde_json::from_value::<Group>(json!({ "of": of })).unwrap())
+        };
+        let (aws, aliyun) = (("aws.cloudwatch.alarm", json!({ "name": "a" })), ("aliyun.cloudmonitor.alarm", json!({ "name": "a" })));
+        let asks = |query: &str| ("prometheus", json!({ "url": "http://p.example.com", "query": query }));
+        assert!(on_duty(&[aws.clone(), aliyun.clone()]));
+        assert!(on_duty(&[asks("count(ALERTS{alertname=\"Down\", alertstate=\"firing\"}) or vector(0)")]));
+        for others in [asks("up"), asks("MY_ALERTS"), ("tcp", json!({ "address": "a:1" }))] {
+            assert!(!on_duty(&[aws.clone(), others]));
+        }
     }
 }

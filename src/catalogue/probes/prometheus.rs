@@ -43,6 +43,11 @@ impl Probe<World> for PrometheusProbe {
         self.timeout.duration()
     }
 
+    /// Prometheus itself tells which of its alerts fire by the series `ALERTS`.
+    fn is_on_duty(&self) -> bool {
+        self.query.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | ':')).any(|word| word == "ALERTS")
+    }
+
     async fn sample(&self, world: &World) -> Sample {
         match query(world.http(), &self.url, &self.query, self.range.as_ref()).await {
             Ok(numbers) => self.expect.sample(&numbers),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use crate::model::host::{Owner, owner};
+
 /// A product, as its hosts and error codes call it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Product {
@@ -112,10 +114,11 @@ impl Endpoints {
         }
     }
 
-    /// The address of OSS, ending in `/`, and whether the bucket has to stand in the path (else before the host).
+    /// The address of OSS, ending in `/`, and whether the bucket has to stand in the path: before the host, where alone OSS takes it, only the vendor's own
+    /// names are sure to lead there, the internal ones too.
     pub(super) fn oss(&self, region: &str) -> Result<(Url, bool), String> {
         match &self.oss {
-            Some(given) => Ok((address(given)?, true)),
+            Some(given) => Ok((address(given)?, owner(given) != Owner::Vendor)),
             None => Ok((address(&format!("https://oss-{region}.aliyuncs.com"))?, false)),
         }
     }
@@ -147,6 +150,13 @@ mod tests {
         assert_eq!(host("dts", "cn-hangzhou"), "https://dts.aliyuncs.com/");
         assert_eq!(host("sts", "cn-hangzhou"), "https://sts.cn-hangzhou.aliyuncs.com/");
         assert_eq!(Endpoints::default().oss("cn-hangzhou").unwrap().0.as_str(), "https://oss-cn-hangzhou.aliyuncs.com/");
+    }
+
+    #[test]
+    fn buckets_stand_in_the_path_of_hosts_that_are_not_the_vendors() {
+        let in_path = |given: &str| Endpoints { oss: Some(given.to_owned()), ..Endpoints::default() }.oss("cn-hangzhou").unwrap().1;
+        assert!(!in_path("https://oss-cn-hangzhou-internal.aliyuncs.com") && !in_path("https://oss-accelerate.aliyuncs.com"));
+        assert!(in_path("http://127.0.0.1:9000") && in_path("https://oss.shop.example.com"));
     }
 
     #[test]

@@ -13,10 +13,12 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::ServiceConfigKey;
 
 use super::call::ATTEMPTS;
 use super::credentials::Keys;
 use super::{Aws, Shared};
+use crate::model::host::{Owner, owner};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
 
@@ -30,7 +32,7 @@ pub struct Settings {
     pub region: String,
     /// The account this is meant to be, twelve digits; see [`Aws::check_account`].
     pub account: Option<String>,
-    /// One address for all services, as the lab and moto have; S3 is then asked path-style.
+    /// One address for all services, as the lab and moto have; S3 is then asked path-style, unless it is the vendor's own.
     pub endpoint: Option<String>,
     /// Keys given by the environment file instead of any chain.
     pub credentials: Option<StaticKeys>,
@@ -79,8 +81,8 @@ pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attem
         route53: aws_sdk_route53::Client::new(&config),
         s3: aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(&config)
-                // A loopback address has no bucket subdomains.
-                .force_path_style(settings.endpoint.is_some())
+                // Only the vendor's own hosts are sure to have a name for every bucket.
+                .force_path_style(settings.endpoint.as_deref().is_some_and(|endpoint| owner(endpoint) != Owner::Vendor))
                 .build(),
         ),
         sts: aws_sdk_sts::Client::new(&config),
@@ -121,6 +123,29 @@ async fn sdk_config(settings: &Settings, client: SharedHttpClient, keys: &Arc<Ke
         loader = loader.profile_name(profile);
     }
     loader.load().await
+}
+
+/// The services whose clients are made here, as the SDK calls them in its configuration.
+const SERVICES: [&str; 5] = ["CloudWatch", "EC2", "Route 53", "S3", "STS"];
+
+/// Addresses that the SDK takes in the place of AWS's own although `settings` name none: `AWS_ENDPOINT_URL` and those of single services from the process's
+/// environment, `endpoint_url` and `services` of the profile. Asks nobody.
+pub(super) async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
+    if settings.endpoint.is_some() {
+        // What is given to the SDK by its caller goes before everything else.
+        return Vec::new();
+    }
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).no_credentials();
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    let of = |service: &str| {
+        let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+        config.service_config()?.load_config(key)
+    };
+    let single = SERVICES.into_iter().filter_map(of);
+    config.endpoint_url().map(str::to_owned).into_iter().chain(single).collect()
 }
 
 fn http_client(settings: &Settings) -> SharedHttpClient {

@@ -27,6 +27,11 @@ use crate::ports::gate::Gate;
 pub use config::{Settings, StaticKeys};
 pub use network::{Interface, Route, RouteState, RouteTarget};
 
+/// Addresses that the SDK takes in the place of AWS's own although `settings` name none; asks nobody.
+pub async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
+    config::endpoints_elsewhere(settings).await
+}
+
 /// A client of one AWS account. Clones share connections; two [`Aws::connect`] share nothing, so probes take their own.
 #[derive(Clone)]
 pub struct Aws {

@@ -219,7 +219,11 @@ impl Machine {
         step.status = Status::Applying;
         step.with = with.clone();
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
-        if step.mutates {
+        if !planned.not_undone.is_empty() {
+            let what = planned.not_undone.clone();
+            self.record_step(key, StepKind::Irrevocable { what, all: planned.irrevocable });
+        }
+        if let Some(step) = self.steps.get_mut(key).filter(|step| step.mutates) {
             step.before = Some(planned.before.clone());
             step.targets.clone_from(&planned.targets);
             self.intents.push(key.to_owned());

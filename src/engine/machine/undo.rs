@@ -328,7 +328,12 @@ impl Machine {
             Ok(how) => {
                 step.undone_at = now;
                 step.status = Status::Undone;
-                self.record_step(key, StepKind::Undone { already: how == Undone::Already });
+                let undone = match how {
+                    Undone::Restored => StepKind::Undone { already: false },
+                    Undone::Already => StepKind::Undone { already: true },
+                    Undone::Impossible => StepKind::NotUndone,
+                };
+                self.record_step(key, undone);
             }
             // Nobody is helped by an undo that gives up early: it goes on for as long as the plan allows.
             Err(failure) if (failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout) && now + wait < until => {

@@ -33,6 +33,7 @@ impl Story {
         let failback = (!emergency && rng.random_ratio(1, 3)).then(|| (0..count).rev().map(|index| way_back(&failover[index], index)).collect());
         let seconds = Span::from_secs;
         let plan = Plan {
+            realism: Default::default(),
             version: 1,
             name: "simulated".into(),
             title: Text::default(),
@@ -45,6 +46,7 @@ impl Story {
             objectives: BTreeMap::new(),
             controls: Vec::new(),
             probes: vec![ProbePlan {
+                on_duty: false,
                 while_bad: None,
                 id: "p".into(),
                 title: Text::default(),

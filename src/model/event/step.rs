@@ -39,6 +39,13 @@ pub enum StepKind {
         /// What it acts on.
         targets: Vec<Target>,
     },
+    /// What of it nothing can put back afterwards; before its intent, or, of an action that changes nothing in a cloud, before it begins.
+    Irrevocable {
+        /// One line each.
+        what: Vec<String>,
+        /// Whether that is all it does: it has no undo.
+        all: bool,
+    },
     /// One attempt of one API call ended.
     Call {
         /// The call.
@@ -116,6 +123,8 @@ pub enum StepKind {
         /// Whether it already was.
         already: bool,
     },
+    /// Nothing was put back, and nothing will be: its action has no undo.
+    NotUndone,
     /// It could not be restored: something is left over.
     UndoFailed {
         /// Why; a conflict says both values.

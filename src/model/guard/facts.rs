@@ -26,7 +26,7 @@ pub struct Facts {
     pub mode: Mode,
     /// The environment's name.
     pub environment: String,
-    /// Whether the environment is on the vendors' own addresses.
+    /// Whether something real may be changed there: some call goes to a host that may be a vendor's.
     pub is_real: bool,
     /// The accounts of the environment's clouds.
     pub accounts: Vec<AccountFact>,

@@ -9,6 +9,7 @@ mod forecast;
 mod outage;
 pub mod people;
 mod phases;
+mod standing;
 mod steps;
 mod traffic;
 mod verdict;
@@ -27,9 +28,10 @@ pub use exposure::{Counts, Exposure, Integrity, integrity, lag_ms};
 pub use forecast::{Past, foresee};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
+pub use standing::{Standing, Stands, count, standing};
 pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
 pub use traffic::{ALL, Propagation, Traffic, share};
-pub use verdict::{Reason, judge, leftovers, verdict};
+pub use verdict::{Reason, failback_done, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
 #[derive(Clone, Debug, Default, PartialEq)]

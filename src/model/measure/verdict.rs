@@ -8,6 +8,7 @@ use super::{Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::Difference;
 use crate::model::failure::FailureKind;
+use crate::model::order::Order;
 use crate::model::plan::{OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
 
@@ -87,6 +88,30 @@ pub enum Reason {
         /// Which.
         probe: String,
     },
+    /// No objective is set: whatever was measured, there is nothing to hold it against.
+    NoObjective,
+    /// The scenario does not say which probe must notice the fault.
+    NoDetection,
+    /// The scenario does not say what recovery is.
+    NoRecovery,
+    /// Nothing was down when an emergency began, nor later.
+    NothingDown,
+    /// A service that was down in an emergency still is.
+    StillDown {
+        /// Its probe.
+        probe: String,
+    },
+    /// No step of the failover succeeded.
+    NothingDone,
+    /// No step of the failover was run.
+    NothingRun,
+    /// A person did without a step that the runbook cannot do without.
+    DidWithout {
+        /// Its key.
+        step: String,
+        /// Who.
+        by: String,
+    },
 }
 
 impl fmt::Display for Measure {
@@ -117,6 +142,14 @@ impl fmt::Display for Reason {
             Self::Indeterminate { measure, subject } => write!(f, "cannot be told: {measure} of {subject} lies inside the bounds of the measurement"),
             Self::NotTested { measure, subject } => write!(f, "not tested: {measure} of {subject}"),
             Self::TooManyUnknown { probe } => write!(f, "more than 5 % of the samples of {probe} could not tell"),
+            Self::NoObjective => f.write_str("there is nothing to judge by: no RTO and no RPO is set"),
+            Self::NoDetection => f.write_str("whether the fault was noticed was not tested: the scenario has no `detect`"),
+            Self::NoRecovery => f.write_str("recovery was not tested: the scenario has no `recovered`"),
+            Self::NothingDown => f.write_str("there is nothing to judge: no probe saw anything down"),
+            Self::StillDown { probe } => write!(f, "{probe} was down and still is"),
+            Self::NothingDone => f.write_str("no step of the failover succeeded"),
+            Self::NothingRun => f.write_str("no step of the failover was run"),
+            Self::DidWithout { step, by } => write!(f, "the runbook was not tested as written: {by} did without {step}"),
         }
     }
 }
@@ -174,14 +207,15 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
             return Some(failure.to_string());
         }
         let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
-        (step.is_held() && !by_choice)
+        (step.is_held() && !by_choice && (key == FAULT || step.may_have_changed()))
             .then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
     };
     state.ordered().into_iter().filter_map(|(key, step)| left(key, step).map(|why| (key.to_owned(), why))).collect()
 }
 
 /// Whether every step of the failback was done, or skipped by its own condition.
-fn failback_done(state: &RunState) -> bool {
+#[must_use]
+pub fn failback_done(state: &RunState) -> bool {
     let steps = || state.steps.iter().filter(|(key, _)| key.starts_with("failback/")).map(|(_, step)| step);
     steps().any(|step| step.applied) && steps().all(|step| step.applied || step.skipped.is_some())
 }
@@ -199,6 +233,10 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
             continue;
         }
         reasons.push(Reason::StepFailed { step: key.to_owned(), why: failure.to_string() });
+    }
+    if reasons.is_empty() && !stopped {
+        reasons.extend(came_to_nothing(state).filter(|reason| *reason == Reason::NothingDone));
+        reasons.extend(still_down(state, plan, measures));
     }
     let until = failover_until(state);
     if reasons.is_empty() && !stopped && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until) && !is_verified(state, until) {
@@ -268,6 +306,7 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     if !unfinished(state, plan).is_empty() {
         return reasons;
     }
+    reasons.extend(untested(state, plan, measures));
     for criterion in &measures.criteria {
         let (measure, subject) = (criterion.measure, criterion.subject.clone());
         match criterion.judgement {
@@ -288,6 +327,51 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     reasons
 }
 
+/// What a pass would claim and nothing has shown: objectives, that the fault was noticed, that the service recovered, that the runbook works as written.
+fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if plan.fault.is_some() {
+        if !plan.objectives.values().any(|objective| objective.rto.is_some() || objective.rpo.is_some()) {
+            reasons.push(Reason::NoObjective);
+        }
+        reasons.extend(plan.detect.is_none().then_some(Reason::NoDetection));
+        reasons.extend(plan.recovered.is_none().then_some(Reason::NoRecovery));
+    } else if measures.outages.is_empty() {
+        reasons.push(Reason::NothingDown);
+    }
+    reasons.extend(came_to_nothing(state).filter(|reason| *reason == Reason::NothingRun));
+    reasons.extend(state.orders.iter().filter_map(|steered| match &steered.order {
+        Order::Skip { step } if is_required(plan, step) && state.step(step).is_some_and(|step| !step.applied) => {
+            Some(Reason::DidWithout { step: step.clone(), by: steered.by.clone() })
+        }
+        _ => None,
+    }));
+    reasons
+}
+
+/// A failover that is over and of which no step was done, whatever its file says of their failures.
+fn came_to_nothing(state: &RunState) -> Option<Reason> {
+    let mut steps = state.steps.iter().filter(|(key, _)| key.starts_with("failover/")).map(|(_, step)| step).peekable();
+    steps.peek()?;
+    let mut failed = false;
+    for step in steps {
+        if step.applied || !step.is_settled() {
+            return None;
+        }
+        failed |= step.failure.is_some();
+    }
+    Some(if failed { Reason::NothingDone } else { Reason::NothingRun })
+}
+
+/// The services that were down in an emergency and were not good when it ended. Those of one side only are no services (`service: false`).
+fn still_down(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
+    if plan.fault.is_some() || state.stage_began(Stage::Verify).is_none() {
+        return Vec::new();
+    }
+    let is_down = |probe: &&crate::model::plan::ProbePlan| probe.service && measures.outages.get(&probe.id).is_some_and(|outage| outage.up.is_none());
+    plan.probes.iter().filter(is_down).map(|probe| Reason::StillDown { probe: probe.id.clone() }).collect()
+}
+
 /// Runs that the engine ended before there was anything to judge.
 fn unfinished(state: &RunState, plan: &Plan) -> Vec<Reason> {
     if plan.steady_state.is_some()
@@ -302,3 +386,6 @@ fn unfinished(state: &RunState, plan: &Plan) -> Vec<Reason> {
     }
     if state.stage_began(Stage::Failover).is_none() { vec![Reason::Unfinished] } else { Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

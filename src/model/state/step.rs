@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::call::Call;
 use crate::model::event::Event;
 use crate::model::event::step::{Found, StepKind, Target};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::Question;
 use crate::model::time::Timestamp;
 
@@ -48,6 +48,10 @@ pub struct StepState {
     pub attempt_started: Option<Timestamp>,
     /// What it was about to change; absent when it never got that far or changes nothing.
     pub intent: Option<Intent>,
+    /// What of it nothing can put back, one line each; empty = all of it can be.
+    pub irrevocable: Vec<String>,
+    /// Whether nothing of it can be put back.
+    pub has_no_undo: bool,
     /// When its last change was accepted; what followed was verification.
     pub accepted: Option<Timestamp>,
     /// When it was applied, failed or skipped.
@@ -142,6 +146,40 @@ impl StepState {
         self.intent.is_some() && self.status != Status::Undone
     }
 
+    /// Whether it has, or may have, changed something at all. A step that found everything as asked has not, nor has one whose every changing call was refused.
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        if self.lost {
+            return true;
+        }
+        if self.intent.is_none() {
+            // What people did by hand has no intent; a rehearsal that answers by itself did nothing.
+            let by_nobody = !self.answers.is_empty() && self.answers.iter().all(|answer| answer.simulated);
+            return self.applied && !self.irrevocable.is_empty() && !by_nobody;
+        }
+        let mut failures = self.attempt_failures.iter().map(|(_, failure)| failure).chain(&self.failure);
+        if failures.any(|failure| failure.ambiguous || failure.kind == FailureKind::Timeout) {
+            return true;
+        }
+        let own = || self.calls.iter().filter(|call| !call.undo);
+        if own().any(|call| call.call.mutating) {
+            return own().any(|call| call.call.may_have_changed());
+        }
+        match self.status {
+            // It waits for its turn to be cut off, or is in the middle of something.
+            Status::Running | Status::Retrying => true,
+            // Commands and requests of one's own make no call that is recorded: what they answered is all that is known.
+            _ if self.applied => !self.already && own().next().is_none(),
+            _ => {
+                own().next().is_none()
+                    && self
+                        .failure
+                        .as_ref()
+                        .is_none_or(|failure| matches!(failure.kind, FailureKind::Check | FailureKind::Cancelled | FailureKind::Internal))
+            }
+        }
+    }
+
     /// Whether nothing more happens to it by itself: applied, failed or skipped.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -183,6 +221,7 @@ impl StepState {
                 self.intent =
                     Some(Intent { seq: event.seq, at, uses: uses.clone(), with: with.clone(), before: before.clone(), targets: targets.clone() });
             }
+            StepKind::Irrevocable { what, all } => (self.irrevocable, self.has_no_undo) = (what.clone(), *all),
             StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
             StepKind::Progress { text } => self.progress = Some(text.clone()),
             StepKind::Asked { question } => {
@@ -220,6 +259,11 @@ impl StepState {
                 self.undo_ended = Some(at);
                 self.undone_already = *already;
             }
+            // Its end is that of a step which was put back; what is left of it is told by `irrevocable`.
+            StepKind::NotUndone => {
+                self.undo_ended = Some(at);
+                self.has_no_undo = true;
+            }
             StepKind::UndoFailed { failure } => {
                 self.undo_ended = Some(at);
                 self.undo_failure = Some(failure.clone());
@@ -243,6 +287,7 @@ impl StepState {
             (Pending | Retrying, StepKind::Started { .. }) => Some(Running),
             (Running, StepKind::Started { .. }) if new_owner => Some(Running),
             (Running, StepKind::Intended { .. }) if !intended => Some(Running),
+            (Running, StepKind::Irrevocable { .. }) => Some(Running),
             (Running, StepKind::AttemptFailed { .. }) => Some(Retrying),
             // While it is put back, an attempt to do so may fail and be repeated.
             (Undoing, StepKind::AttemptFailed { .. }) => Some(Undoing),
@@ -257,7 +302,7 @@ impl StepState {
             (status, StepKind::Found { .. }) if intended => Some(status),
             // What was cut off in the middle of a call is looked at once more after it was put back: the call may have arrived late.
             (Running | Retrying | Applied | Failed | Skipped | Undoing | UndoFailed | Undone, StepKind::Undoing { .. }) if intended => Some(Undoing),
-            (Undoing, StepKind::Undone { .. }) => Some(Undone),
+            (Undoing, StepKind::Undone { .. } | StepKind::NotUndone) => Some(Undone),
             (Undoing, StepKind::UndoFailed { .. }) => Some(UndoFailed),
             // Answers may come in late, after the step was given up.
             (Pending, StepKind::Call { .. } | StepKind::Progress { .. }) => None,
@@ -286,7 +331,9 @@ fn name(kind: &StepKind) -> &'static str {
         StepKind::Failed { .. } => "failed",
         StepKind::Skipped { .. } => "skipped",
         StepKind::Undoing { .. } => "undoing",
+        StepKind::Irrevocable { .. } => "irrevocable",
         StepKind::Undone { .. } => "undone",
+        StepKind::NotUndone => "left as it is",
         StepKind::UndoFailed { .. } => "failing to be undone",
         StepKind::Unknown => "anything",
     }

@@ -80,7 +80,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
         now,
         mode,
         environment: environment.name.clone(),
-        is_real: !environment.is_lab && !environment.is_on_custom_endpoints(),
+        is_real: environment.is_real(),
         accounts,
         actions: steps(plan).filter(|(_, uses, _)| mutates(uses)).map(|(step, uses, _)| (step, uses.to_owned())).collect(),
         regions,

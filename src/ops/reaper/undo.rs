@@ -81,6 +81,7 @@ async fn cleared(reaper: &Reaper, mark: &Mark, anchors: &[Anchor], undone: Undon
     match (reaper.marker.clear(anchors, &mark.run).await, undone) {
         (Ok(()), Undone::Restored) => (Outcome::Undone, String::new()),
         (Ok(()), Undone::Already) => (Outcome::Already, String::new()),
+        (Ok(()), Undone::Impossible) => (Outcome::Failed, "its action has no undo: nothing was put back".to_owned()),
         (Err(error), _) => (Outcome::Failed, format!("undone, but its marks could not be removed: {error}")),
     }
 }

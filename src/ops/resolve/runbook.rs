@@ -15,6 +15,7 @@ use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan, Ungraceful};
+use crate::model::realism::Realism;
 use crate::model::runbook::{RunbookFile, StepFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
@@ -96,6 +97,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             description: Text::default(),
             mode: self.request.mode,
             environment: self.request.environment.to_owned(),
+            realism: Realism::default(),
             zone: self.project.settings.zone.clone(),
             scope: Value::Object(self.scope.clone()),
             since: self.request.since,

@@ -527,7 +527,7 @@ fn a_variable_and_a_parameter_may_hold_a_reference() {
         .args(["execute", "ask.yaml", "--env", "lab", "--with", "token={ secret: env:ONE }", "--set", "two={ secret: env:TWO }", "--reports"])
         .arg(reports.path())
         .envs([("ONE", "canary-reference-one"), ("TWO", "canary-reference-two")]));
-    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(echo.was_told("canary-reference-one") && echo.was_told("canary-reference-two"));
     for file in files(reports.path()) {
         assert!(!text(&fs::read(&file).unwrap()).contains("canary"), "{}", file.display());

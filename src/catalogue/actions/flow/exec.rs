@@ -49,11 +49,8 @@ impl Action<World> for Exec {
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         let program = self.command.first().ok_or_else(|| ActionError::Parameters("`command` is empty".to_owned()))?;
         let call = PlannedCall::write("exec", self.command.join(" "));
-        let mut planned = Planned::new((), vec![Target::new("command", program, "")], vec![call]);
-        if self.undo.is_empty() {
-            planned.not_undone.push(format!("what `{program}` did"));
-        }
-        Ok(planned)
+        let planned = Planned::new((), vec![Target::new("command", program, "")], vec![call]);
+        Ok(if self.undo.is_empty() { planned.irrevocable(format!("what `{program}` did")) } else { planned })
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
@@ -65,7 +62,7 @@ impl Action<World> for Exec {
 
     async fn undo(&self, cx: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
         if self.undo.is_empty() {
-            return Ok(Undone::Already);
+            return Ok(Undone::Impossible);
         }
         self.run(&self.undo, cx).await?;
         Ok(Undone::Restored)

@@ -53,13 +53,11 @@ impl Action<World> for HttpRequest {
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         self.request()?;
-        let safe = matches!(self.method, Verb::Get | Verb::Head);
+        let safe = self.only_reads();
         let call = PlannedCall { operation: format!("http:{:?}", self.method).to_uppercase(), subject: self.url.0.to_string(), mutating: !safe };
-        let mut planned = Planned::new((), vec![Target::new("url", self.url.0.as_str(), "")], vec![call]);
-        if !safe {
-            planned.not_undone.push(format!("what {} did with the request", self.url.0.host_str().unwrap_or_default()));
-        }
-        Ok(planned)
+        let planned = Planned::new((), vec![Target::new("url", self.url.0.as_str(), "")], vec![call]);
+        let what = || format!("what {} did with the request", self.url.0.host_str().unwrap_or_default());
+        Ok(if safe { planned } else { planned.irrevocable(what()) })
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
@@ -80,11 +78,16 @@ impl Action<World> for HttpRequest {
     }
 
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
-        Ok(Undone::Already)
+        // A request that only reads has left nothing behind.
+        Ok(if self.only_reads() { Undone::Already } else { Undone::Impossible })
     }
 }
 
 impl HttpRequest {
+    fn only_reads(&self) -> bool {
+        matches!(self.method, Verb::Get | Verb::Head)
+    }
+
     fn request(&self) -> Result<crate::world::http::HttpRequest, ActionError> {
         request(&self.url, self.method, &self.headers, self.body.as_ref()).map_err(ActionError::Parameters)
     }

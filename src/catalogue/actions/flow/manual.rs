@@ -36,7 +36,7 @@ impl Action<World> for Manual {
     type Output = Output;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        Ok(Planned::new((), Vec::new(), Vec::new()))
+        Ok(Planned::new((), Vec::new(), Vec::new()).irrevocable(format!("what was done by hand: {}", self.text)))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, (): &()) -> Result<Applied<Output>, ActionError> {
@@ -46,6 +46,6 @@ impl Action<World> for Manual {
     }
 
     async fn undo(&self, _: &Cx<'_, World>, (): &()) -> Result<Undone, ActionError> {
-        Ok(Undone::Already)
+        Ok(Undone::Impossible)
     }
 }

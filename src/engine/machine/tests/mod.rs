@@ -33,6 +33,7 @@ pub(super) fn book(steps: Vec<StepPlan>) -> RunbookPlan {
 
 pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
     Plan {
+        realism: Default::default(),
         version: 1,
         name: "toy".into(),
         title: Text::default(),
@@ -159,6 +160,7 @@ impl Rig {
                 targets: vec![crate::model::event::step::Target::new("toy", target, "")],
                 calls: vec![],
                 not_undone: vec![],
+                irrevocable: false,
             }
         };
         match effect {

@@ -1,0 +1,96 @@
+//! What of a run's changes stands: the one list behind report, `runs`, the last screen and the verdict's words.
+
+use super::verdict::{failback_done, leftovers};
+use crate::model::event::step::Target;
+use crate::model::plan::Mode;
+use crate::model::state::{FAULT, RunState, Status, StepState};
+
+/// Changes of one step that are not put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The step's key.
+    pub step: String,
+    /// Why they stand.
+    pub why: Stands,
+    /// What was changed, each thing once.
+    pub targets: Vec<Target>,
+    /// What of it nothing can put back, one line each.
+    pub irrevocable: Vec<String>,
+    /// Whether `lifeboat abort` has anything to put back.
+    pub can_be_undone: bool,
+}
+
+/// Why changes stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// They were to be put back and are not, for this reason.
+    LeftOver(String),
+    /// Nothing can put them back; what could be was.
+    CannotBeUndone,
+    /// In an emergency nothing is undone unasked.
+    Emergency,
+    /// The failover was to stay (`--no-failback`).
+    Asked,
+    /// Somebody stopped the run, which undoes nothing.
+    Stopped,
+    /// The run has not come so far.
+    NotYet,
+}
+
+impl Standing {
+    /// How many changes these are: things, and at least one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.targets.len().max(1)
+    }
+}
+
+/// How many changes stand.
+#[must_use]
+pub fn count(standing: &[Standing]) -> usize {
+    standing.iter().map(Standing::count).sum()
+}
+
+/// Every change that stands, in the order of the plan. A step that found everything as asked, or whose calls were refused, changed nothing. A failback that went
+/// well is itself the way back, and so is no change that stands.
+#[must_use]
+pub fn standing(state: &RunState) -> Vec<Standing> {
+    let (held, left) = (state.held(), leftovers(state));
+    let way_back = failback_done(state);
+    let one = |(key, step): (&str, &StepState)| {
+        let left_over = left.iter().find(|(other, _)| other == key).map(|(_, why)| why.clone());
+        // The fault is only ever believed to be gone.
+        if left_over.is_none() && key != FAULT && !step.may_have_changed() {
+            return None;
+        }
+        let is_way_back = key.starts_with("failback/") && way_back;
+        let is_taken_back = way_back && key.starts_with("failover/") && left_over.is_none();
+        let is_held = held.contains(&key) && !is_taken_back && !is_way_back;
+        let why = match left_over {
+            Some(_) if state.ended.is_none() && step.status != Status::UndoFailed => Stands::NotYet,
+            Some(why) => Stands::LeftOver(why),
+            None if !is_held && (step.irrevocable.is_empty() || is_way_back) => return None,
+            None if !is_held => Stands::CannotBeUndone,
+            None if step.has_no_undo && step.status == Status::Undone => Stands::CannotBeUndone,
+            None if state.ended.is_none() => Stands::NotYet,
+            None if state.plan().is_some_and(|plan| plan.mode == Mode::Emergency) => Stands::Emergency,
+            None if state.stop().is_some_and(|stop| !stop.abort) => Stands::Stopped,
+            None if state.plan().is_some_and(|plan| plan.leave) => Stands::Asked,
+            None => Stands::LeftOver("nothing put it back".to_owned()),
+        };
+        let can_be_undone = is_held && !step.has_no_undo;
+        Some(Standing { step: key.to_owned(), why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone })
+    };
+    state.ordered().into_iter().filter_map(one).collect()
+}
+
+/// What a step changed: of several targets those of which it says a change.
+fn changed(step: &StepState) -> Vec<Target> {
+    let Some(intent) = &step.intent else { return Vec::new() };
+    let all = &intent.targets;
+    if all.iter().any(|target| !target.change.is_empty()) {
+        all.iter().filter(|target| !target.change.is_empty()).cloned().collect()
+    } else {
+        all.clone()
+    }
+}
