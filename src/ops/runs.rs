@@ -8,6 +8,7 @@ use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
 use crate::model::chain::{self, Chain, ChainError};
+use crate::model::measure;
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -167,7 +168,15 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                     } else if held > 0 && !owned {
                         listed.remark = format!("{held} applied, not undone");
                     }
-                    if !owned && state.start.is_some() && (held > 0 || state.ended.is_none()) {
+                    let differs = measure::differs(&state).len();
+                    if held == 0 && differs > 0 && !owned {
+                        listed.remark = format!("{differs} not as before");
+                    }
+                    let moved = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread()).count();
+                    if moved > 0 && !owned {
+                        listed.remark = format!("{held} applied, not undone; {moved} changed by others since");
+                    }
+                    if !owned && state.start.is_some() && (held > 0 || differs > 0 || state.ended.is_none()) {
                         listed.solve = Some(abort_command(store, &listed.run));
                     }
                 }

@@ -21,7 +21,7 @@ impl Page<'_> {
         let left = leftovers(self.state);
         if left.is_empty() {
             let kept = self.state.held().iter().any(|key| key.starts_with("failover/")) && self.state.leaves();
-            let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(if kept { Label::KeptChanges } else { Label::NoLeftovers }));
+            let _ = writeln!(out, "**{}** {}\n", self.t(Label::Leftovers), self.t(if kept { self.kept_line() } else { Label::NoLeftovers }));
         } else {
             let lines: Vec<String> = left.iter().map(|(key, why)| format!("- {}{}{}", self.step_name(key), self.colon(), text(why))).collect();
             let _ = writeln!(out, "**▲ {}**\n\n{}\n", self.t(Label::Leftovers), lines.join("\n"));
@@ -107,6 +107,7 @@ impl Page<'_> {
             Status::Undone if step.undone_already => Label::BackAlready,
             Status::Undone => Label::BackYes,
             Status::UndoFailed => Label::BackFailed,
+            _ if self.has_moved(key) => Label::BackMoved,
             _ if self.is_emergency() => Label::BackKept,
             _ if key.starts_with("failback/") => Label::BackWay,
             _ if leftovers(self.state).iter().any(|(left, _)| left == key) => {

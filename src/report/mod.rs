@@ -9,6 +9,7 @@ mod controls;
 mod course;
 mod data;
 mod guards;
+mod kept;
 mod labels;
 mod lag;
 mod lease;
@@ -51,6 +52,7 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     page.changes(&mut out);
     page.lease(&mut out);
     page.baseline(&mut out);
+    page.kept(&mut out);
     page.probes(&mut out);
     page.data(&mut out);
     page.failback(&mut out);

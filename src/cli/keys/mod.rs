@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::engine::clock::RunClock;
 use crate::model::order::Order;
-use crate::model::plan::Ungraceful;
+use crate::model::plan::{self, Ungraceful};
 use crate::model::state::{FAULT, RunState, Status, StepState};
+use crate::model::time::Span;
 use crate::ops::control::{Interrupt, questions};
 
 /// How long what became of an order is shown.
@@ -168,6 +170,9 @@ impl Prompt {
         match &self.mode {
             Mode::Interrupted if ending => "Ctrl-C again leaves at once, with things as they are · c goes on".into(),
             Mode::Interrupted => "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts".into(),
+            Mode::Sure(Order::Abort) if state.mode() == Some(plan::Mode::Emergency) => {
+                "abort: everything is put back, users too, whether the source side is well or not? y yes · n no".into()
+            }
             Mode::Sure(Order::Abort) => "abort and put everything back? y yes · n no".into(),
             Mode::Sure(Order::Stop) => "stop, and leave what the steps did as it is? y yes · n no".into(),
             Mode::Sure(_) => "give the source side up? y yes · n no".into(),
@@ -199,6 +204,11 @@ fn idle_line(state: &RunState, ending: bool) -> String {
     if ending {
         return String::new();
     }
+    if let Some((step, left)) = to_be_mended(state) {
+        let then =
+            if state.mode() == Some(plan::Mode::Emergency) { "the run ends there, and `lifeboat resume` goes on" } else { "everything is put back" };
+        return format!("r retry · s do without {step}, which failed · {left} left, then {then}");
+    }
     let mut words = vec![if state.is_paused() { "PAUSED: p goes on" } else { "p pause" }, "s skip"];
     if !failed(state).is_empty() {
         words.push("r retry");
@@ -208,6 +218,15 @@ fn idle_line(state: &RunState, ending: bool) -> String {
     }
     words.extend(["q stop", "a abort"]);
     words.join(" · ")
+}
+
+/// The step that waits for a person the longest, and for how long it still does.
+fn to_be_mended(state: &RunState) -> Option<(&str, Span)> {
+    let patience = state.plan()?.limits.patience.duration();
+    let waits = |(key, step): (&str, &StepState)| step.ended.filter(|_| state.waits_to_be_mended(key)).map(|at| at.plus(patience));
+    let ordered = state.ordered();
+    let (until, key) = ordered.into_iter().filter_map(|(key, step)| Some((waits((key, step))?, key))).min()?;
+    Some((key, Span::from_secs(until.since(RunClock::start().now()).as_secs())))
 }
 
 fn asked() -> String {

@@ -29,7 +29,7 @@ pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
 pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
 pub use traffic::{ALL, Propagation, Traffic, share};
-pub use verdict::{Reason, judge, leftovers, verdict};
+pub use verdict::{Reason, differs, gone_down, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -79,6 +79,10 @@ impl Action<World> for HttpRequest {
         Ok(Applied::changed(Output { status: answer.status, body: String::from_utf8_lossy(part).into_owned(), json }))
     }
 
+    fn undo_needs_secrets(&self) -> bool {
+        false
+    }
+
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
         Ok(Undone::Already)
     }
