@@ -93,3 +93,19 @@ fn bad_parameters_are_located() {
     let error = (row.parse)(&params).err().unwrap();
     assert_eq!((error.path.as_str(), error.message.as_str()), ("stages[1].to", "the shares sum to 10, not to 100 percent"));
 }
+
+#[test]
+fn undo_asks_for_a_secret_only_where_it_uses_it() {
+    let secret = serde_json::json!({ "secret": "env:LIFEBOAT_NO_SUCH_VARIABLE" });
+    let url = serde_json::json!("https://chat.example.com/hook");
+    for (uses, with, needs) in [
+        ("exec", serde_json::json!({ "command": ["/bin/true"], "env": { "TOKEN": secret } }), false),
+        ("exec", serde_json::json!({ "command": ["/bin/true"], "undo": ["/bin/true"], "env": { "TOKEN": secret } }), true),
+        ("http.request", serde_json::json!({ "url": url, "headers": { "authorization": secret } }), false),
+        ("http.request", serde_json::json!({ "url": secret, "method": "POST" }), false),
+    ] {
+        let undone = crate::engine::secrets::action_for_undo(action(uses).unwrap(), &with);
+        assert_eq!(undone.is_err(), needs, "{uses} {with}");
+        assert!(crate::engine::secrets::parsed(action(uses).unwrap(), &with).is_err(), "to do it, it is needed");
+    }
+}

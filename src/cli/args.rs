@@ -9,6 +9,7 @@ pub use super::ctl::Ctl;
 pub use super::guarded::{Approve, Guarding};
 pub use super::halt::{Halt, Release};
 pub use super::steering::Steering;
+pub use super::taking_back::Abort;
 use crate::lab::serve::SCALES;
 use crate::model::text::Lang;
 use crate::model::time::{Span, Timestamp};
@@ -79,13 +80,13 @@ pub enum Command {
         \x20 lifeboat runs\n\
         \x20 lifeboat runs --output json")]
     Runs,
-    /// Go on with an interrupted run where it was left, after reading the clouds
+    /// Go on where a run was left, after reading the clouds: one that was interrupted, or an emergency that was stopped or failed
     Resume(Resume),
-    /// Heal the fault of a run that nobody runs any more and undo its steps
+    /// Heal the fault of a run that nobody runs any more and undo its steps; asks first where that leads users away from what serves them
     #[command(after_help = "Examples:\n\
         \x20 lifeboat abort latest\n\
         \x20 lifeboat abort 20261122T2327 --lab http://127.12.0.1:7000")]
-    Abort(Recover),
+    Abort(Abort),
     /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
     #[command(after_help = "Examples:\n\
         \x20 lifeboat approve scenarios/aliyun-region-outage.yaml --env staging --for 2h")]
@@ -285,7 +286,7 @@ impl From<Language> for Lang {
 }
 
 /// `lifeboat resume`, `lifeboat abort`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Recover {
     /// The run, a beginning of its name that fits one run only, or `latest`
     pub run: String,
@@ -303,6 +304,9 @@ pub struct Resume {
     /// Which run.
     #[command(flatten)]
     pub recover: Recover,
+    /// How long a step that has failed for good waits for a person [default: as when the run began]
+    #[arg(long, value_name = "TIME")]
+    pub patience: Option<Span>,
     /// Answer an approval or a manual step beforehand, as when a run begins; answers that were given before it was interrupted still count
     #[arg(long = "approve", value_name = "STEP[=NAME]")]
     pub approve: Vec<String>,
@@ -310,7 +314,8 @@ pub struct Resume {
 
 /// `lifeboat reaper`
 ///
-/// Exit codes: 0 nothing stands that should not, 2 a fault could not be undone or a mark not be understood, 69 a cloud could not be searched,
+/// Exit codes: 0 nothing stands that should not, 2 a fault stands that should not (it could not be undone, does not read as before, would be undone were
+/// it no --dry-run, or its mark cannot be understood), 69 a cloud could not be searched,
 /// 4 told twice to end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n\

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::start;
 use crate::journal::FileStore;
 use crate::model::order::{Asked, Order};
-use crate::model::plan::Stage;
+use crate::model::plan::{Mode, Stage};
 use crate::ops::control::{self, Status};
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::runs;
@@ -104,6 +104,9 @@ pub(super) fn ctl(args: &Ctl, global: &Global, output: &Output) -> Result<u8, Ex
     if matches!(order, Order::Skip { .. }) && why.trim().is_empty() {
         return Err(Exit::new(Kind::Usage, "doing without a step needs a reason").hint("add --reason TEXT; it goes into the report"));
     }
+    if order == Order::Abort && why.trim().is_empty() {
+        wants_a_reason(&store, &run)?;
+    }
     let said = order.to_string();
     control::order(&store, &run, Asked { order, by: args.by.clone().unwrap_or_else(control::operator), why })?;
     if output.json {
@@ -112,6 +115,16 @@ pub(super) fn ctl(args: &Ctl, global: &Global, output: &Output) -> Result<u8, Ex
         output.say(&format!("{said}  {run}"));
     }
     Ok(0)
+}
+
+/// Refuses to abort an emergency that has changed something, unless somebody says why: it leads users back whether the source side is well or not.
+fn wants_a_reason(store: &FileStore, run: &str) -> Result<(), Exit> {
+    let status = Status::of_running(store, run)?;
+    if status.mode != Some(Mode::Emergency) || status.held.is_empty() {
+        return Ok(());
+    }
+    Err(Exit::new(Kind::Refused, format!("this puts back {} although the source side may be down; nothing was changed", status.held.join(", ")))
+        .hint("add --reason TEXT to abort all the same; `stop` starts nothing more and leaves things as they are"))
 }
 
 /// As everywhere; only that `latest` is the latest that goes on, if one does.

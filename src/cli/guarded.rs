@@ -207,7 +207,7 @@ fn said(decisions: &[&Decision], one: &str, several: &str) -> String {
 }
 
 /// A line typed on the terminal; `None` at its end.
-fn typed(question: &str) -> Option<String> {
+pub(super) fn typed(question: &str) -> Option<String> {
     let _ = write!(io::stderr(), "{question}");
     let _ = io::stderr().flush();
     let mut line = String::new();
@@ -216,7 +216,7 @@ fn typed(question: &str) -> Option<String> {
 }
 
 /// A reason fit for a journal: one line, not empty, bounded.
-fn reason(text: &str) -> Option<String> {
+pub(super) fn reason(text: &str) -> Option<String> {
     const LONGEST: usize = 300;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     let line = line.trim();

@@ -11,7 +11,6 @@ use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::halt;
 use crate::ops::lever::{self, Lever};
-use crate::ops::run::Takeover;
 
 /// `lifeboat halt`
 #[derive(Debug, Args)]
@@ -68,7 +67,8 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     for run in &left {
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, Takeover::TakeBack, &[], global, output) {
+        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, &start::How::TakeBack { yes_because: Some(&why) }, global, output)
+        {
             output.say(&format!("{run}  {exit}"));
         }
     }

@@ -14,6 +14,7 @@ mod output;
 mod reaper;
 mod start;
 mod steering;
+mod taking_back;
 mod terminal;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -24,7 +25,6 @@ use clap::Parser as _;
 
 use self::args::{Cli, Command};
 use crate::ops::exit::{Exit, Kind};
-use crate::ops::run::Takeover;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -72,8 +72,8 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Drill(args) => start::drill(&args, global, output),
         Command::Execute(args) => start::execute(&args, global, output),
         Command::Plan(args) => start::plan(&args, global, output),
-        Command::Resume(args) => start::recover(&args.recover, Takeover::GoOn, &args.approve, global, output),
-        Command::Abort(args) => start::recover(&args, Takeover::TakeBack, &[], global, output),
+        Command::Resume(args) => start::recover(&args.recover, &start::How::GoOn { approve: &args.approve, patience: args.patience }, global, output),
+        Command::Abort(args) => start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref() }, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Reaper(args) => reaper::reaper(&args, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),

@@ -63,12 +63,13 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
                 }
                 return Ok(code(&findings));
             };
+            let latest = code(&findings);
             // A fault that stands by right is told once, not at every look.
             standing =
                 findings.into_iter().filter(|finding| finding.outcome == Outcome::Standing).map(|finding| (finding.run, finding.step)).collect();
             tokio::select! {
                 () = tokio::time::sleep(every.duration()) => {}
-                () = signals.next() => return Ok(0),
+                () = signals.next() => return Ok(latest),
             }
         }
     })
@@ -129,7 +130,8 @@ mod tests {
     fn what_may_still_stand_weighs_more_than_what_was_not_searched() {
         for (outcomes, expected) in [
             (&[][..], 0),
-            (&[Outcome::Standing, Outcome::Undone, Outcome::Already, Outcome::WouldUndo, Outcome::Meanwhile], 0),
+            (&[Outcome::Standing, Outcome::Undone, Outcome::Already, Outcome::Meanwhile], 0),
+            (&[Outcome::WouldUndo], 2),
             (&[Outcome::Undone, Outcome::Unsearched], 69),
             (&[Outcome::Unsearched, Outcome::Conflict], 2),
             (&[Outcome::Failed], 2),

@@ -9,7 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::About;
 use super::output::Output;
-use super::{errors, steering, terminal};
+use super::{errors, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -18,21 +18,23 @@ use crate::model::diagnostic::Diagnostic;
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
+use crate::model::time::Span;
 use crate::observe::{self, Observer};
 use crate::ops::approvals::Given;
 use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
-use crate::ops::control::abort_command;
+use crate::ops::control::{abort_command, operator, resume_command};
 use crate::ops::dry_run::dry_run;
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::forecast::forecast;
 use crate::ops::guards;
+use crate::ops::live;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::preflight;
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
-use crate::ops::run::{self, Attended, Outcome, Takeover};
+use crate::ops::run::{self, Attended, Outcome, Said, Takeover};
 use crate::ops::runs;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
@@ -148,7 +150,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
-        let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
+        let mut request =
+            Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
+        request.limits.patience = args.steering.patience_in_emergency(terminal::can_ask(output.terminal));
         let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
@@ -186,7 +190,29 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     })
 }
 
-pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: &Global, output: &Output) -> Result<u8, Exit> {
+/// What a new owner does with a run, and what was said about it.
+#[derive(Debug)]
+pub(super) enum How<'a> {
+    /// Goes on with it.
+    GoOn {
+        /// Answers given beforehand.
+        approve: &'a [String],
+        /// For failed steps, if not as when it began.
+        patience: Option<Span>,
+    },
+    /// Takes it back.
+    TakeBack {
+        /// Why, although it may serve users.
+        yes_because: Option<&'a str>,
+    },
+}
+
+/// Goes on with a run, or takes it back.
+pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let (to, approve, yes_because, patience) = match *how {
+        How::GoOn { approve, patience } => (Takeover::GoOn, approve, None, patience),
+        How::TakeBack { yes_because } => (Takeover::TakeBack, &[][..], yes_because, None),
+    };
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
     let chain = runs::read(&store, &run)?;
@@ -195,7 +221,9 @@ pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: 
         output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
-    if state.ended.is_some() && state.held().is_empty() {
+    let goes_on = to == Takeover::GoOn && state.may_go_on();
+    // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
+    if state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
         output.say(&format!("run {run} has ended and left nothing to undo"));
         return Ok(0);
     }
@@ -212,17 +240,42 @@ pub(super) fn recover(args: &Recover, to: Takeover, approve: &[String], global: 
     runtime()?.block_on(async {
         let environment = reopen(&store, &run, &plan, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
+        let mut note = None;
+        // Somebody else may run it: then nothing is asked, and the takeover says so.
+        if to == Takeover::TakeBack
+            && !store.is_owned(&run)
+            && let Some(live) = live::look(&state, &environment).await
+        {
+            let why = taking_back::wanted(&run, &plan, &live, yes_because, output)?;
+            note = Some(format!("taken back although it served users: {why} ({})", operator()));
+        }
         let attended = attended(&plan, given, &root, output);
-        let outcome = run::recover(store.clone(), run, to, &environment, attended).await?;
+        let said = Said { note, patience };
+        let outcome = run::recover(store.clone(), run, to, said, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
-        let left = state.held();
-        if to == Takeover::GoOn || left.is_empty() {
-            return Ok(if to == Takeover::GoOn { code } else { 0 });
-        }
-        Err(Exit::new(Kind::Environment, format!("not everything could be undone: {}", left.join(", ")))
-            .hint("the report says for each what is there and what was there before"))
+        if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) }
     })
+}
+
+/// The exit code of a run that was to be taken back: 0 only if everything is as it was before it, and no service went down for it.
+///
+/// # Errors
+/// When something is not put back, or reads otherwise than before.
+fn taken_back(state: &RunState) -> Result<u8, Exit> {
+    let differs = measure::differs(state);
+    let unsaid = state.held().into_iter().filter(|key| differs.iter().all(|(step, _)| step != key)).map(str::to_owned);
+    let left: Vec<String> = unsaid.chain(differs.iter().map(|(step, what)| format!("{step}: {what}"))).collect();
+    if !left.is_empty() {
+        return Err(Exit::new(Kind::Environment, format!("not everything is as it was before the run: {}", left.join("; ")))
+            .hint("the report says for each what is there and what was there before"));
+    }
+    let down: Vec<&str> = measure::gone_down(state);
+    if !down.is_empty() {
+        return Err(Exit::new(Kind::Environment, format!("everything is put back, and {} went down with it", down.join(", ")))
+            .hint("the source side does not serve it: `lifeboat execute RUNBOOK` fails over again"));
+    }
+    Ok(0)
 }
 
 /// The environment of an earlier run, as its plan names it and as the project file had it then.
@@ -271,6 +324,8 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
             "report": absolute(&outcome.report),
             "journal": absolute(&outcome.journal),
             "services": services,
+            "held": state.as_ref().map(RunState::held),
+            "moved": state.as_ref().and_then(|state| state.kept.as_ref()).map(|kept| &kept.moved),
         }));
     } else {
         output.say(&format!("\n{}  {}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, outcome.report.display()));
@@ -280,23 +335,48 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
     if let Some(state) = state.as_ref().filter(is_elsewhere)
         && outcome.verdict.is_some()
     {
-        // What found everything as asked, or was refused, has left nothing to take back; what cannot be undone no command takes back.
-        let standing = measure::standing(state);
-        let keys = |can_be_undone: bool| -> Vec<&str> {
-            standing.iter().filter(|one| one.can_be_undone == can_be_undone).map(|one| one.step.as_str()).collect()
-        };
-        if !keys(true).is_empty() {
-            output.say(&format!("still in place: {}. To take it back: {}", keys(true).join(", "), abort_command(store, &outcome.run)));
-        }
-        for one in standing.iter().filter(|one| !one.irrevocable.is_empty()) {
-            output.say(&format!("cannot be undone: {}: {}", one.step, one.irrevocable.join("; ")));
-        }
+        ways_on(state, &outcome.run, store).iter().for_each(|line| output.say(line));
     }
     match (outcome.verdict, outcome.problem) {
         (Some(verdict), None) => Ok(of_verdict(verdict)),
         (_, Some(problem)) => Err(problem),
         (None, None) => Err(Exit::new(Kind::Internal, "the run was left without a reason")),
     }
+}
+
+/// What stays of a run that has ended, and where it can go from there: on, back in order, or back at once.
+fn ways_on(state: &RunState, run: &str, store: &FileStore) -> Vec<String> {
+    // What found everything as asked, or was refused, has left nothing to take back; what cannot be undone no command takes back.
+    let standing = measure::standing(state);
+    let held: Vec<&str> = standing.iter().filter(|one| one.can_be_undone).map(|one| one.step.as_str()).collect();
+    let (mut lines, abort) = (Vec::new(), abort_command(store, run));
+    for one in standing.iter().filter(|one| !one.irrevocable.is_empty()) {
+        lines.push(format!("cannot be undone: {}: {}", one.step, one.irrevocable.join("; ")));
+    }
+    if state.may_go_on() {
+        lines.push(format!("To go on from there: {}", resume_command(store, run)));
+    }
+    if held.is_empty() {
+        return lines;
+    }
+    let moved: Vec<&str> = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread()).map(|one| one.step.as_str()).collect();
+    let stays: Vec<&str> = held.iter().copied().filter(|key| !moved.contains(key)).collect();
+    let still = if stays.is_empty() { "nothing of what it changed".to_owned() } else { stays.join(", ") };
+    let changed = if moved.is_empty() { String::new() } else { format!(" (changed by others since: {})", moved.join(", ")) };
+    if !live::may_serve(state) {
+        lines.push(format!("still in place: {still}{changed}. To take it back: {abort}"));
+        return lines;
+    }
+    lines.push(format!("still in place: {still}{changed}."));
+    let plan = state.plan();
+    let source = plan.and_then(|plan| plan.source.as_ref()).map(|source| format!(" ({} good)", source.probes.join(", "))).unwrap_or_default();
+    if let Some(command) = plan.and_then(live::back_command) {
+        lines.push(format!("The way back, once the source side is well again{source}: {command}"));
+    }
+    lines.push(format!(
+        "To undo it step by step instead, which leads users back to the source side whether it is well or not: {abort} (it asks first)"
+    ));
+    lines
 }
 
 pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {

@@ -11,13 +11,16 @@ use crate::model::time::Span;
 use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
 
+/// How long whoever executes a runbook on a terminal has to mend a step that has failed, unless they say otherwise.
+const EMERGENCY_PATIENCE: Span = Span::from_secs(15 * 60);
+
 /// How a run may be steered.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Steering {
     /// Answer an approval or a manual step beforehand, in the name of whoever gave the answer [default: yours]; may be given several times
     #[arg(long = "approve", value_name = "STEP[=NAME]")]
     pub approve: Vec<String>,
-    /// How long a step that has failed for good waits for a person to retry or skip it [default: not at all]
+    /// How long a step that has failed for good waits for a person to retry or skip it [default: not at all; in an emergency on a terminal 15m]
     #[arg(long, value_name = "TIME")]
     pub patience: Option<Span>,
     /// Do not rely on the source side: steps run as their `ungraceful` says
@@ -48,6 +51,11 @@ impl Steering {
             undo: self.undo_for.unwrap_or(usual.undo),
             patience: self.patience.unwrap_or(usual.patience),
         })
+    }
+
+    /// How long a failed step of an emergency waits for people: by itself only when somebody is there.
+    pub(super) fn patience_in_emergency(&self, somebody: bool) -> Span {
+        self.patience.unwrap_or(if somebody { EMERGENCY_PATIENCE } else { Limits::default().patience })
     }
 
     /// The answers given beforehand. A plan that asks, with nobody there to answer, is refused.

@@ -48,6 +48,8 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const FAULT: bool = false;
     /// Whether it changes anything. An action that only reads or waits needs no intent and no undo.
     const MUTATES: bool = true;
+    /// Whether it leads users elsewhere: taking it back leads them to where they were before.
+    const LEADS: bool = false;
     /// Parameters that everybody on this machine can read while the action runs: no secret may stand in them.
     const SHOWN: &'static [&'static str] = &[];
     /// What undo restores. Recorded before anything is changed; holds intent (subnet → ACL), never ids that change on a swap.
@@ -60,6 +62,11 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn anchors(&self, before: &Self::Before) -> Vec<Anchor> {
         let _ = before;
         Vec::new()
+    }
+
+    /// Whether undo uses the secrets of its parameters: where it does not, they are not asked for.
+    fn undo_needs_secrets(&self) -> bool {
+        true
     }
 
     /// Reads only: what is there now, what would change, by which calls.
@@ -231,6 +238,8 @@ pub trait DynAction<W>: Send + Sync {
     /// # Errors
     /// When `before` is not one of this action's.
     fn anchors(&self, before: &Value) -> Result<Vec<Anchor>, ActionError>;
+    /// See [`Action::undo_needs_secrets`].
+    fn undo_needs_secrets(&self) -> bool;
     /// See [`Action::plan`].
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>>;
     /// See [`Action::apply`].
@@ -242,6 +251,10 @@ pub trait DynAction<W>: Send + Sync {
 impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
     fn anchors(&self, before: &Value) -> Result<Vec<Anchor>, ActionError> {
         Ok(Action::anchors(self, &from_json(before)?))
+    }
+
+    fn undo_needs_secrets(&self) -> bool {
+        Action::undo_needs_secrets(self)
     }
 
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
@@ -293,6 +306,8 @@ pub struct ActionType<W: 'static> {
     pub fault: bool,
     /// Whether it changes anything.
     pub mutates: bool,
+    /// See [`Action::LEADS`].
+    pub leads: bool,
     /// Parameters in which no secret may stand.
     pub shown: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
@@ -313,6 +328,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
             kind: A::KIND,
             fault: A::FAULT,
             mutates: A::MUTATES,
+            leads: A::LEADS,
             shown: A::SHOWN,
             schema: || schemars::schema_for!(A),
             output_schema: || schemars::schema_for!(A::Output),

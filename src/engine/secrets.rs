@@ -2,9 +2,11 @@
 //! Plans, journals and errors hold the reference; what clouds, commands and services make of a secret is masked before it is an event.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::action::{ActionType, DynAction};
 use crate::model::credentials::{has_reference, is_reference};
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::step::StepKind;
@@ -31,6 +33,49 @@ pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
         Value::Array(items) => items.iter().map(reveal).collect::<Result<_, Failure>>().map(Value::Array)?,
         other => other.clone(),
     })
+}
+
+/// What stands where a secret is not asked for: a text that fits where an address is wanted, too.
+const UNASKED: &str = "http://not-asked-for.invalid/";
+
+/// The action that undoes what one with these parameters did. Its secrets are read only if it needs them: what was changed weeks ago must not stay because
+/// a token of then is gone.
+///
+/// # Errors
+/// When a secret that is needed leads nowhere, or the parameters do not fit.
+pub(crate) fn action_for_undo<W>(row: &ActionType<W>, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
+    are_not_shown(row.shown, with)?;
+    if has_reference(with)
+        && let Ok(action) = (row.parse)(&unasked(with))
+        && !action.undo_needs_secrets()
+    {
+        return Ok(action);
+    }
+    parsed(row, with)
+}
+
+/// The action with these parameters, its secrets read.
+///
+/// # Errors
+/// As [`action_for_undo`].
+pub(crate) fn parsed<W>(row: &ActionType<W>, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
+    are_not_shown(row.shown, with)?;
+    let revealed = reveal(with)?;
+    (row.parse)(&revealed).map_err(|error| {
+        // What does not fit is quoted in the message: a secret must not be.
+        let message = if revealed == *with { error.message } else { "does not fit (not shown: the parameters hold a secret)".to_owned() };
+        Failure::new(FailureKind::Parameters, if error.path.is_empty() { message } else { format!("{}: {message}", error.path) })
+    })
+}
+
+/// `value` with every reference replaced by a text that is no secret.
+fn unasked(value: &Value) -> Value {
+    match value {
+        reference if is_reference(reference) => Value::from(UNASKED),
+        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), unasked(value))).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(unasked).collect()),
+        other => other.clone(),
+    }
 }
 
 /// Refuses `resolved` when it holds references that `written` does not: what a service or a command answered must not choose which secret is read.
@@ -88,7 +133,7 @@ fn hide_run(event: &mut RunEvent) {
         RunEvent::Decided { basis, .. } => mask(basis),
         RunEvent::StopRequested { why, .. } | RunEvent::Ordered { why, .. } => mask(why),
         RunEvent::Guarded { decisions } => decisions.iter_mut().for_each(|decision| mask(&mut decision.detail)),
-        RunEvent::Baseline { differences, .. } => {
+        RunEvent::Baseline { differences, .. } | RunEvent::Kept { moved: differences, .. } => {
             differences.iter_mut().flat_map(|one| [&mut one.what, &mut one.before, &mut one.after]).for_each(mask);
         }
         RunEvent::Note { text } => mask(text),

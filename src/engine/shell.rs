@@ -552,7 +552,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
         let resolved = expression::resolve(with, scope).map_err(|error| Failure::new(FailureKind::Parameters, error.to_string()));
         let ready = resolved.and_then(|resolved| {
             secrets::are_as_written(with, &resolved)?;
-            Ok((self.parse(uses, &resolved)?, resolved))
+            // What is only read is read to see what undo would restore.
+            let action = if matches!(kind, Kind::Read) { secrets::action_for_undo(self.row(uses)?, &resolved) } else { self.parse(uses, &resolved) };
+            Ok((action?, resolved))
         });
         let (action, with) = match ready {
             Ok(ready) => ready,
@@ -573,7 +575,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn change(&mut self, change: Change<'_>, key: String) {
         let Change { kind, uses, with, before, timeout, mark, fault } = change;
-        let ready = self.parse(uses, with).and_then(|action| {
+        let action =
+            if matches!(kind, Kind::Undo) { self.row(uses).and_then(|row| secrets::action_for_undo(row, with)) } else { self.parse(uses, with) };
+        let ready = action.and_then(|action| {
             let anchors = if fault || mark.is_some() { action.anchors(&before).map_err(|error| error.failure())? } else { Vec::new() };
             Ok((action, anchors))
         });
@@ -617,14 +621,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-        let row = self.actions.get(uses).ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))?;
-        secrets::are_not_shown(row.shown, with)?;
-        let revealed = secrets::reveal(with)?;
-        (row.parse)(&revealed).map_err(|error| {
-            // What does not fit is quoted in the message: a secret must not be.
-            let message = if revealed == *with { error.message } else { "does not fit (not shown: the parameters hold a secret)".to_owned() };
-            Failure::new(FailureKind::Parameters, if error.path.is_empty() { message } else { format!("{}: {message}", error.path) })
-        })
+        secrets::parsed(self.row(uses)?, with)
+    }
+
+    fn row(&self, uses: &str) -> Result<&'static ActionType<W>, Failure> {
+        self.actions.get(uses).copied().ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))
     }
 
     fn answer(&self, input: Input) {

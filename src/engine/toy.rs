@@ -243,6 +243,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         source: None,
         traffic: None,
         stop_conditions: vec![],
+        back: None,
         ungraceful: false,
         limits: Limits::default(),
         definitions: vec![],

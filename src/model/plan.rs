@@ -66,6 +66,10 @@ pub struct Plan {
     /// Probes of the source side itself: after the fault was taken out, undo and failback wait until they are good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// The runbook that leads back to the source side, as a command line in the project's folder names it: what is offered before anything is undone
+    /// that serves users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
     /// The probe that reads which share of the requests the target of the failover gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<String>,

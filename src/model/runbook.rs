@@ -33,8 +33,21 @@ pub struct RunbookFile {
     /// Probes of its own.
     #[serde(default)]
     pub probes: BTreeMap<String, ProbeFile>,
+    /// The way back, for whoever has executed it alone, in an emergency: a scenario says it itself.
+    pub back: Option<BackFile>,
     /// What is to be done.
     pub steps: Vec<StepFile>,
+}
+
+/// The way back from what a runbook does.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackFile {
+    /// Ids of probes of the source side itself: `lifeboat abort` asks them before it leads users back there.
+    #[serde(default)]
+    pub source: Vec<String>,
+    /// Path of the runbook that leads back, relative to this file: what is offered in the place of undoing everything.
+    pub runbook: Option<String>,
 }
 
 /// The word that says what the file is.

@@ -220,6 +220,19 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             };
             return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: differences.iter().map(line).collect() });
         }
+        RunEvent::Kept { same, moved } if moved.is_empty() => {
+            (Weight::Course, format!("{} of {} steps that stay read as they were made", same.len(), same.len()))
+        }
+        RunEvent::Kept { moved, .. } => {
+            let lines = moved.iter().map(|one| {
+                one_line(&if one.is_unread() {
+                    format!("NOT KNOWN TO BE STILL THERE: {}: {}", one.step, one.after)
+                } else {
+                    format!("NOT AS IT WAS MADE: {} {}: {} → {}", one.step, one.what, one.before, one.after)
+                })
+            });
+            return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
+        }
         RunEvent::Forecast(forecast) => {
             let at_risk = forecast.recovery.as_ref().is_some_and(crate::model::forecast::Recovery::is_at_risk);
             let said = forecast.to_string();

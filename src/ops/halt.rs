@@ -6,6 +6,7 @@ use super::control;
 use super::exit::{Exit, Kind};
 use super::runs;
 use crate::journal::FileStore;
+use crate::model::measure;
 use crate::model::order::{Asked, Order};
 use crate::model::state::RunState;
 use crate::ports::store::StoreError;
@@ -93,6 +94,11 @@ pub fn remains(store: &FileStore, run: &str) -> Option<String> {
     let held = state.held();
     if !held.is_empty() {
         return Some(format!("not put back: {}", held.join(", ")));
+    }
+    let differs = measure::differs(&state);
+    if !differs.is_empty() {
+        let lines: Vec<String> = differs.into_iter().map(|(step, what)| format!("{step}: {what}")).collect();
+        return Some(format!("not as before: {}", lines.join("; ")));
     }
     (state.start.is_some() && state.ended.is_none()).then(|| "left before its end".into())
 }

@@ -15,6 +15,7 @@ pub mod forecast;
 pub mod guards;
 pub mod halt;
 pub mod lever;
+pub mod live;
 pub mod lock;
 pub mod marks;
 pub mod pinned;

@@ -33,6 +33,7 @@ use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::{FAULT, RunState, StepState};
+use crate::model::time::Span;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -137,9 +138,24 @@ pub async fn start(
     };
     let (head, forecast) = (chain::genesis(&run), forecast(&store, &plan));
     let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
-    Hold { store, run, owner, clock, plan: Arc::new(plan), earlier: Vec::new(), head, opening, decisions, forecast, begin, starter, locked }
-        .see_through(environment, attended)
-        .await
+    Hold {
+        store,
+        run,
+        owner,
+        clock,
+        plan: Arc::new(plan),
+        earlier: Vec::new(),
+        head,
+        opening,
+        decisions,
+        forecast,
+        begin,
+        note: None,
+        starter,
+        locked,
+    }
+    .see_through(environment, attended)
+    .await
 }
 
 /// Whether the lever of the environment lets a drill go on there.
@@ -165,8 +181,19 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions
 ///
 /// # Errors
 /// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
-pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environment: &Environment, mut attended: Attended) -> Result<Outcome, Exit> {
-    let (mut hold, state) = take_over(store, run, to)?;
+pub async fn recover(
+    store: Arc<FileStore>,
+    run: String,
+    to: Takeover,
+    said: Said,
+    environment: &Environment,
+    mut attended: Attended,
+) -> Result<Outcome, Exit> {
+    let (mut hold, mut state) = take_over(store, run, to)?;
+    hold.note = said.note;
+    if let Some(patience) = said.patience {
+        Arc::make_mut(&mut hold.plan).limits.patience = patience;
+    }
     // Whoever has answered is not asked again.
     let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|by| (key.clone(), by.to_owned())).collect::<Vec<_>>();
     attended.approved.splice(..0, state.steps.iter().flat_map(agreed));
@@ -174,11 +201,23 @@ pub async fn recover(store: Arc<FileStore>, run: String, to: Takeover, environme
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
         is_released(&hold.store, &hold.plan)?;
     }
+    if to == Takeover::GoOn && state.ended.is_some() {
+        state.reopen();
+    }
     hold.begin = match to {
         Takeover::GoOn => Begin::GoOn(Box::new(state.clone()), machine::lease_left(&state, hold.clock.now())),
         Takeover::TakeBack => Begin::TakeBack(Recovery::of(&state)),
     };
     hold.see_through(environment, attended).await
+}
+
+/// What is said when a run is taken over.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// For the journal.
+    pub note: Option<String>,
+    /// How long failed steps wait for people, if not as when it began.
+    pub patience: Option<Span>,
 }
 
 /// What a new owner does with a run.
@@ -247,7 +286,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let read = runs::read(&store, &run)?;
     let state = runs::state(&run, &read)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to undo")))?;
-    if let (Takeover::GoOn, Some(end)) = (to, &state.ended) {
+    if let (Takeover::GoOn, Some(end), false) = (to, &state.ended, state.may_go_on()) {
         let verdict = serde_json::to_value(end.verdict).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
         return Err(Exit::new(Kind::Usage, format!("run {run} has ended ({verdict}); there is nothing to go on with"))
             .hint(format!("`lifeboat abort {run}` takes back what it left")));
@@ -270,6 +309,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             decisions: Vec::new(),
             forecast: None,
             begin,
+            note: None,
             starter,
             locked,
         },
@@ -291,6 +331,8 @@ struct Hold {
     /// What earlier runs let expect.
     forecast: Option<Forecast>,
     begin: Begin,
+    /// What is to be said of it at its beginning.
+    note: Option<String>,
     /// Whoever started the run.
     starter: String,
     /// While it is held, nobody else injects a fault in this environment.
@@ -299,7 +341,7 @@ struct Hold {
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, starter, locked: _locked } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, note, starter, locked: _locked } = self;
         let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let kept = kept_in(&store, environment)?;
@@ -330,6 +372,7 @@ impl Hold {
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
         openings.extend(forecast.map(RunEvent::Forecast));
+        openings.extend(note.map(|text| RunEvent::Note { text }));
         openings.extend(originals.edited(&plan, &[]));
         // Recovery does not wait for a disk that keeps no samples.
         let samples = match sample_file(&store, &run, epoch, &plan) {

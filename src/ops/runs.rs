@@ -8,7 +8,7 @@ use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
 use crate::model::chain::{self, Chain, ChainError};
-use crate::model::measure::{Standing, standing};
+use crate::model::measure::{self, Standing, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -168,8 +168,16 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                     } else if !owned {
                         listed.remark = told(&standing);
                     }
+                    let differs = measure::differs(&state).len();
+                    if standing.is_empty() && differs > 0 && !owned {
+                        listed.remark = format!("{differs} not as before");
+                    }
+                    let moved = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread()).count();
+                    if moved > 0 && !owned {
+                        listed.remark = format!("{}; {moved} changed by others since", told(&standing));
+                    }
                     let can_be_undone = standing.iter().any(|one| one.can_be_undone);
-                    if !owned && state.start.is_some() && (can_be_undone || state.ended.is_none()) {
+                    if !owned && state.start.is_some() && (can_be_undone || differs > 0 || state.ended.is_none()) {
                         listed.solve = Some(abort_command(store, &listed.run));
                     }
                 }

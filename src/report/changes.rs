@@ -27,6 +27,9 @@ impl Page<'_> {
             let lines: Vec<String> = self.standing.iter().map(|one| format!("- {}", self.stands(one))).collect();
             let count = self.stand(measure::count(&self.standing));
             let _ = writeln!(out, "**▲ {}{}** {count}\n\n{}\n", self.t(Label::InPlace), self.colon().trim_end(), lines.join("\n"));
+            if self.state.leaves() && self.state.held().iter().any(|key| key.starts_with("failover/")) {
+                let _ = writeln!(out, "{}\n", self.t(self.kept_line()));
+            }
         }
         self.calls(out);
     }
@@ -135,6 +138,7 @@ impl Page<'_> {
             Status::Undone if step.undone_already => Label::BackAlready,
             Status::Undone => Label::BackYes,
             Status::UndoFailed => Label::BackFailed,
+            _ if self.has_moved(key) => Label::BackMoved,
             _ if !step.may_have_changed() => Label::BackNothing,
             _ => match self.standing.iter().find(|one| one.step == key).map(|one| &one.why) {
                 _ if step.has_no_undo && !key.starts_with("failback/") => Label::BackImpossible,

@@ -70,6 +70,7 @@ impl Page<'_> {
                 | RunEvent::LeaseRenewed { .. }
                 | RunEvent::Snapshot { .. }
                 | RunEvent::Baseline { .. }
+                | RunEvent::Kept { .. }
                 | RunEvent::Forecast(_)
                 | RunEvent::Samples(_) => None,
                 RunEvent::Stage { .. } | RunEvent::Unknown => None,

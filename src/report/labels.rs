@@ -279,6 +279,16 @@ labels! {
     StandsStopped: "kept: the run was stopped, and a stop undoes nothing", "保留：运行被停止，停止不做撤销";
     StandsNotYet: "not put back yet", "尚未还原";
     EvNotUndone: "Cannot be undone", "无法撤销";
+    KeptChanges: "What the failover changed is still in place: it was read once more before the verdict.", "切换所做变更仍然保留：判定前已再次读取。";
+    KeptNotAll: "▲ Not everything that the failover changed is still as it made it, as far as could be read: see below.", "▲ 据再次读取，切换所做变更并非全部保持原样：见下文。";
+    KeptUnread: "What the failover changed was not put back. Nobody has read it again since.", "切换所做变更未还原。此后未再次读取。";
+    BackMoved: "▲ kept, but changed since", "▲ 保留，但此后被改动";
+    KeptTitle: "What stays, read once more.", "保留内容的再次读取。";
+    KeptLead: "Every change that stays was read again before the verdict, at", "判定前再次读取每项保留的变更，时间：";
+    KeptSame: "steps whose things are as they were made", "与所做变更一致的步骤";
+    KeptMoved: "steps with things that are not, or could not be read", "已被改动或无法读取的步骤";
+    KeptMade: "Made by the step", "步骤所做";
+    KeptNow: "Now", "当前";
     CallsTitle: "Mutating API calls", "变更类 API 调用";
     CallsLead: "Every attempt, for looking up in CloudTrail and ActionTrail by request id.", "含每次尝试，可按请求编号在 CloudTrail 与操作审计（ActionTrail）中查证。";
     NoCalls: "No mutating call was made.", "未发起变更类调用。";

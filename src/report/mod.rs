@@ -10,6 +10,7 @@ mod course;
 mod data;
 mod fields;
 mod guards;
+mod kept;
 mod labels;
 mod lag;
 mod lease;
@@ -54,6 +55,7 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     page.changes(&mut out);
     page.lease(&mut out);
     page.baseline(&mut out);
+    page.kept(&mut out);
     page.probes(&mut out);
     page.data(&mut out);
     page.failback(&mut out);

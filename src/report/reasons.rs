@@ -43,6 +43,11 @@ impl Page<'_> {
             Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
             Reason::StillDown { probe } => format!("{} was down and still is", self.probe_name(probe)),
             Reason::DidWithout { step, by } => format!("the runbook was not tested as written: {} did without {}", code(by), self.step_name(step)),
+            Reason::Moved { step, why } => format!("what {} made was changed since: {}", self.step_name(step), text(why)),
+            Reason::NotReadAgain { step, why } => {
+                format!("not known whether what {} made is still there: {}", self.step_name(step), text(why))
+            }
+            Reason::WentDown { probe } => format!("{} was down when the failover was taken back, or is since", self.probe_name(probe)),
             Reason::NotRecovered
             | Reason::NoObjective
             | Reason::NoDetection
@@ -64,6 +69,9 @@ impl Page<'_> {
             Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), text(why)),
             Reason::NotRecovered => "业务未在允许时间内恢复稳定".to_owned(),
             Reason::Leftover { step, why } => format!("未能还原：{}：{}", self.step_name(step), text(why)),
+            Reason::Moved { step, why } => format!("{} 所做的变更此后被改动：{}", self.step_name(step), text(why)),
+            Reason::NotReadAgain { step, why } => format!("无法确认 {} 所做的变更是否仍在：{}", self.step_name(step), text(why)),
+            Reason::WentDown { probe } => format!("撤回切换时 {} 中断，或此后处于中断", self.probe_name(probe)),
             Reason::NotNormal { probe } => format!("稳态未恢复：结束时 {} 异常", self.probe_name(probe)),
             Reason::Stopped { by, why } => format!("被 {} 停止：{}", code(by), text(why)),
             Reason::NoSteadyState => "未达到稳态，未注入任何故障".to_owned(),

@@ -124,3 +124,23 @@ fn a_journal_that_is_none_still_gives_a_page() {
     assert!(report.contains("event 5 cannot follow"), "{report}");
     assert!(charts(&events).is_empty());
 }
+
+#[test]
+fn what_was_changed_by_others_is_no_longer_called_in_place() {
+    let events = samples::put_back_by_others();
+    for (lang, wanted, gone) in [
+        (
+            Lang::En,
+            ["what Shift DNS weights `failover/shift-dns` made was changed since", "▲ kept, but changed since", "cannot be read: no answer"],
+            "is still in place",
+        ),
+        (Lang::Zh, ["所做的变更此后被改动", "▲ 保留，但此后被改动", "判定前再次读取每项保留的变更"], "切换所做变更仍然保留"),
+    ] {
+        let report = render(&events, HEAD, lang);
+        for part in wanted {
+            assert!(report.contains(part), "`{part}` is not in: {report}");
+        }
+        assert!(!report.contains(gone), "{report}");
+    }
+    assert!(render(&samples::emergency(), HEAD, Lang::En).contains("is still in place: it was read once more"));
+}

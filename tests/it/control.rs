@@ -191,7 +191,11 @@ fn an_emergency_is_ended_by_stop_as_it_is_and_by_abort_taken_back() {
         let place = Workplace::new("1ms", "3m");
         let emergency = place.begin(&["execute", "over.yaml", "--env", "lab"]);
         place.await_step("failover/last", "started");
-        place.order(&[order]);
+        if order == "abort" {
+            let parts = ["this puts back failover/start although the source side may be down; nothing was changed", "add --reason TEXT"];
+            said(&place.ctl(&["abort"]), 77, &parts);
+        }
+        place.order(&[order, "--reason", "it was the wrong region"]);
         let output = emergency.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
         assert_eq!(place.has("failover/start", "undone"), undoes);

@@ -25,6 +25,7 @@
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
+//! - `stands`: what a run leaves in place, and who may take it back.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
 
@@ -60,5 +61,6 @@ mod refusals;
 mod samples;
 mod sealed;
 mod secrets;
+mod stands;
 mod terminal;
 mod workplace;

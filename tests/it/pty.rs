@@ -3,8 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
@@ -16,10 +18,13 @@ pub(crate) const INTERRUPT: &str = "\u{3}";
 /// The terminal and the command on it.
 pub(crate) struct Terminal {
     child: Child,
-    keys: std::fs::File,
+    keys: Option<std::fs::File>,
     /// The other end, open for as long as the terminal: its settings outlive the command.
     end: OwnedFd,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Whether its window was closed.
+    is_closed: Arc<AtomicBool>,
+    screen: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -40,14 +45,21 @@ impl Terminal {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let mut screen = std::fs::File::from(controller.try_clone().unwrap());
         let seen = shown.clone();
-        std::thread::spawn(move || {
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let closed = is_closed.clone();
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // It ends with the terminal.
-            while let Ok(length @ 1..) = screen.read(&mut bytes) {
+            while !closed.load(Ordering::Relaxed) {
+                let mut look = [PollFd::new(&screen, PollFlags::IN)];
+                if !matches!(poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: 20_000_000 })), Ok(1..)) {
+                    continue;
+                }
+                let Ok(length @ 1..) = screen.read(&mut bytes) else { return };
                 seen.lock().unwrap().extend_from_slice(&bytes[..length]);
             }
         });
-        Self { child, keys: controller.into(), end, shown }
+        Self { child, keys: Some(controller.into()), end, shown, is_closed, screen: Some(reader) }
     }
 
     /// Everything shown so far.
@@ -85,12 +97,25 @@ impl Terminal {
     }
 
     pub(crate) fn type_in(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Whether what is typed comes without Enter and is not shown.
     pub(crate) fn is_key_by_key(&self) -> bool {
         !tcgetattr(&self.end).unwrap().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Closes the terminal, as whoever closes its window or loses the connection does: the command loses it and hears SIGHUP.
+    pub(crate) fn hang_up(&mut self) {
+        // Once nobody holds the controlling end, the terminal is no more.
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.screen.take().unwrap().join().unwrap();
+        drop(self.keys.take());
+    }
+
+    /// Waits for the end of a command that has lost its terminal.
+    pub(crate) fn await_end(&mut self) {
+        until("the end of the command", || self.child.try_wait().unwrap());
     }
 
     /// Kills the command, as a power cut would.

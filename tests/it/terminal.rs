@@ -73,7 +73,9 @@ fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
 #[test]
 fn signals_without_a_terminal_abort_a_drill_and_stop_an_emergency() {
     for (signal, name) in [(Signal::INT, "signal SIGINT"), (Signal::TERM, "signal SIGTERM"), (Signal::HUP, "signal SIGHUP")] {
-        for (arguments, aborts) in [(&DRILL[..], true), (&EMERGENCY, false)] {
+        // What becomes of an emergency whose terminal is closed is told below.
+        let emergency = Some((&EMERGENCY[..], false)).filter(|_| signal != Signal::HUP);
+        for (arguments, aborts) in [Some((&DRILL[..], true)), emergency].into_iter().flatten() {
             let place = Workplace::new("1ms", "3m");
             let child = place.begin(arguments);
             place.await_step("failover/last", "started");
@@ -85,6 +87,67 @@ fn signals_without_a_terminal_abort_a_drill_and_stop_an_emergency() {
             assert_eq!(place.lab.world() == place.before, aborts, "{name}");
         }
     }
+}
+
+#[test]
+fn an_emergency_outlives_its_terminal_and_is_reached_from_another() {
+    let place = Workplace::with_steps(&[
+        "{ id: first, uses: wait, with: { for: 3m }, timeout: 5m }",
+        "{ id: start, uses: aws.ec2.start-instances, needs: [first], with: { instances: { tags: { role: storefront, posture: standby } } }, timeout: 1m }",
+    ]);
+    // Closed with somebody in front of it, and hung up without anybody.
+    let mut terminal = on_a_terminal(&place, &EMERGENCY);
+    place.await_step("failover/first", "started");
+    until("keys", || terminal.is_key_by_key().then_some(()));
+    terminal.hang_up();
+    place.order(&["skip", "first", "--reason", "the terminal is gone, the run is not"]);
+    place.await_step("failover/start", "applied");
+    until("the end", || (!place.all("ended").is_empty()).then_some(()));
+    assert_eq!((place.all("stop-requested").len(), &place.all("ended")[0]["verdict"]), (0, &json!("pass")));
+    terminal.await_end();
+    assert!(place.latest().join("report.en.md").is_file(), "and its report is written");
+    place.take_back();
+
+    let mut hung_up = place.begin(&EMERGENCY);
+    until("the second run", || (place.runs().len() == 2).then_some(()));
+    place.await_step("failover/first", "started");
+    kill_process(Pid::from_child(&hung_up), Signal::HUP).unwrap();
+    place.order(&["skip", "first", "--reason", "go on"]);
+    assert!(hung_up.wait().unwrap().success());
+    place.take_back();
+}
+
+#[test]
+fn a_failed_step_of_an_emergency_on_a_terminal_waits_for_somebody_and_is_gone_on_with_after_that() {
+    let place = Workplace::with_steps(&[
+        "{ id: start, uses: aws.ec2.start-instances, with: { instances: { tags: { role: storefront, posture: standby } } }, timeout: 1m }",
+        "{ id: mark, needs: [start], uses: exec, with: { command: [/bin/sh, -c, 'test -e ready'] }, timeout: 10s }",
+        "{ id: after, needs: [mark], uses: note, with: { text: done } }",
+    ]);
+    let mut terminal = on_a_terminal(&place, &EMERGENCY);
+    place.await_step("failover/mark", "failed");
+    terminal.await_text("failover/mark failed: r tries it again, s does without it");
+    terminal.await_text("r retry · s do without failover/mark, which failed · 14m");
+    terminal.type_and_see("q", "stop, and leave what the steps did as it is?");
+    terminal.type_in("y");
+    assert_eq!(terminal.end(), Some(2), "{}", terminal.shown());
+    let shown = terminal.shown();
+    let command = shown.lines().find_map(|line| line.split_once("To go on from there: lifeboat ")).unwrap_or_else(|| panic!("no way on: {shown}")).1;
+    let command: Vec<&str> = command.split_whitespace().collect();
+    // It fails again where it failed, and once it is mended it is done to its end.
+    for (mended, code) in [(false, 2), (true, 0)] {
+        if mended {
+            place.write("ready", "");
+        }
+        let output = place.run(&[&command[..], &["--patience", "0s"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
+    }
+    let started = |step: &str| place.all("started").into_iter().filter(|line| line["step"] == step).count();
+    assert_eq!((started("failover/start"), started("failover/mark"), started("failover/after")), (1, 3, 1));
+    assert_eq!(place.all("ended").last().unwrap()["verdict"], "pass");
+    let output = place.run(&["resume", "latest"]);
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
+    place.take_back();
 }
 
 #[test]

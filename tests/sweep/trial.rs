@@ -47,7 +47,7 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
         if !is_to_stay && !is_told {
             return Err(format!("exit {}, though something is left: {left}", end.code));
         }
-        let aborted = trial.lifeboat(&["abort", "latest"], None)?;
+        let aborted = trial.lifeboat(&["abort", "latest", "--yes-because", "the sweep"], None)?;
         (end.events, end.state) = trial.read()?;
         // Its verdict stays what it was: what a run came to is not changed by taking it back later.
         if aborted != Ended::Exited(0) || !end.state.held().is_empty() {
@@ -110,7 +110,9 @@ impl Trial<'_> {
         let verdict_now = || run_folder(&self.reports()).and_then(|run| verdict(&run));
         if reached {
             earlier = verdict_now();
-            let recovery = [by.command(), "latest"];
+            // What serves users is taken back for a reason only.
+            let reason: &[&str] = if by == Recovery::Abort { &["--yes-because", "the sweep"] } else { &[] };
+            let recovery = [&[by.command(), "latest"], reason].concat();
             ended = self.lifeboat(&recovery, again)?;
             if again.is_some() {
                 reached = ended == Ended::Killed;

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::engine::clock::RunClock;
 use crate::model::order::Order;
 use crate::model::phrases::phrase;
-use crate::model::plan::Ungraceful;
+use crate::model::plan::{self, Ungraceful};
 use crate::model::state::{FAULT, RunState, Status, StepState};
-use crate::model::text::Lang;
+use crate::model::text::{Lang, span_in};
+use crate::model::time::Span;
 use crate::ops::control::{Interrupt, questions};
 
 /// How long what became of an order is shown.
@@ -194,6 +196,10 @@ impl Prompt {
                 "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts",
                 "c 继续 · a 中止：全部还原 · q 停止：保持现状 · 再按 Ctrl-C 中止",
             ),
+            Mode::Sure(Order::Abort) if is_emergency(state) => say(
+                "abort: everything is put back, users too, whether the source side is well or not? y yes · n no",
+                "中止：全部还原，用户也随之回到源侧，无论源侧是否正常？y 是 · n 否",
+            ),
             Mode::Sure(Order::Abort) => say("abort and put everything back? y yes · n no", "中止并全部还原？y 是 · n 否"),
             Mode::Sure(Order::Stop) => say("stop, and leave what the steps did as it is? y yes · n no", "停止，步骤已做的变更保持现状？y 是 · n 否"),
             Mode::Sure(_) => say("give the source side up? y yes · n no", "放弃源侧？y 是 · n 否"),
@@ -242,6 +248,19 @@ fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
     if ending {
         return String::new();
     }
+    if let Some((step, left)) = to_be_mended(state) {
+        let left = span_in(left, lang);
+        let (then, then_zh) = if is_emergency(state) {
+            ("the run ends there, and `lifeboat resume` goes on", "运行到此结束，可用 `lifeboat resume` 继续")
+        } else {
+            ("everything is put back", "全部还原")
+        };
+        return text_in(
+            lang,
+            &format!("r retry · s do without {step}, which failed · {left} left, then {then}"),
+            &format!("r 重试 · s 跳过失败的 {step} · 剩余 {left}，之后{then_zh}"),
+        );
+    }
     let mut words =
         vec![if state.is_paused() { say("PAUSED: p goes on", "已暂停：p 继续") } else { say("p pause", "p 暂停") }, say("s skip", "s 跳过")];
     if !failed(state).is_empty() {
@@ -254,8 +273,16 @@ fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
     words.join(" · ")
 }
 
-fn is_emergency(state: &RunState) -> bool {
-    state.mode() == Some(crate::model::plan::Mode::Emergency)
+    state.mode() == Some(plan::Mode::Emergency)
+}
+
+/// The step that waits for a person the longest, and for how long it still does.
+fn to_be_mended(state: &RunState) -> Option<(&str, Span)> {
+    let patience = state.plan()?.limits.patience.duration();
+    let waits = |(key, step): (&str, &StepState)| step.ended.filter(|_| state.waits_to_be_mended(key)).map(|at| at.plus(patience));
+    let ordered = state.ordered();
+    let (until, key) = ordered.into_iter().filter_map(|(key, step)| Some((waits((key, step))?, key))).min()?;
+    Some((key, Span::from_secs(until.since(RunClock::start().now()).as_secs())))
 }
 
 fn asked() -> String {

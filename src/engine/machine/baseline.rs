@@ -18,7 +18,7 @@ const AT_ONCE: usize = 16;
 /// For one reading.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long what was put back may take to read as it was: describing lags behind changing on both clouds.
-const SETTLES: Duration = Duration::from_secs(30);
+pub(super) const SETTLES: Duration = Duration::from_secs(30);
 /// Between two comparisons.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -39,11 +39,39 @@ pub(super) struct Readings {
     differ: BTreeMap<String, Vec<Difference>>,
     /// When the next comparison is due.
     again: Option<Moment>,
+    /// Whether there is to be a comparison although nothing is undone.
+    pub(super) is_owed: bool,
 }
 
 impl Readings {
     pub(super) fn are_over(&self) -> bool {
         self.queue.is_empty() && self.open.is_empty()
+    }
+
+    /// Begins to read `what`; answers to what was asked before are nobody's.
+    pub(super) fn begin(&mut self, keys: Vec<String>, what: BTreeMap<String, (String, Value)>) {
+        self.queue = keys.into();
+        self.what = what;
+        self.open.clear();
+        self.same.clear();
+        self.differ.clear();
+        self.again = None;
+    }
+
+    /// Reads nothing more; gives the readings that are under way, the first time.
+    pub(super) fn give_up(&mut self) -> Vec<String> {
+        self.queue.clear();
+        if std::mem::take(&mut self.what).is_empty() { Vec::new() } else { self.open.iter().cloned().collect() }
+    }
+
+    /// Notes in what a step differs from what it should read as.
+    pub(super) fn found(&mut self, key: &str, differences: Vec<Difference>) {
+        if differences.is_empty() {
+            self.same.insert(key.to_owned());
+            self.differ.remove(key);
+        } else {
+            self.differ.insert(key.to_owned(), differences);
+        }
     }
 }
 
@@ -65,7 +93,7 @@ impl Machine {
         self.read_next();
     }
 
-    fn read_next(&mut self) {
+    pub(super) fn read_next(&mut self) {
         while self.readings.open.len() < AT_ONCE
             && let Some(key) = self.readings.queue.pop_front()
         {
@@ -118,6 +146,7 @@ impl Machine {
                 }
             }
             Phase::Compare { .. } => self.compare(key, result),
+            Phase::Review { .. } => self.reviewed(key, &result),
             _ => {}
         }
         self.read_next();
@@ -127,12 +156,14 @@ impl Machine {
     pub(super) fn start_comparison(&mut self) {
         self.complete_snapshot();
         let snapshot = &self.readings.snapshot;
-        if snapshot.is_empty() || self.intents.is_empty() {
+        // A new owner with nothing to undo is there to see whether what differed still does.
+        let is_owed = !self.intents.is_empty() || self.readings.is_owed;
+        if snapshot.is_empty() || !is_owed {
             return self.finish();
         }
-        self.readings.queue = snapshot.keys().cloned().collect();
-        self.readings.what = snapshot.iter().map(|(key, one)| (key.clone(), (one.uses.clone(), one.with.clone()))).collect();
-        self.readings.open.clear();
+        let keys = snapshot.keys().cloned().collect();
+        let what = snapshot.iter().map(|(key, one)| (key.clone(), (one.uses.clone(), one.with.clone()))).collect();
+        self.readings.begin(keys, what);
         let until = self.now + SETTLES;
         self.phase = Phase::Compare { until };
         self.read_next();
@@ -162,23 +193,25 @@ impl Machine {
             Ok((planned, _)) => differences(&was.before, &planned.before).into_iter().map(|(what, before, after)| one(what, before, after)).collect(),
             Err(failure) => vec![one(String::new(), String::new(), format!("cannot be read: {failure}"))],
         };
-        if found.is_empty() {
-            self.readings.same.insert(key.to_owned());
-            self.readings.differ.remove(key);
-        } else {
-            self.readings.differ.insert(key.to_owned(), found);
-        }
+        self.readings.found(key, found);
     }
 
     pub(super) fn await_comparison(&mut self, until: Moment) {
+        if let Some((same, differences)) = self.settled_readings(until) {
+            self.record_run(RunEvent::Baseline { same, differences });
+            self.finish();
+        }
+    }
+
+    /// What was read as it should be and what was not, once that is certain: what differs is read again until then.
+    pub(super) fn settled_readings(&mut self, until: Moment) -> Option<(Vec<String>, Vec<Difference>)> {
         if !self.readings.are_over() {
-            return;
+            return None;
         }
         if self.readings.differ.is_empty() || self.now >= until {
-            let same = std::mem::take(&mut self.readings.same).into_iter().collect();
-            let differences = std::mem::take(&mut self.readings.differ).into_values().flatten().collect();
-            self.record_run(RunEvent::Baseline { same, differences });
-            return self.finish();
+            let differ = std::mem::take(&mut self.readings.differ);
+            let same = std::mem::take(&mut self.readings.same).into_iter().filter(|key| !differ.contains_key(key)).collect();
+            return Some((same, differ.into_values().flatten().collect()));
         }
         match self.readings.again {
             Some(at) if self.now >= at => {
@@ -193,5 +226,6 @@ impl Machine {
                 self.wake_at(at);
             }
         }
+        None
     }
 }

@@ -1,12 +1,13 @@
 //! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
 //!
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
-//! that everything is as before. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
+//! that everything is as before, [`kept`] that what stays is as it was made. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
 mod any;
 mod baseline;
+mod kept;
 mod lease;
 mod orders;
 mod resume;
@@ -200,8 +201,11 @@ pub struct Recovery {
     pub held: Vec<Held>,
     /// What was read before anything was changed, by key.
     pub snapshot: BTreeMap<String, Snapshot>,
+    /// Whether something read otherwise than before when it was last compared: it is compared again even if nothing is left to be taken back.
+    pub differed: bool,
 }
 
+pub use kept::moved;
 pub use resume::lease_left;
 
 /// Where a step is.
@@ -293,6 +297,8 @@ struct Step {
     stood: bool,
     /// When it was last put back.
     undone_at: Moment,
+    /// What a new owner sees of it while it still moves.
+    look: Option<resume::Look>,
     /// How many of its needs are not satisfied yet.
     open_needs: usize,
     /// Keys of the steps that need this one.
@@ -325,6 +331,7 @@ impl Step {
             late: None,
             stood: false,
             undone_at: Moment::ZERO,
+            look: None,
             dependents: Vec::new(),
         }
     }
@@ -368,6 +375,10 @@ enum Phase {
     },
     /// Waiting for the steady state after everything was taken back.
     Baseline {
+        until: Moment,
+    },
+    /// Reading once more what stays.
+    Review {
         until: Moment,
     },
     Ended,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::stages::fault_step;
 use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery, Status, Step, Stop};
-use crate::model::event::step::{Found, StepKind};
+use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
@@ -43,7 +43,8 @@ impl Recovery {
             others.insert(FAULT);
         }
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
-        Self { held, snapshot: state.snapshot.clone() }
+        let differed = state.baseline.as_ref().is_some_and(|baseline| !baseline.differences.is_empty());
+        Self { held, snapshot: state.snapshot.clone(), differed }
     }
 }
 
@@ -92,6 +93,21 @@ pub fn lease_left(state: &RunState, now: Timestamp) -> Duration {
 
 /// For reading what became of one intent.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long something that is neither as before nor as asked may stand still before it is called somebody else's.
+const STILL: Duration = Duration::from_secs(30);
+/// Between two looks at something that moves.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a new owner sees of a step whose change is not over.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    /// Since when it has been seen like this.
+    since: Moment,
+    /// What is left to be changed, target by target.
+    seen: Vec<String>,
+    /// When it is looked at again; `None` while that is under way.
+    again: Option<Moment>,
+}
 
 impl Machine {
     /// Goes on with a run whose events so far made `state`. `lease_left`: for how long the fault may still stand.
@@ -261,14 +277,44 @@ impl Machine {
     /// Reads what became of the intents of `keys`, then goes on.
     pub(super) fn look_at(&mut self, keys: Vec<String>, then: Phase) {
         self.phase = Phase::Look(Box::new(then));
-        for key in keys {
-            let Some(step) = self.steps.get(&key) else { continue };
-            let (uses, with) = (step.plan.uses.clone(), step.with.clone());
-            self.effects.push(Effect::Read { key, uses, with, scope: Value::Null, timeout: PATIENCE });
+        keys.into_iter().for_each(|key| self.look(key));
+    }
+
+    fn look(&mut self, key: String) {
+        let Some(step) = self.steps.get(&key) else { return };
+        let (uses, with) = (step.plan.uses.clone(), step.with.clone());
+        self.effects.push(Effect::Read { key, uses, with, scope: Value::Null, timeout: PATIENCE });
+    }
+
+    /// Looks again at what was still moving.
+    fn look_again(&mut self) {
+        let now = self.now;
+        let mut due = Vec::new();
+        for (key, step) in self.steps.iter_mut().filter(|(_, step)| step.status == Status::Looking) {
+            if let Some(look) = step.look.as_mut().filter(|look| look.again.is_some_and(|at| now >= at)) {
+                look.again = None;
+                due.push(key.clone());
+            }
         }
+        due.into_iter().for_each(|key| self.look(key));
+    }
+
+    /// Whether what is there may still be on its way: it is looked at again, until it has stood still for long enough to be somebody else's.
+    fn may_still_move(&mut self, key: &str, now: &Planned<Value>) -> bool {
+        let at = self.now;
+        let Some(step) = self.steps.get_mut(key) else { return false };
+        let seen: Vec<String> = now.targets.iter().map(|target| format!("{} {} {}", target.kind, target.id, target.change)).collect();
+        let since = step.look.as_ref().filter(|look| look.seen == seen).map_or(at, |look| look.since);
+        if at >= since + STILL {
+            return false;
+        }
+        step.look = Some(Look { since, seen, again: Some(at + AGAIN) });
+        self.wake_at(at + AGAIN);
+        true
     }
 
     pub(super) fn await_looks(&mut self, then: Phase) {
+        self.look_again();
         if self.steps.values().any(|step| matches!(step.status, Status::Looking | Status::Rejoining)) {
             return;
         }
@@ -287,9 +333,25 @@ impl Machine {
                 (Found::Done, "everything is as it was to be made".to_owned())
             }
             Ok((now, _)) if Some(&now.before) == step.before.as_ref() => (Found::NotDone, "everything is as it was before".to_owned()),
+            Ok((now, _)) if key != FAULT && is_on_its_way(now) => {
+                (Found::Done, "it is on its way: there is nothing left to ask for, only to wait for".to_owned())
+            }
+            Ok((now, _)) if key != FAULT && is_half_done(&step.targets, now) => {
+                (Found::NotDone, "it is partly done, and the rest is as it was before".to_owned())
+            }
             Ok(_) => (Found::Unknown, "it is partly done, or somebody else changed it".to_owned()),
         };
         let applied = step.stood;
+        // What nobody can be asked about, and what would not be waited for by trying it again.
+        let must_be_told = key != FAULT && (!self.plan.limits.patience.duration().is_zero() || self.plan.mode != Mode::Emergency);
+        if let (Found::Unknown, Ok((now, _))) = (done, &result)
+            && must_be_told
+            && *then != Phase::Quiesce
+            && self.may_still_move(key, now)
+        {
+            return;
+        }
+        let Some(step) = self.steps.get_mut(key) else { return };
         // No count has the fault in it; a step of a runbook stays open until it is settled below.
         if key == FAULT || *then == Phase::Quiesce {
             step.status = Status::Failed;
@@ -305,7 +367,7 @@ impl Machine {
                 self.stop_requested(true, "somebody took the fault out while nobody ran the run".into(), "lease".into());
             }
             (FAULT, _) if applied => self.rejoin(),
-            (_, Found::Unknown) if key != FAULT && (!self.plan.limits.patience.duration().is_zero() || self.plan.mode != Mode::Emergency) => {
+            (_, Found::Unknown) if must_be_told => {
                 self.fail(key, Failure::new(FailureKind::Check, format!("after a takeover: {detail}")));
             }
             _ => self.start_attempt(key),
@@ -320,6 +382,17 @@ impl Machine {
         let (uses, with, timeout) = (step.plan.uses.clone(), step.with.clone(), step.plan.timeout.duration());
         self.apply(FAULT, uses, with, before, timeout);
     }
+}
+
+/// Whether things change by themselves to what is asked: they are not there yet, and yet no call would be sent for them.
+fn is_on_its_way(now: &Planned<Value>) -> bool {
+    !now.calls.is_empty() && now.calls.iter().all(|call| !call.mutating)
+}
+
+/// Whether every target is as it was to be made, or still as it was when the intent was recorded: then nobody but the step itself was here.
+fn is_half_done(intended: &[Target], now: &Planned<Value>) -> bool {
+    let is_untouched = |target: &Target| intended.iter().any(|was| was == target);
+    now.targets.len() == intended.len() && now.targets.iter().all(|target| target.change.is_empty() || is_untouched(target))
 }
 
 /// A step as the journal has it.

@@ -80,6 +80,7 @@ impl Machine {
             Phase::Leave if self.stop.is_some_and(|stop| stop.abort) => self.start_undo(),
             Phase::Leave => self.leave_the_rest(),
             Phase::Baseline { until } => self.await_baseline(until),
+            Phase::Review { until } => self.await_review(until),
         }
     }
 
@@ -206,7 +207,14 @@ impl Machine {
         if self.stop.is_some()
             || matches!(
                 self.phase,
-                Phase::Idle | Phase::Quiesce | Phase::Undo | Phase::Leave | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Ended
+                Phase::Idle
+                    | Phase::Quiesce
+                    | Phase::Undo
+                    | Phase::Leave
+                    | Phase::Compare { .. }
+                    | Phase::Baseline { .. }
+                    | Phase::Review { .. }
+                    | Phase::Ended
             )
         {
             return;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Effect, FAULT, LATE, MOST_AT_ONCE, Machine, Planned, Status, Step};
 use crate::engine::action::Applied;
-use crate::model::event::step::StepKind;
+use crate::model::event::step::{EARLIER_FAILED, StepKind};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{OnFailure, RunbookPlan, Ungraceful};
@@ -75,7 +75,7 @@ impl Machine {
             self.ready = full;
         }
         if self.halted {
-            self.skip_waiting(book, "an earlier step failed");
+            self.skip_waiting(book, EARLIER_FAILED);
         }
         self.unsettled == 0
     }

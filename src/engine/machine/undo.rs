@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::{ENDING, StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
+use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -14,10 +14,12 @@ use crate::model::time::Span;
 const UNDO_BACKOFF: Duration = Duration::from_millis(500);
 /// Longest wait between two attempts to undo.
 const LONGEST_UNDO_BACKOFF: Duration = Duration::from_secs(10);
+/// How long the services of an emergency are watched once everything is put back, whatever they say at first.
+const NOTICE: Span = Span::from_secs(5);
+/// How long they may take to be good then.
+const RETURN: Span = Span::from_secs(60);
 /// The least an attempt to undo is given, however little is left of the budget.
 const LEAST_UNDO: Duration = Duration::from_secs(10);
-/// Why what has not begun does not begin any more.
-const ENDING: &str = "the run is ending";
 
 impl Machine {
     /// Ends whatever runs, then goes on to take things back.
@@ -145,7 +147,7 @@ impl Machine {
         let is_going_back = |step: &Step| matches!(step.status, Status::Undoing | Status::UndoBackoff(_));
         // What was undone may still be overtaken by what was sent before.
         if !self.steps.values().any(is_going_back) && !self.looks_once_more() {
-            self.finish();
+            self.review();
         }
     }
 
@@ -200,7 +202,7 @@ impl Machine {
         if self.looks_once_more() {
             return;
         }
-        match self.plan.steady_state.clone().filter(|_| !self.intents.is_empty()) {
+        match self.normality().filter(|_| !self.intents.is_empty()) {
             Some(steady) => {
                 let until = self.now + steady.timeout.duration();
                 self.wake_at(until);
@@ -258,9 +260,22 @@ impl Machine {
         one.targets.iter().any(|target| other.targets.iter().any(|same| same.kind == target.kind && same.id == target.id))
     }
 
+    /// What must be good once everything is put back: the steady state, or in an emergency, which has none, the services.
+    fn normality(&self) -> Option<SteadyState> {
+        if self.plan.steady_state.is_some() || self.plan.mode != Mode::Emergency {
+            return self.plan.steady_state.clone();
+        }
+        let probes: Vec<String> = self.plan.probes.iter().filter(|probe| probe.service).map(|probe| probe.id.clone()).collect();
+        (!probes.is_empty()).then_some(SteadyState { probes, hold: NOTICE, timeout: RETURN })
+    }
+
     pub(super) fn await_baseline(&mut self, until: Moment) {
-        let Some(steady) = self.plan.steady_state.clone() else { return self.start_comparison() };
-        if self.all_good_for(&steady.probes, Duration::ZERO) {
+        let Some(steady) = self.normality() else { return self.start_comparison() };
+        // A service that what was put back takes down needs a while to show it.
+        let settled = (until + steady.hold.duration()).saturating_sub(steady.timeout.duration());
+        if self.plan.steady_state.is_none() && self.now < settled {
+            self.wake_at(settled);
+        } else if self.all_good_for(&steady.probes, Duration::ZERO) {
             self.start_comparison();
         } else if self.now >= until {
             let missing = self.not_good(&steady.probes);
@@ -362,6 +377,7 @@ impl Machine {
             return;
         }
         self.readings.snapshot = recovery.snapshot;
+        self.readings.is_owed = recovery.differed;
         let mut looks = Vec::new();
         for one in recovery.held {
             let book = match one.key.split('/').next() {

@@ -449,7 +449,9 @@ impl Simulation {
         let Some((number, in_hand)) = self
             .tasks
             .iter()
-            .find(|(_, task)| task.owner == owner && task.key == key && task.kind != Kind::Read)
+            .filter(|(_, task)| task.owner == owner && task.key == key)
+            // As in the shell, the latest.
+            .next_back()
             .map(|(number, task)| (*number, task.in_hand))
         else {
             return;

@@ -71,6 +71,7 @@ impl Story {
             recovered: Some(Recovered { probes: vec!["p".into()], stable_for: seconds(5), timeout: seconds(60) }),
             leave: !emergency && rng.random_ratio(1, 10),
             source: rng.random_ratio(1, 2).then(|| Source { probes: vec!["p".into()], timeout: seconds(60) }).filter(|_| !emergency),
+            back: None,
             traffic: None,
             failback: failback.map(|steps| RunbookPlan { steps, ..RunbookPlan::default() }),
             stop_conditions: Vec::new(),

@@ -95,6 +95,13 @@ pub enum RunEvent {
         /// What is not as it was.
         differences: Vec<Difference>,
     },
+    /// What the run changed and keeps, read once more before it is judged: in an emergency, and in a drill that stays or was stopped.
+    Kept {
+        /// Keys of the steps whose things still are as they were made.
+        same: Vec<String>,
+        /// What is not: `before` is what the step made, `after` what is there now.
+        moved: Vec<Difference>,
+    },
     /// What earlier runs let expect of this one.
     Forecast(Forecast),
     /// The single samples of the probes that this process took are in a file beside the journal.

@@ -489,7 +489,33 @@ pub(crate) fn emergency() -> Vec<Event> {
     script.edge("storefront", ProbeState::Good, 15_605, 16_010, "200 in 3 ms").at(16_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(16_820).applied("failover/watch-recovery", 1, None, false).stage(Stage::Verify);
     tallies(&mut script, 26_100, [130, 0, 0, 0], [52, 0, 0, 0], [51, 79, 0, 0]);
+    script.run(RunEvent::Kept {
+        same: ["failover/share-image", "failover/shift-dns", "failover/start-standby"].map(str::to_owned).to_vec(),
+        moved: Vec::new(),
+    });
     script.end()
+}
+
+/// An emergency of which a controller put the weights back before its end, and one step could not be read again.
+pub(crate) fn put_back_by_others() -> Vec<Event> {
+    let mut events = emergency();
+    let moved = |step: &str, what: &str, before: &str, after: &str| crate::model::event::run::Difference {
+        step: step.to_owned(),
+        what: what.to_owned(),
+        before: before.to_owned(),
+        after: after.to_owned(),
+    };
+    for event in &mut events {
+        if let Body::Run(RunEvent::Kept { same, moved: found }) = &mut event.body {
+            same.clear();
+            found.push(moved("failover/shift-dns", "record shop.example.com. aws", "100", "weight 0"));
+            found.push(moved("failover/start-standby", "", "", "cannot be read: no answer"));
+        }
+    }
+    let last = events.pop().expect("a run has an end");
+    let (verdict, reasons) = crate::model::measure::verdict(&events);
+    events.push(Event { body: Body::Run(RunEvent::Ended { verdict, reasons }), ..last });
+    events
 }
 
 /// One tally for each probe from the last one to `to`.

@@ -17,6 +17,11 @@ pub struct StepEvent {
     pub kind: StepKind,
 }
 
+/// Why a step is not run when the run ends before its turn.
+pub const ENDING: &str = "the run is ending";
+/// Why a step is not run when one before it has failed.
+pub const EARLIER_FAILED: &str = "an earlier step failed";
+
 /// What happened to the step. Order of one that goes well: started, intended, (call…), applied; later perhaps undoing, (call…), undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

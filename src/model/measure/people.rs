@@ -148,6 +148,8 @@ impl Seen {
                 let gap = at.nanos_since(left);
                 self.left += gap;
                 let deed = if to == "resume" { Deed::Resumed } else { Deed::TookBack };
+                // Whoever goes on with a run that had ended leaves its end behind.
+                self.stopped &= to != "resume";
                 self.act(event, deed, None, by, "", Some(gap));
             }
             RunEvent::Ordered { order, by, why } => self.ordered(event, order, by, why),

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::model::event::samples::{self, Script, t};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Event, RunEvent};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::interval::MILLISECOND;
-use crate::model::plan::{ProbeState, Verdict};
+use crate::model::plan::{Mode, ProbeState, Stage, Verdict};
 
 fn measured(events: &[Event]) -> (RunState, Measures) {
     let state = RunState::from_events(events).unwrap();
@@ -434,5 +435,76 @@ fn every_prefix_can_be_measured_and_judged() {
                 assert_eq!(split.total(), rta.likely, "the phases sum to the recovery time");
             }
         }
+    }
+}
+
+#[test]
+fn what_was_changed_by_others_fails_an_emergency_and_what_was_not_read_is_in_doubt() {
+    let (verdict, reasons) = verdict_of(&samples::put_back_by_others());
+    assert_eq!(verdict, Verdict::Fail);
+    let moved = "what failover/shift-dns made was changed since: record shop.example.com. aws was 100, is weight 0";
+    assert!(reasons.iter().any(|reason| reason == moved), "{reasons:?}");
+
+    let mut events = samples::put_back_by_others();
+    for event in &mut events {
+        match &mut event.body {
+            crate::model::event::Body::Run(RunEvent::Started { plan, .. }) => plan.objectives.clear(),
+            crate::model::event::Body::Run(RunEvent::Kept { moved, .. }) => moved.retain(crate::model::event::run::Difference::is_unread),
+            _ => {}
+        }
+    }
+    let (verdict, reasons) = verdict_of(&events);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    let reason = "not known whether what failover/start-standby made is still there: cannot be read: no answer";
+    assert!(reasons.iter().any(|doubt| doubt == reason), "{reasons:?}");
+}
+
+#[test]
+fn nothing_is_put_back_that_was_accepted_and_never_seen() {
+    let unseen = |seen: bool, undo_calls: bool| {
+        let mut script = Script::new(samples::plan(Mode::Emergency));
+        script.at(20).stage(Stage::Failover);
+        script.at(30).started("failover/shift-dns", 1).at(40).intended("failover/shift-dns", "x", json!({}), json!({}), Vec::new());
+        script.at(50).call("failover/shift-dns", crate::model::call::Cloud::Aws, "ec2:CreateRoute", true);
+        let kind = if seen { FailureKind::NoEffect } else { FailureKind::Timeout };
+        let failure = Failure::new(kind, "not done within 15s");
+        script.at(60).step("failover/shift-dns", StepKind::AttemptFailed { attempt: 1, failure: failure.clone(), retry_in_ms: None });
+        script.step("failover/shift-dns", StepKind::Failed { failure });
+        for attempt in [1, 2] {
+            script.at(70).step("failover/shift-dns", StepKind::Undoing { attempt });
+            if undo_calls {
+                script.call("failover/shift-dns", crate::model::call::Cloud::Aws, "ec2:DeleteRoute", true);
+            }
+            script.step("failover/shift-dns", StepKind::Undone { already: !undo_calls });
+        }
+        leftovers(&RunState::from_events(&script.events).unwrap())
+    };
+    assert!(unseen(false, false)[0].1.contains("look for yourself"), "blind to it when it was made, blind to it now");
+    assert!(unseen(true, false).is_empty(), "its effect was seen, and went back by itself");
+    assert!(unseen(false, true).is_empty(), "it was found after all, and undone");
+}
+
+/// An emergency that passed and was taken back, during which the storefront said this.
+fn taken_back(said: &[ProbeState]) -> (Verdict, Vec<String>) {
+    let mut plan = samples::plan(Mode::Emergency);
+    plan.objectives.clear();
+    let mut script = Script::new(plan);
+    script.run(RunEvent::Ended { verdict: Verdict::Pass, reasons: Vec::new() });
+    script.at(1000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned() });
+    for (index, state) in said.iter().enumerate() {
+        script.at(2000 + 1000 * index as u64).changed("storefront", *state, "as seen");
+    }
+    verdict(&script.events)
+}
+
+#[test]
+fn a_service_that_goes_down_with_what_is_taken_back_is_no_pass() {
+    use ProbeState::{Bad, Good};
+    let reason = "storefront was down when the failover was taken back, or is since";
+    for said in [&[Good, Bad][..], &[Good, Bad, Good], &[Bad]] {
+        assert_eq!(taken_back(said), (Verdict::Fail, vec![reason.to_owned()]), "{said:?}");
+    }
+    for said in [&[Good][..], &[Bad, Good], &[]] {
+        assert_eq!(taken_back(said).0, Verdict::Pass, "{said:?}: what it had come to stands");
     }
 }

@@ -9,7 +9,7 @@ use crate::model::event::Event;
 use crate::model::event::run::Difference;
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
-use crate::model::plan::{OnFailure, Plan, ProbeState, Stage, Verdict};
+use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
@@ -37,6 +37,25 @@ pub enum Reason {
         step: String,
         /// Why not.
         why: String,
+    },
+    /// What the run keeps is not as it made it.
+    Moved {
+        /// The step's key.
+        step: String,
+        /// What moved.
+        why: String,
+    },
+    /// What the run keeps could not be read once more before the verdict.
+    NotReadAgain {
+        /// The step's key.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// A service went down when the failover that served it was taken back, or is down since.
+    WentDown {
+        /// Its probe.
+        probe: String,
     },
     /// What the steady state asks for is not there at the end.
     NotNormal {
@@ -132,6 +151,9 @@ impl fmt::Display for Reason {
             Self::StepFailed { step, why } => write!(f, "step {step} failed: {why}"),
             Self::NotRecovered => f.write_str("the service was not stable again within the time allowed"),
             Self::Leftover { step, why } => write!(f, "{step} is not put back: {why}"),
+            Self::Moved { step, why } => write!(f, "what {step} made was changed since: {why}"),
+            Self::NotReadAgain { step, why } => write!(f, "not known whether what {step} made is still there: {why}"),
+            Self::WentDown { probe } => write!(f, "{probe} was down when the failover was taken back, or is since"),
             Self::NotNormal { probe } => write!(f, "the steady state did not return: {probe} is bad at the end"),
             Self::Earlier { text } => f.write_str(text),
             Self::Stopped { by, why } => write!(f, "stopped by {by}: {why}"),
@@ -203,6 +225,11 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
     let taken_back = failback_done(state);
     let leaves = state.leaves();
     let left = |key: &str, step: &StepState| -> Option<String> {
+        if is_unproved(state, step) {
+            return Some(
+                "a change of it was accepted, but neither was its effect ever seen nor was there anything to put back: look for yourself".to_owned(),
+            );
+        }
         if let Some(failure) = step.undo_failure.as_ref().filter(|_| step.status == Status::UndoFailed) {
             return Some(failure.to_string());
         }
@@ -211,6 +238,57 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
             .then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
     };
     state.ordered().into_iter().filter_map(|(key, step)| left(key, step).map(|why| (key.to_owned(), why))).collect()
+}
+
+/// Whether nothing tells that a step was put back: its change was accepted, nobody saw its effect in the time it had, and undo found nothing to do.
+fn is_unproved(state: &RunState, step: &StepState) -> bool {
+    let accepted = |undo: bool| step.calls.iter().any(|call| call.undo == undo && call.call.mutating && call.call.outcome == "ok");
+    let unseen = step.attempt_failures.iter().any(|(_, failure)| failure.kind == FailureKind::Timeout);
+    // Of an undo whose owner died the journal may lack the calls.
+    let died = |at| state.resumed.iter().any(|takeover| !takeover.reopened && takeover.at >= at);
+    let is_whole = !step.lost && step.found.is_none() && !step.undoing.is_some_and(died);
+    step.status == Status::Undone && step.undone_already && !step.applied && unseen && is_whole && accepted(false) && !accepted(true)
+}
+
+/// Everything that is not as it was before the run although it should be, by key, with what is there: what is not put back, and what reads otherwise.
+#[must_use]
+pub fn differs(state: &RunState) -> Vec<(String, String)> {
+    let mut left = leftovers(state);
+    // What the clouds themselves read as says more than that every undo was accepted. New addresses of machines that were stopped are announced by the plan.
+    let differences = state.baseline.iter().flat_map(|baseline| &baseline.differences);
+    let unsaid: Vec<&Difference> =
+        differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step)).collect();
+    left.extend(unsaid.into_iter().map(|one| (one.step.clone(), told(one))));
+    left
+}
+
+/// A difference in one line.
+fn told(one: &Difference) -> String {
+    match one.what.as_str() {
+        _ if one.is_unread() => one.after.clone(),
+        "" => format!("it was {}, is {}", one.before, one.after),
+        what => format!("{what} was {}, is {}", one.before, one.after),
+    }
+}
+
+/// The services that went down when what a run had kept on purpose was taken back, or are down after it. One that was down before and is good now is none.
+#[must_use]
+pub fn gone_down(state: &RunState) -> Vec<&str> {
+    let Some(plan) = state.plan() else { return Vec::new() };
+    let is_emergency = plan.mode == Mode::Emergency;
+    let takeover = state.resumed.iter().rfind(|takeover| takeover.to == "abort" && (takeover.reopened || is_emergency));
+    let order = state.stops.iter().find(|stop| stop.abort && is_emergency);
+    let is_down = |standing: &ProbeStanding| {
+        let Some(since) = takeover.map(|takeover| takeover.at).or(order.map(|stop| stop.at)) else { return false };
+        let (earlier, own): (Vec<_>, Vec<_>) = standing.changes.iter().partition(|(_, at)| *at < since);
+        // A new process sees everything for the first time.
+        let before = earlier.last().filter(|_| takeover.is_none()).map(|(to, _)| *to);
+        let states: Vec<ProbeState> = before.into_iter().chain(own.iter().map(|(to, _)| *to)).collect();
+        let went = states.windows(2).any(|pair| pair == [ProbeState::Good, ProbeState::Bad]);
+        went || (standing.is_current() && standing.confirmed == Some(ProbeState::Bad))
+    };
+    let services = plan.probes.iter().filter(|probe| probe.service).map(|probe| probe.id.as_str());
+    services.filter(|id| state.probes.get(*id).is_some_and(is_down)).collect()
 }
 
 /// Whether every step of the failback was done, or skipped by its own condition.
@@ -242,18 +320,10 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     if reasons.is_empty() && !stopped && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until) && !is_verified(state, until) {
         reasons.push(Reason::NotRecovered);
     }
-    let left = leftovers(state);
-    // What the clouds themselves read as says more than that every undo was accepted. New addresses of machines that were stopped are announced by the plan.
-    let differences = state.baseline.iter().flat_map(|baseline| &baseline.differences);
-    let unsaid = differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step));
-    let differs = |one: &Difference| match one.what.as_str() {
-        _ if one.is_unread() => one.after.clone(),
-        "" => format!("it was {}, is {}", one.before, one.after),
-        what => format!("{what} was {}, is {}", one.before, one.after),
-    };
-    let unsaid: Vec<Reason> = unsaid.map(|one| Reason::Leftover { step: one.step.clone(), why: differs(one) }).collect();
-    reasons.extend(left.into_iter().map(|(step, why)| Reason::Leftover { step, why }));
-    reasons.extend(unsaid);
+    reasons.extend(differs(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    let moved = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread());
+    reasons.extend(moved.map(|one| Reason::Moved { step: one.step.clone(), why: told(one) }));
+    reasons.extend(gone_down(state).into_iter().map(|probe| Reason::WentDown { probe: probe.to_owned() }));
     // A fault that was taken out and everything put back, and yet something the drill began with is bad.
     if state.stage_began(Stage::Cleanup).is_some() && state.fault().is_some_and(|fault| fault.intent.is_some()) {
         let steady = plan.steady_state.iter().flat_map(|steady| &steady.probes);
@@ -303,6 +373,8 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
             }
         }
     }
+    let unread = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| one.is_unread());
+    reasons.extend(unread.map(|one| Reason::NotReadAgain { step: one.step.clone(), why: one.after.clone() }));
     if !unfinished(state, plan).is_empty() {
         return reasons;
     }

@@ -57,6 +57,8 @@ pub struct RunState {
     pub snapshot: BTreeMap<String, Snapshot>,
     /// What the snapshot read as after everything was taken back.
     pub baseline: Option<Baseline>,
+    /// What the run keeps, as it was read before it was judged.
+    pub kept: Option<Kept>,
     /// What earlier runs let expect.
     pub forecast: Option<Forecast>,
     /// The files of single samples, one for each process that took some and ended well.
@@ -67,6 +69,8 @@ pub struct RunState {
     pub ended: Option<End>,
     /// How it had ended before it was taken up again to take back what it left.
     pub earlier_end: Option<End>,
+    /// How many of the orders were given before it ended and was gone on with: they are history.
+    past_orders: usize,
 }
 
 /// What the first event said.
@@ -162,6 +166,17 @@ pub struct Baseline {
     pub differences: Vec<Difference>,
 }
 
+/// What the run keeps, read once more before it was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When.
+    pub at: Timestamp,
+    /// Keys of the steps whose things are as they were made.
+    pub same: Vec<String>,
+    /// What is not as it was made, or could not be read.
+    pub moved: Vec<Difference>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -252,10 +267,14 @@ impl RunState {
             }
             RunEvent::Resumed { to, .. } => {
                 let reopened = self.ended.is_some();
-                self.earlier_end = self.ended.take().or(self.earlier_end.take());
                 self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened, left: self.at });
                 self.probes.values_mut().for_each(ProbeStanding::taken_over);
                 self.steps.values_mut().for_each(StepState::taken_over);
+                if reopened && to == "resume" {
+                    self.reopen();
+                }
+                self.earlier_end = self.ended.take().or(self.earlier_end.take());
+                self.kept = None;
             }
             RunEvent::Stage { stage } => {
                 // A new owner may say again in which stage it goes on.
@@ -290,6 +309,7 @@ impl RunState {
             RunEvent::Baseline { same, differences } => {
                 self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
             }
+            RunEvent::Kept { same, moved } => self.kept = Some(Kept { at, same: same.clone(), moved: moved.clone() }),
             RunEvent::Forecast(forecast) => self.forecast = Some(forecast.clone()),
             RunEvent::Samples(kept) => self.samples.push(kept.clone()),
             RunEvent::Note { text } => self.notes.push((at, text.clone())),
@@ -352,7 +372,7 @@ impl RunState {
     /// Whether a person has paused it; nothing holds up a run that is ending.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        let last = self.orders.iter().rev().find_map(|steered| match steered.order {
+        let last = self.orders.iter().skip(self.past_orders).rev().find_map(|steered| match steered.order {
             Order::Pause => Some(true),
             Order::Unpause => Some(false),
             _ => None,
@@ -364,6 +384,25 @@ impl RunState {
     #[must_use]
     pub fn is_ungraceful(&self) -> bool {
         self.plan().is_some_and(|plan| plan.ungraceful) || self.orders.iter().any(|steered| steered.order == Order::Ungraceful)
+    }
+
+    /// Whether it has ended before it was done and may be gone on with: an emergency that was stopped or failed, of which nothing was asked to be
+    /// taken back.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        let is_pass = self.ended.as_ref().is_none_or(|end| end.verdict == Verdict::Pass);
+        let is_taken_back = self.stops.iter().any(|stop| stop.abort) || self.resumed.iter().any(|takeover| takeover.to == "abort");
+        self.mode() == Some(Mode::Emergency) && !is_pass && !is_taken_back && self.steps.values().any(StepState::may_go_on)
+    }
+
+    /// Takes up a run that has ended, to go on with it: what failed may be tried again, what did not run because the run was ending may run, and it is
+    /// judged anew.
+    pub fn reopen(&mut self) {
+        self.ended = None;
+        self.earlier_end = None;
+        self.stops.clear();
+        self.past_orders = self.orders.len();
+        self.steps.values_mut().for_each(StepState::go_on);
     }
 
     /// The current stage.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::event::Event;
-use crate::model::event::step::{Found, StepKind, Target};
+use crate::model::event::step::{EARLIER_FAILED, ENDING, Found, StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::Question;
 use crate::model::time::Timestamp;
@@ -203,6 +203,36 @@ impl StepState {
             self.status = Status::Retrying;
             self.failure = None;
             self.ended = None;
+        }
+    }
+
+    /// Whether it did not run, or not well, and would be taken up again with its run.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        match self.status {
+            Status::Failed | Status::Undone | Status::UndoFailed | Status::Retrying => true,
+            Status::Skipped => self.skipped.as_deref().is_some_and(|why| matches!(why, ENDING | EARLIER_FAILED)),
+            Status::Pending | Status::Running | Status::Applied | Status::Undoing => false,
+        }
+    }
+
+    /// Its run had ended and is gone on with.
+    pub(super) fn go_on(&mut self) {
+        if !self.may_go_on() {
+            return;
+        }
+        match self.status {
+            // Nothing of it is left: it begins anew, with what is there then.
+            Status::Skipped | Status::Undone => {
+                let (attempts, calls, attempt_failures) =
+                    (self.attempts, std::mem::take(&mut self.calls), std::mem::take(&mut self.attempt_failures));
+                *self = Self { attempts, calls, attempt_failures, epoch: self.epoch, ..Self::default() };
+            }
+            _ => {
+                self.status = Status::Retrying;
+                (self.failure, self.ended) = (None, None);
+                (self.undoing, self.undo_ended, self.undo_failure) = (None, None, None);
+            }
         }
     }
 

@@ -29,6 +29,12 @@ pub fn abort_command(store: &FileStore, run: &str) -> String {
     format!("lifeboat abort {run} --reports {}", quoted(&absolute(store.folder())))
 }
 
+/// The command that goes on with a run, as it can be typed anywhere.
+#[must_use]
+pub fn resume_command(store: &FileStore, run: &str) -> String {
+    format!("lifeboat resume {run} --reports {}", quoted(&absolute(store.folder())))
+}
+
 fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().trim_end_matches('/').to_owned()
 }

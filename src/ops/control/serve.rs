@@ -237,6 +237,8 @@ impl Desk {
                 self.console.interrupted(&state)
             }
             "SIGQUIT" => Interrupt::Leave,
+            // An emergency outlives its terminal: `lifeboat ctl` reaches it, and its end is in the report.
+            "SIGHUP" if self.wiring.ending == Order::Stop => Interrupt::Ask,
             _ => Interrupt::End,
         };
         match meaning {

@@ -92,7 +92,7 @@ impl Outcome {
     /// Whether a fault may stand that should not.
     #[must_use]
     pub const fn is_bad(self) -> bool {
-        matches!(self, Self::Conflict | Self::Failed | Self::Foreign)
+        matches!(self, Self::Conflict | Self::Failed | Self::Foreign | Self::WouldUndo)
     }
 
     const fn word(self) -> &'static str {

@@ -11,6 +11,7 @@ use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
 use crate::engine::secrets;
+use crate::model::difference::differences;
 use crate::model::time::Timestamp;
 use crate::ops::marks::search::{Standing, is_same};
 use crate::ports::gate::exempt;
@@ -22,6 +23,8 @@ const LIMIT: Duration = Duration::from_secs(5 * 60);
 const ATTEMPTS: u32 = 5;
 /// Before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often what was undone is looked at until it reads as before: describing lags behind changing on both clouds.
+const LOOKS: u32 = 30;
 /// How often a conflict is looked at: somebody who undoes the same at the same time looks like one for a moment.
 const CONFLICTS: u32 = 2;
 
@@ -46,9 +49,7 @@ fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
     if !row.fault {
         return Err(format!("`{}` is no fault", mark.uses));
     }
-    secrets::are_not_shown(row.shown, &mark.with).map_err(|failure| failure.message)?;
-    let with = secrets::reveal(&mark.with).map_err(|failure| failure.message)?;
-    (row.parse)(&with).map_err(|error| format!("`{}` does not take its parameters: {error}", mark.uses))
+    secrets::action_for_undo(row, &mark.with).map_err(|failure| format!("`{}` does not take its parameters: {}", mark.uses, failure.message))
 }
 
 async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World>, anchors: &[Anchor], now: Timestamp) -> (Outcome, String) {
@@ -64,7 +65,12 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
             return other;
         }
         let error = match action.undo(&cx, &mark.before).await {
-            Ok(undone) => return cleared(reaper, mark, anchors, undone).await,
+            Ok(undone) => {
+                return match differs(action, &cx, mark).await {
+                    None => cleared(reaper, mark, anchors, undone).await,
+                    Some(what) => (Outcome::Failed, format!("undone, and yet it is not as before: {what}; its marks stay")),
+                };
+            }
             Err(error) => error,
         };
         let is_conflict = matches!(error, ActionError::Conflict { .. });
@@ -75,6 +81,31 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
         sleep(pause).await;
         pause *= 2;
     }
+}
+
+/// What is not as it was before the fault, once describing it has had time to show what undo did; `None` when everything is.
+async fn differs(action: &dyn DynAction<World>, cx: &Cx<'_, World>, mark: &Mark) -> Option<String> {
+    let mut looks = 0;
+    loop {
+        let found = match action.plan(cx).await {
+            Ok(planned) => first_difference(&mark.before, &planned.before)?,
+            // It does not want to be begun here any more: then undo's own look must do.
+            Err(ActionError::Parameters(_)) => return None,
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        looks += 1;
+        if looks >= LOOKS {
+            return Some(found);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// New addresses of machines that were stopped are no difference: nothing brings the old ones back, as the plan said.
+fn first_difference(before: &serde_json::Value, now: &serde_json::Value) -> Option<String> {
+    let found = differences(before, now).into_iter().find(|(what, _, _)| !what.starts_with("addresses"))?;
+    let (what, was, is) = found;
+    Some(if what.is_empty() { format!("it was {was}, is {is}") } else { format!("{what} was {was}, is {is}") })
 }
 
 async fn cleared(reaper: &Reaper, mark: &Mark, anchors: &[Anchor], undone: Undone) -> (Outcome, String) {

@@ -14,9 +14,9 @@ use crate::engine::secrets::SHOWN;
 use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
-use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan, Ungraceful};
+use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, Source, StepPlan, Ungraceful};
 use crate::model::realism::Realism;
-use crate::model::runbook::{RunbookFile, StepFile};
+use crate::model::runbook::{BackFile, RunbookFile, StepFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
@@ -71,9 +71,13 @@ impl<W: Send + Sync> Resolver<'_, W> {
         }
         let mut failover = RunbookPlan::default();
         let mut description = Text::default();
+        let (mut source, mut back) = (None, None);
         if let Some(book) = self.open_book(&file, None, unsaid) {
             self.own_probes.extend(book.probe_ids());
             description = book.written.description.0.clone();
+            if let Some(written) = &book.written.back {
+                (source, back) = self.way_back(written, &Site::new(&file, &way!["back"]));
+            }
             failover = self.plan_of(book, &path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
         }
         let probes = self.probe_plans();
@@ -85,7 +89,30 @@ impl<W: Send + Sync> Resolver<'_, W> {
         plan.description = description;
         plan.probes = probes;
         plan.failover = failover;
+        (plan.source, plan.back) = (source, back);
         Ok(plan)
+    }
+
+    /// What a runbook says about the way back.
+    fn way_back(&mut self, written: &BackFile, at: &Site) -> (Option<Source>, Option<String>) {
+        if !written.source.is_empty() {
+            self.mention_all(&written.source, &at.under(&way!["source"]));
+        }
+        let source = (!written.source.is_empty()).then(|| Source { probes: written.source.clone(), timeout: Span::from_secs(120) });
+        let back = written.runbook.as_deref().and_then(|name| self.runbook_elsewhere(name, &at.under(&way!["runbook"])));
+        (source, back)
+    }
+
+    /// The path of the runbook that a file names, from the project's folder. It is not run here, so nothing more is asked of it.
+    pub(super) fn runbook_elsewhere(&mut self, name: &str, at: &Site) -> Option<String> {
+        let file = self.load_named(name, at)?;
+        if file.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json) != Some("runbook".into()) {
+            self.say(at.problem("this file is not a runbook").hint("name a file with `kind: runbook`"));
+            return None;
+        }
+        let path = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
+        let root = self.project.root.canonicalize().unwrap_or_else(|_| self.project.root.clone());
+        Some(path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned())
     }
 
     /// A plan with what comes from the project and the request.
@@ -112,6 +139,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             failback: None,
             leave: false,
             source: None,
+            back: None,
             traffic: None,
             stop_conditions: Vec::new(),
             ungraceful: self.request.ungraceful,

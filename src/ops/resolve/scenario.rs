@@ -40,6 +40,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
         if !self.problems.is_empty() {
             return Err(self.told());
         }
+        let back =
+            written.failback.as_ref().and_then(|reference| self.runbook_elsewhere(&reference.runbook, &root.under(&way!["failback", "runbook"])));
 
         let mut plan = self.empty_plan(path);
         plan.title = written.title.0;
@@ -55,6 +57,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             written.recovered.map(|recovered| Recovered { probes: recovered.probes, stable_for: recovered.stable_for, timeout: recovered.timeout });
         plan.leave = self.request.no_failback;
         plan.source = written.source.map(|source| Source { probes: source.probes, timeout: source.timeout });
+        plan.back = back;
         plan.traffic = written.traffic;
         plan.failback = failback.filter(|_| !self.request.no_failback);
         plan.stop_conditions =

@@ -60,6 +60,10 @@ impl Action<World> for Exec {
         Ok(Applied::changed(Output { stdout_json: serde_json::from_str(&stdout).unwrap_or(Value::Null), stdout }))
     }
 
+    fn undo_needs_secrets(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
     async fn undo(&self, cx: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
         if self.undo.is_empty() {
             return Ok(Undone::Impossible);

@@ -77,6 +77,10 @@ impl Action<World> for HttpRequest {
         Ok(Applied::changed(Output { status: answer.status, body: String::from_utf8_lossy(part).into_owned(), json }))
     }
 
+    fn undo_needs_secrets(&self) -> bool {
+        false
+    }
+
     async fn undo(&self, _: &Cx<'_, World>, _: &()) -> Result<Undone, ActionError> {
         // A request that only reads has left nothing behind.
         Ok(if self.only_reads() { Undone::Already } else { Undone::Impossible })

@@ -45,6 +45,10 @@ impl Action<World> for Manual {
         Ok(Applied::changed(reply.map(|reply| Output { by: reply.by, note: reply.note }).unwrap_or_default()))
     }
 
+    fn undo_needs_secrets(&self) -> bool {
+        false
+    }
+
     async fn undo(&self, _: &Cx<'_, World>, (): &()) -> Result<Undone, ActionError> {
         Ok(Undone::Impossible)
     }

@@ -4,7 +4,7 @@ use super::{Effect, FAULT, Machine, Moment, Phase, Status};
 use crate::model::event::RunEvent;
 use crate::model::event::step::StepKind;
 use crate::model::order::{Asked, Order};
-use crate::model::plan::{OnFailure, Ungraceful};
+use crate::model::plan::{Mode, OnFailure, Ungraceful};
 
 impl Machine {
     pub(super) fn order(&mut self, asked: Asked) {
@@ -164,7 +164,11 @@ impl Machine {
         step.status = Status::Asking(until);
         self.asking.insert(key.to_owned());
         self.busy = self.busy.saturating_sub(usize::from(was_busy));
-        self.note(format!("{key} failed; `lifeboat ctl` can retry or skip it within {}", self.plan.limits.patience));
+        let then = if self.plan.mode == Mode::Emergency { "; after that the run ends there, and `lifeboat resume` goes on from there" } else { "" };
+        self.note(format!(
+            "{key} failed: r tries it again, s does without it (`lifeboat ctl latest retry|skip {key}` from elsewhere), within {}{then}",
+            self.plan.limits.patience
+        ));
         self.wake_at(until);
         true
     }

@@ -1,3 +1,4 @@
+mod emergency;
 mod resume;
 
 use serde_json::json;
@@ -62,6 +63,7 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         source: None,
         traffic: None,
         stop_conditions: Vec::new(),
+        back: None,
         ungraceful: false,
         limits: Limits::default(),
         definitions: Vec::new(),
@@ -186,6 +188,7 @@ impl Rig {
                 let result = if stuck { Err(Failure::new(FailureKind::Conflict, "changed by someone else")) } else { Ok(Undone::Restored) };
                 queue.push(Input::Undone(key, result));
             }
+            Effect::Read { key, .. } if self.hang.contains(&format!("look {key}").as_str()) => {}
             Effect::Read { key, with, .. } => {
                 let found = self.finds.iter().find(|(name, _)| *name == key).map_or(Found::Done, |(_, found)| *found);
                 let mut there = planned(&key);
@@ -431,5 +434,5 @@ fn left(key: &str, target: &str) -> Held {
 }
 
 fn taken(held: Vec<Held>) -> Recovery {
-    Recovery { held, snapshot: BTreeMap::new() }
+    Recovery { held, ..Recovery::default() }
 }

@@ -40,10 +40,12 @@ fn a_fault_that_stands_is_not_begun_anew_whether_it_gave_something_or_not() {
 fn a_step_of_which_nobody_knows_what_became_fails_and_everything_is_taken_back() {
     let (plan, state) = cut_off(Value::Null);
     let mut rig = resume(plan, state, |rig| rig.finds.push(("failover/a", Found::Unknown)));
+    assert_eq!(rig.undone(), [""; 0], "it may be on its way");
+    (1..32).for_each(|now| rig.at(now));
     assert!(rig.log.contains(&"failover/a failed".to_owned()), "{:?}", rig.log);
-    assert_eq!(rig.undone(), ["fault", "failover/a"], "at once, not when the time of the run is over");
+    assert_eq!(rig.undone(), ["fault", "failover/a"], "once it has stood still, not when the time of the run is over");
     rig.probe(ProbeState::Good);
-    (6..100).for_each(|now| rig.at(now));
+    (32..130).for_each(|now| rig.at(now));
     assert_eq!(rig.log.last().unwrap(), "finish");
 }
 
@@ -82,4 +84,51 @@ fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
     (1..200).for_each(|now| rig.at(now));
     assert_eq!(rig.undone()[..3], ["failover/shared-b", "failover/shared-b", "failover/shared-a"]);
     assert_eq!(*rig.undone().last().unwrap(), "failover/shared-a");
+}
+
+/// What a look at a machine finds that is starting: not there yet, and no call would be sent for it.
+fn starting(change: &str, mutating: bool) -> Planned<Value> {
+    let call = crate::engine::action::PlannedCall { operation: "toy:Call".into(), subject: String::new(), mutating };
+    Planned::new(json!("starting"), vec![crate::model::event::step::Target::new("toy", "failover/a", change)], vec![call])
+}
+
+/// The same machine taken over, with the step's look left to the test.
+fn looking() -> Rig {
+    let (plan, state) = cut_off(Value::Null);
+    let mut rig = resume(plan, state, |rig| rig.finds.push(("failover/a", Found::Unknown)));
+    rig.log.clear();
+    rig
+}
+
+#[test]
+fn a_change_on_its_way_is_waited_for_in_a_drill_too() {
+    let mut rig = looking();
+    rig.now = 1;
+    rig.feed(Input::Read("failover/a".into(), Ok((starting("starting → running", false), json!({})))));
+    assert_eq!(rig.log[..3], ["failover/a found", "failover/a started", "failover/a applied"], "the attempt asks for nothing more, and waits");
+}
+
+#[test]
+fn what_still_moves_is_looked_at_until_it_stands_still() {
+    let mut rig = looking();
+    for (at, change) in [(1, "1 of 3"), (20, "2 of 3"), (45, "2 of 3, one healthy")] {
+        rig.now = at;
+        rig.finds.clear();
+        rig.feed(Input::Read("failover/a".into(), Ok((starting(change, true), json!({})))));
+        assert!(!rig.log.contains(&"failover/a found".to_owned()), "at {at} s it has moved since");
+    }
+    rig.now = 75;
+    rig.feed(Input::Read("failover/a".into(), Ok((starting("2 of 3, one healthy", true), json!({})))));
+    assert!(rig.log.contains(&"failover/a failed".to_owned()), "{:?}", rig.log);
+}
+
+#[test]
+fn what_is_half_done_is_done_to_its_end() {
+    let (mut plan, state) = cut_off(Value::Null);
+    plan.mode = Mode::Drill;
+    let mut rig = resume(plan, state, |rig| rig.hang.push("look failover/a"));
+    rig.log.clear();
+    // One target as it was to be made, the other as the intent found it: nobody else was here.
+    rig.feed(Input::Read("failover/a".into(), Ok((starting("", true), json!({})))));
+    assert_eq!(rig.log[..2], ["failover/a found", "failover/a started"]);
 }

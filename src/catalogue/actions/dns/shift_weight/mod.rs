@@ -53,6 +53,7 @@ pub(crate) struct Output {
 
 impl Action<World> for ShiftWeight {
     const KIND: &'static str = "dns.shift-weight";
+    const LEADS: bool = true;
     type Before = Vec<WeightedRecord>;
     type Output = Output;
 

@@ -1,0 +1,64 @@
+//! `lifeboat abort` of a run that serves users: what would happen is said, and somebody must want it.
+
+use clap::Args;
+
+use super::args::Recover;
+use super::guarded::{reason, typed};
+use super::output::Output;
+use super::terminal;
+use crate::model::plan::Plan;
+use crate::ops::exit::{Exit, Kind};
+use crate::ops::live::{Live, back_command};
+
+/// `lifeboat abort`
+#[derive(Debug, Clone, Args)]
+pub struct Abort {
+    /// Which run.
+    #[command(flatten)]
+    pub recover: Recover,
+    /// Take it back although it serves users now, with the reason for the report
+    #[arg(long, value_name = "REASON")]
+    pub yes_because: Option<String>,
+}
+
+/// Says what taking a run back would do, and gives the reason of whoever wants it all the same.
+///
+/// # Errors
+/// When nobody does, or nobody can be asked.
+pub(super) fn wanted(run: &str, plan: &Plan, live: &Live, yes_because: Option<&str>, output: &Output) -> Result<String, Exit> {
+    let said = said(run, plan, live);
+    if let Some(given) = yes_because {
+        output.say(&said);
+        let missing = || Exit::new(Kind::Usage, "--yes-because: a reason is missing").hint("write --yes-because REASON; it goes into the report");
+        return reason(given).ok_or_else(missing);
+    }
+    let in_order = back_command(plan).map(|command| format!("; to go back in order: {command}")).unwrap_or_default();
+    if !terminal::can_ask(output.terminal) {
+        output.note(&said);
+        return Err(Exit::new(Kind::Refused, format!("run {run} serves users, and there is no terminal to ask on; nothing was changed"))
+            .hint(format!("add --yes-because REASON to take it back all the same{in_order}")));
+    }
+    let answer = typed(&format!("{said}\nTake it back all the same? Type why, or nothing to leave it: ")).unwrap_or_default();
+    reason(&answer).ok_or_else(|| {
+        let exit = Exit::new(Kind::Refused, "nobody took it upon themselves to take it back; nothing was changed");
+        match back_command(plan) {
+            Some(command) => exit.hint(format!("to go back in order: {command}")),
+            None => exit,
+        }
+    })
+}
+
+/// What a person has to know before.
+fn said(run: &str, plan: &Plan, live: &Live) -> String {
+    let mut lines = vec![format!("run {run} in {} serves users now.", plan.environment)];
+    lines.extend(live.services.iter().map(|seen| format!("  service      {seen}")));
+    lines.extend(live.source.iter().map(|seen| format!("  source side  {seen}")));
+    lines.push("Taking it back would, in this order:".to_owned());
+    lines.extend(live.undone.iter().map(|(step, what)| format!("  {step}  {what}")));
+    lines.push(Live::outlook(live.source_is_good()).to_owned());
+    lines.push(match back_command(plan) {
+        Some(command) => format!("The way back in order, with its checks: {command}"),
+        None => "The runbook names no way back in order (`back: { runbook: … }`).".to_owned(),
+    });
+    lines.join("\n")
+}

@@ -1,0 +1,193 @@
+//! Whether what a run left in place serves users, and what taking it back would do: read before `lifeboat abort` changes anything.
+//!
+//! A run carries live traffic when what it made stays on purpose, is still there, and leads users (`dns.shift-weight`) or keeps a service good that its
+//! plan watches. Then the source side is asked first, by the probes that the plan names for it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::environment::Environment;
+use crate::catalogue;
+use crate::engine::action::{Cx, Planned};
+use crate::engine::board::Board;
+use crate::engine::desk::Desk;
+use crate::engine::machine::moved;
+use crate::engine::probe::Reading;
+use crate::engine::secrets;
+use crate::model::event::step::Target;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::{Mode, Plan, ProbePlan};
+use crate::model::state::{FAULT, RunState};
+use crate::ports::gate::{Gate, exempt};
+use crate::world::World;
+
+/// For reading one step or asking one probe.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What a change is written with.
+const ARROW: &str = " → ";
+
+/// What a run that carries live traffic would lose.
+#[derive(Debug)]
+pub struct Live {
+    /// How the services of the plan are now.
+    pub services: Vec<Seen>,
+    /// How the source side is now; empty when the plan names no probe of it.
+    pub source: Vec<Seen>,
+    /// What would be undone, in the order in which it would be: step and targets.
+    pub undone: Vec<(String, String)>,
+    /// The runbook that leads back in order, where there is one.
+    pub back: Option<String>,
+}
+
+/// What a probe says.
+#[derive(Debug)]
+pub struct Seen {
+    /// Its id.
+    pub probe: String,
+    /// Good, bad, or unknown.
+    pub reading: Reading,
+    /// Why.
+    pub detail: String,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.reading {
+            Reading::Good => "good",
+            Reading::Bad => "BAD",
+            Reading::Unknown => "UNKNOWN",
+        };
+        write!(f, "{} is {word}: {}", self.probe, self.detail)
+    }
+}
+
+impl Live {
+    /// Whether every probe of the source side is good; `None` when there is none to ask.
+    #[must_use]
+    pub fn source_is_good(&self) -> Option<bool> {
+        (!self.source.is_empty()).then(|| self.source.iter().all(|seen| seen.reading == Reading::Good))
+    }
+
+    /// What going back would come to, in one line.
+    #[must_use]
+    pub const fn outlook(source_is_good: Option<bool>) -> &'static str {
+        match source_is_good {
+            Some(true) => "The source side is good: users are led back to it at once, without the checks of a failback.",
+            Some(false) => "THE SOURCE SIDE IS NOT GOOD: taking this back takes the service down.",
+            None => {
+                "Nothing tells whether the source side is good (the runbook names no probe of it under `back`): if it is not, the service goes down."
+            }
+        }
+    }
+}
+
+/// Keys of what a run left in place on purpose and really changed, newest first.
+#[must_use]
+pub fn kept(state: &RunState) -> Vec<&str> {
+    let Some(plan) = state.plan() else { return Vec::new() };
+    // A drill that was interrupted has kept nothing on purpose: its fault stands.
+    let is_on_purpose = plan.mode == Mode::Emergency || (state.ended.is_some() && state.leaves());
+    let did = |key: &&str| *key != FAULT && state.step(key).is_some_and(|step| step.applied && !step.already);
+    if is_on_purpose { state.held().into_iter().rev().filter(did).collect() } else { Vec::new() }
+}
+
+/// Whether what a run left in place may serve users, as far as its journal tells: a step of it leads them, or, in a runbook without such a step, the plan
+/// watches a service.
+#[must_use]
+pub fn may_serve(state: &RunState) -> bool {
+    let Some(plan) = state.plan() else { return false };
+    let kept = kept(state);
+    if has_leader(plan) { kept.iter().any(|key| is_leader(state, key)) } else { !kept.is_empty() && plan.probes.iter().any(|probe| probe.service) }
+}
+
+fn has_leader(plan: &Plan) -> bool {
+    plan.failover.steps.iter().any(|step| catalogue::action(&step.uses).is_some_and(|row| row.leads))
+}
+
+fn is_leader(state: &RunState, key: &str) -> bool {
+    let intent = state.step(key).and_then(|step| step.intent.as_ref());
+    intent.and_then(|intent| catalogue::action(&intent.uses)).is_some_and(|row| row.leads)
+}
+
+/// What a run that carries live traffic would lose; `None` for one that carries none.
+pub async fn look(state: &RunState, environment: &Environment) -> Option<Live> {
+    let (plan, kept) = (state.plan()?, kept(state));
+    if !may_serve(state) {
+        return None;
+    }
+    let world = World::connect(&environment.settings, &Gate::default()).await;
+    let services = ask(plan.probes.iter().filter(|probe| probe.service), &world).await;
+    // Where a step of the runbook leads users, what it leads decides; else whatever was changed may be what keeps the service good.
+    let serves = if has_leader(plan) { leads(state, &kept, &world).await } else { services.iter().any(|seen| seen.reading == Reading::Good) };
+    if !serves {
+        return None;
+    }
+    let of_source = plan.source.iter().flat_map(|source| &source.probes);
+    let source = ask(of_source.filter_map(|id| plan.probes.iter().find(|probe| probe.id == *id)), &world).await;
+    let undone = kept.iter().map(|key| ((*key).to_owned(), back(state, key))).collect();
+    Some(Live { services, source, undone, back: plan.back.clone() })
+}
+
+/// Whether a step that leads users still does: what somebody else has changed meanwhile, undo refuses by itself.
+async fn leads(state: &RunState, kept: &[&str], world: &World) -> bool {
+    for key in kept {
+        let Some(intent) = state.step(key).and_then(|step| step.intent.as_ref()) else { continue };
+        if !is_leader(state, key) {
+            continue;
+        }
+        let found = moved(key, &intent.targets, &BTreeSet::new(), &planned(key, &intent.uses, &intent.with, world).await);
+        // What cannot be read may well be there.
+        if found.iter().all(|one| one.is_unread()) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Result<(Planned<Value>, Value), Failure> {
+    let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
+    let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
+    let (_, board) = Board::new();
+    let cx = Cx { world, run: "abort", step: key, board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
+    match tokio::time::timeout(PATIENCE, exempt(action.plan(&cx))).await {
+        Ok(planned) => planned.map(|planned| (planned, with.clone())).map_err(|error| error.failure()),
+        Err(_) => Err(Failure::new(FailureKind::Timeout, "no answer")),
+    }
+}
+
+/// One sample of each.
+async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for plan in probes {
+        let row = catalogue::probes().iter().find(|row| row.kind == plan.uses);
+        let parsed = row.and_then(|row| (row.parse)(&secrets::reveal(&plan.with).ok()?).ok());
+        let (reading, detail) = match parsed {
+            None => (Reading::Unknown, "it cannot be asked from here".to_owned()),
+            Some(probe) => match tokio::time::timeout(probe.timeout().max(PATIENCE), probe.sample(world)).await {
+                Ok(sample) => (sample.reading, sample.detail),
+                Err(_) => (Reading::Bad, "no answer".to_owned()),
+            },
+        };
+        seen.push(Seen { probe: plan.id.clone(), reading, detail });
+    }
+    seen
+}
+
+/// What undoing a step does to its targets.
+fn back(state: &RunState, key: &str) -> String {
+    let Some(intent) = state.step(key).and_then(|step| step.intent.as_ref()) else { return String::new() };
+    let one = |target: &Target| match target.change.split_once(ARROW) {
+        Some((was, made)) => format!("{} {}: {made}{ARROW}{was}", target.kind, target.id),
+        None => format!("{} {}", target.kind, target.id),
+    };
+    intent.targets.iter().filter(|target| !target.change.is_empty()).map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The command that goes back in order.
+#[must_use]
+pub fn back_command(plan: &Plan) -> Option<String> {
+    plan.back.as_ref().map(|runbook| format!("lifeboat execute {runbook} --env {}", plan.environment))
+}
