@@ -54,4 +54,5 @@ mod samples;
 mod sealed;
 mod secrets;
 mod terminal;
+mod words;
 mod workplace;

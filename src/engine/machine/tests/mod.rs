@@ -159,6 +159,7 @@ impl Rig {
                 targets: vec![crate::model::event::step::Target::new("toy", target, "")],
                 calls: vec![],
                 not_undone: vec![],
+                notes: vec![],
             }
         };
         match effect {
