@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Settings, StaticKeys};
+use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Policy, Settings, StaticKeys};
 use lifeboat::ports::CloudError;
 use lifeboat::ports::compute::{Compute, Selector};
 use lifeboat::ports::dns::{Dns as _, WeightedRecord};
@@ -67,7 +67,7 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
         };
         vec![record("1", 100, true), record("2", 1, false)]
     };
-    let entry = AclEntry::everything(false, "lifeboat");
+    let entry = AclEntry::everything(Policy::Drop, "lifeboat");
     Some(match call {
         b'a' => client.find(&Selector { ids: ids(), ..Selector::default() }).await.map(drop),
         b'b' => client.find(&Selector { tags: tags(), ..Selector::default() }).await.map(drop),

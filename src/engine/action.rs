@@ -17,6 +17,7 @@ use super::desk::Desk;
 use super::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::time::Span;
 use crate::ports::CloudError;
 
 /// What an action is given.
@@ -46,6 +47,8 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const KIND: &'static str;
     /// Whether it harms: a fault is held and always undone.
     const FAULT: bool = false;
+    /// The longest that a fault may be held, when what it acts on cannot be brought back after that, and why.
+    const LONGEST: Option<(Span, &'static str)> = None;
     /// Whether it changes anything. An action that only reads or waits needs no intent and no undo.
     const MUTATES: bool = true;
     /// Whether it leads users elsewhere: taking it back leads them to where they were before.
@@ -92,12 +95,14 @@ pub struct Planned<B> {
     pub not_undone: Vec<String>,
     /// Whether that is all there is: the action has no undo, which then answers [`Undone::Impossible`].
     pub irrevocable: bool,
+    /// What whoever reads the plan has to know beside all that, one line each.
+    pub notes: Vec<String>,
 }
 
 impl<B> Planned<B> {
     /// Targets and calls with complete undo.
     pub fn new(before: B, targets: Vec<Target>, calls: Vec<PlannedCall>) -> Self {
-        Self { before, targets, calls, not_undone: Vec::new(), irrevocable: false }
+        Self { before, targets, calls, not_undone: Vec::new(), notes: Vec::new(), irrevocable: false }
     }
 
     /// The same of an action that nothing can take back: `what` it does, in one line.
@@ -259,8 +264,8 @@ impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
 
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
         Box::pin(async move {
-            let Planned { before, targets, calls, not_undone, irrevocable } = Action::plan(self, cx).await?;
-            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, irrevocable })
+            let Planned { before, targets, calls, not_undone, notes, irrevocable } = Action::plan(self, cx).await?;
+            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, notes, irrevocable })
         })
     }
 
@@ -304,6 +309,8 @@ pub struct ActionType<W: 'static> {
     pub kind: &'static str,
     /// Whether it is a fault.
     pub fault: bool,
+    /// The longest that a fault of this kind may be held, and why.
+    pub longest: Option<(Span, &'static str)>,
     /// Whether it changes anything.
     pub mutates: bool,
     /// See [`Action::LEADS`].
@@ -327,6 +334,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
         Self {
             kind: A::KIND,
             fault: A::FAULT,
+            longest: A::LONGEST,
             mutates: A::MUTATES,
             leads: A::LEADS,
             shown: A::SHOWN,

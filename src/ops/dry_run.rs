@@ -46,6 +46,9 @@ pub struct StepView {
     pub marks: Option<String>,
     /// What undo could not restore.
     pub not_undone: Vec<String>,
+    /// What has to be known beside all that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why targets and calls are not known, when they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -140,6 +143,7 @@ impl StepView {
             calls: Vec::new(),
             marks: None,
             not_undone: Vec::new(),
+            notes: Vec::new(),
             unknown: None,
             silent: None,
         }
@@ -165,6 +169,7 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
                 view.targets = planned.targets;
                 view.calls = planned.calls;
                 view.not_undone = planned.not_undone;
+                view.notes = planned.notes;
             }
             Err(error) => {
                 view.unknown = Some(error.to_string());
@@ -280,6 +285,9 @@ impl DryRun {
             }
             for what in &step.not_undone {
                 let _ = writeln!(out, "      cannot be undone: {what}");
+            }
+            for note in &step.notes {
+                let _ = writeln!(out, "      note    {note}");
             }
             if let Some(why) = &step.unknown {
                 let _ = writeln!(out, "      not known before the run: {why}");

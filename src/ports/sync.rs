@@ -8,15 +8,13 @@ use super::PortFuture;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobState {
-    /// On its way to running.
+    /// On its way to running, by itself.
     Starting,
     /// Moving data.
     Running,
-    /// On its way to suspended.
-    Suspending,
-    /// Suspended; can be started where it stopped.
-    Suspended,
-    /// Any other state; it can be neither started nor suspended.
+    /// Paused, or about to be: the vendor has one word for both. It rests when its checkpoint stands still; see [`SyncJob::checkpoint`].
+    Paused,
+    /// Any other state, also one that nobody has heard of; it can be neither started nor paused.
     Other,
 }
 
@@ -27,20 +25,22 @@ pub struct SyncJob {
     pub id: String,
     /// Where it is.
     pub state: JobState,
-    /// The vendor's own word for it.
+    /// The vendor's own word for it, as it came.
     pub status: String,
+    /// Up to which moment of the source everything was handed over, in seconds since the epoch, when the cloud says.
+    pub checkpoint: Option<i64>,
     /// How far it is behind, milliseconds, when the cloud says.
     pub delay_ms: Option<u64>,
 }
 
-/// Suspending and starting jobs.
+/// Pausing and starting jobs.
 pub trait Sync: Send + std::marker::Sync {
     /// The job as it is now.
     fn job<'a>(&'a self, id: &'a str) -> PortFuture<'a, SyncJob>;
 
-    /// Suspends (never ends) a job; returns when the request is accepted.
+    /// Pauses (never ends) a job; returns when the request is accepted.
     fn suspend<'a>(&'a self, id: &'a str) -> PortFuture<'a, ()>;
 
-    /// Starts a suspended job where it stopped; returns when the request is accepted.
+    /// Starts a paused job where it stopped; returns when the request is accepted.
     fn start<'a>(&'a self, id: &'a str) -> PortFuture<'a, ()>;
 }

@@ -7,6 +7,7 @@ pub mod client;
 pub mod command;
 pub mod connect;
 pub mod datagram;
+pub mod here;
 pub mod http;
 pub mod resolve;
 pub mod settings;
@@ -27,6 +28,7 @@ use crate::ports::objects::ObjectStore;
 use crate::ports::tags::Tags;
 use crate::ports::{Cloud, CloudError, Kind, sync};
 
+use self::here::Here;
 use self::http::Http;
 use self::resolve::Resolver;
 use self::settings::Settings;
@@ -61,6 +63,11 @@ impl World {
             resolver,
             zones: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// Where this process runs, by the metadata services of the clouds and by the addresses of this machine.
+    pub async fn here(&self) -> Here {
+        Here::look(&self.http).await
     }
 
     /// AWS and what only it has.

@@ -193,7 +193,7 @@ def networks():
     checks.that("an association takes effect", until(lambda: attribute().status == "Available"))
     checks.equal("and is shown", [one.status for one in attribute().resources.resource], ["BINDED"])
     delete = vpc_models.DeleteNetworkAclRequest(region_id=REGION, network_acl_id=acl)
-    checks.equal("an ACL in use is not deleted", refused(lambda: vpc.delete_network_acl(delete)), "DependencyViolation.NetworkAcl")
+    checks.equal("an ACL in use is not deleted", refused(lambda: vpc.delete_network_acl(delete)), "NetworkAclExistBinding")
     resource = [vpc_models.UnassociateNetworkAclRequestResource(resource_id=VSWITCH, resource_type="VSwitch")]
     vpc.unassociate_network_acl(vpc_models.UnassociateNetworkAclRequest(region_id=REGION, network_acl_id=acl, resource=resource))
     checks.that("its end takes effect too", until(lambda: not attribute().resources.resource))
@@ -275,6 +275,12 @@ def names():
 
 
 # ---------------------------------------------------------------- DTS
+def still(job):
+    first = job().checkpoint
+    time.sleep(1.1)
+    return job().checkpoint == first
+
+
 def jobs():
     dts = client(Dts)
 
@@ -283,13 +289,17 @@ def jobs():
 
     checks.equal("a job synchronises", [job().status, job().success], ["Synchronizing", True])
     body = job("nothing")
-    checks.equal("a failure comes with HTTP 200", [body.success, body.err_code], [False, "DTS.Msg.JobNotExist"])
+    checks.equal("a failure comes with HTTP 200", [body.success, body.err_code], [False, "Forbidden.InstanceNotFound"])
     dts.suspend_dts_job(dts_models.SuspendDtsJobRequest(region_id=REGION, dts_job_id="dtsorders-primary"))
-    checks.that("it is suspended", until(lambda: job().status == "Suspended"))
+    checks.equal("a paused job reads Suspending", job().status, "Suspending")
+    checks.that("and rests once its checkpoint stands still", until(lambda: still(job)))
     first = job().delay
     checks.that("and falls behind", until(lambda: job().delay > first))
     dts.start_dts_job(dts_models.StartDtsJobRequest(region_id=REGION, dts_job_id="dtsorders-primary"))
-    checks.that("until it is started", until(lambda: job().status == "Synchronizing"))
+    shown = []
+    checks.that("until it is started", until(lambda: (shown.append(job().status), shown[-1] == "Synchronizing")[1]))
+    checks.that("through what the vendor goes through", set(shown) <= {"Prechecking", "PreCheckPass", "Initializing", "Synchronizing"})
+    checks.equal("it takes rows from one database to another", [job().source_endpoint.engine_name, job().destination_endpoint.engine_name], ["MYSQL", "MYSQL"])
     listed = dts.describe_dts_jobs(dts_models.DescribeDtsJobsRequest(region_id=REGION, job_type="SYNC")).body.dts_job_list
     checks.equal("jobs are listed", sorted(one.dts_job_id for one in listed), ["dtsorders-primary", "dtsorders-standby"])
 

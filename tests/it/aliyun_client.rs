@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Settings, StaticKeys};
+use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Policy, Settings, StaticKeys};
 use lifeboat::lab::serve::{Lab, Options};
 use lifeboat::ports::Kind;
 use lifeboat::ports::compute::{Compute as _, MachineState, Selector};
@@ -106,7 +106,7 @@ async fn an_acl_cuts_the_vswitch_off_and_its_undo_leaves_the_world_as_it_was() {
 
     let id = aliyun.create_network_acl(VPC, "drill", "t-create").await.unwrap();
     assert_eq!(aliyun.create_network_acl(VPC, "drill", "t-create").await.unwrap(), id, "the same token makes one ACL");
-    let deny = [AclEntry::everything(false, "drill")];
+    let deny = [AclEntry::everything(Policy::Drop, "drill")];
     aliyun.set_network_acl_entries(&id, &deny, &deny, "t-entries").await.unwrap();
     aliyun.associate_network_acl(&id, &cut_off, "t-associate").await.unwrap();
     until("associated", async || aliyun.network_acl(&id).await.unwrap().status == "Available").await;
@@ -114,7 +114,7 @@ async fn an_acl_cuts_the_vswitch_off_and_its_undo_leaves_the_world_as_it_was() {
     assert_eq!((acl.vpc.as_str(), acl.name.as_str(), &acl.ingress[..], &acl.egress[..]), (VPC, "drill", &deny[..], &deny[..]));
     assert_eq!(acl.vswitches, [(VSWITCH.to_owned(), "BINDED".to_owned())]);
     assert_eq!(aliyun.vswitch(VSWITCH).await.unwrap().acl.as_ref(), Some(&id));
-    assert!(aliyun.network_acls(VPC).await.unwrap().contains(&acl));
+    assert!(aliyun.network_acls(VPC).await.unwrap().iter().any(|found| (&found.id, &found.name) == (&acl.id, &acl.name)));
     assert!(!lab.world().lock().services["storefront"].up, "packets follow");
 
     let error = aliyun.delete_network_acl(&id).await.unwrap_err();
@@ -162,7 +162,7 @@ async fn jobs_are_suspended_and_started() {
     let job = "dtsorders-primary";
     assert_eq!(aliyun.job(job).await.unwrap().state, JobState::Running);
     aliyun.suspend(job).await.unwrap();
-    until("suspended", async || aliyun.job(job).await.unwrap().state == JobState::Suspended).await;
+    until("suspended", async || aliyun.job(job).await.unwrap().state == JobState::Paused).await;
     let error = aliyun.suspend(job).await.unwrap_err();
     assert_eq!((error.kind, error.retry), (Kind::Conflict, true), "{error}");
     Sync::start(&aliyun, job).await.unwrap();

@@ -141,3 +141,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_fault_is_held_no_longer_than_the_vendor_allows() {
+    let said: Vec<String> = check(Path::new("tests/bad/inc/held-too-long.yaml")).iter().map(ToString::to_string).collect();
+    for key in ["lease", "limit"] {
+        let start = format!("`{key}` (");
+        assert!(said.iter().any(|line| line.contains(&start) && line.contains("is longer than `aliyun.dts.suspend-job` may be held")), "{said:?}");
+    }
+}

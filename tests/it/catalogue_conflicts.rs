@@ -73,17 +73,12 @@ fn one(kind: &'static str, what: &'static str, act: fn(&mut State), outcome: Out
 /// For every action: a third value, and the thing gone.
 fn meddlers() -> Vec<Meddler> {
     let over = |zone: &str| Some(json!({ "zone": zone, "record": "shop", "to": { "aws": 100, "aliyun": 0 } }));
-    let job_ended = |kind| one(kind, "the job failed", |state| fail_job(state, None), Conflict(&["running or suspended", "synchronizeFailed"]));
+    let job_ended = |kind| one(kind, "the job failed", |state| fail_job(state, None), Conflict(&["running or paused", "Failed"]));
     vec![
         job_ended("aliyun.dts.pause-job"),
         job_ended("aliyun.dts.suspend-job"),
         one("aliyun.dts.suspend-job", "the job was released", |state| drop(state.jobs.remove("dtsorders-primary")), Conflict(&["no such job"])),
-        one(
-            "aliyun.dts.start-job",
-            "the job failed",
-            |state| fail_job(state, Some("dtsorders-standby")),
-            Conflict(&["running or suspended", "synchronizeFailed"]),
-        ),
+        one("aliyun.dts.start-job", "the job failed", |state| fail_job(state, Some("dtsorders-standby")), Conflict(&["running or paused", "Failed"])),
         one("aliyun.ecs.start-instances", "released", |state| end_all(state, "checkout", Cloud::Aliyun), Conflict(&["stopped", "terminated"])),
         one("aliyun.ecs.stop-instances", "released", |state| end_all(state, "storefront", Cloud::Aliyun), Conflict(&["running", "terminated"])),
         one(
@@ -168,7 +163,7 @@ fn meddlers() -> Vec<Meddler> {
 }
 
 fn fail_job(state: &mut State, id: Option<&str>) {
-    state.jobs.get_mut(id.unwrap_or("dtsorders-primary")).unwrap().status = "synchronizeFailed".to_owned();
+    state.jobs.get_mut(id.unwrap_or("dtsorders-primary")).unwrap().status = "Failed".to_owned();
 }
 
 #[test]

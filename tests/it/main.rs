@@ -63,4 +63,5 @@ mod sealed;
 mod secrets;
 mod stands;
 mod terminal;
+mod words;
 mod workplace;

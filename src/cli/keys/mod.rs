@@ -273,6 +273,7 @@ fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
     words.join(" · ")
 }
 
+fn is_emergency(state: &RunState) -> bool {
     state.mode() == Some(plan::Mode::Emergency)
 }
 

@@ -12,7 +12,6 @@ use super::call::Transport;
 use super::credentials::Chain;
 use super::endpoint::Endpoints;
 use super::{Aliyun, Shared};
-use crate::model::host::{Owner, owner};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
 use crate::ports::secrets;
@@ -29,7 +28,8 @@ pub struct Settings {
     pub account: Option<String>,
     /// One address for all products but OSS, as the lab has.
     pub endpoint: Option<String>,
-    /// Address of OSS; buckets are then named in the path, unless it is the vendor's own.
+    /// Address of OSS: one of the vendor's hosts, such as an internal one; an address of the lab's kind, where buckets are named in the path; or
+    /// a domain that is bound to the one bucket which is used.
     pub oss_endpoint: Option<String>,
     /// Addresses of single products (`ecs`, `alidns`, …), before `endpoint`.
     pub product_endpoints: BTreeMap<String, String>,
@@ -92,7 +92,7 @@ pub(super) fn connect(settings: Settings) -> Aliyun {
 pub(super) fn assemble(settings: Settings, transport: Transport) -> Aliyun {
     let shared = Shared {
         transport,
-        endpoints: Endpoints { products: settings.product_endpoints, all: settings.endpoint, oss: settings.oss_endpoint },
+        endpoints: endpoints(&settings),
         credentials: Chain::new(settings.credentials, settings.profile),
         account: settings.account,
         gate: settings.gate,
@@ -102,12 +102,17 @@ pub(super) fn assemble(settings: Settings, transport: Transport) -> Aliyun {
     Aliyun { shared: Arc::new(shared), region: settings.region }
 }
 
+fn endpoints(settings: &Settings) -> Endpoints {
+    Endpoints { products: settings.product_endpoints.clone(), all: settings.endpoint.clone(), oss: settings.oss_endpoint.clone() }
+}
+
 fn http_client(settings: &Settings) -> Result<reqwest::Client, String> {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let given = settings.product_endpoints.values().chain(&settings.endpoint).chain(&settings.oss_endpoint);
     let is_plain = settings.endpoint.is_some() && settings.oss_endpoint.is_some() && given.clone().all(|url| url.starts_with("http://"));
+    let is_local = endpoints(settings).has_any_on_this_machine();
     let tls = if is_plain {
         // Nothing will ever need TLS, and reading the system's certificates takes longer than many a lab call.
         builder.with_root_certificates(rustls::RootCertStore::empty())
@@ -121,8 +126,8 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, String> {
         // Every attempt is one of ours, with its own signature and its own record.
         .retry(reqwest::retry::never())
         .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")));
-    // An emulator stands behind no proxy; the vendor's own hosts may, whoever wrote them down.
-    if given.clone().any(|given| owner(given) != Owner::Vendor) {
+    // Otherwise HTTPS_PROXY and NO_PROXY are heeded.
+    if is_local {
         client = client.no_proxy();
     }
     client.build().map_err(|error| format!("no HTTP client can be made: {error}"))

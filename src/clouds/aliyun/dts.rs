@@ -20,6 +20,8 @@ struct Detail {
     status: String,
     /// Milliseconds.
     delay: Option<i64>,
+    /// Seconds since the epoch.
+    checkpoint: Option<i64>,
     /// What tags are on.
     #[serde(rename = "DtsInstanceID")]
     dts_instance_id: Option<String>,
@@ -33,6 +35,7 @@ impl Sync for Aliyun {
                 state: state(&detail.status),
                 id: detail.dts_job_id,
                 status: detail.status,
+                checkpoint: detail.checkpoint,
                 // Below zero the service does not know yet.
                 delay_ms: detail.delay.and_then(|delay| u64::try_from(delay).ok()),
             })
@@ -64,13 +67,14 @@ impl Aliyun {
     }
 }
 
-/// The documentation writes statuses in either case. Some of its pages call a job that rests `Suspending`; it is told here as what it says.
+/// What the vendor's words mean; it writes them in either case. `Suspending` is a job that is paused: there is no further word, and none for one that
+/// rests at last. A job that is started goes through several states before it moves data. The words and where they are documented: `tests/words`.
 fn state(status: &str) -> JobState {
     match status.to_ascii_lowercase().as_str() {
-        "starting" => JobState::Starting,
-        "synchronizing" => JobState::Running,
-        "suspending" => JobState::Suspending,
-        "suspended" => JobState::Suspended,
+        "prechecking" | "precheckpass" | "initializing" | "retrying" | "modifying" | "upgrade" | "downgrade" => JobState::Starting,
+        "synchronizing" | "migrating" => JobState::Running,
+        "suspending" => JobState::Paused,
+        // NotStarted, NotConfigured, PrecheckFailed, InitializeFailed, ModifyFailed, MigrationFailed, Failed, Finished, Locked, and what comes to be.
         _ => JobState::Other,
     }
 }
@@ -80,10 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_understood_in_either_case() {
-        assert_eq!(state("Synchronizing"), JobState::Running);
-        assert_eq!(state("synchronizing"), JobState::Running);
-        assert_eq!(state("SUSPENDED"), JobState::Suspended);
-        assert_eq!(state("Initializing"), JobState::Other);
+    fn every_documented_status_is_understood_in_either_case() {
+        for word in ["Prechecking", "PreCheckPass", "Initializing", "Retrying", "Modifying", "Upgrade", "Downgrade"] {
+            assert_eq!(state(word), JobState::Starting, "{word}");
+        }
+        for word in ["Synchronizing", "synchronizing", "Migrating"] {
+            assert_eq!(state(word), JobState::Running, "{word}");
+        }
+        for word in ["Suspending", "suspending", "SUSPENDING"] {
+            assert_eq!(state(word), JobState::Paused, "{word}");
+        }
+        for word in ["NotStarted", "NotConfigured", "PrecheckFailed", "InitializeFailed", "Failed", "Finished", "Locked", "Suspended", "", "new"] {
+            assert_eq!(state(word), JobState::Other, "{word}");
+        }
     }
 }

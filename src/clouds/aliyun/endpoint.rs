@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use url::Url;
-
-use crate::model::host::{Owner, owner};
+use url::{Host, Url};
 
 /// A product, as its hosts and error codes call it.
 #[derive(Debug, PartialEq, Eq)]
@@ -114,13 +112,60 @@ impl Endpoints {
         }
     }
 
-    /// The address of OSS, ending in `/`, and whether the bucket has to stand in the path: before the host, where alone OSS takes it, only the vendor's own
-    /// names are sure to lead there, the internal ones too.
-    pub(super) fn oss(&self, region: &str) -> Result<(Url, bool), String> {
-        match &self.oss {
-            Some(given) => Ok((address(given)?, owner(given) != Owner::Vendor)),
-            None => Ok((address(&format!("https://oss-{region}.aliyuncs.com"))?, false)),
-        }
+    /// The address of OSS, ending in `/`, and where the name of `bucket` stands in a request.
+    pub(super) fn oss(&self, region: &str, bucket: &str) -> Result<(Url, BucketIn), String> {
+        let url = match &self.oss {
+            Some(given) => address(given)?,
+            None => address(&format!("https://oss-{region}.aliyuncs.com"))?,
+        };
+        let place = bucket_in(&url, bucket);
+        Ok((url, place))
+    }
+
+    /// Whether the product is asked at a loopback address.
+    pub(super) fn is_on_this_machine(&self, product: &str) -> bool {
+        self.products.get(product).or(self.all.as_ref()).and_then(|given| address(given).ok()).is_some_and(|url| is_loopback(&url))
+    }
+
+    /// Whether any address is one of this machine's, which no proxy can reach.
+    pub(super) fn has_any_on_this_machine(&self) -> bool {
+        let mut given = self.products.values().chain(&self.all).chain(&self.oss);
+        given.any(|given| address(given).is_ok_and(|url| is_loopback(&url)))
+    }
+}
+
+/// Where the name of a bucket stands in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BucketIn {
+    /// Before the host, which is the only way that the vendor's own hosts take, internal ones too (else `SecondLevelDomainForbidden`).
+    Host,
+    /// In the path: an address has no names below it.
+    Path,
+    /// Nowhere: the host is a domain that is bound to the bucket.
+    Neither,
+}
+
+fn bucket_in(url: &Url, bucket: &str) -> BucketIn {
+    let host = match url.host() {
+        Some(Host::Domain(host)) => host,
+        _ => return BucketIn::Path,
+    };
+    if host == "localhost" || host.ends_with(".localhost") {
+        return BucketIn::Path;
+    }
+    let is_vendors = host.strip_suffix(".aliyuncs.com").or(host.strip_suffix(".aliyuncs.com.cn")).is_some_and(|name| {
+        // `oss-cn-hangzhou-internal`, `oss-accelerate`, `s3.oss-cn-hangzhou`, `cn-hangzhou.oss`
+        !host.starts_with(&format!("{bucket}.")) && name.split('.').any(|label| label == "oss" || label.starts_with("oss-"))
+    });
+    if is_vendors { BucketIn::Host } else { BucketIn::Neither }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -149,14 +194,36 @@ mod tests {
         assert_eq!(host("alidns", "eu-central-1"), "https://alidns.aliyuncs.com/");
         assert_eq!(host("dts", "cn-hangzhou"), "https://dts.aliyuncs.com/");
         assert_eq!(host("sts", "cn-hangzhou"), "https://sts.cn-hangzhou.aliyuncs.com/");
-        assert_eq!(Endpoints::default().oss("cn-hangzhou").unwrap().0.as_str(), "https://oss-cn-hangzhou.aliyuncs.com/");
+        let (url, place) = Endpoints::default().oss("cn-hangzhou", "shop").unwrap();
+        assert_eq!((url.as_str(), place), ("https://oss-cn-hangzhou.aliyuncs.com/", BucketIn::Host));
     }
 
     #[test]
-    fn buckets_stand_in_the_path_of_hosts_that_are_not_the_vendors() {
-        let in_path = |given: &str| Endpoints { oss: Some(given.to_owned()), ..Endpoints::default() }.oss("cn-hangzhou").unwrap().1;
-        assert!(!in_path("https://oss-cn-hangzhou-internal.aliyuncs.com") && !in_path("https://oss-accelerate.aliyuncs.com"));
-        assert!(in_path("http://127.0.0.1:9000") && in_path("https://oss.shop.example.com"));
+    fn a_bucket_stands_where_the_host_takes_it() {
+        for (host, expected) in [
+            ("https://oss-cn-hangzhou-internal.aliyuncs.com", BucketIn::Host),
+            ("https://oss-accelerate.aliyuncs.com", BucketIn::Host),
+            ("https://cn-hangzhou.oss.aliyuncs.com", BucketIn::Host),
+            ("https://shop.oss-cn-hangzhou-internal.aliyuncs.com", BucketIn::Neither),
+            ("https://files.example.com", BucketIn::Neither),
+            ("http://127.0.0.1:9000", BucketIn::Path),
+            ("http://[::1]:9000", BucketIn::Path),
+            ("http://localhost:9000", BucketIn::Path),
+        ] {
+            let endpoints = Endpoints { oss: Some(host.to_owned()), ..Endpoints::default() };
+            assert_eq!(endpoints.oss("cn-hangzhou", "shop").unwrap().1, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_this_machine_is_told_by_addresses_not_by_their_being_given() {
+        for (given, expected) in
+            [("http://127.0.0.1:1", true), ("http://localhost:1", true), ("https://vpc.aliyuncs.com", false), ("http://10.0.0.1", false)]
+        {
+            let endpoints = Endpoints { all: Some(given.to_owned()), ..Endpoints::default() };
+            assert_eq!(endpoints.is_on_this_machine("vpc"), expected, "{given}");
+        }
+        assert!(!Endpoints::default().is_on_this_machine("vpc"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::ports::gate::Gate;
 
 pub use config::{Settings, StaticKeys};
-pub use vpc::{AclEntry, NetworkAcl, Protocol, VSwitch};
+pub use vpc::{AclEntry, AclName, NetworkAcl, Policy, Protocol, VSwitch};
 
 /// A client of one Alibaba Cloud account. Clones share connections; two [`Aliyun::connect`] share nothing, so probes take their own.
 #[derive(Clone)]
@@ -79,6 +79,12 @@ impl Aliyun {
     /// The time by which requests are signed: the services'.
     fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::milliseconds(self.shared.skew_ms.load(Ordering::Relaxed))
+    }
+
+    /// Whether networks are asked at an address on this machine, as the lab's are: whatever is there, this process does not run in it.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        self.shared.endpoints.is_on_this_machine("vpc")
     }
 
     /// The region that calls go to.

@@ -7,6 +7,7 @@ use reqwest::{Method, Request};
 
 use super::call::{Answer, Api};
 use super::config::StaticKeys;
+use super::endpoint::BucketIn;
 use super::rpc::header_map;
 use super::{Aliyun, error, sign, xml};
 use crate::model::time::Timestamp;
@@ -134,15 +135,13 @@ impl Aliyun {
             return Err(api.error(Kind::Invalid, format!("key `{key}` has `.` or `..` between slashes")));
         }
         let unconfigured = |why: String| api.error(Kind::Unconfigured, why);
-        let (mut url, in_path) = self.shared.endpoints.oss(&self.region).map_err(unconfigured)?;
+        let (mut url, place) = self.shared.endpoints.oss(&self.region, bucket).map_err(unconfigured)?;
         let resource = format!("/{bucket}/{key}");
-        if in_path {
-            url.set_path(&sign::encode_path(&resource));
-        } else {
+        if place == BucketIn::Host {
             let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
             url.set_host(Some(&host)).map_err(|why| unconfigured(why.to_string()))?;
-            url.set_path(&sign::encode_path(&format!("/{key}")));
         }
+        url.set_path(&sign::encode_path(&if place == BucketIn::Path { resource.clone() } else { format!("/{key}") }));
         let query = |bare| sign::query(draft.query.iter().map(|(name, value)| (*name, value.as_str())), bare);
         url.set_query((!draft.query.is_empty()).then(|| query(false)).as_deref());
 

@@ -224,7 +224,7 @@ fn target(head: &str) -> &str {
 
 #[tokio::test]
 async fn requests_carry_the_parameters_the_official_sdk_sends() {
-    let entry = |name: &str| AclEntry { name: name.to_owned(), ..AclEntry::everything(false, "") };
+    let entry = |name: &str| AclEntry { name: name.to_owned(), ..AclEntry::everything(super::Policy::Drop, "") };
     let check = |name: &str, head: &str, dropped: &[&str]| {
         let vector = vector(name);
         let (mut ours, mut theirs) = (decoded(target(head)), vector.query());
@@ -309,7 +309,7 @@ async fn captured_answers_are_read() {
     let (result, _, _) = run(vec![like("vpc-describe-network-acl-attributes")], LONG, async |aliyun| aliyun.network_acl("nacl-bp1").await).await;
     let acl = result.unwrap();
     assert_eq!(acl.vswitches, [("vsw-bp1".to_owned(), "BINDED".to_owned())]);
-    assert_eq!((acl.ingress.len(), acl.ingress[0].allow, acl.egress.len()), (1, true, 0));
+    assert_eq!((acl.ingress.len(), &acl.ingress[0].policy, acl.egress.len()), (1, &super::Policy::Accept, 0));
 
     let (result, _, _) = run(vec![like("dts-describe-dts-job-detail")], LONG, async |aliyun| aliyun.job("i03e3zty16i****").await).await;
     let job = result.unwrap();

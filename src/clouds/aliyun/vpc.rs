@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
-use crate::ports::{CloudError, Kind};
+use crate::ports::CloudError;
 
 const VSWITCHES: Api = Api::reads("vpc:DescribeVSwitches");
 const VSWITCH: Api = Api::reads("vpc:DescribeVSwitchAttributes");
@@ -34,6 +34,9 @@ pub struct VSwitch {
     pub vpc: String,
     /// The zone it is in.
     pub zone: String,
+    /// Its IPv4 block, such as `172.16.1.0/24`; empty when the cloud says none.
+    #[serde(default)]
+    pub cidr: String,
     /// The ACL of its own, when it has one.
     pub acl: Option<String>,
     /// Whether it has an IPv6 block as well.
@@ -67,51 +70,101 @@ pub struct AclEntry {
     #[serde(default)]
     pub name: String,
     /// Whether it lets through what it fits.
-    pub allow: bool,
+    pub policy: Policy,
     /// Which protocol.
     pub protocol: Protocol,
     /// `1/200`; `-1/-1` for all and where there are no ports.
     pub port: String,
-    /// The other side, such as `0.0.0.0/0`.
+    /// The other side, such as `0.0.0.0/0`; empty when the cloud says none.
     pub cidr: String,
 }
 
-/// What a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Protocol {
-    All,
-    Icmp,
-    Gre,
-    Tcp,
-    Udp,
+/// A word of the vendor's, of which those that matter here are told apart. Any other is kept as it came and is written back so.
+macro_rules! vendor_words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$known_doc:meta])* $known:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name {
+            $($(#[$known_doc])* $known,)*
+            /// Any other, as it came.
+            Other(String),
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                match word.as_str() {
+                    $($word => Self::$known,)*
+                    _ => Self::Other(word),
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                match word {
+                    $($name::$known => $word.to_owned(),)*
+                    $name::Other(word) => word,
+                }
+            }
+        }
+    };
+}
+
+vendor_words! {
+    /// What becomes of what a rule fits.
+    Policy {
+        /// It goes through.
+        Accept = "accept",
+        /// It does not.
+        Drop = "drop",
+    }
+}
+
+vendor_words! {
+    /// What a rule is about.
+    Protocol {
+        /// Everything.
+        All = "all",
+        /// ICMP of IPv4.
+        Icmp = "icmp",
+        /// ICMP of IPv6.
+        Icmpv6 = "icmpv6",
+        /// GRE.
+        Gre = "gre",
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+    }
+}
+
+/// An ACL without its rules: what is needed to find one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclName {
+    /// Such as `nacl-bp1…`.
+    pub id: String,
+    /// May be empty.
+    pub name: String,
 }
 
 impl AclEntry {
     /// A rule for every protocol and every IPv4 address.
     #[must_use]
-    pub fn everything(allow: bool, name: &str) -> Self {
-        Self { name: name.to_owned(), allow, protocol: Protocol::All, port: "-1/-1".to_owned(), cidr: "0.0.0.0/0".to_owned() }
+    pub fn everything(policy: Policy, name: &str) -> Self {
+        Self { name: name.to_owned(), policy, protocol: Protocol::All, port: "-1/-1".to_owned(), cidr: "0.0.0.0/0".to_owned() }
     }
 
     /// As [`AclEntry::everything`], for IPv6: only in a VPC that has it.
     #[must_use]
-    pub fn everything6(allow: bool, name: &str) -> Self {
-        Self { cidr: "::/0".to_owned(), ..Self::everything(allow, name) }
+    pub fn everything6(policy: Policy, name: &str) -> Self {
+        Self { cidr: "::/0".to_owned(), ..Self::everything(policy, name) }
     }
 
     fn fields(&self, far_end: &'static str) -> Vec<(&'static str, String)> {
-        let protocol = match self.protocol {
-            Protocol::All => "all",
-            Protocol::Icmp => "icmp",
-            Protocol::Gre => "gre",
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
         let mut fields = vec![
-            ("Policy", if self.allow { "accept" } else { "drop" }.to_owned()),
-            ("Protocol", protocol.to_owned()),
+            ("Policy", self.policy.clone().into()),
+            ("Protocol", self.protocol.clone().into()),
             ("Port", self.port.clone()),
             (far_end, self.cidr.clone()),
             ("EntryType", "custom".to_owned()),
@@ -139,18 +192,20 @@ impl Aliyun {
     /// One vSwitch.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is none of this id; any failed call.
+    /// [`crate::ports::Kind::NotFound`] when there is none of this id; any failed call.
     pub async fn vswitch(&self, id: &str) -> Result<VSwitch, CloudError> {
         Ok(self.rpc::<RawVSwitch>(VSWITCH, &self.regional().set("VSwitchId", id)).await?.into())
     }
 
-    /// The network ACLs of a VPC, by id. Pages are followed to the end.
+    /// The network ACLs of a VPC, by id, without what is in them: whatever rules others have there does not matter here. Pages are followed to
+    /// the end.
     ///
     /// # Errors
     /// Any failed call.
-    pub async fn network_acls(&self, vpc: &str) -> Result<Vec<NetworkAcl>, CloudError> {
+    pub async fn network_acls(&self, vpc: &str) -> Result<Vec<AclName>, CloudError> {
         let found = self.pages::<AclPage, _>(ACLS, &self.regional().set("VpcId", vpc)).await?;
-        let mut acls = found.into_iter().map(|acl| acl.known(ACLS)).collect::<Result<Vec<_>, _>>()?;
+        let mut acls: Vec<AclName> =
+            found.into_iter().map(|acl| AclName { id: acl.network_acl_id, name: acl.network_acl_name.unwrap_or_default() }).collect();
         acls.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(acls)
     }
@@ -158,9 +213,9 @@ impl Aliyun {
     /// One network ACL.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is none of this id; any failed call.
+    /// [`crate::ports::Kind::NotFound`] when there is none of this id; any failed call.
     pub async fn network_acl(&self, id: &str) -> Result<NetworkAcl, CloudError> {
-        self.rpc::<AclAnswer>(ACL, &self.regional().set("NetworkAclId", id)).await?.network_acl_attribute.known(ACL)
+        Ok(self.rpc::<AclAnswer>(ACL, &self.regional().set("NetworkAclId", id)).await?.network_acl_attribute.into())
     }
 
     /// Makes a network ACL and gives its id. It lets everything through until its entries are set. `token` (at most 64 ASCII characters) is
@@ -176,7 +231,7 @@ impl Aliyun {
     /// Makes the entries of both directions exactly these; what was there is gone.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] while another change of the ACL is under way; any failed call.
+    /// [`crate::ports::Kind::Conflict`] while another change of the ACL is under way; any failed call.
     pub async fn set_network_acl_entries(&self, acl: &str, ingress: &[AclEntry], egress: &[AclEntry], token: &str) -> Result<(), CloudError> {
         let params = self
             .regional()
@@ -192,7 +247,7 @@ impl Aliyun {
     /// Begins to associate vSwitches, none of which may have an ACL, with one; done when [`Aliyun::network_acl`] says `Available`.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when one has an ACL already or another change is under way; any failed call, ambiguous when some are done.
+    /// [`crate::ports::Kind::Conflict`] when one has an ACL already or another change is under way; any failed call, ambiguous when some are done.
     pub async fn associate_network_acl(&self, acl: &str, vswitches: &[String], token: &str) -> Result<(), CloudError> {
         self.associations(ASSOCIATE, acl, vswitches, token).await
     }
@@ -208,7 +263,7 @@ impl Aliyun {
     /// Removes an ACL that is associated with nothing.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] while it is associated, also when the last association is only on its way out; any failed call.
+    /// [`crate::ports::Kind::Conflict`] while it is associated, also when the last association is only on its way out; any failed call.
     pub async fn delete_network_acl(&self, acl: &str) -> Result<(), CloudError> {
         self.rpc::<IgnoredAny>(DELETE, &self.regional().set("NetworkAclId", acl)).await.map(|_| ())
     }
@@ -284,7 +339,9 @@ struct RawVSwitch {
     #[serde(rename = "VSwitchName")]
     name: Option<String>,
     vpc_id: String,
+    #[serde(default)]
     zone_id: String,
+    cidr_block: Option<String>,
     network_acl_id: Option<String>,
     ipv6_cidr_block: Option<String>,
 }
@@ -293,7 +350,8 @@ impl From<RawVSwitch> for VSwitch {
     fn from(raw: RawVSwitch) -> Self {
         let acl = raw.network_acl_id.filter(|acl| !acl.is_empty());
         let ipv6 = raw.ipv6_cidr_block.is_some_and(|block| !block.is_empty());
-        Self { id: raw.id, name: raw.name.unwrap_or_default(), vpc: raw.vpc_id, zone: raw.zone_id, acl, ipv6 }
+        let cidr = raw.cidr_block.unwrap_or_default();
+        Self { id: raw.id, name: raw.name.unwrap_or_default(), vpc: raw.vpc_id, zone: raw.zone_id, cidr, acl, ipv6 }
     }
 }
 
@@ -318,17 +376,24 @@ struct AclPage {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct AclList {
-    network_acl: Vec<RawAcl>,
+    network_acl: Vec<RawAclName>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawAclName {
+    network_acl_id: String,
+    network_acl_name: Option<String>,
 }
 
 impl Page for AclPage {
-    type Item = RawAcl;
+    type Item = RawAclName;
 
-    fn items(self) -> Vec<RawAcl> {
+    fn items(self) -> Vec<RawAclName> {
         self.network_acls.network_acl
     }
 
-    fn id(item: &RawAcl) -> &str {
+    fn id(item: &RawAclName) -> &str {
         &item.network_acl_id
     }
 }
@@ -338,11 +403,12 @@ impl Page for AclPage {
 struct RawAcl {
     network_acl_id: String,
     network_acl_name: Option<String>,
+    #[serde(default)]
     vpc_id: String,
     status: String,
     resources: Resources,
-    ingress_acl_entries: Ingress,
-    egress_acl_entries: Egress,
+    ingress_acl_entries: Option<Ingress>,
+    egress_acl_entries: Option<Egress>,
 }
 
 #[derive(Deserialize)]
@@ -374,42 +440,72 @@ struct Egress {
 #[serde(rename_all = "PascalCase")]
 struct RawEntry {
     network_acl_entry_name: Option<String>,
-    policy: String,
+    policy: Policy,
     protocol: Protocol,
-    port: String,
+    port: Option<String>,
     source_cidr_ip: Option<String>,
     destination_cidr_ip: Option<String>,
     entry_type: Option<String>,
 }
 
-impl RawAcl {
-    fn known(self, api: Api) -> Result<NetworkAcl, CloudError> {
-        let entries = |list: Vec<RawEntry>| -> Result<Vec<AclEntry>, CloudError> {
-            // Rules of the service itself cannot be set, so they are not what has to be put back.
-            list.into_iter().filter(|entry| entry.entry_type.as_deref().is_none_or(|kind| kind == "custom")).map(|entry| entry.known(api)).collect()
-        };
-        Ok(NetworkAcl {
-            ingress: entries(self.ingress_acl_entries.ingress_acl_entry)?,
-            egress: entries(self.egress_acl_entries.egress_acl_entry)?,
-            id: self.network_acl_id,
-            name: self.network_acl_name.unwrap_or_default(),
-            vpc: self.vpc_id,
-            status: self.status,
-            vswitches: self.resources.resource.into_iter().map(|resource| (resource.resource_id, resource.status)).collect(),
-        })
+impl From<RawAcl> for NetworkAcl {
+    fn from(raw: RawAcl) -> Self {
+        // Rules of the service itself cannot be set, so they are not what has to be put back.
+        let custom = |entry: &RawEntry| entry.entry_type.as_deref().is_none_or(|kind| kind == "custom");
+        let entries = |list: Vec<RawEntry>| list.into_iter().filter(custom).map(AclEntry::from).collect();
+        Self {
+            ingress: entries(raw.ingress_acl_entries.map(|list| list.ingress_acl_entry).unwrap_or_default()),
+            egress: entries(raw.egress_acl_entries.map(|list| list.egress_acl_entry).unwrap_or_default()),
+            id: raw.network_acl_id,
+            name: raw.network_acl_name.unwrap_or_default(),
+            vpc: raw.vpc_id,
+            status: raw.status,
+            vswitches: raw.resources.resource.into_iter().map(|resource| (resource.resource_id, resource.status)).collect(),
+        }
     }
 }
 
-impl RawEntry {
-    fn known(self, api: Api) -> Result<AclEntry, CloudError> {
-        let malformed = |what: String| api.error(Kind::Malformed, what);
-        let allow = match self.policy.as_str() {
-            "accept" => true,
-            "drop" => false,
-            other => return Err(malformed(format!("an ACL entry with the unknown policy `{other}`"))),
-        };
-        let far_end = [self.source_cidr_ip, self.destination_cidr_ip].into_iter().flatten().find(|cidr| !cidr.is_empty());
-        let cidr = far_end.ok_or_else(|| malformed("an ACL entry without an address block".to_owned()))?;
-        Ok(AclEntry { name: self.network_acl_entry_name.unwrap_or_default(), allow, protocol: self.protocol, port: self.port, cidr })
+impl From<RawEntry> for AclEntry {
+    fn from(raw: RawEntry) -> Self {
+        let far_end = [raw.source_cidr_ip, raw.destination_cidr_ip].into_iter().flatten().find(|cidr| !cidr.is_empty());
+        Self {
+            name: raw.network_acl_entry_name.unwrap_or_default(),
+            policy: raw.policy,
+            protocol: raw.protocol,
+            port: raw.port.unwrap_or_else(|| "-1/-1".to_owned()),
+            cidr: far_end.unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_that_nobody_has_heard_of_are_kept_and_written_back_as_they_came() {
+        for (protocol, policy, known) in
+            [("icmpv6", "accept", Protocol::Icmpv6), ("sctp", "log", Protocol::Other("sctp".into())), ("TCP", "drop", Protocol::Other("TCP".into()))]
+        {
+            let raw = json!({ "Policy": policy, "Protocol": protocol, "Port": "-1/-1", "SourceCidrIp": "::/0", "EntryType": "custom" });
+            let entry = AclEntry::from(serde_json::from_value::<RawEntry>(raw).unwrap());
+            assert_eq!(entry.protocol, known);
+            let fields = entry.fields("SourceCidrIp");
+            assert!(fields.contains(&("Protocol", protocol.to_owned())) && fields.contains(&("Policy", policy.to_owned())), "{fields:?}");
+            let text = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<AclEntry>(&text).unwrap(), entry, "also through the journal");
+        }
+    }
+
+    #[test]
+    fn an_acl_is_read_whatever_its_rules_lack() {
+        let raw = json!({ "NetworkAclId": "nacl-1", "Status": "Available", "Resources": { "Resource": [] },
+            "IngressAclEntries": { "IngressAclEntry": [{ "Policy": "drop", "Protocol": "all" }, { "Policy": "accept", "Protocol": "all", "EntryType": "system" }] } });
+        let acl = NetworkAcl::from(serde_json::from_value::<RawAcl>(raw).unwrap());
+        assert_eq!((acl.ingress.len(), acl.ingress[0].cidr.as_str(), acl.egress.len()), (1, "", 0));
+        let listed = json!({ "NetworkAcls": { "NetworkAcl": [{ "NetworkAclId": "nacl-1", "IngressAclEntries": "anything at all" }] } });
+        assert_eq!(serde_json::from_value::<AclPage>(listed).unwrap().items()[0].network_acl_id, "nacl-1");
     }
 }

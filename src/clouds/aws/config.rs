@@ -9,15 +9,21 @@ use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_ec2::config::StalledStreamProtectionConfig;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::ServiceConfigKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::call::ATTEMPTS;
 use super::credentials::Keys;
-use super::{Aws, Shared};
+use super::{Aws, Shared, made_up};
 use crate::model::host::{Owner, owner};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
@@ -152,10 +158,68 @@ fn http_client(settings: &Settings) -> SharedHttpClient {
     let plain = settings.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     if plain && settings.credentials.is_some() {
         // Nothing will ever need TLS, and reading the system's certificates takes longer than many a lab call.
-        Builder::new().build_http()
-    } else {
-        Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+        return Builder::new().build_http();
     }
+    let store = match trusted(&|name| std::env::var(name).ok()) {
+        Ok(None) => TrustStore::default(),
+        Ok(Some(pem)) => TrustStore::empty().with_pem_certificate(pem),
+        Err(why) => return made_up::refusing(why),
+    };
+    let tls = TlsContext::builder().with_trust_store(store).build().unwrap_or_default();
+    let is_local = settings.endpoint.as_deref().is_some_and(is_on_this_machine);
+    let proxy = if is_local { ProxyConfig::disabled() } else { proxy(&|name| std::env::var(name).ok()) };
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder();
+        builder.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.proxy_config(proxy.clone()).tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    })
+}
+
+/// Whether no proxy can reach it.
+fn is_on_this_machine(endpoint: &str) -> bool {
+    match url::Url::parse(endpoint).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Where the metadata services are: on the machine itself, as it were.
+const METADATA: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,localhost,127.0.0.0/8,::1";
+
+/// The proxy for HTTPS that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, in either case), except for what `NO_PROXY` names and for the
+/// metadata services. The same variables hold for Alibaba Cloud.
+fn proxy(look: &dyn Fn(&str) -> Option<String>) -> ProxyConfig {
+    let first = |names: &[&str]| names.iter().find_map(|name| look(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()));
+    let Some(address) = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else { return ProxyConfig::disabled() };
+    // Written without a scheme it is one that is spoken to in the clear, as everywhere.
+    let address = if address.contains("://") { address } else { format!("http://{address}") };
+    // What is no address is no proxy; the calls then say that nobody is reached.
+    let Ok(config) = ProxyConfig::https(address.as_str()) else { return ProxyConfig::disabled() };
+    config.no_proxy(first(&["NO_PROXY", "no_proxy"]).map_or_else(|| METADATA.to_owned(), |others| format!("{others},{METADATA}")))
+}
+
+/// The certificates of `AWS_CA_BUNDLE`, which for AWS take the place of the system's; `None` without it.
+///
+/// # Errors
+/// When the file cannot be read or holds no certificate.
+fn trusted(look: &dyn Fn(&str) -> Option<String>) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = look("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(None) };
+    let bytes = std::fs::read(&path).map_err(|error| format!("AWS_CA_BUNDLE: {path}: {error}"))?;
+    let mut pem = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|error| format!("AWS_CA_BUNDLE: {path}: {error}"))?;
+        // One that cannot vouch for anybody is left out: bundles hold odd ones.
+        if RootCertStore::empty().add(certificate.clone()).is_ok() {
+            let text = STANDARD.encode(&certificate);
+            pem.extend_from_slice(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n").as_bytes());
+        }
+    }
+    if pem.is_empty() { Err(format!("AWS_CA_BUNDLE: {path} holds no certificate")) } else { Ok(Some(pem)) }
 }
 
 #[cfg(test)]
@@ -170,5 +234,35 @@ mod tests {
         let shown = format!("{settings:?}");
         assert!(shown.contains("AKIDSHOWN"));
         assert!(!shown.contains("s3cr3t") && !shown.contains("t0ken"), "{shown}");
+    }
+    fn asked(variables: &[(&str, &str)]) -> String {
+        let look = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        format!("{:?}", proxy(&look))
+    }
+
+    #[test]
+    fn the_proxy_is_the_environments_and_never_stands_before_the_metadata_service() {
+        assert!(proxy(&|_| None).is_disabled());
+        assert!(asked(&[("HTTP_PROXY", "http://127.0.0.1:3128")]).contains("Disabled"), "every call to AWS is HTTPS");
+        for (name, value) in [("HTTPS_PROXY", "http://p.example:3128"), ("https_proxy", "p.example:3128"), ("ALL_PROXY", "http://p.example:3128")] {
+            let said = asked(&[(name, value), ("NO_PROXY", ".internal")]);
+            assert!(said.contains("p.example:3128") && said.contains(".internal,169.254.169.254"), "{name}: {said}");
+        }
+        for (endpoint, expected) in
+            [("http://127.0.0.1:1", true), ("https://localhost", true), ("https://ec2.us-east-1.amazonaws.com", false), ("http://10.0.0.1", false)]
+        {
+            assert_eq!(is_on_this_machine(endpoint), expected, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_is_of_no_use_is_named() {
+        assert_eq!(trusted(&|_| None), Ok(None));
+        assert!(trusted(&|_| Some("/nowhere.pem".into())).unwrap_err().starts_with("AWS_CA_BUNDLE: /nowhere.pem: "));
+        let file = std::env::temp_dir().join(format!("lifeboat-bundle-{}.pem", std::process::id()));
+        std::fs::write(&file, "no certificate\n").unwrap();
+        let error = trusted(&|_| file.to_str().map(str::to_owned)).unwrap_err();
+        std::fs::remove_file(&file).unwrap();
+        assert!(error.ends_with("holds no certificate"), "{error}");
     }
 }

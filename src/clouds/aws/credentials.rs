@@ -68,7 +68,10 @@ impl Keys {
             Source::Profile(profile) => {
                 ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build().provide_credentials().await?
             }
-            Source::Chain => DefaultCredentialsChain::builder().configure(config).build().await.provide_credentials().await?,
+            // Without the region the chain looks for one, in the end by asking the machine's metadata service, which may be silent.
+            Source::Chain => {
+                DefaultCredentialsChain::builder().region(self.region.clone()).configure(config).build().await.provide_credentials().await?
+            }
         };
         secrets::keep(credentials.secret_access_key());
         credentials.session_token().into_iter().for_each(secrets::keep);

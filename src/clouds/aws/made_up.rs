@@ -1,4 +1,4 @@
-//! An HTTP client for the SDK that never sends anything: for fuzzers, whose answers are made up.
+//! HTTP clients for the SDK that never send anything: for fuzzers, whose answers are made up, and for settings that are of no use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,5 +33,20 @@ impl HttpConnector for MadeUp {
             HttpResponse::try_from(answer).map_err(|error| ConnectorError::user(error.into()))
         });
         HttpConnectorFuture::ready(answer)
+    }
+}
+
+/// A client that sends nothing and says why: the settings that it should be made of are of no use.
+pub(super) fn refusing(why: String) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Refusing(why));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[derive(Debug)]
+struct Refusing(String);
+
+impl HttpConnector for Refusing {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err(ConnectorError::user(self.0.clone().into())))
     }
 }

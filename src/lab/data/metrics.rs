@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::lab::world::World;
 use crate::lab::world::state::State;
+use crate::lab::world::sync::RUNNING;
 use crate::model::time::Timestamp;
 
 /// How often all series are sampled for the history.
@@ -150,7 +151,7 @@ fn samples(state: &State) -> Vec<(Series, f64)> {
     let lag = state.counters.oldest_uncopied.map_or(0.0, |oldest| state.now.since(oldest).as_secs_f64());
     samples.add("shop_replication_lag_seconds", &[], lag);
     for job in state.jobs.values() {
-        samples.add("dts_job_synchronizing", &[("sync_job", &job.id)], flag(job.status == "Synchronizing"));
+        samples.add("dts_job_synchronizing", &[("sync_job", &job.id)], flag(job.status == RUNNING));
     }
     for zone in &state.zones {
         for record in &zone.records {

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::calls::Calls;
 use super::monitoring::{Alarm, Monitoring};
 use super::state::{
-    Accounts, Bucket, Cloud, Counters, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable, SecurityGroup,
-    Service, State, Subnet, SyncJob, Vpc, Zone,
+    Accounts, Bucket, Cloud, Counters, Database, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable,
+    SecurityGroup, Service, State, Subnet, SyncJob, Vpc, Zone,
 };
+use super::sync::RUNNING;
 use super::transition::Queue;
 use super::truth::Truth;
 use crate::lab::data::metrics::History;
@@ -196,9 +197,8 @@ struct WrittenJob {
     instance: String,
     name: String,
     status: String,
-    source_bucket: String,
-    target_bucket: String,
-    prefix: String,
+    source: Database,
+    target: Database,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -374,10 +374,10 @@ fn job(written: WrittenJob, now: Timestamp) -> SyncJob {
         id: written.id,
         instance: written.instance,
         name: written.name,
+        moves: written.status == RUNNING,
         status: written.status,
-        source_bucket: written.source_bucket,
-        target_bucket: written.target_bucket,
-        prefix: written.prefix,
+        source: written.source,
+        target: written.target,
         checkpoint: now,
     }
 }
@@ -399,6 +399,7 @@ fn place_first_orders(state: &mut State) {
     if let Some(mirror) = state.buckets.get_mut(&state.orders.mirror) {
         mirror.objects.extend(orders);
     }
+    state.counters.rows_on_both = state.counters.orders_written;
 }
 
 #[cfg(test)]

@@ -442,19 +442,41 @@ pub struct Upload {
     pub parts: BTreeMap<i32, (String, bytes::Bytes)>,
 }
 
-/// A DTS synchronisation job for the order log; object copying follows its state.
+/// A DTS synchronisation job: rows of the order log go from one database to another. It knows nothing of objects; the shop's worker copies those of
+/// the orders whose rows have arrived.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SyncJob {
     pub id: String,
     pub instance: String,
     pub name: String,
-    /// `Synchronizing`, `Suspending`, `Suspended`, `Starting`.
+    /// The vendor's word.
     pub status: String,
-    pub source_bucket: String,
-    pub target_bucket: String,
-    pub prefix: String,
+    /// Whether rows go over: still for a while after it was paused, not yet while it starts.
+    pub moves: bool,
+    pub source: Database,
+    pub target: Database,
     /// Up to which source commit time everything was handed over.
     pub checkpoint: Timestamp,
+}
+
+/// One end of a [`SyncJob`], in the vendor's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub cloud: Cloud,
+    /// `MYSQL`.
+    pub engine: String,
+    /// `RDS`, or `OTHER` for one that is reached by address.
+    pub kind: String,
+    /// Of an RDS instance.
+    #[serde(default)]
+    pub instance: String,
+    /// Of any other.
+    #[serde(default)]
+    pub ip: String,
+    #[serde(default)]
+    pub port: String,
+    pub name: String,
 }
 
 /// A client-facing service and where it is reached.
@@ -488,6 +510,8 @@ pub struct Counters {
     /// Orders taken so far; also the sequence number of the newest one.
     pub orders_written: u64,
     pub orders_copied: u64,
+    /// Up to this one the rows of the order log are in the database on AWS too.
+    pub rows_on_both: u64,
     /// Up to this one they were on both sides.
     pub orders_on_both: u64,
     /// Up to this one they are no longer in the buckets.

@@ -1,4 +1,5 @@
-//! Objects, the shop's orders in them, and the jobs that copy orders from one cloud to the other.
+//! Objects, the shop's orders in them, the DTS jobs that take the rows of the order log from one cloud to the other, and the shop's worker that copies
+//! the objects.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,13 @@ use crate::model::time::Timestamp;
 
 /// The object metadata that tells when an order was committed.
 pub const COMMITTED: &str = "committed";
+
+/// What a job shows that moves rows.
+pub const RUNNING: &str = "Synchronizing";
+/// What a job shows that is paused, or about to be: the vendor has no other word.
+pub const PAUSED: &str = "Suspending";
+/// What a job shows on its way to moving rows, in this order.
+pub const STARTS: [&str; 3] = ["Prechecking", "PreCheckPass", "Initializing"];
 
 /// How many orders both sides keep at least, a page of a listing, and at most twice as many: a lab that goes on for long neither grows nor slows down.
 const KEPT: u64 = 1000;
@@ -34,29 +42,42 @@ impl Object {
 }
 
 impl State {
-    /// Asks a synchronisation job for a status: `Suspended` (through `Suspending`) or `Synchronizing` (through `Starting`).
-    /// Gives the status before; `None` when there is no such job or no such status. A job that is there already stays there.
+    /// Asks a synchronisation job for a status: [`PAUSED`], which it shows at once and in which it rests once what was in hand is handed over, or
+    /// [`RUNNING`], through what the vendor goes through. Gives the status before; `None` when there is no such job or no such status to be asked for.
+    /// A job that is there, or on its way there, already stays.
     pub fn job_status(&mut self, id: &str, wanted: &str) -> Option<String> {
         let before = self.jobs.get(id)?.status.clone();
-        let (on_the_way, delay) = match wanted {
-            "Suspended" => ("Suspending", self.timing.dts_suspend),
-            "Synchronizing" => ("Starting", self.timing.dts_start),
+        let is_heading_there = before == wanted || wanted == RUNNING && STARTS.contains(&before.as_str());
+        let (delay, way): (_, &[&str]) = match wanted {
+            PAUSED => (self.timing.dts_suspend.duration(), &[]),
+            RUNNING => (self.timing.dts_start.duration(), &STARTS),
             _ => return None,
         };
-        if before != wanted && before != on_the_way {
-            self.cancel(|transition| matches!(transition, Transition::Job { id: other, .. } if other == id));
-            self.job_reached(id, on_the_way.to_owned());
-            self.after(delay.duration(), Transition::Job { id: id.to_owned(), status: wanted.to_owned() });
+        if is_heading_there {
+            return Some(before);
         }
+        self.cancel(|transition| matches!(transition, Transition::Job { id: other, .. } if other == id));
+        for (word, part) in way.iter().zip(0_u32..) {
+            self.after(delay * part / 3, Transition::Job { id: id.to_owned(), status: (*word).to_owned() });
+        }
+        self.after(delay, Transition::Job { id: id.to_owned(), status: wanted.to_owned() });
+        self.job_shows(id, if wanted == PAUSED { PAUSED } else { STARTS[0] });
         Some(before)
     }
 
-    pub(super) fn job_reached(&mut self, id: &str, status: String) {
+    /// A job reaches a status, and with it moves rows or not.
+    pub(super) fn job_reached(&mut self, id: &str, status: &str) {
         if let Some(job) = self.jobs.get_mut(id) {
-            job.status = status;
-            let fields = json!({ "job": id, "status": job.status });
-            self.truth.record(self.now, "job", fields);
+            job.moves = status == RUNNING;
         }
+        self.job_shows(id, status);
+    }
+
+    fn job_shows(&mut self, id: &str, status: &str) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.status = status.to_owned();
+        let fields = json!({ "job": id, "status": status, "moves": job.moves });
+        self.truth.record(self.now, "job", fields);
     }
 
     /// One customer orders: the order is written where the storefront serves them, and not at all when it does not.
@@ -87,30 +108,47 @@ impl State {
         Some(number)
     }
 
-    /// One round of the copying worker: while a job synchronises and the worker's vSwitch has a network, orders that are on one side only
-    /// are copied to the other; what is on both sides is never written again. Gives how many were copied.
+    /// One round of what takes orders over to the other side: DTS hands over rows, and the shop's worker copies objects. Gives how many objects
+    /// were copied.
     pub fn copy_orders(&mut self) -> u64 {
-        let missing_in_mirror = self.missing(&self.orders.source, &self.orders.mirror);
-        let missing_in_source = self.missing(&self.orders.mirror, &self.orders.source);
-        let is_working = self.jobs.values().any(|job| job.status == "Synchronizing") && !self.is_cut_off(&self.orders.worker_subnet);
-        if !is_working {
-            let waiting = missing_in_mirror.iter().chain(&missing_in_source);
-            self.counters.oldest_uncopied = waiting.map(|(_, object)| committed_at(object)).min();
-            return 0;
+        self.replicate_rows();
+        self.copy_objects()
+    }
+
+    /// DTS: while a job moves, every row of the order log on Alibaba reaches the database on AWS. The service is not in the shop's VPC: what cuts off
+    /// its vSwitches does not reach it.
+    fn replicate_rows(&mut self) {
+        for job in self.jobs.values_mut().filter(|job| job.moves) {
+            job.checkpoint = self.now;
+            self.counters.rows_on_both = self.counters.orders_written;
         }
-        let copied = missing_in_mirror.len() + missing_in_source.len();
-        for (target, objects) in [(self.orders.mirror.clone(), missing_in_mirror), (self.orders.source.clone(), missing_in_source)] {
-            if let Some(bucket) = self.buckets.get_mut(&target) {
-                bucket.objects.extend(objects.into_iter().map(|(key, object)| (key, Object { modified_at: self.now, ..object })));
+    }
+
+    /// The worker, while its vSwitch has a network: objects of orders whose rows have arrived on AWS go there, orders that were taken on AWS come
+    /// back with their rows. What is on both sides is never written again.
+    fn copy_objects(&mut self) -> u64 {
+        let arrived = self.order_key(self.counters.rows_on_both);
+        let is_working = !self.is_cut_off(&self.orders.worker_subnet);
+        let (to_mirror, to_source) = (self.orders.mirror.clone(), self.orders.source.clone());
+        let (mut copied, mut waiting) = (0, Vec::new());
+        for (target, missing, is_known) in [
+            (&to_mirror, self.missing(&to_source, &to_mirror), &(|key: &String| *key <= arrived) as &dyn Fn(&String) -> bool),
+            (&to_source, self.missing(&to_mirror, &to_source), &|_| true),
+        ] {
+            let (going, left): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(key, _)| is_working && is_known(key));
+            waiting.extend(left);
+            copied += going.len();
+            if let Some(bucket) = self.buckets.get_mut(target) {
+                bucket.objects.extend(going.into_iter().map(|(key, object)| (key, Object { modified_at: self.now, ..object })));
             }
         }
-        for job in self.jobs.values_mut().filter(|job| job.status == "Synchronizing") {
-            job.checkpoint = self.now;
+        self.counters.oldest_uncopied = waiting.iter().map(|(_, object)| committed_at(object)).min();
+        let first = waiting.iter().filter_map(|(key, _)| key.strip_prefix(&self.orders.prefix)?.parse::<u64>().ok()).min();
+        self.counters.orders_on_both = first.map_or(self.counters.orders_written, |first| first - 1);
+        if waiting.is_empty() {
+            self.archive();
         }
-        self.counters.orders_on_both = self.counters.orders_written;
-        self.archive();
         let copied = u64::try_from(copied).unwrap_or(u64::MAX);
-        self.counters.oldest_uncopied = None;
         self.counters.orders_copied += copied;
         copied
     }
@@ -224,7 +262,7 @@ mod tests {
         assert_eq!(state.copy_orders(), 0, "what was archived is not brought back");
 
         // What is not on both sides yet stays.
-        state.job_status("dtsorders-primary", "Suspended");
+        state.job_status("dtsorders-primary", PAUSED);
         pass(&mut state, 500);
         order(&mut state, 3000);
         assert_eq!(state.copy_orders(), 0);
@@ -243,24 +281,55 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_job_stops_copying_and_the_standby_catches_up() {
+    fn a_paused_job_stops_the_rows_and_with_them_the_objects_and_the_standby_catches_up() {
         let mut state = world();
-        assert_eq!(state.job_status("dtsorders-primary", "Suspended").as_deref(), Some("Synchronizing"));
-        assert_eq!(state.jobs["dtsorders-primary"].status, "Suspending");
-        pass(&mut state, 500);
-        assert_eq!(state.jobs["dtsorders-primary"].status, "Suspended");
-        let first = state.now;
+        assert_eq!(state.job_status("dtsorders-primary", PAUSED).as_deref(), Some(RUNNING));
+        assert_eq!(state.jobs["dtsorders-primary"].status, PAUSED, "at once, while rows still go over");
+        state.take_order();
+        pass(&mut state, 100);
+        assert_eq!(state.copy_orders(), 1);
+        pass(&mut state, 400);
+        assert_eq!((state.jobs["dtsorders-primary"].status.as_str(), state.jobs["dtsorders-primary"].moves), (PAUSED, false));
+        let (first, checkpoint, rows) = (state.now, state.jobs["dtsorders-primary"].checkpoint, state.counters.rows_on_both);
         for _ in 0..4 {
             state.take_order();
             pass(&mut state, 250);
         }
         assert_eq!(state.copy_orders(), 0);
         assert_eq!(state.counters.oldest_uncopied, Some(first));
-        state.job_status("dtsorders-standby", "Synchronizing");
-        pass(&mut state, 800);
+        assert_eq!((state.jobs["dtsorders-primary"].checkpoint, state.counters.rows_on_both), (checkpoint, rows), "it rests");
+        let mut shown = Vec::new();
+        state.job_status("dtsorders-standby", RUNNING);
+        for _ in 0..100 {
+            shown.push(state.jobs["dtsorders-standby"].status.clone());
+            pass(&mut state, 10);
+        }
+        shown.dedup();
+        assert_eq!(shown, ["Prechecking", "PreCheckPass", "Initializing", "Synchronizing"]);
         assert_eq!(state.copy_orders(), 4);
         assert_eq!(state.counters.oldest_uncopied, None);
         assert_eq!(state.jobs["dtsorders-standby"].checkpoint, state.now);
+    }
+
+    #[test]
+    fn orders_of_the_other_side_come_back_without_a_job_and_rows_go_over_without_a_worker() {
+        let mut state = world();
+        state.job_status("dtsorders-primary", PAUSED);
+        pass(&mut state, 500);
+        let rows = state.counters.rows_on_both;
+        state.write_order(Cloud::Aws, 1000);
+        state.write_order(Cloud::Aliyun, 1000);
+        assert_eq!((state.copy_orders(), state.counters.rows_on_both), (1, rows), "the one on AWS came back");
+        assert_eq!(state.counters.orders_on_both, rows + 1);
+
+        state.job_status("dtsorders-primary", RUNNING);
+        let mut acl = state.acls["nacl-bp1lifeboat0data0001"].clone();
+        acl.ingress[0].allow = false;
+        acl.id = "nacl-bp1deny".into();
+        state.acls.insert(acl.id.clone(), acl);
+        state.apply_acl("vsw-bp1lifeboat0app000001", Some("nacl-bp1deny"));
+        pass(&mut state, 5_000);
+        assert_eq!((state.copy_orders(), state.counters.rows_on_both), (0, rows + 2), "its row went over, its object waits");
     }
 
     #[test]
@@ -279,12 +348,14 @@ mod tests {
     #[test]
     fn asking_a_job_for_the_opposite_takes_the_first_wish_back() {
         let mut state = world();
-        state.job_status("dtsorders-primary", "Suspended");
+        state.job_status("dtsorders-primary", PAUSED);
         pass(&mut state, 100);
-        state.job_status("dtsorders-primary", "Synchronizing");
+        state.job_status("dtsorders-primary", RUNNING);
         pass(&mut state, 5_000);
-        assert_eq!(state.jobs["dtsorders-primary"].status, "Synchronizing");
-        assert_eq!(state.job_status("dtsorders-primary", "Stopped"), None);
-        assert_eq!(state.job_status("nobody", "Suspended"), None);
+        assert_eq!((state.jobs["dtsorders-primary"].status.as_str(), state.jobs["dtsorders-primary"].moves), (RUNNING, true));
+        for word in ["Suspended", "Starting", "Stopped"] {
+            assert_eq!(state.job_status("dtsorders-primary", word), None, "not a word of the vendor's");
+        }
+        assert_eq!(state.job_status("nobody", PAUSED), None);
     }
 }

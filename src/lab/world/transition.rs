@@ -126,7 +126,7 @@ fn apply(state: &mut State, transition: Transition) {
         Transition::ServeDns { key, records } => state.dns_served(key, records),
         Transition::ApplyAcl { subnet, acl } => state.acl_applied(&subnet, acl),
         Transition::ApplyRoutes { table, routes } => state.routes_applied(&table, routes),
-        Transition::Job { id, status } => state.job_reached(&id, status),
+        Transition::Job { id, status } => state.job_reached(&id, &status),
     }
 }
 
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn each_transition_happens_at_its_own_moment_and_in_order() {
         let mut state = build(7, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
-        state.after(Duration::from_secs(3), Transition::Job { id: "dtsorders-primary".into(), status: "Suspended".into() });
-        state.after(Duration::from_secs(1), Transition::Job { id: "dtsorders-primary".into(), status: "Suspending".into() });
+        state.after(Duration::from_secs(3), Transition::Job { id: "dtsorders-primary".into(), status: "Initializing".into() });
+        state.after(Duration::from_secs(1), Transition::Job { id: "dtsorders-primary".into(), status: "Prechecking".into() });
         state.now = Timestamp::from_nanos(0).plus(Duration::from_secs(60));
         settle(&mut state);
-        assert_eq!(state.jobs["dtsorders-primary"].status, "Suspended");
+        assert_eq!(state.jobs["dtsorders-primary"].status, "Initializing");
         assert_eq!(state.now, Timestamp::from_nanos(60_000_000_000), "the clock goes on from where it was");
         let walls: Vec<_> = state.truth.entries().iter().filter(|entry| entry["what"] == "job").map(|entry| entry["wall"].clone()).collect();
         assert_eq!(walls, ["1970-01-01T00:00:01.000000000Z", "1970-01-01T00:00:03.000000000Z"]);

@@ -34,8 +34,8 @@ impl State {
             })),
             "jobs": object(self.jobs.iter().map(|(id, job)| {
                 (id.clone(), json!({
-                    "instance": job.instance, "name": job.name, "status": job.status, "source_bucket": job.source_bucket,
-                    "target_bucket": job.target_bucket, "prefix": job.prefix, "time": { "checkpoint": job.checkpoint },
+                    "instance": job.instance, "name": job.name, "status": job.status, "source": job.source, "target": job.target,
+                    "time": { "checkpoint": job.checkpoint },
                 }))
             })),
             "tags": self.tags,
@@ -44,7 +44,7 @@ impl State {
                 (service.name.clone(), json!({ "url": url, "traffic": { "up": service.up } }))
             })),
             "alarms": object(self.monitoring.alarms.values().map(alarm_view)),
-            "orders": { "written": self.counters.orders_written, "copied": self.counters.orders_copied, "oldest_uncopied": self.counters.oldest_uncopied },
+            "orders": { "written": self.counters.orders_written, "copied": self.counters.orders_copied, "rows": self.counters.rows_on_both, "oldest_uncopied": self.counters.oldest_uncopied },
             "traffic": { "dns": self.dns_served_view() },
         })
     }
@@ -219,7 +219,7 @@ mod tests {
         step(&mut state);
         state.instance_start("i-0a11febe0a7500001");
         step(&mut state);
-        state.job_status("dtsorders-primary", "Suspended");
+        state.job_status("dtsorders-primary", "Suspending");
         step(&mut state);
         let weights = |state: &mut State, aws: u32, aliyun: u32| {
             for record in state.zones[0].records.iter_mut().filter(|record| record.name == "shop.example.com.") {

@@ -119,6 +119,14 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 return None;
             }
         };
+        if let Some((longest, why)) = row.longest {
+            for (key, span) in [("lease", Some(fault.lease)), ("limit", fault.limit)] {
+                if let Some(span) = span.filter(|span| *span > longest) {
+                    let hint = format!("give at most {longest}: {why}");
+                    self.say(at.under(&way![key]).problem(format!("`{key}` ({span}) is longer than `{}` may be held", row.kind)).hint(hint));
+                }
+            }
+        }
         let with = self.evaluate(&at.under(&way!["with"]), &Scope::default());
         match (row.parse)(&with.check) {
             _ if with.is_refused => {}

@@ -1,15 +1,18 @@
 //! Bringing a job to run or to rest over the sync port, and back.
 
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::catalogue::until::until;
 use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
+use crate::model::time::Span;
 use crate::ports::Kind;
-use crate::ports::sync::{JobState, Sync};
+use crate::ports::sync::{JobState, Sync, SyncJob};
 
 /// What is asked for, and how a job was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +20,7 @@ use crate::ports::sync::{JobState, Sync};
 pub(crate) enum Wanted {
     /// Moving data.
     Running,
-    /// Suspended where it was; it can go on from there.
+    /// Paused where it was; it can go on from there.
     Suspended,
 }
 
@@ -30,6 +33,13 @@ pub(crate) struct Output {
     pub(super) status: String,
 }
 
+/// The longest that the vendor lets a job be paused: "do not pause a data synchronization task for more than 6 hours. Otherwise, the task cannot be
+/// started again" (SuspendSynchronizationJob).
+pub(super) const LONGEST_PAUSE: Span = Span::from_secs(6 * 3600);
+
+/// How far apart two looks at a paused job are that tell whether it rests: checkpoints are whole seconds.
+const APART: Duration = if cfg!(test) { Duration::from_millis(8) } else { Duration::from_millis(1100) };
+
 const READ: &str = "dts:DescribeDtsJobDetail";
 const SUSPEND: &str = "dts:SuspendDtsJob";
 const START: &str = "dts:StartDtsJob";
@@ -38,23 +48,19 @@ impl Wanted {
     const fn is_heading_there(self, state: JobState) -> bool {
         match self {
             Self::Running => matches!(state, JobState::Starting | JobState::Running),
-            Self::Suspended => matches!(state, JobState::Suspending | JobState::Suspended),
+            Self::Suspended => matches!(state, JobState::Paused),
         }
     }
 
-    fn is_there(self, state: JobState) -> bool {
-        state == if self == Self::Running { JobState::Running } else { JobState::Suspended }
-    }
-
-    /// Whether the job rests where it can be asked to change.
+    /// Whether the job is where it can be asked to change.
     fn can_ask(self, state: JobState) -> bool {
-        state == if self == Self::Running { JobState::Suspended } else { JobState::Running }
+        state == if self == Self::Running { JobState::Paused } else { JobState::Running }
     }
 
     const fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
-            Self::Suspended => "suspended",
+            Self::Suspended => "paused",
         }
     }
 
@@ -66,8 +72,8 @@ impl Wanted {
 
 pub(super) async fn plan(sync: &dyn Sync, id: &str, wanted: Wanted) -> Result<Planned<Wanted>, ActionError> {
     let job = sync.job(id).await?;
-    let before = Wanted::of(job.state)
-        .ok_or_else(|| ActionError::NoTargets(format!("job {id} is {}: it can be neither started nor suspended", job.status)))?;
+    let before =
+        Wanted::of(job.state).ok_or_else(|| ActionError::NoTargets(format!("job {id} is {}: it can be neither started nor paused", job.status)))?;
     let mut calls = vec![PlannedCall::read(READ, id)];
     let mut change = String::new();
     if before != wanted {
@@ -97,13 +103,39 @@ pub(super) async fn undo(
     progress: &(dyn Fn(String) + Send + std::marker::Sync),
 ) -> Result<Undone, ActionError> {
     // Whatever ended it meanwhile, it cannot go on from where it was.
-    let conflict = |found: String| ActionError::Conflict { what: format!("job {id}"), expected: "running or suspended".to_owned(), found };
+    let conflict = |found: String| ActionError::Conflict { what: format!("job {id}"), expected: "running or paused".to_owned(), found };
     let job = sync.job(id).await.map_err(|error| if error.kind == Kind::NotFound { conflict("no such job".to_owned()) } else { error.into() })?;
     if job.state == JobState::Other {
         return Err(conflict(job.status));
     }
     let (asked, _) = bring(sync, id, before, progress, &|| {}).await?;
     Ok(if asked { Undone::Restored } else { Undone::Already })
+}
+
+/// What was seen while a job is brought somewhere.
+#[derive(Default)]
+struct Seen {
+    /// Whether it was asked to go there.
+    asked: bool,
+    /// Whether it was since seen on its way.
+    on_its_way: bool,
+    /// The line that was shown last.
+    shown: String,
+    /// Since when it is paused with this checkpoint.
+    paused: Option<(Instant, Option<i64>)>,
+}
+
+impl Seen {
+    /// Whether a paused job rests: the vendor's word for it comes at once, while what was in hand is still handed over.
+    fn rests(&mut self, job: &SyncJob) -> bool {
+        match self.paused {
+            Some((since, checkpoint)) if checkpoint == job.checkpoint => since.elapsed() >= APART,
+            _ => {
+                self.paused = Some((Instant::now(), job.checkpoint));
+                false
+            }
+        }
+    }
 }
 
 /// Asks once, as soon as the job's state allows it, and waits. Gives back whether it asked, and the cloud's word for the final state.
@@ -114,66 +146,104 @@ async fn bring(
     progress: &(dyn Fn(String) + Send + std::marker::Sync),
     accepted: &(dyn Fn() + Send + std::marker::Sync),
 ) -> Result<(bool, String), ActionError> {
-    // Whether it was asked, whether it was since seen on its way, and the state shown last.
-    let seen = Mutex::new((false, false, String::new()));
+    let seen = Mutex::new(Seen::default());
     let done = Once::new();
     let (seen, done) = (&seen, &done);
     let lock = move || seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let show = move |line: String| {
+        if lock().shown != line {
+            progress(line.clone());
+            lock().shown = line;
+        }
+    };
+    let show = &show;
     let status = until(|| async move {
         let job = sync.job(id).await?;
-        if lock().2 != job.status {
-            progress(format!("{id}: {}", job.status));
-            lock().2.clone_from(&job.status);
-        }
+        show(format!("{id}: {}", job.status));
         let (asked, on_its_way) = {
             let seen = lock();
-            (seen.0, seen.1)
+            (seen.asked, seen.on_its_way)
         };
         if wanted.can_ask(job.state) {
             if on_its_way {
                 return Err(ActionError::NoEffect(format!("job {id} went back to {}", job.status)));
             }
             if !asked {
-                match wanted {
-                    Wanted::Running => sync.start(id).await?,
-                    Wanted::Suspended => sync.suspend(id).await?,
+                let answer = match wanted {
+                    Wanted::Running => sync.start(id).await,
+                    Wanted::Suspended => sync.suspend(id).await,
+                };
+                match answer {
+                    Ok(()) => {
+                        lock().asked = true;
+                        done.call_once(accepted);
+                    }
+                    // A change that is under way has to end first: a job that is paused may still be handing over what was in hand.
+                    Err(error) if error.kind == Kind::Conflict && error.retry => show(format!("{id}: {}, {}", job.status, error.message)),
+                    Err(error) => return Err(error.into()),
                 }
-                lock().0 = true;
-                done.call_once(accepted);
             }
         } else if wanted.is_heading_there(job.state) {
-            lock().1 = asked;
+            lock().on_its_way = asked;
             done.call_once(accepted);
         } else if job.state == JobState::Other {
             return Err(ActionError::NoEffect(format!("job {id} is {}", job.status)));
         }
-        Ok(wanted.is_there(job.state).then_some(job.status))
+        let is_there = match job.state {
+            JobState::Running => wanted == Wanted::Running,
+            JobState::Paused => wanted == Wanted::Suspended && lock().rests(&job),
+            JobState::Starting | JobState::Other => false,
+        };
+        Ok(is_there.then_some(job.status))
     })
     .await?;
-    Ok((lock().0, status))
+    Ok((lock().asked, status))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::PortFuture;
-    use crate::ports::sync::SyncJob;
+    use crate::ports::{Cloud, CloudError, PortFuture};
 
-    /// A job that needs a look to get where it is going.
+    /// A job that shows one word after another, each at one look; the last one stays.
     struct Fake {
-        state: Mutex<JobState>,
+        shows: Mutex<Vec<(JobState, &'static str)>>,
+        /// What it shows once it was started, and once it was paused.
+        started: Vec<(JobState, &'static str)>,
+        paused: Vec<(JobState, &'static str)>,
+        /// Looks at a paused job while its checkpoint still moves.
+        moves: Mutex<i64>,
+        /// How often a change is refused first.
+        refuses: Mutex<u32>,
         calls: Mutex<Vec<&'static str>>,
-        fails: bool,
     }
 
+    const PAUSED: (JobState, &str) = (JobState::Paused, "Suspending");
+    const RUNS: (JobState, &str) = (JobState::Running, "Synchronizing");
+
     impl Fake {
-        fn new(state: JobState) -> Self {
-            Self { state: Mutex::new(state), calls: Mutex::default(), fails: false }
+        fn new(shows: &[(JobState, &'static str)]) -> Self {
+            let steps = ["Prechecking", "PreCheckPass", "Initializing", "Retrying"].map(|word| (JobState::Starting, word));
+            Self {
+                shows: Mutex::new(shows.to_vec()),
+                started: steps.into_iter().chain([RUNS]).collect(),
+                paused: vec![PAUSED],
+                moves: Mutex::new(3),
+                refuses: Mutex::new(0),
+                calls: Mutex::default(),
+            }
         }
 
-        fn go(&self, call: &'static str, state: JobState) -> PortFuture<'_, ()> {
+        fn go(&self, call: &'static str, shows: &[(JobState, &'static str)]) -> PortFuture<'_, ()> {
             self.calls.lock().unwrap().push(call);
-            *self.state.lock().unwrap() = state;
+            let mut refuses = self.refuses.lock().unwrap();
+            if *refuses > 0 {
+                *refuses -= 1;
+                let mut error = CloudError::new(Cloud::Aliyun, call, Kind::Conflict, "not now");
+                error.retry = true;
+                return Box::pin(async { Err(error) });
+            }
+            *self.shows.lock().unwrap() = shows.to_vec();
             Box::pin(async { Ok(()) })
         }
     }
@@ -181,42 +251,42 @@ mod tests {
     impl Sync for Fake {
         fn job<'a>(&'a self, id: &'a str) -> PortFuture<'a, SyncJob> {
             Box::pin(async move {
-                let mut state = self.state.lock().unwrap();
-                let shown = *state;
-                *state = match shown {
-                    JobState::Starting if self.fails => JobState::Suspended,
-                    JobState::Starting => JobState::Running,
-                    JobState::Suspending => JobState::Suspended,
-                    other => other,
-                };
-                Ok(SyncJob { id: id.to_owned(), state: shown, status: format!("{shown:?}"), delay_ms: None })
+                let mut shows = self.shows.lock().unwrap();
+                let (state, status) = if shows.len() > 1 { shows.remove(0) } else { shows[0] };
+                let mut moves = self.moves.lock().unwrap();
+                *moves -= i64::from(state == JobState::Paused && *moves > 0);
+                Ok(SyncJob { id: id.to_owned(), state, status: status.to_owned(), checkpoint: Some(100 - *moves), delay_ms: None })
             })
         }
 
         fn suspend<'a>(&'a self, _: &'a str) -> PortFuture<'a, ()> {
-            self.go("suspend", JobState::Suspending)
+            self.go("suspend", &self.paused)
         }
 
         fn start<'a>(&'a self, _: &'a str) -> PortFuture<'a, ()> {
-            self.go("start", JobState::Starting)
+            self.go("start", &self.started)
         }
     }
 
     #[tokio::test]
-    async fn a_running_job_is_suspended_and_undo_starts_it() {
-        let fake = Fake::new(JobState::Starting);
+    async fn a_job_is_paused_until_its_checkpoint_stands_still_and_undo_starts_it_through_every_state() {
+        let fake = Fake::new(&[(JobState::Starting, "Initializing"), RUNS]);
         let before = plan(&fake, "j", Wanted::Suspended).await.unwrap().before;
         assert_eq!(before, Wanted::Running);
         let applied = apply(&fake, "j", Wanted::Suspended, before, &|_| {}, &|| {}).await.unwrap();
-        assert_eq!((applied.already, applied.output.status.as_str()), (false, "Suspended"));
-        assert_eq!(undo(&fake, "j", before, &|_| {}).await.unwrap(), Undone::Restored);
+        assert_eq!((applied.already, applied.output.status.as_str()), (false, "Suspending"));
+        assert_eq!(*fake.moves.lock().unwrap(), 0, "what was in hand was waited for");
+        let lines = Mutex::new(Vec::new());
+        assert_eq!(undo(&fake, "j", before, &|line| lines.lock().unwrap().push(line)).await.unwrap(), Undone::Restored);
+        let expected = ["Suspending", "Prechecking", "PreCheckPass", "Initializing", "Retrying", "Synchronizing"].map(|word| format!("j: {word}"));
+        assert_eq!(*lines.lock().unwrap(), expected);
         assert_eq!(undo(&fake, "j", before, &|_| {}).await.unwrap(), Undone::Already);
         assert_eq!(*fake.calls.lock().unwrap(), ["suspend", "start"]);
     }
 
     #[tokio::test]
     async fn already_as_asked_asks_nothing() {
-        let fake = Fake::new(JobState::Suspended);
+        let fake = Fake::new(&[PAUSED]);
         let planned = plan(&fake, "j", Wanted::Suspended).await.unwrap();
         assert!(planned.calls.iter().all(|call| !call.mutating));
         assert!(apply(&fake, "j", Wanted::Suspended, planned.before, &|_| {}, &|| {}).await.unwrap().already);
@@ -224,11 +294,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_that_is_refused_for_now_is_asked_for_again_for_as_long_as_the_step_has() {
+        let fake = Fake::new(&[PAUSED]);
+        *fake.refuses.lock().unwrap() = 9;
+        assert_eq!(undo(&fake, "j", Wanted::Running, &|_| {}).await.unwrap(), Undone::Restored);
+        assert_eq!(fake.calls.lock().unwrap().len(), 10);
+    }
+
+    #[tokio::test]
     async fn a_job_that_falls_back_or_is_in_no_known_state_is_a_failure() {
-        let mut fake = Fake::new(JobState::Suspended);
-        fake.fails = true;
+        let mut fake = Fake::new(&[PAUSED]);
+        fake.started = vec![(JobState::Starting, "Prechecking"), PAUSED];
         let error = apply(&fake, "j", Wanted::Running, Wanted::Suspended, &|_| {}, &|| {}).await.unwrap_err();
-        assert_eq!(error.to_string(), "job j went back to Suspended");
-        assert!(matches!(plan(&Fake::new(JobState::Other), "j", Wanted::Running).await.unwrap_err(), ActionError::NoTargets(_)));
+        assert_eq!(error.to_string(), "job j went back to Suspending");
+        fake = Fake::new(&[PAUSED]);
+        fake.started = vec![(JobState::Starting, "Prechecking"), (JobState::Other, "PrecheckFailed")];
+        let error = apply(&fake, "j", Wanted::Running, Wanted::Suspended, &|_| {}, &|| {}).await.unwrap_err();
+        assert_eq!(error.to_string(), "job j is PrecheckFailed");
+        let locked = Fake::new(&[(JobState::Other, "Locked")]);
+        assert!(matches!(plan(&locked, "j", Wanted::Running).await.unwrap_err(), ActionError::NoTargets(_)));
+        assert!(matches!(undo(&locked, "j", Wanted::Running, &|_| {}).await.unwrap_err(), ActionError::Conflict { .. }));
     }
 }

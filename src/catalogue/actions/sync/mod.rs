@@ -1,4 +1,4 @@
-//! Data synchronisation jobs: suspending and starting.
+//! Data synchronisation jobs: pausing and starting.
 
 mod jobs;
 

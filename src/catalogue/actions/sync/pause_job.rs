@@ -8,7 +8,9 @@ use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Suspends a synchronisation job of DTS that is no longer needed, such as the standby after a failback. Undo starts it where it stopped.
+/// Pauses a synchronisation job of DTS that is no longer needed, such as the standby after a failback. Undo starts it where it stopped.
+///
+/// The vendor starts a job again only within 6 hours of its pause.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseJob {

@@ -8,7 +8,7 @@ use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Starts a suspended synchronisation job of DTS where it stopped and waits until it runs. Undo suspends it again.
+/// Starts a paused synchronisation job of DTS where it stopped and waits until it moves data. Undo pauses it again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartJob {

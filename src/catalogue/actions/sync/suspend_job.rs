@@ -6,10 +6,15 @@ use serde::Deserialize;
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::lease::Anchor;
+use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Suspends a synchronisation job of DTS and waits until it rests: the fault of a synchronisation that stops. Undo starts it where it stopped.
+/// Pauses a synchronisation job of DTS and waits until it rests: the fault of a replication that stops. Undo starts it where it stopped and waits
+/// until it moves data again.
+///
+/// DTS moves rows between databases; what else follows those rows, such as a worker that copies objects, stops with them. A paused job reads
+/// `Suspending`. It must not be paused for more than 6 hours: the vendor does not start it again after that, so `limit` may not be longer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SuspendJob {
@@ -20,6 +25,7 @@ pub(crate) struct SuspendJob {
 impl Action<World> for SuspendJob {
     const KIND: &'static str = "aliyun.dts.suspend-job";
     const FAULT: bool = true;
+    const LONGEST: Option<(Span, &'static str)> = Some((jobs::LONGEST_PAUSE, "DTS does not start a job again that was paused for longer"));
     type Before = Wanted;
     type Output = Output;
 

@@ -163,6 +163,7 @@ impl Rig {
                 calls: vec![],
                 not_undone: vec![],
                 irrevocable: false,
+                notes: vec![],
             }
         };
         match effect {

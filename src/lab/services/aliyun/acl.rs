@@ -15,7 +15,7 @@ const MOST_RESOURCES: usize = 30;
 
 fn find<'a>(state: &'a State, id: &str) -> Result<&'a NetworkAcl, Fault> {
     let acl = state.acls.get(id).filter(|acl| acl.cloud == Cloud::Aliyun);
-    acl.ok_or_else(|| Fault::new(404, "InvalidNetworkAcl.NotFound", "The specified network acl does not exist."))
+    acl.ok_or_else(|| Fault::new(400, "InvalidNetworkAcl.NotFound", "The special Network Acl is not found."))
 }
 
 /// How far the association of a vSwitch and an ACL is; `None` when there is none.
@@ -140,7 +140,7 @@ pub(super) fn update_entries(state: &mut State, call: &Call) -> Result<Value, Fa
         }
         let entries = call.structs(name);
         if entries.len() > MOST_ENTRIES {
-            return Err(Fault::new(400, "QuotaExceeded.NetworkAclEntry", "The number of network acl entries exceeds the quota."));
+            return Err(Fault::new(400, "QuotaExceed.NetworkAclEntry", "Network acl entry is over limit."));
         }
         entries.iter().zip(1..).map(|(fields, number)| entry(name, fields, far_end, number)).collect::<Result<_, _>>().map(Some)
     };
@@ -171,7 +171,7 @@ fn entry(list: &str, fields: &BTreeMap<&str, &str>, far_end: &str, number: u32) 
     let port = need("Port")?;
     let bounds = port.split_once('/').and_then(|(low, high)| Some((low.parse::<i32>().ok()?, high.parse::<i32>().ok()?)));
     let port_fits = match protocol.as_str() {
-        "all" | "icmp" | "gre" => bounds == Some((-1, -1)),
+        "all" | "icmp" | "icmpv6" | "gre" => bounds == Some((-1, -1)),
         "tcp" | "udp" => bounds.is_some_and(|(low, high)| 1 <= low && low <= high && high <= 65535),
         _ => return Err(wrong("Protocol")),
     };
@@ -194,7 +194,7 @@ fn at_rest(state: &State, id: &str) -> Result<(), Fault> {
     if bindings(state, id).iter().all(|(_, status)| *status == "BINDED") {
         return Ok(());
     }
-    Err(Fault::new(400, "IncorrectStatus.NetworkAcl", "The status of the network acl does not support this operation."))
+    Err(Fault::new(400, "NetworkStatus.Modifying", "The special Network Acl is in modifying."))
 }
 
 /// The vSwitches of `Resource.N`, all of which must be in the ACL's VPC.
@@ -208,11 +208,11 @@ fn resources(state: &State, call: &Call, vpc: &str) -> Result<Vec<String>, Fault
     }
     let one = |resource: &BTreeMap<&str, &str>| {
         if resource.get("ResourceType") != Some(&"VSwitch") {
-            return Err(invalid("ResourceType"));
+            return Err(Fault::new(400, "ParameterIllegal.ResourceType", "The specified resource type is illegal."));
         }
         let id = resource.get("ResourceId").copied().unwrap_or_default();
         let vswitch = state.subnets.get(id).filter(|vswitch| vswitch.cloud == Cloud::Aliyun && vswitch.vpc == vpc);
-        let not_found = || Fault::new(404, "InvalidVSwitchId.NotFound", "The specified vswitch does not exist.");
+        let not_found = || Fault::new(400, "InvalidResource.NotFound", "The binding instance is not found.");
         vswitch.map(|vswitch| vswitch.id.clone()).ok_or_else(not_found)
     };
     resources.iter().map(one).collect()
@@ -222,8 +222,7 @@ pub(super) fn associate(state: &mut State, call: &Call) -> Result<Value, Fault> 
     let acl = find(state, call.need("NetworkAclId")?)?.clone();
     let vswitches = resources(state, call, &acl.vpc)?;
     if vswitches.iter().any(|id| state.subnets.get(id).is_some_and(|vswitch| vswitch.acl.is_some())) {
-        let message = "The specified resource is already associated with a network acl.";
-        return Err(Fault::new(400, "ResourceAlreadyAssociated.NetworkAcl", message));
+        return Err(Fault::new(400, "InvalidResource.BindingExist", "The binding instance has been binded."));
     }
     at_rest(state, &acl.id)?;
     call.dry_run()?;
@@ -237,8 +236,7 @@ pub(super) fn unassociate(state: &mut State, call: &Call) -> Result<Value, Fault
     let acl = find(state, call.need("NetworkAclId")?)?.clone();
     let vswitches = resources(state, call, &acl.vpc)?;
     if vswitches.iter().any(|id| state.subnets.get(id).is_none_or(|vswitch| vswitch.acl.as_ref() != Some(&acl.id))) {
-        let message = "The specified resource is not associated with the network acl.";
-        return Err(Fault::new(400, "ResourceNotAssociated.NetworkAcl", message));
+        return Err(Fault::new(400, "InvalidResource.NotBinding", "The resource has not been binded."));
     }
     at_rest(state, &acl.id)?;
     call.dry_run()?;
@@ -252,7 +250,7 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, Fault> {
     let id = find(state, call.need("NetworkAclId")?)?.id.clone();
     if !bindings(state, &id).is_empty() {
         let message = "The specified network acl is associated with resources. Disassociate them first.";
-        return Err(Fault::new(400, "DependencyViolation.NetworkAcl", message));
+        return Err(Fault::new(400, "NetworkAclExistBinding", message));
     }
     call.dry_run()?;
     state.acls.remove(&id);

@@ -58,7 +58,7 @@ fn split_sub_domain(state: &State, sub_domain: &str) -> Result<(usize, String), 
             }
         }
     }
-    Err(Fault::new(400, "SubDomainInvalid.Main", "The specified sub-domain does not belong to one of your domains."))
+    Err(Fault::new(400, "InvalidDomainName.NoExist", "The specified sub-domain does not belong to one of your domains."))
 }
 
 fn sub_domain(zone: &Zone, rr: &str) -> String {
@@ -183,7 +183,7 @@ impl Wanted {
             return Err(invalid("RR"));
         }
         if call.text("Line").is_some_and(|line| line != "default") {
-            return Err(Fault::new(400, "UnsupportedLine", "The specified resolution line is not supported by the version of this domain."));
+            return Err(Fault::new(400, "InvalidParameter", "The specified resolution line is not supported by the version of this domain."));
         }
         let ttl = call.number("TTL", 1..=86_400)?.unwrap_or(600);
         Ok(Self { rr, kind, value, ttl })

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Action, changes, reads, tags};
 use crate::lab::wire::aliyun_rpc::{Call, Fault, invalid};
-use crate::lab::world::state::{State, SyncJob};
+use crate::lab::world::state::{Cloud, Database, State, SyncJob};
+use crate::lab::world::sync::{PAUSED, RUNNING};
 
 pub(super) const ACTIONS: &[Action] = &[
     reads("DescribeDtsJobs", describe_jobs).anywhere(),
@@ -45,33 +46,52 @@ fn find<'a>(state: &'a State, call: &Call) -> Result<&'a SyncJob, Value> {
     let job = match (call.text("DtsJobId"), call.text("DtsInstanceId").or_else(|| call.text("DtsInstanceID"))) {
         (Some(id), _) => state.jobs.get(id),
         (None, Some(instance)) => state.jobs.values().find(|job| job.instance == instance),
-        (None, None) => return Err(refused("DTS.Msg.MissingParameter", "DtsJobId or DtsInstanceId is required")),
+        (None, None) => return Err(refused("MissingParameter", "DtsJobId or DtsInstanceId is required")),
     };
+    // The rows go one way.
     if call.text("SynchronizationDirection").is_some_and(|direction| direction != "Forward") {
-        return Err(refused("DTS.Msg.InvalidParameter", "the job has no such direction"));
+        return Err(refused("InvalidParameter", "The Value of Input Parameter SynchronizationDirection is not valid."));
     }
-    job.ok_or_else(|| refused("DTS.Msg.JobNotExist", "job not exist"))
+    job.ok_or_else(|| refused("Forbidden.InstanceNotFound", "The specified instance does not exist."))
 }
 
-fn shown(state: &State, job: &SyncJob) -> Value {
-    let endpoint = |name: &str, bucket: &str| json!({ "EngineName": name, "DatabaseName": bucket, "Region": state.accounts.aliyun_region });
+fn endpoint(state: &State, end: &Database) -> Value {
+    let mut endpoint = json!({ "EngineName": end.engine, "DatabaseName": end.name, "InstanceType": end.kind });
+    if end.cloud == Cloud::Aliyun {
+        endpoint["Region"] = json!(state.accounts.aliyun_region);
+    }
+    for (name, value) in [("InstanceID", &end.instance), ("Ip", &end.ip), ("Port", &end.port)] {
+        if !value.is_empty() {
+            endpoint[name] = json!(value);
+        }
+    }
+    endpoint
+}
+
+/// A job; `Delay` has another unit in each of the two calls.
+fn shown(state: &State, job: &SyncJob, delay: u128) -> Value {
     json!({
         "DtsJobId": job.id,
         "DtsInstanceID": job.instance,
         "DtsJobName": job.name,
         "DtsJobClass": "medium",
-        "DtsJobDirection": "Forward",
-        "JobType": "SYNC",
+        "JobType": "sync",
         "PayType": "PostPaid",
         "Status": job.status,
-        // Milliseconds behind the source; seconds since the epoch.
-        "Delay": u64::try_from(state.now.since(job.checkpoint).as_millis()).unwrap_or(u64::MAX),
+        "Delay": u64::try_from(delay).unwrap_or(u64::MAX),
+        // Seconds since the epoch.
         "Checkpoint": job.checkpoint.to_utc().timestamp(),
-        "SourceEndpoint": endpoint("OSS", &job.source_bucket),
-        "DestinationEndpoint": endpoint("S3", &job.target_bucket),
-        "DataSynchronizationStatus": { "Status": job.status, "Percent": "100" },
+        "SourceEndpoint": endpoint(state, &job.source),
+        "DestinationEndpoint": endpoint(state, &job.target),
+        // Of the incremental part alone.
+        "DataSynchronizationStatus": { "Status": part(job), "Percent": "100" },
         "ErrorMessage": "",
     })
+}
+
+/// What the incremental part of a job shows: `Catched` is without delay.
+fn part(job: &SyncJob) -> &'static str {
+    if job.moves { "Catched" } else { "NotStarted" }
 }
 
 fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
@@ -88,7 +108,7 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
         .values()
         .filter(|job| is_sync && names("DtsJobId", &job.id) && names("DtsInstanceId", &job.instance))
         .filter(|job| call.text("Status").is_none_or(|status| status.eq_ignore_ascii_case(&job.status)))
-        .map(|job| shown(state, job))
+        .map(|job| shown(state, job, state.now.since(job.checkpoint).as_secs().into()))
         .collect();
     let total = all.len();
     let jobs = page.cut(all);
@@ -99,25 +119,26 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
 fn describe_job_detail(state: &mut State, call: &Call) -> Result<Value, Fault> {
-    Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(state, job))))
+    Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(state, job, state.now.since(job.checkpoint).as_millis()))))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
 fn suspend(state: &mut State, call: &Call) -> Result<Value, Fault> {
-    Ok(step(state, call, "Synchronizing", "Suspended"))
+    Ok(step(state, call, RUNNING, PAUSED))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
 fn start(state: &mut State, call: &Call) -> Result<Value, Fault> {
-    Ok(step(state, call, "Suspended", "Synchronizing"))
+    Ok(step(state, call, PAUSED, RUNNING))
 }
 
 fn step(state: &mut State, call: &Call, from: &str, to: &str) -> Value {
     let id = match find(state, call) {
-        Ok(job) if job.status == from => job.id.clone(),
+        // A paused job that still hands over what was in hand shows the same word as one that rests.
+        Ok(job) if job.status == from && job.moves == (from == RUNNING) => job.id.clone(),
         Ok(job) => {
-            let message = format!("the operation is not allowed while the job is {}", job.status);
-            return refused("DTS.Msg.OperationDenied.JobStatusNotSupport", &message);
+            let message = format!("The operation is not permitted due to Dts job status is {}.", job.status);
+            return refused("OperationDenied.JobStatus", &message);
         }
         Err(refusal) => return refusal,
     };

@@ -97,7 +97,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-        let fault = Fault::new(413, "RequestBodyTooLarge", "The request body could not be read or is too large.");
+        let fault = Fault::new(413, "InvalidParameter", "The request body could not be read or is too large.");
         return failed(&request_id(), "", &fault);
     };
     let body = body.to_bytes();

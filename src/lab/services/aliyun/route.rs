@@ -139,7 +139,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
         [one] => {
             (one.get("NextHopType").copied().unwrap_or("Instance"), one.get("NextHopId").copied().ok_or_else(|| missing("NextHopList.1.NextHopId"))?)
         }
-        _ => return Err(Fault::new(400, "OperationUnsupported.EcmpRoute", "Routes with several next hops are not supported here.")),
+        _ => return Err(Fault::new(400, "InvalidNextHopList.Size", "Routes with several next hops are not supported here.")),
     };
     let target = target(state, kind, id)?;
     if table.routes.iter().any(|route| route.destination == destination) {
@@ -171,7 +171,7 @@ fn chosen(state: &State, call: &Call) -> Result<(String, usize), Fault> {
         (table, table.routes.iter().position(fits).ok_or_else(not_found)?)
     };
     if table.routes[place].origin != "Custom" {
-        return Err(Fault::new(400, "IncorrectRouteEntryType", "The operation is only for custom route entries."));
+        return Err(Fault::new(400, "OperationDenied", "Specified operation is denied as route entry type is system."));
     }
     idle(table)?;
     Ok((table.id.clone(), place))

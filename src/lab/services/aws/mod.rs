@@ -42,7 +42,7 @@ where
     match Limited::new(body, limit).collect().await {
         Ok(body) => respond(&world, service, parts, body.to_bytes()).await,
         Err(_) => {
-            let fault = Fault::new("RequestEntityTooLarge", format!("The request body is longer than {limit} bytes or was cut off."));
+            let fault = Fault::new("InvalidParameterValue", format!("The request body is longer than {limit} bytes or was cut off."));
             aws_answer::fault(service.dialect(), &fault.with_status(StatusCode::PAYLOAD_TOO_LARGE), &aws_answer::request_id())
         }
     }

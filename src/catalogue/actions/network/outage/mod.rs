@@ -1,8 +1,9 @@
-//! Cutting every vSwitch of a VPC off by an ACL of our own, and giving each back what it had. Over a small trait of what is needed of the cloud,
+//! Cutting vSwitches of a VPC off by an ACL of our own, and giving each back what it had. Over a small trait of what is needed of the cloud,
 //! so that the order of the calls and every way back are tested without one.
 //!
 //! A vSwitch has one ACL or none, and changing it takes two calls with nothing between them in force. Calls about ACLs are limited to thirty a
-//! minute, so all vSwitches go into one call; waiting reads the attributes of one ACL, which is not so limited.
+//! minute, so all vSwitches go into one call; waiting reads the attributes of one ACL, which is not so limited. Of the ACLs of others only the names
+//! are read, or their state: whatever rules somebody has put into them keeps nothing from being put back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalogue::until::until;
-use crate::clouds::aliyun::{AclEntry, Aliyun, NetworkAcl, Protocol, VSwitch};
+use crate::clouds::aliyun::{AclEntry, AclName, Aliyun, NetworkAcl, Policy, Protocol, VSwitch};
 use crate::engine::action::{ActionError, Undone};
 use crate::ports::{CloudError, Kind};
 
 /// What of the cloud is needed.
 pub(super) trait Network: Send + Sync {
     fn vswitches(&self, vpc: &str) -> impl Future<Output = Result<Vec<VSwitch>, CloudError>> + Send;
-    fn acls(&self, vpc: &str) -> impl Future<Output = Result<Vec<NetworkAcl>, CloudError>> + Send;
+    fn acls(&self, vpc: &str) -> impl Future<Output = Result<Vec<AclName>, CloudError>> + Send;
     fn acl(&self, id: &str) -> impl Future<Output = Result<NetworkAcl, CloudError>> + Send;
     fn create(&self, vpc: &str, name: &str, token: &str) -> impl Future<Output = Result<String, CloudError>> + Send;
     fn set_entries(&self, acl: &str, entries: &[AclEntry], token: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
@@ -32,7 +33,7 @@ impl Network for Aliyun {
         self.vswitches(vpc).await
     }
 
-    async fn acls(&self, vpc: &str) -> Result<Vec<NetworkAcl>, CloudError> {
+    async fn acls(&self, vpc: &str) -> Result<Vec<AclName>, CloudError> {
         self.network_acls(vpc).await
     }
 
@@ -74,12 +75,54 @@ pub(crate) struct Before {
 pub(super) struct Outage<'a, N> {
     pub(super) network: &'a N,
     pub(super) vpc: &'a str,
+    pub(super) part: Part<'a>,
     pub(super) run: &'a str,
     pub(super) progress: &'a (dyn Fn(String) + Send + Sync),
 }
 
+/// Which vSwitches of the VPC are cut off.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    All,
+    /// Those in one zone, such as `cn-hangzhou-h`.
+    Zone(&'a str),
+    /// These, by id.
+    These(&'a [String]),
+}
+
+impl Part<'_> {
+    /// # Errors
+    /// [`ActionError::NoTargets`] when nothing is left, or one that is named is not there.
+    fn of(self, vpc: &str, all: Vec<VSwitch>) -> Result<Vec<VSwitch>, ActionError> {
+        let no_targets = |what: String| Err(ActionError::NoTargets(what));
+        if all.is_empty() {
+            return no_targets(format!("{vpc} has no vSwitches"));
+        }
+        match self {
+            Self::All => Ok(all),
+            Self::Zone(zone) => {
+                let zones: BTreeSet<String> = all.iter().map(|vswitch| vswitch.zone.clone()).collect();
+                if !zones.contains(zone) {
+                    let zones = zones.into_iter().collect::<Vec<_>>().join(", ");
+                    return no_targets(format!("{vpc} has no vSwitch in zone {zone}, only in {zones}"));
+                }
+                Ok(all.into_iter().filter(|vswitch| vswitch.zone == zone).collect())
+            }
+            Self::These(ids) => {
+                let missing: Vec<&str> = ids.iter().filter(|id| all.iter().all(|vswitch| vswitch.id != **id)).map(String::as_str).collect();
+                if !missing.is_empty() {
+                    return no_targets(format!("{vpc} has no vSwitch {}", missing.join(", ")));
+                }
+                Ok(all.into_iter().filter(|vswitch| ids.contains(&vswitch.id)).collect())
+            }
+        }
+    }
+}
+
 /// What was found before anything is done.
 pub(super) struct Found {
+    /// The vSwitches that are meant.
+    pub(super) vswitches: Vec<VSwitch>,
     pub(super) before: Before,
     /// This run's ACL, when it is there already.
     pub(super) ours: Option<String>,
@@ -106,13 +149,17 @@ impl<N: Network> Outage<'_, N> {
     }
 
     pub(super) async fn read(&self) -> Result<Found, ActionError> {
-        let vswitches: BTreeMap<_, _> = self.network.vswitches(self.vpc).await?.into_iter().map(|vswitch| (vswitch.id, vswitch.acl)).collect();
-        if vswitches.is_empty() {
-            return Err(ActionError::NoTargets(format!("{} has no vSwitches", self.vpc)));
-        }
+        let meant = self.part.of(self.vpc, self.network.vswitches(self.vpc).await?)?;
+        let vswitches = meant.iter().map(|vswitch| (vswitch.id.clone(), vswitch.acl.clone())).collect();
         let acls = self.network.acls(self.vpc).await?;
         let ours = acls.iter().find(|acl| acl.name == self.name()).map(|acl| acl.id.clone());
-        Ok(Found { before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
+        Ok(Found { vswitches: meant, before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
+    }
+
+    /// The vSwitches of `before` as they are, to be compared with where this process runs.
+    pub(super) async fn meant(&self, before: &Before) -> Result<Vec<VSwitch>, ActionError> {
+        let vswitches = self.network.vswitches(self.vpc).await?;
+        Ok(vswitches.into_iter().filter(|vswitch| before.vswitches.contains_key(&vswitch.id)).collect())
     }
 
     /// Cuts off every vSwitch of `before`. Gives back our ACL's id, and whether anything had to be done.
@@ -127,9 +174,9 @@ impl<N: Network> Outage<'_, N> {
             }
         };
         let vswitches = network.vswitches(self.vpc).await?;
-        let mut all = vec![AclEntry::everything(false, "lifeboat")];
-        if vswitches.iter().any(|vswitch| vswitch.ipv6) {
-            all.push(AclEntry::everything6(false, "lifeboat"));
+        let mut all = vec![AclEntry::everything(Policy::Drop, "lifeboat")];
+        if vswitches.iter().any(|vswitch| vswitch.ipv6 && before.vswitches.contains_key(&vswitch.id)) {
+            all.push(AclEntry::everything6(Policy::Drop, "lifeboat"));
         }
         if !drops(&self.settled(&ours).await?, &all) {
             // A new ACL lets everything through.
@@ -236,7 +283,7 @@ impl<N: Network> Outage<'_, N> {
         }
     }
 
-    async fn ours(&self) -> Result<Option<NetworkAcl>, ActionError> {
+    async fn ours(&self) -> Result<Option<AclName>, ActionError> {
         let name = self.name();
         Ok(self.network.acls(self.vpc).await?.into_iter().find(|acl| acl.name == name))
     }
@@ -314,7 +361,7 @@ fn fresh_token() -> String {
 /// Whether an ACL drops exactly what `all` names, both ways.
 fn drops(acl: &NetworkAcl, all: &[AclEntry]) -> bool {
     let drops = |entries: &[AclEntry]| {
-        let same = |(is, wanted): (&AclEntry, &AclEntry)| !is.allow && is.protocol == Protocol::All && is.cidr == wanted.cidr;
+        let same = |(is, wanted): (&AclEntry, &AclEntry)| is.policy == Policy::Drop && is.protocol == Protocol::All && is.cidr == wanted.cidr;
         entries.len() == all.len() && entries.iter().zip(all).all(same)
     };
     drops(&acl.ingress) && drops(&acl.egress)

@@ -48,7 +48,7 @@ impl Fake {
 
     fn show(state: &State, id: &str) -> Option<NetworkAcl> {
         let (name, entries) = state.acls.get(id)?;
-        let entries = if entries.is_empty() { vec![AclEntry::everything(true, "")] } else { entries.clone() };
+        let entries = if entries.is_empty() { vec![AclEntry::everything(Policy::Accept, "")] } else { entries.clone() };
         let bound = state.vswitches.iter().filter(|(_, acl)| acl.as_deref() == Some(id)).map(|(vswitch, _)| (vswitch.clone(), BOUND.to_owned()));
         Some(NetworkAcl {
             id: id.to_owned(),
@@ -69,16 +69,17 @@ impl Network for Fake {
             id: id.clone(),
             name: String::new(),
             vpc: vpc.to_owned(),
-            zone: "h".to_owned(),
+            zone: if id.ends_with("-g") { "g" } else { "h" }.to_owned(),
+            cidr: "172.16.1.0/24".to_owned(),
             acl: acl.clone(),
             ipv6: id == "vsw-six",
         };
         Ok(state.vswitches.iter().map(show).collect())
     }
 
-    async fn acls(&self, _: &str) -> Result<Vec<NetworkAcl>, CloudError> {
+    async fn acls(&self, _: &str) -> Result<Vec<AclName>, CloudError> {
         let state = self.0.lock().unwrap();
-        Ok(state.acls.keys().filter_map(|id| Self::show(&state, id)).collect())
+        Ok(state.acls.iter().map(|(id, (name, _))| AclName { id: id.clone(), name: name.clone() }).collect())
     }
 
     async fn acl(&self, id: &str) -> Result<NetworkAcl, CloudError> {
@@ -147,7 +148,7 @@ impl Network for Fake {
 }
 
 fn outage(network: &Fake) -> Outage<'_, Fake> {
-    Outage { network, vpc: "vpc", run: "r1", progress: &|_| {} }
+    Outage { network, vpc: "vpc", part: Part::All, run: "r1", progress: &|_| {} }
 }
 
 fn world() -> Fake {
@@ -232,7 +233,7 @@ async fn where_there_is_ipv6_it_is_dropped_too() {
         let (ours, _) = outage(&fake).cut(&before).await.unwrap();
         let acl = fake.acl(&ours).await.unwrap();
         assert_eq!(acl.ingress.iter().map(|entry| entry.cidr.as_str()).collect::<Vec<_>>(), expected);
-        assert!(acl.ingress.iter().chain(&acl.egress).all(|entry| !entry.allow));
+        assert!(acl.ingress.iter().chain(&acl.egress).all(|entry| entry.policy == Policy::Drop));
         assert!(!outage(&fake).cut(&before).await.unwrap().1);
     }
 }
@@ -253,4 +254,30 @@ async fn what_somebody_removed_is_said_once_everything_else_is_back() {
     let error = outage(&fake).heal(&before).await.unwrap_err();
     assert!(matches!(&error, ActionError::Conflict { what, found, .. } if what.ends_with("vsw-app") && found == "no such vSwitch"), "{error}");
     assert_eq!(fake.state()["vsw-data"].as_deref(), Some("nacl-data"));
+}
+
+#[tokio::test]
+async fn a_zone_or_some_vswitches_are_cut_off_alone() {
+    let these = ["vsw-data".to_owned(), "vsw-g".to_owned()];
+    for (part, expected) in
+        [(Part::Zone("g"), vec!["vsw-g"]), (Part::Zone("h"), vec!["vsw-app", "vsw-data"]), (Part::These(&these), vec!["vsw-data", "vsw-g"])]
+    {
+        let fake = Fake::new(&[("vsw-app", None), ("vsw-data", Some("nacl-data")), ("vsw-g", None)]);
+        let whole = fake.state();
+        let outage = Outage { part, ..outage(&fake) };
+        let before = outage.read().await.unwrap().before;
+        let (ours, _) = outage.cut(&before).await.unwrap();
+        let cut: Vec<String> = fake.state().into_iter().filter(|(_, acl)| acl.as_ref() == Some(&ours)).map(|(id, _)| id).collect();
+        assert_eq!(cut, expected);
+        assert_eq!(outage.heal(&before).await.unwrap(), Undone::Restored);
+        assert_eq!(fake.state(), whole);
+    }
+    for (part, expected) in [
+        (Part::Zone("x"), "vpc has no vSwitch in zone x, only in g, h"),
+        (Part::These(&["vsw-app".to_owned(), "vsw-no".to_owned()]), "vpc has no vSwitch vsw-no"),
+    ] {
+        let fake = Fake::new(&[("vsw-app", None), ("vsw-g", None)]);
+        let error = Outage { part, ..outage(&fake) }.read().await.err().unwrap();
+        assert_eq!((error.to_string().as_str(), matches!(error, ActionError::NoTargets(_))), (expected, true));
+    }
 }

@@ -241,11 +241,11 @@ fn an_acl_cuts_a_vswitch_off_and_leaves_no_trace() {
     let listed = ok(&mut state, "vpc:DescribeNetworkAcls", &[("ResourceId", VSWITCH), ("ResourceType", "VSwitch")]);
     assert_eq!(listed["TotalCount"], "1");
 
-    assert_eq!(code(&mut state, "vpc:DeleteNetworkAcl", &[acl]), "DependencyViolation.NetworkAcl");
-    assert_eq!(code(&mut state, "vpc:AssociateNetworkAcl", &[acl, vswitch[0], vswitch[1]]), "ResourceAlreadyAssociated.NetworkAcl");
+    assert_eq!(code(&mut state, "vpc:DeleteNetworkAcl", &[acl]), "NetworkAclExistBinding");
+    assert_eq!(code(&mut state, "vpc:AssociateNetworkAcl", &[acl, vswitch[0], vswitch[1]]), "InvalidResource.BindingExist");
     ok(&mut state, "vpc:UnassociateNetworkAcl", &[acl, vswitch[0], vswitch[1]]);
     assert_eq!(binding(&mut state).1.as_deref(), Some("UNBINDING"));
-    assert_eq!(code(&mut state, "vpc:DeleteNetworkAcl", &[acl]), "DependencyViolation.NetworkAcl");
+    assert_eq!(code(&mut state, "vpc:DeleteNetworkAcl", &[acl]), "NetworkAclExistBinding");
     pass(&mut state, 300);
     assert!(state.services["storefront"].up);
     assert_eq!(ok(&mut state, "vpc:DescribeVSwitchAttributes", &[("VSwitchId", VSWITCH)])["NetworkAclId"], "");
@@ -306,7 +306,7 @@ fn a_route_table_takes_one_change_at_a_time() {
     pass(&mut state, 300);
     assert_eq!(route(&mut state)[0]["NextHops"]["NextHop"][0]["NextHopId"], CHECK[0]);
     let system = [("RouteTableId", TABLE), ("DestinationCidrBlock", "172.16.1.0/24")];
-    assert_eq!(code(&mut state, "vpc:DeleteRouteEntry", &system), "IncorrectRouteEntryType");
+    assert_eq!(code(&mut state, "vpc:DeleteRouteEntry", &system), "OperationDenied");
 }
 
 #[test]
@@ -365,22 +365,30 @@ fn a_record_is_added_changed_and_removed() {
 }
 
 #[test]
-fn a_job_is_suspended_and_started_and_failures_come_as_success() {
+fn a_job_is_paused_and_started_and_failures_come_as_success() {
     let mut state = world();
     let job = ("DtsJobId", "dtsorders-primary");
     let status = |state: &mut State| ok(state, "dts:DescribeDtsJobDetail", &[job])["Status"].as_str().unwrap().to_owned();
     let refused = ok(&mut state, "dts:StartDtsJob", &[job]);
-    assert_eq!((&refused["Success"], &refused["ErrCode"]), (&json!(false), &json!("DTS.Msg.OperationDenied.JobStatusNotSupport")));
+    assert_eq!((&refused["Success"], &refused["ErrCode"]), (&json!(false), &json!("OperationDenied.JobStatus")));
     assert_eq!(ok(&mut state, "dts:SuspendDtsJob", &[job])["Success"], true);
     assert_eq!(status(&mut state), "Suspending");
+    assert_eq!(ok(&mut state, "dts:StartDtsJob", &[job])["ErrCode"], "OperationDenied.JobStatus", "it still hands over what was in hand");
     pass(&mut state, 500);
-    assert_eq!(status(&mut state), "Suspended");
+    assert_eq!(status(&mut state), "Suspending");
     assert_eq!(ok(&mut state, "dts:StartDtsJob", &[job])["Success"], true);
+    assert_eq!(status(&mut state), "Prechecking");
+    assert_eq!(ok(&mut state, "dts:SuspendDtsJob", &[job])["ErrCode"], "OperationDenied.JobStatus");
     pass(&mut state, 800);
     assert_eq!(status(&mut state), "Synchronizing");
     assert_eq!(ok(&mut state, "dts:DescribeDtsJobs", &[])["TotalRecordCount"], 0, "the type meant by default is migration");
-    let listed = ok(&mut state, "dts:DescribeDtsJobs", &[("JobType", "SYNC"), ("Status", "suspended")]);
+    let listed = ok(&mut state, "dts:DescribeDtsJobs", &[("JobType", "SYNC"), ("Status", "Suspending")]);
     assert_eq!(listed["DtsJobList"][0]["DtsJobId"], "dtsorders-standby");
+    let ends = |end: &str| (listed["DtsJobList"][0][end]["EngineName"].clone(), listed["DtsJobList"][0][end]["InstanceType"].clone());
+    assert_eq!((ends("SourceEndpoint"), ends("DestinationEndpoint")), ((json!("MYSQL"), json!("RDS")), (json!("MYSQL"), json!("OTHER"))));
+    let reverse = ok(&mut state, "dts:SuspendDtsJob", &[job, ("SynchronizationDirection", "Reverse")]);
+    assert_eq!(reverse["ErrCode"], "InvalidParameter", "it has one direction");
+    assert_eq!(ok(&mut state, "dts:DescribeDtsJobDetail", &[("DtsJobId", "nobody")])["ErrCode"], "Forbidden.InstanceNotFound");
 }
 
 #[test]
