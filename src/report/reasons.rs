@@ -55,6 +55,7 @@ impl Page<'_> {
             | Reason::NothingDown
             | Reason::NothingDone
             | Reason::NothingRun
+            | Reason::NothingChanged
             | Reason::Stopped { .. }
             | Reason::NoSteadyState
             | Reason::Unfinished
@@ -90,6 +91,7 @@ impl Page<'_> {
             Reason::StillDown { probe } => format!("{} 曾中断且仍未恢复", self.probe_name(probe)),
             Reason::NothingDone => "切换步骤无一成功".to_owned(),
             Reason::NothingRun => "切换步骤均未运行".to_owned(),
+            Reason::NothingChanged => "切换未做出任何变更：应做变更的步骤均失败".to_owned(),
             Reason::DidWithout { step, by } => format!("未按预案原文测试：{} 跳过了 {}", code(by), self.step_name(step)),
             Reason::Earlier { text: earlier } => text(earlier),
         }

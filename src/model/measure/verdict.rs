@@ -124,6 +124,8 @@ pub enum Reason {
     NothingDone,
     /// No step of the failover was run.
     NothingRun,
+    /// Every step of the failover that was to change something failed, and others were done: what recovered was not its work.
+    NothingChanged,
     /// A person did without a step that the runbook cannot do without.
     DidWithout {
         /// Its key.
@@ -171,6 +173,7 @@ impl fmt::Display for Reason {
             Self::StillDown { probe } => write!(f, "{probe} was down and still is"),
             Self::NothingDone => f.write_str("no step of the failover succeeded"),
             Self::NothingRun => f.write_str("no step of the failover was run"),
+            Self::NothingChanged => f.write_str("the failover changed nothing: every step that was to change something failed"),
             Self::DidWithout { step, by } => write!(f, "the runbook was not tested as written: {by} did without {step}"),
         }
     }
@@ -411,7 +414,7 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     } else if measures.outages.is_empty() {
         reasons.push(Reason::NothingDown);
     }
-    reasons.extend(came_to_nothing(state).filter(|reason| *reason == Reason::NothingRun));
+    reasons.extend(came_to_nothing(state).filter(|reason| *reason != Reason::NothingDone));
     reasons.extend(state.orders.iter().filter_map(|steered| match &steered.order {
         Order::Skip { step } if is_required(plan, step) && state.step(step).is_some_and(|step| !step.applied) => {
             Some(Reason::DidWithout { step: step.clone(), by: steered.by.clone() })
@@ -421,18 +424,19 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     reasons
 }
 
-/// A failover that is over and of which no step was done, whatever its file says of their failures.
+/// A failover that is over and of which no step was done, or none that changes anything, whatever its file says of their failures.
 fn came_to_nothing(state: &RunState) -> Option<Reason> {
-    let mut steps = state.steps.iter().filter(|(key, _)| key.starts_with("failover/")).map(|(_, step)| step).peekable();
-    steps.peek()?;
-    let mut failed = false;
-    for step in steps {
-        if step.applied || !step.is_settled() {
-            return None;
-        }
-        failed |= step.failure.is_some();
+    let steps = || state.steps.iter().filter(|(key, _)| key.starts_with("failover/")).map(|(_, step)| step);
+    if steps().next().is_none() || steps().any(|step| !step.is_settled()) {
+        return None;
     }
-    Some(if failed { Reason::NothingDone } else { Reason::NothingRun })
+    let failed = steps().any(|step| step.failure.is_some());
+    let is_work = |step: &StepState| step.applied && (step.intent.is_some() || !step.irrevocable.is_empty());
+    match steps().any(|step| step.applied) {
+        false if failed => Some(Reason::NothingDone),
+        false => Some(Reason::NothingRun),
+        true => (failed && !steps().any(is_work)).then_some(Reason::NothingChanged),
+    }
 }
 
 /// The services that were down in an emergency and were not good when it ended. Those of one side only are no services (`service: false`).
