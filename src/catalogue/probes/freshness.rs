@@ -77,7 +77,8 @@ fn judge(newest: Option<Timestamp>, now: Timestamp, longest: Duration) -> Sample
     let age = now.since(newest);
     let text = format!("newest {:.1} s old", age.as_secs_f64());
     let sample = if age <= longest { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {}", Span::from(longest))) };
-    sample.with_value(json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))
+    // By this machine's clock and the store's, which tells whole seconds.
+    sample.with_value(json!({ "age_ms": u64::try_from(age.as_millis()).unwrap_or(u64::MAX), "resolution_ms": 1000 }))
 }
 
 fn now() -> Timestamp {
@@ -152,7 +153,10 @@ mod tests {
     fn age_is_judged_and_told() {
         let at = |seconds: i64| Timestamp::from_nanos(seconds * 1_000_000_000);
         let sample = judge(Some(at(10)), at(13), Duration::from_secs(2));
-        assert_eq!((sample.reading, sample.detail.as_str(), sample.value), (Reading::Bad, "newest 3.0 s old, allowed 2s", Some(json!(3000))));
+        assert_eq!(
+            (sample.reading, sample.detail.as_str(), sample.value),
+            (Reading::Bad, "newest 3.0 s old, allowed 2s", Some(json!({ "age_ms": 3000, "resolution_ms": 1000 })))
+        );
         // A store whose clock is ahead of ours is not old.
         assert_eq!(judge(Some(at(20)), at(13), Duration::from_secs(2)).reading, Reading::Good);
         assert_eq!(judge(None, at(1), Duration::from_secs(2)).reading, Reading::Bad);

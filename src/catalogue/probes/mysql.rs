@@ -1,5 +1,6 @@
 //! `mysql`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, everywhere};
 use crate::catalogue::servers::mysql::{MysqlServer, is_our_failure};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::chain;
@@ -88,6 +90,10 @@ impl Probe<World> for MysqlProbe {
         self.timeout.duration()
     }
 
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
+    }
+
     async fn sample(&self, world: &World) -> Sample {
         everywhere(world, &self.server.address, |address| self.at(address)).await
     }
@@ -120,6 +126,7 @@ impl MysqlProbe {
         }
         if self.expect.max_lag.is_some() {
             answer.lag = Some(lag(connection).await?);
+            answer.steps = Duration::from_secs(1);
         }
         Ok(answer)
     }

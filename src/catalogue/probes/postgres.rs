@@ -1,5 +1,6 @@
 //! `postgres`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::catalogue::servers::postgres::{PostgresServer, cell};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::chain;
@@ -85,6 +87,10 @@ impl Probe<World> for PostgresProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {
