@@ -23,7 +23,10 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Whether what it watches is, unless the file says otherwise, a client-facing service.
     const SERVICE: bool = false;
 
-    /// The longest one sample may take; the engine counts a longer one as bad with detail `no answer within …`.
+    /// What no answer in time says. Bad of what a client asks for and does not get; unknown of an instrument, which then has read nothing.
+    const SILENCE: Reading = Reading::Bad;
+
+    /// The longest one sample may take; the engine counts a longer one as [`Probe::SILENCE`] with detail `no answer within …`.
     fn timeout(&self) -> Duration;
 
     /// As which clients it asks a service; none = it is none.
@@ -103,6 +106,8 @@ pub trait DynProbe<W>: Send + Sync {
     fn timeout(&self) -> Duration;
     /// See [`Probe::clients`].
     fn clients(&self) -> BTreeSet<ClientModel>;
+    /// The sample that had no answer within the timeout.
+    fn late(&self) -> Sample;
     /// See [`Probe::sample`].
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
 }
@@ -114,6 +119,11 @@ impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
 
     fn clients(&self) -> BTreeSet<ClientModel> {
         Probe::clients(self)
+    }
+
+    fn late(&self) -> Sample {
+        let detail = format!("no answer within {}", crate::model::time::Span::from(Probe::timeout(self)));
+        Sample { reading: P::SILENCE, ..Sample::bad(detail) }
     }
 
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

@@ -10,6 +10,7 @@ use crate::model::guard::{Guard, Outcome};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{Criterion, Judgement, Measure, Measured, VANTAGE_POINTS};
 use crate::model::plan::{ClientModel, Mode, Verdict};
+use crate::model::text::Lang;
 use crate::model::time::Span;
 
 impl Page<'_> {
@@ -168,8 +169,9 @@ impl Page<'_> {
         let late = self.plan.objectives.iter().filter_map(|(id, objective)| Some((id, objective.rto?))).filter(|(_, rto)| nanos(*rto) < ttl);
         let late: Vec<String> = late
             .map(|(id, rto)| {
+                let stop = if self.lang == Lang::En { "." } else { "。" };
                 format!(
-                    " ▲ {} {}{}{}.",
+                    " ▲ {} {}{}{}{stop}",
                     self.t(Label::KeptLonger),
                     self.probe_name(id),
                     self.comma_list(),

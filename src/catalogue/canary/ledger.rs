@@ -22,18 +22,18 @@ pub(crate) struct Numbers {
 pub(super) struct Ledger {
     /// The last number that was given.
     last: u64,
-    /// Those being written.
-    pending: BTreeSet<u64>,
-    /// Those the source acknowledged and that are above `contiguous`: when, by its clock and by ours.
-    acknowledged: BTreeMap<u64, (Timestamp, Instant)>,
+    /// Those being written: since when.
+    pending: BTreeMap<u64, Instant>,
+    /// Those the source acknowledged and that are above `contiguous`.
+    acknowledged: BTreeMap<u64, Written>,
     /// Those that are at the survivor and above `contiguous`.
     arrived: BTreeSet<u64>,
     /// Everything acknowledged up to here has arrived.
     contiguous: u64,
-    /// When the last acknowledged marker up to `contiguous` was committed.
-    safe: Option<Timestamp>,
-    /// When the first marker that was acknowledged at all was committed.
-    first: Option<Timestamp>,
+    /// The last acknowledged marker up to `contiguous`.
+    safe: Option<Written>,
+    /// The first marker that was acknowledged at all.
+    first: Option<Written>,
     /// When the survivor was last asked: what was acknowledged later could not be in its answer.
     asked: Option<Instant>,
     count: u64,
@@ -44,12 +44,26 @@ pub(super) struct Ledger {
     doubled: BTreeSet<u64>,
 }
 
+/// A marker that the source acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written {
+    /// When it was committed, by the source's clock.
+    committed: Timestamp,
+    /// By ours: not before this.
+    begun: Instant,
+    /// By ours: not after this.
+    acknowledged: Instant,
+}
+
 /// What can be said now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// From the commit of the newest marker below which nothing is missing at the survivor to that of the newest one that could be there; absent before the
     /// first acknowledgement.
     pub(super) lag: Option<Duration>,
+    /// How far the survivor can be behind a source that has gone on committing until now: the time since the newest marker below which nothing is missing.
+    /// Absent before the first acknowledgement.
+    pub(super) most: Option<Duration>,
     /// Everything acknowledged up to this number has arrived.
     pub(super) contiguous: u64,
     /// Acknowledged and not at the survivor.
@@ -68,26 +82,25 @@ pub(super) struct Told {
 
 impl Ledger {
     /// The next number to write.
-    pub(super) fn begin(&mut self) -> u64 {
+    pub(super) fn begin(&mut self, now: Instant) -> u64 {
         self.last += 1;
-        self.pending.insert(self.last);
+        self.pending.insert(self.last, now);
         self.last
     }
 
     /// The source has it, since `committed` by its clock.
     pub(super) fn acknowledged(&mut self, number: u64, committed: Timestamp, now: Instant) {
-        if !self.pending.remove(&number) {
-            return;
-        }
+        let Some(begun) = self.pending.remove(&number) else { return };
+        let written = Written { committed, begun, acknowledged: now };
         self.count += 1;
-        self.first = Some(self.first.map_or(committed, |first| first.min(committed)));
-        self.acknowledged.insert(number, (committed, now));
+        self.first = Some(self.first.filter(|first| first.committed <= committed).unwrap_or(written));
+        self.acknowledged.insert(number, written);
         self.advance();
     }
 
     /// It was not acknowledged and will not be. One that was is left as it is.
     pub(super) fn given_up(&mut self, number: u64) {
-        if self.pending.remove(&number) {
+        if self.pending.remove(&number).is_some() {
             self.in_doubt += 1;
             self.advance();
         }
@@ -100,8 +113,8 @@ impl Ledger {
 
     /// What the survivor has of those looked for, as it was `asked`.
     pub(super) fn arrived(&mut self, numbers: &[u64], longest: Duration, asked: Instant) {
-        for (number, (_, acknowledged)) in &self.acknowledged {
-            if !self.arrived.contains(number) && asked.saturating_duration_since(*acknowledged) > longest {
+        for (number, written) in &self.acknowledged {
+            if !self.arrived.contains(number) && asked.saturating_duration_since(written.acknowledged) > longest {
                 self.late.insert(*number);
             }
         }
@@ -119,17 +132,19 @@ impl Ledger {
     }
 
     /// What can be said now.
-    pub(super) fn told(&self) -> Told {
-        let expected = || self.acknowledged.iter().filter(|(_, (_, at))| Some(*at) <= self.asked);
+    pub(super) fn told(&self, now: Instant) -> Told {
+        let expected = || self.acknowledged.iter().filter(|(_, written)| Some(written.acknowledged) <= self.asked);
+        let common = self.safe.or(self.first);
         let missing = || expected().map(|(number, _)| number).filter(|number| !self.arrived.contains(number));
         let newest_there = self.arrived.last().copied().unwrap_or(self.contiguous);
         let lag = || {
-            let newest = expected().map(|(_, (committed, _))| *committed).max().filter(|_| missing().next().is_some())?;
-            Some(newest.since(self.safe.or(self.first).unwrap_or(newest)))
+            let newest = expected().map(|(_, written)| written.committed).max().filter(|_| missing().next().is_some())?;
+            Some(newest.since(common.map_or(newest, |common| common.committed)))
         };
         let lag = self.first.and(self.asked).map(|_| lag().unwrap_or_default());
         Told {
             lag,
+            most: common.map(|common| now.saturating_duration_since(common.begun).max(lag.unwrap_or_default())),
             contiguous: self.contiguous,
             missing: count(missing()),
             gaps: count(missing().filter(|number| **number < newest_there)),
@@ -143,13 +158,13 @@ impl Ledger {
     fn advance(&mut self) {
         loop {
             let next = self.contiguous + 1;
-            if next > self.last || self.pending.contains(&next) {
+            if next > self.last || self.pending.contains_key(&next) {
                 return;
             }
             let arrived = self.arrived.contains(&next);
             match self.acknowledged.get(&next) {
                 Some(_) if !arrived => return,
-                Some((committed, _)) => self.safe = Some(self.safe.map_or(*committed, |safe| safe.max(*committed))),
+                Some(written) => self.safe = Some(self.safe.filter(|safe| safe.committed >= written.committed).unwrap_or(*written)),
                 // In doubt: there or not, it is missed by nobody.
                 None => {}
             }
@@ -166,17 +181,27 @@ fn count(of: impl Iterator) -> u64 {
 }
 
 impl Told {
-    /// As the value of a sample: what recovery points and losses are read from.
-    pub(super) fn value(&self) -> Value {
-        json!({
-            "lag_ms": self.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
+    /// As the value of a sample: what recovery points and losses are read from. While one side cannot be asked there is no lag, only bounds of one.
+    pub(super) fn value(&self, source_read: bool, mirror_read: bool) -> Value {
+        let millis = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        let is_whole = source_read && mirror_read;
+        let mut value = json!({
+            "lag_ms": self.lag.filter(|_| is_whole).map(millis),
+            "source_read": source_read,
+            "mirror_read": mirror_read,
             "acknowledged": self.acknowledged,
             "in_doubt": self.in_doubt,
             "missing": self.missing,
             "gaps": self.gaps,
             "doubled": self.doubled,
             "late": self.late,
-        })
+        });
+        if !is_whole {
+            // A survivor that cannot be asked may have got everything meanwhile.
+            value["lag_at_least_ms"] = json!(if mirror_read { self.lag.map(millis) } else { Some(0) });
+            value["lag_at_most_ms"] = json!(self.most.map(millis));
+        }
+        value
     }
 }
 
@@ -204,7 +229,7 @@ mod tests {
 
         /// Writes one; whether it is acknowledged.
         fn write(&mut self, acknowledged: bool) -> u64 {
-            let number = self.ledger.begin();
+            let number = self.ledger.begin(self.now());
             self.seconds += 1;
             if acknowledged {
                 let committed = Timestamp::from_nanos(i64::try_from(self.seconds).unwrap() * 1_000_000_000);
@@ -218,14 +243,14 @@ mod tests {
         fn read(&mut self, numbers: &[u64]) -> Told {
             let now = self.now();
             self.ledger.arrived(numbers, ALLOWED, now);
-            self.ledger.told()
+            self.ledger.told(now)
         }
     }
 
     #[test]
     fn nothing_missing_is_nothing_behind() {
         let mut story = Story::new();
-        assert_eq!(story.ledger.told().lag, None);
+        assert_eq!(story.ledger.told(story.start).lag, None);
         story.write(true);
         story.write(true);
         let told = story.read(&[1, 2]);
@@ -269,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_source_is_gone_the_lag_stays_what_it_was() {
+    fn after_the_source_is_gone_the_lag_is_at_least_what_it_was_and_at_most_what_it_could_be() {
         let mut story = Story::new();
         for _ in 0..3 {
             story.write(true);
@@ -280,6 +305,12 @@ mod tests {
         }
         let told = story.read(&[1]);
         assert_eq!((told.lag, told.missing, told.in_doubt), (Some(Duration::from_secs(2)), 2, 10));
+        // The first one was committed after its writing began, 13 s ago.
+        assert_eq!(told.most, Some(Duration::from_secs(13)));
+        let value = told.value(false, true);
+        assert_eq!(["lag_ms", "lag_at_least_ms", "lag_at_most_ms"].map(|name| value[name].as_u64()), [None, Some(2000), Some(13_000)]);
+        assert_eq!(told.value(true, false)["lag_at_least_ms"], 0);
+        assert_eq!(told.value(true, true)["lag_ms"], 2000);
         // The survivor replays what it had received.
         assert_eq!(story.read(&[1, 2, 3]).lag, Some(Duration::ZERO));
     }
@@ -291,7 +322,7 @@ mod tests {
         let asked = story.now();
         story.write(true);
         story.ledger.arrived(&[1], ALLOWED, asked);
-        let told = story.ledger.told();
+        let told = story.ledger.told(asked);
         assert_eq!((told.lag, told.missing, told.late), (Some(Duration::ZERO), 0, 0));
         assert_eq!(story.read(&[1]).missing, 1);
     }
@@ -307,11 +338,11 @@ mod tests {
     #[test]
     fn one_under_way_holds_nothing_back_that_was_acknowledged() {
         let mut story = Story::new();
-        let slow = story.ledger.begin();
+        let slow = story.ledger.begin(story.start);
         story.write(true);
         let told = story.read(&[2]);
         assert_eq!((told.lag, told.missing, told.contiguous), (Some(Duration::ZERO), 0, 0));
         story.ledger.given_up(slow);
-        assert_eq!(story.ledger.told().contiguous, 2);
+        assert_eq!(story.ledger.told(story.now()).contiguous, 2);
     }
 }

@@ -50,11 +50,13 @@ pub(crate) struct Canary {
     /// A name that no other process and no earlier run uses.
     series: String,
     ledger: Mutex<Ledger>,
+    /// While a side cannot be asked: how far the survivor was behind at most since, as far as what the source acknowledged goes.
+    unseen: Mutex<Option<Duration>>,
 }
 
 impl Default for Canary {
     fn default() -> Self {
-        Self { series: format!("{:016x}", rand::random::<u64>()), ledger: Mutex::new(Ledger::default()) }
+        Self { series: format!("{:016x}", rand::random::<u64>()), ledger: Mutex::new(Ledger::default()), unseen: Mutex::new(None) }
     }
 }
 
@@ -68,20 +70,21 @@ impl Canary {
     pub(crate) async fn sample(&self, world: &World, markers: &impl Markers, expect: CanaryExpect, timeout: Duration) -> Sample {
         let until = Instant::now() + timeout;
         let (written, read) = join(self.written(world, markers, until), self.read(world, markers, expect, until)).await;
-        if let Err(why) = read {
-            return Sample::bad(format!("survivor: {why}"));
-        }
-        let told = self.ledger().told();
+        let told = self.ledger().told(Instant::now());
         let forgettable = told.contiguous.checked_sub(KEPT);
-        let sample = judged(&told, expect.max_lag, written.as_ref().err().map(String::as_str));
-        if let (Some(number), Ok(())) = (forgettable, &written) {
+        let mut sample = judged(&told, expect.max_lag, written.as_ref().err(), read.as_ref().err());
+        let unseen = self.unseen(&told, written.is_ok(), read.is_ok());
+        if let (Some(value), Some(unseen)) = (&mut sample.value, unseen) {
+            value["unseen_ms"] = u64::try_from(unseen.as_millis()).unwrap_or(u64::MAX).into();
+        }
+        if let (Some(number), Ok(()), Ok(())) = (forgettable, &written, &read) {
             let _ = tokio::time::timeout_at(until, markers.forget(world, &self.series, number)).await;
         }
         sample
     }
 
     async fn written(&self, world: &World, markers: &impl Markers, until: Instant) -> Result<(), String> {
-        let pending = Pending { canary: self, number: self.ledger().begin() };
+        let pending = Pending { canary: self, number: self.ledger().begin(Instant::now()) };
         let committed =
             tokio::time::timeout_at(until, markers.write(world, &self.series, pending.number)).await.map_err(|_| "no answer in time")??;
         self.ledger().acknowledged(pending.number, committed, Instant::now());
@@ -93,6 +96,18 @@ impl Canary {
         let read = tokio::time::timeout_at(until, markers.read(world, &self.series, numbers)).await.map_err(|_| "no answer in time")??;
         self.ledger().arrived(&read, expect.max_lag.duration(), asked);
         Ok(())
+    }
+
+    /// When both sides are asked again: how far the survivor was behind at most meanwhile. A source that acknowledges nothing leaves the survivor behind no
+    /// further than it was; a survivor that cannot be asked may have got nothing.
+    fn unseen(&self, told: &ledger::Told, source_read: bool, mirror_read: bool) -> Option<Duration> {
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        if source_read && mirror_read {
+            return unseen.take().map(|unseen| unseen.max(told.lag.unwrap_or_default()));
+        }
+        let behind = if mirror_read { told.lag } else { told.most };
+        *unseen = Some(unseen.unwrap_or_default().max(behind.unwrap_or_default()));
+        None
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -112,10 +127,82 @@ impl Drop for Pending<'_> {
     }
 }
 
-fn judged(told: &ledger::Told, longest: Span, unwritten: Option<&str>) -> Sample {
-    let source = unwritten.map(|why| format!("; by what the source last acknowledged ({why})")).unwrap_or_default();
-    let Some(lag) = told.lag else { return Sample::unknown(format!("the source has acknowledged no marker yet{source}")) };
-    let text = format!("{:.1} s behind, {} missing{source}", lag.as_secs_f64(), told.missing);
+/// Good or bad when both sides were asked; else there is no reading, only bounds of one.
+fn judged(told: &ledger::Told, longest: Span, unwritten: Option<&String>, unread: Option<&String>) -> Sample {
+    let value = told.value(unwritten.is_none(), unread.is_none());
+    let failed = [("source", unwritten), ("survivor", unread)].into_iter().filter_map(|(side, why)| Some(format!("{side}: {}", why?)));
+    let failed: Vec<String> = failed.collect();
+    if !failed.is_empty() {
+        return Sample::unknown(failed.join("; ")).with_value(value);
+    }
+    let Some(lag) = told.lag else { return Sample::unknown("the source has acknowledged no marker yet") };
+    let text = format!("{:.1} s behind, {} missing", lag.as_secs_f64(), told.missing);
     let sample = if lag <= longest.duration() { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {longest}")) };
-    sample.with_value(told.value())
+    sample.with_value(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::engine::probe::Reading;
+    use crate::ports::gate::Gate;
+    use crate::world::settings::Settings;
+
+    /// A source and a survivor that have everything, and either may not answer.
+    #[derive(Default)]
+    struct Sides {
+        source: AtomicBool,
+        survivor: AtomicBool,
+        last: Mutex<u64>,
+    }
+
+    impl Markers for Sides {
+        async fn write(&self, _: &World, _: &str, number: u64) -> Result<Timestamp, String> {
+            if self.source.load(Ordering::Relaxed) {
+                return Err("refused".to_owned());
+            }
+            *self.last.lock().unwrap() = number;
+            Ok(crate::engine::clock::wall())
+        }
+
+        async fn read(&self, _: &World, _: &str, numbers: Numbers) -> Result<Vec<u64>, String> {
+            if self.survivor.load(Ordering::Relaxed) {
+                return Err("refused".to_owned());
+            }
+            Ok((numbers.after + 1..=*self.last.lock().unwrap()).collect())
+        }
+
+        async fn forget(&self, _: &World, _: &str, _: u64) {}
+    }
+
+    #[tokio::test]
+    async fn a_side_that_does_not_answer_leaves_no_reading_only_bounds() {
+        let world = World::connect(&Settings::default(), &Gate::default()).await;
+        let (canary, sides) = (Canary::default(), Sides::default());
+        let sample = || async { canary.sample(&world, &sides, CanaryExpect { max_lag: Span::from_secs(9) }, Duration::from_secs(5)).await };
+        for _ in 0..2 {
+            let sample = sample().await;
+            assert_eq!((sample.reading, &sample.value.unwrap()["lag_ms"]), (Reading::Good, &0.into()));
+        }
+        sides.source.store(true, Ordering::Relaxed);
+        let blind = sample().await;
+        assert_eq!((blind.reading, blind.detail.as_str()), (Reading::Unknown, "source: refused"));
+        let value = blind.value.unwrap();
+        assert!(value["lag_ms"].is_null() && value["source_read"] == false && value["lag_at_least_ms"] == 0, "{value}");
+        let most = |value: &serde_json::Value| value["lag_at_most_ms"].as_u64().unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let later = sample().await.value.unwrap();
+        assert!(most(&later) >= most(&value) + 20, "it grows: {value} {later}");
+        sides.survivor.store(true, Ordering::Relaxed);
+        assert_eq!(sample().await.detail, "source: refused; survivor: refused");
+        sides.source.store(false, Ordering::Relaxed);
+        let blind = sample().await;
+        assert_eq!((blind.reading, &blind.value.unwrap()["mirror_read"]), (Reading::Unknown, &false.into()));
+        sides.survivor.store(false, Ordering::Relaxed);
+        let again = sample().await;
+        assert_eq!((again.reading, again.value.unwrap()["unseen_ms"].is_u64()), (Reading::Good, true), "both sides again");
+        assert!(sample().await.value.unwrap()["unseen_ms"].is_null(), "told once");
+    }
 }

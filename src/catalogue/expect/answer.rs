@@ -146,7 +146,8 @@ impl HttpExpect {
         {
             return Err(format!("the answer does not contain `{text}`"));
         }
-        json::unmet(&answer.body, &self.json).map_or_else(|| Ok(format!("{} in {millis} ms", answer.status)), Err)
+        // Who asks gets no answer that can be used, whether that is absent or differs.
+        json::unmet(&answer.body, &self.json).map_or_else(|| Ok(format!("{} in {millis} ms", answer.status)), |unmet| Err(unmet.to_string()))
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Unmet;
 use super::number::NumberExpect;
 use crate::engine::probe::Sample;
 use crate::model::time::Span;
@@ -22,8 +23,8 @@ pub(crate) enum Role {
 
 impl Role {
     /// What was expected of it, if it is something else.
-    pub(crate) fn differs(self, found: Self) -> Option<String> {
-        (self != found).then(|| format!("a {}, expected a {}", found.word(), self.word()))
+    pub(crate) fn differs(self, found: Self) -> Option<Unmet> {
+        (self != found).then(|| Unmet::Differs(format!("a {}, expected a {}", found.word(), self.word())))
     }
 
     const fn word(self) -> &'static str {
@@ -55,10 +56,10 @@ pub(crate) struct DatabaseExpect {
 /// What a database said.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// What it is, if that was asked.
+    /// What it is, if that was asked and it said so.
     pub(crate) role: Option<Role>,
     /// How far it is behind, or why there is no telling, if that was asked.
-    pub(crate) lag: Option<Result<Duration, String>>,
+    pub(crate) lag: Option<Result<Duration, Unmet>>,
     /// In what steps it tells that, if they are coarse.
     pub(crate) steps: Duration,
     /// The first cell of the query's first row.
@@ -67,9 +68,11 @@ pub(crate) struct Answer {
 
 impl DatabaseExpect {
     /// Holds `answer`, which took so long, against it. The value is the lag (`lag_ms`) where one was asked, else the cell.
-    pub(crate) fn judge(&self, answer: &Answer, took: Duration) -> Result<Sample, String> {
-        if let Some(wrong) = self.role.zip(answer.role).and_then(|(expected, found)| expected.differs(found)) {
-            return Err(wrong);
+    pub(crate) fn judge(&self, answer: &Answer, took: Duration) -> Result<Sample, Unmet> {
+        match (self.role, answer.role) {
+            (Some(expected), Some(found)) => expected.differs(found).map_or(Ok(()), Err)?,
+            (Some(_), None) => return Err(Unmet::Untold("it does not say whether it is a primary".to_owned())),
+            (None, _) => {}
         }
         let mut said = format!("answered in {} ms", took.as_millis());
         // What nothing is expected of is not worth a reading in the journal.
@@ -83,11 +86,14 @@ impl DatabaseExpect {
         if let Some(text) = &self.text
             && cell != Some(text)
         {
-            return Err(format!("the query gives {}, expected \"{text}\"", cell.map_or_else(|| "nothing".to_owned(), |cell| format!("\"{cell}\""))));
+            return Err(match cell {
+                Some(cell) => Unmet::Differs(format!("the query gives \"{cell}\", expected \"{text}\"")),
+                None => Unmet::Untold(format!("the query gives nothing, expected \"{text}\"")),
+            });
         }
         if let Some(expected) = &self.number {
-            let number =
-                cell.map(|cell| cell.trim().parse::<f64>().map_err(|_| format!("the query gives \"{cell}\", which is no number"))).transpose()?;
+            let read = |cell: &str| cell.trim().parse().map_err(|_| Unmet::Untold(format!("the query gives \"{cell}\", which is no number")));
+            let number: Option<f64> = cell.map(read).transpose()?;
             said = expected.judge(number.as_slice())?;
         }
         let sample = Sample::good(said);
@@ -99,9 +105,29 @@ impl DatabaseExpect {
 }
 
 /// That `lag` is no longer than `allowed`, or that it is.
-pub(crate) fn behind(lag: Duration, allowed: Span) -> Result<String, String> {
+pub(crate) fn behind(lag: Duration, allowed: Span) -> Result<String, Unmet> {
     let text = format!("{:.1} s behind", lag.as_secs_f64());
-    if lag <= allowed.duration() { Ok(text) } else { Err(format!("{text}, allowed {allowed}")) }
+    if lag <= allowed.duration() { Ok(text) } else { Err(Unmet::Differs(format!("{text}, allowed {allowed}"))) }
+}
+
+/// What a server's error says of it, by its SQLSTATE: whether it fails, or whether what was asked, or who asked, is at fault, so that there is no telling.
+/// The classes are those of the standard (ISO/IEC 9075-2, table of SQLSTATE classes), which both vendors keep
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>, <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+pub(crate) fn refused(sql_state: Option<&str>, text: String) -> Unmet {
+    const OF_WHO_ASKS: [&str; 7] = [
+        "0A", // feature not supported
+        "22", // data exception
+        "25", // invalid transaction state: a query that writes
+        "28", // invalid authorization
+        "3D", // invalid catalog name
+        "3F", // invalid schema name
+        "42", // syntax error or access rule violation
+    ];
+    if sql_state.and_then(|state| state.get(..2)).is_some_and(|class| OF_WHO_ASKS.contains(&class)) {
+        Unmet::Untold(text)
+    } else {
+        Unmet::Differs(text)
+    }
 }
 
 /// A lag that is told in `steps` as the value of a sample: what recovery points are read from.
@@ -120,19 +146,20 @@ mod tests {
 
     fn judge(expect: Value, answer: &Answer) -> Result<(String, Option<Value>), String> {
         let expect: DatabaseExpect = serde_json::from_value(expect).unwrap();
-        expect.judge(answer, Duration::from_millis(4)).map(|sample| (sample.detail, sample.value))
+        expect.judge(answer, Duration::from_millis(4)).map(|sample| (sample.detail, sample.value)).map_err(|unmet| format!("{unmet:?}"))
     }
 
     #[test]
     fn role_lag_and_answer_are_judged() {
         let replica = |lag: Result<u64, &str>| Answer {
             role: Some(Role::Replica),
-            lag: Some(lag.map(Duration::from_millis).map_err(str::to_owned)),
+            lag: Some(lag.map(Duration::from_millis).map_err(|text| Unmet::Differs(text.to_owned()))),
             ..Answer::default()
         };
         let cell = |cell: Option<&str>| Answer { cell: cell.map(str::to_owned), ..Answer::default() };
         let good = |text: &str, value: Option<Value>| Ok((text.to_owned(), value));
-        let bad = |text: &str| Err(text.to_owned());
+        let bad = |text: &str| Err(format!("Differs({text:?})"));
+        let unknown = |text: &str| Err(format!("Untold({text:?})"));
         assert_eq!(judge(json!({}), &Answer::default()), good("answered in 4 ms", None));
         assert_eq!(judge(json!({ "role": "primary" }), &replica(Ok(0))), bad("a replica, expected a primary"));
         assert_eq!(judge(json!({ "max_lag": "5s" }), &replica(Ok(1500))), good("1.5 s behind", Some(json!({ "lag_ms": 1500 }))));
@@ -140,10 +167,33 @@ mod tests {
         assert_eq!(judge(json!({ "max_lag": "1s" }), &replica(Err("it follows nobody"))), bad("it follows nobody"));
         assert_eq!(judge(json!({ "text": "up" }), &cell(Some("up"))), good("answered in 4 ms", Some(json!("up"))));
         assert_eq!(judge(json!({ "text": "up" }), &cell(Some("down"))), bad("the query gives \"down\", expected \"up\""));
-        assert_eq!(judge(json!({ "text": "up" }), &cell(None)), bad("the query gives nothing, expected \"up\""));
+        assert_eq!(judge(json!({ "text": "up" }), &cell(None)), unknown("the query gives nothing, expected \"up\""));
         assert_eq!(judge(json!({ "number": { "above": 3 } }), &cell(Some("4"))), good("4", Some(json!("4"))));
         assert_eq!(judge(json!({ "number": { "above": 3 } }), &cell(Some("3"))), bad("3, expected more than 3"));
-        assert_eq!(judge(json!({ "number": { "above": 3 } }), &cell(Some("x"))), bad("the query gives \"x\", which is no number"));
-        assert_eq!(judge(json!({ "number": {} }), &cell(None)), bad("the query gives nothing"));
+        assert_eq!(judge(json!({ "number": { "above": 3 } }), &cell(Some("x"))), unknown("the query gives \"x\", which is no number"));
+        assert_eq!(judge(json!({ "number": {} }), &cell(None)), unknown("the query gives nothing"));
+        assert_eq!(judge(json!({ "number": { "exists": false } }), &cell(None)), good("nothing, as expected", None));
+        assert_eq!(judge(json!({ "role": "replica" }), &cell(None)), unknown("it does not say whether it is a primary"));
+    }
+
+    #[test]
+    fn a_wrong_question_says_nothing_of_the_server() {
+        for (state, unknown) in [
+            (Some("28P01"), true),  // PostgreSQL: invalid password
+            (Some("28000"), true),  // MySQL: access denied (1045)
+            (Some("42P01"), true),  // PostgreSQL: undefined table
+            (Some("42S02"), true),  // MySQL: no such table (1146)
+            (Some("3D000"), true),  // PostgreSQL: no such database
+            (Some("25006"), true),  // a query that writes, in a transaction that only reads
+            (Some("57P03"), false), // PostgreSQL: cannot connect now
+            (Some("53300"), false), // PostgreSQL: too many connections
+            (Some("08004"), false), // MySQL: too many connections (1040)
+            (Some("08S01"), false), // MySQL: shutdown in progress (1053)
+            (Some("HY000"), false), // MySQL: anything
+            (Some("4"), false),
+            (None, false),
+        ] {
+            assert_eq!(matches!(refused(state, String::new()), Unmet::Untold(_)), unknown, "{state:?}");
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Unmet;
+
 /// The value at `path`: a JSON Pointer (`/items/0/state`) or the same with dots (`items.0.state`, also `$.items.0.state`).
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() || path.starts_with('/') {
@@ -17,17 +19,21 @@ pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-/// What does not hold, in one line; the body must be JSON once anything is expected of it.
-pub(crate) fn unmet(body: &[u8], expected: &BTreeMap<String, Value>) -> Option<String> {
+/// What does not hold, in one line: what differs before what is not there. The body must be JSON once anything is expected of it.
+pub(crate) fn unmet(body: &[u8], expected: &BTreeMap<String, Value>) -> Option<Unmet> {
     if expected.is_empty() {
         return None;
     }
-    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Some("the answer is not JSON".to_owned()) };
-    expected.iter().find_map(|(path, wanted)| match at(&value, path) {
-        Some(found) if is_equal(found, wanted) => None,
-        Some(found) => Some(format!("{path} is {}, expected {wanted}", short(found))),
-        None => Some(format!("there is no {path}, expected {wanted}")),
-    })
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Some(Unmet::Untold("the answer is not JSON".to_owned())) };
+    let mut absent = None;
+    for (path, wanted) in expected {
+        match at(&value, path) {
+            Some(found) if is_equal(found, wanted) => {}
+            Some(found) => return Some(Unmet::Differs(format!("{path} is {}, expected {wanted}", short(found)))),
+            None => absent = absent.or_else(|| Some(Unmet::Untold(format!("there is no {path}, expected {wanted}")))),
+        }
+    }
+    absent
 }
 
 /// 1 and 1.0 are the same number.
@@ -51,7 +57,7 @@ mod tests {
 
     fn check(path: &str, wanted: Value, expected: Option<&str>) {
         let body = br#"{"state": "up", "items": [{"id": 1.0}], "a.b": true, "a/b": null}"#;
-        assert_eq!(unmet(body, &BTreeMap::from([(path.to_owned(), wanted)])).as_deref(), expected, "{path}");
+        assert_eq!(unmet(body, &BTreeMap::from([(path.to_owned(), wanted)])).map(String::from).as_deref(), expected, "{path}");
     }
 
     #[test]
@@ -69,8 +75,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_there_is_told_from_what_differs() {
+        let unmet = |expected: Value| unmet(br#"{"b": 2}"#, &serde_json::from_value(expected).unwrap());
+        assert!(matches!(unmet(serde_json::json!({ "a": 1 })), Some(Unmet::Untold(_))));
+        assert!(matches!(unmet(serde_json::json!({ "b": 1 })), Some(Unmet::Differs(_))));
+        assert!(matches!(unmet(serde_json::json!({ "a": 1, "b": 1 })), Some(Unmet::Differs(_))), "one that differs is enough");
+    }
+
+    #[test]
     fn what_is_not_json_meets_no_expectation() {
-        assert_eq!(unmet(b"<html>", &BTreeMap::from([("a".to_owned(), 1.into())])).as_deref(), Some("the answer is not JSON"));
+        let expected = BTreeMap::from([("a".to_owned(), 1.into())]);
+        assert_eq!(unmet(b"<html>", &expected), Some(Unmet::Untold("the answer is not JSON".to_owned())));
         assert_eq!(unmet(b"<html>", &BTreeMap::new()), None);
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Gap {
     pub(crate) newest: Option<String>,
     /// The newest in the mirror with nothing missing below.
     pub(crate) contiguous: Option<String>,
-    /// How many known orders are missing in the mirror.
-    pub(crate) missing: usize,
+    /// How many known orders are missing in the mirror; at least so many while the source cannot be read, and nobody knows while the mirror cannot.
+    pub(crate) missing: Option<usize>,
 }
 
 impl Sides {
@@ -32,13 +32,19 @@ impl Sides {
         self.floor.as_deref().unwrap_or_default()
     }
 
-    /// Takes new listings of what comes after [`Sides::after`]; `source` is `None` when it could not be read.
-    pub(crate) fn look(&mut self, source: Option<BTreeSet<String>>, mirror: &BTreeSet<String>) -> Gap {
+    /// Whether this is the newest of the source, or the newest below which nothing is missing in the mirror.
+    pub(crate) fn is_at_an_end(&self, name: &str) -> bool {
+        [&self.newest, &self.floor].into_iter().any(|end| end.as_deref() == Some(name))
+    }
+
+    /// Takes new listings of what comes after [`Sides::after`]; a side is `None` when it could not be read.
+    pub(crate) fn look(&mut self, source: Option<BTreeSet<String>>, mirror: Option<&BTreeSet<String>>) -> Gap {
         let is_read = source.is_some();
         if let Some(source) = source {
             self.newest = self.newest.take().max(source.last().cloned());
             self.source = source;
         }
+        let Some(mirror) = mirror else { return Gap { newest: self.newest.clone(), contiguous: self.floor.clone(), missing: None } };
         let all: Vec<String> = self.source.union(mirror).cloned().collect();
         let mut missing = 0;
         let mut is_whole = true;
@@ -47,18 +53,22 @@ impl Sides {
                 is_whole = false;
                 missing += 1;
             } else if is_whole {
-                // Orders are numbered without gaps. While the source cannot tell what it has, a gap in the mirror is an order that is missing.
-                if !is_read && let Some(skipped) = self.floor.as_deref().and_then(|floor| skipped(floor, &name)).filter(|skipped| *skipped > 0) {
-                    is_whole = false;
-                    missing += skipped;
-                } else {
-                    self.floor = Some(name);
+                // While the source cannot tell what it has, only the number that comes next leaves nothing out between; other gaps are orders that are missing.
+                let between =
+                    if is_read || self.source.contains(&name) { Some(0) } else { self.floor.as_deref().and_then(|floor| skipped(floor, &name)) };
+                match between {
+                    Some(0) => self.floor = Some(name),
+                    Some(skipped) => {
+                        is_whole = false;
+                        missing += skipped;
+                    }
+                    None => is_whole = false,
                 }
             }
         }
         let floor = self.floor.clone();
         self.source.retain(|name| Some(name) > floor.as_ref());
-        Gap { newest: self.newest.clone(), contiguous: floor, missing }
+        Gap { newest: self.newest.clone(), contiguous: floor, missing: Some(missing) }
     }
 }
 
@@ -84,9 +94,9 @@ mod tests {
     }
 
     fn check(sides: &mut Sides, source: Option<&[u32]>, mirror: &[u32], newest: u32, contiguous: u32, missing: usize) {
-        let gap = sides.look(source.map(names), &names(mirror));
+        let gap = sides.look(source.map(names), Some(&names(mirror)));
         let name = |number: u32| (number > 0).then(|| format!("{number:012}"));
-        assert_eq!(gap, Gap { newest: name(newest), contiguous: name(contiguous), missing });
+        assert_eq!(gap, Gap { newest: name(newest), contiguous: name(contiguous), missing: Some(missing) });
     }
 
     #[test]
@@ -117,6 +127,26 @@ mod tests {
         check(&mut sides, Some(&[1, 2]), &[1, 2], 2, 2, 0);
         check(&mut sides, None, &[4, 5], 2, 2, 1);
         check(&mut sides, Some(&[]), &[4, 5], 2, 5, 0);
+    }
+
+    #[test]
+    fn names_without_numbers_prove_nothing_while_the_source_cannot_tell() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        let mut sides = Sides::default();
+        sides.look(Some(set(&["a", "b"])), Some(&set(&["a"])));
+        let gap = sides.look(None, Some(&set(&["b", "d"])));
+        assert_eq!((gap.contiguous.as_deref(), gap.missing), (Some("b"), Some(0)), "whether there is a c nobody can tell");
+        let gap = sides.look(Some(set(&["c", "d"])), Some(&set(&["d"])));
+        assert_eq!((gap.contiguous.as_deref(), gap.missing), (Some("b"), Some(1)));
+    }
+
+    #[test]
+    fn an_unreadable_mirror_has_what_it_had() {
+        let mut sides = Sides::default();
+        check(&mut sides, Some(&[1, 2, 3]), &[1, 2], 3, 2, 1);
+        let gap = sides.look(Some(names(&[3, 4])), None);
+        assert_eq!((gap.newest.as_deref(), gap.contiguous.as_deref(), gap.missing), (Some("000000000004"), Some("000000000002"), None));
+        check(&mut sides, Some(&[3, 4]), &[3, 4], 4, 4, 0);
     }
 
     #[test]

@@ -39,11 +39,6 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Whether an error says that the data cannot be had, rather than that reading them failed on our side.
-pub(crate) const fn is_loss(error: &CloudError) -> bool {
-    matches!(error.kind, Kind::Gated | Kind::NotFound)
-}
-
 /// An error as a probe's detail.
 pub(crate) fn detail(error: &CloudError) -> String {
     if error.kind == Kind::Gated { error.message.clone() } else { error.to_string() }

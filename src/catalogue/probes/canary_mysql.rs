@@ -10,7 +10,7 @@ use crate::catalogue::canary::table::{query, removal, seconds_as_time, usual};
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
 use crate::catalogue::servers::mysql::MysqlServer;
 use crate::catalogue::servers::table::Table;
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 use crate::world::connect::chain;
@@ -19,7 +19,9 @@ use crate::world::connect::chain;
 /// rows. Good when the replica is close enough behind.
 ///
 /// The table has to be there: `create table lifeboat_canary (series varchar(40) not null, number bigint not null)`, without a key, so that rows that come
-/// twice are seen. Rows that have long arrived are removed; the last hundred stay. The value is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late }`.
+/// twice are seen. Rows that have long arrived are removed; the last hundred stay. The value
+/// is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late, source_read, mirror_read }`.
+/// Unknown while one side cannot be asked; then the lag is between `lag_at_least_ms` and `lag_at_most_ms`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanaryMysql {
@@ -46,6 +48,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryMysql {
     const KIND: &'static str = "canary.mysql";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         Canary::longest(self.timeout)

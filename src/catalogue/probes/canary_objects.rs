@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
 use crate::catalogue::orders::{Place, detail};
 use crate::engine::clock::wall;
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
@@ -18,7 +18,8 @@ use crate::world::World;
 ///
 /// The objects are `PREFIX` + `SERIES/NUMBER`, a number a line; an object is committed when the store has said so, by this machine's clock. Those that have long
 /// arrived are removed from the source; the last hundred stay, and in the mirror all if it keeps what the source removes: let the prefix expire there. The
-/// value is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late }`; objects are never doubled.
+/// value is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late, source_read, mirror_read }`; objects are never doubled.
+/// Unknown while one side cannot be asked; then the lag is between `lag_at_least_ms` and `lag_at_most_ms`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanaryObjects {
@@ -42,6 +43,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CanaryObjects {
     const KIND: &'static str = "canary.objects";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         Canary::longest(self.timeout)

@@ -9,7 +9,7 @@ use crate::catalogue::canary::table::{query, removal, seconds_as_time, usual};
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
 use crate::catalogue::servers::postgres::{PostgresServer, cell, cells};
 use crate::catalogue::servers::table::Table;
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
@@ -17,7 +17,9 @@ use crate::world::World;
 /// Good when the replica is close enough behind.
 ///
 /// The table has to be there: `create table lifeboat_canary (series text not null, number bigint not null)`, without a key, so that rows that come twice are
-/// seen. Rows that have long arrived are removed; the last hundred stay. The value is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late }`.
+/// seen. Rows that have long arrived are removed; the last hundred stay. The value
+/// is `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late, source_read, mirror_read }`.
+/// Unknown while one side cannot be asked; then the lag is between `lag_at_least_ms` and `lag_at_most_ms`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanaryPostgres {
@@ -44,6 +46,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryPostgres {
     const KIND: &'static str = "canary.postgres";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         Canary::longest(self.timeout)

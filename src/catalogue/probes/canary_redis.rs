@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
+use crate::catalogue::expect::Unmet;
 use crate::catalogue::servers::redis::{RedisServer, command};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
@@ -15,7 +16,8 @@ use crate::world::World;
 /// keys. Good when the copy is close enough behind.
 ///
 /// The keys are `PREFIX:SERIES:NUMBER`; they expire after an hour, or are removed once they have long arrived. The value is
-/// `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late }`.
+/// `{ lag_ms, acknowledged, in_doubt, missing, gaps, doubled, late, source_read, mirror_read }`.
+/// Unknown while one side cannot be asked; then the lag is between `lag_at_least_ms` and `lag_at_most_ms`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanaryRedis {
@@ -49,6 +51,7 @@ const EXPIRES: &str = "3600";
 
 impl Probe<World> for CanaryRedis {
     const KIND: &'static str = "canary.redis";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         Canary::longest(self.timeout)
@@ -86,7 +89,7 @@ impl Markers for CanaryRedis {
 
     async fn forget(&self, world: &World, series: &str, number: u64) {
         if let Ok(mut server) = self.source.connect(world).await {
-            let _: Result<(), String> = command(&mut server, redis::cmd("DEL").arg(self.key(series, number))).await;
+            let _: Result<(), Unmet> = command(&mut server, redis::cmd("DEL").arg(self.key(series, number))).await;
         }
     }
 }

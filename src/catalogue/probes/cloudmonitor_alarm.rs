@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::monitoring::{self, Insufficient};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Looks at a rule of CloudMonitor. Good while it is `OK`, bad in `ALARM`, and when there is no such rule; unknown while it is switched off.
+/// Looks at a rule of CloudMonitor. Good while it is `OK`, bad in `ALARM`; unknown when there is no such rule or it cannot be read, and while it is
+/// switched off.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloudMonitorAlarm {
@@ -31,6 +32,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudMonitorAlarm {
     const KIND: &'static str = "aliyun.cloudmonitor.alarm";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::monitoring::{self, Insufficient};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Looks at a CloudWatch alarm, over a metric or over other alarms. Good while it is `OK`, bad in `ALARM`, and when there is no such alarm.
+/// Looks at a CloudWatch alarm, over a metric or over other alarms. Good while it is `OK`, bad in `ALARM`; unknown when there is
+/// no such alarm or it cannot be read.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloudWatchAlarm {
@@ -31,6 +32,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudWatchAlarm {
     const KIND: &'static str = "aws.cloudwatch.alarm";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::monitoring::{self, Insufficient, Period};
 use crate::catalogue::expect::number::NumberExpect;
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -77,6 +77,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudWatchMetric {
     const KIND: &'static str = "aws.cloudwatch.metric";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()

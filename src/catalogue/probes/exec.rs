@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::catalogue::expect::json;
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::world::{World, command};
 
 /// Runs a command on this machine, without a shell. Good when it ends with status 0. If it prints a JSON object, its `state` (`good`, `bad` or `unknown`)
-/// decides instead, `detail` says why, and `value` is what was read. A command that cannot be run is unknown.
+/// decides instead, `detail` says why, and `value` is what was read. Unknown when the command cannot be run (statuses 126 and 127 of a shell), is killed or does
+/// not end in time, and when what is expected of its JSON is not there.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecProbe {
@@ -56,6 +57,7 @@ enum State {
 
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
@@ -80,12 +82,17 @@ impl ExecProbe {
             },
             _ => Said::default(),
         };
-        let state = said.state.unwrap_or(if ended.status.success() { State::Good } else { State::Bad });
+        let state = said.state.unwrap_or(match ended.status.code() {
+            Some(0) => State::Good,
+            // What shells say of a command that they could not run; and a command that was killed has not come to its answer.
+            Some(126 | 127) | None => State::Unknown,
+            Some(_) => State::Bad,
+        });
         let unmet = (state == State::Good).then(|| json::unmet(ended.stdout.as_bytes(), &self.expect)).flatten();
         let detail = said.detail.unwrap_or_else(|| if ended.status.success() { "status 0".to_owned() } else { ended.failure(program) });
         let sample = match (state, unmet) {
             (State::Good, None) => Sample::good(detail),
-            (State::Good, Some(unmet)) => Sample::bad(unmet),
+            (State::Good, Some(unmet)) => unmet.into(),
             (State::Bad, _) => Sample::bad(detail),
             (State::Unknown, _) => Sample::unknown(detail),
         };
@@ -125,6 +132,15 @@ mod tests {
     async fn json_goes_in_and_what_comes_out_is_held_against_what_is_expected() {
         assert_eq!(check(r#"printf '{"value":'; cat; printf '}'"#, json!({ "value.limit": 3 }), Reading::Good, "status 0").await, Some(json!({ "limit": 3 })));
         check(r#"echo "{\"value\":\"$WORD\"}""#, json!({ "value": "ship" }), Reading::Bad, "value is \"boat\", expected \"ship\"").await;
-        check("echo text", json!({ "value": 1 }), Reading::Bad, "the answer is not JSON").await;
+        check("echo text", json!({ "value": 1 }), Reading::Unknown, "the answer is not JSON").await;
+        check("true", json!({ "value": 1 }), Reading::Unknown, "the answer is not JSON").await;
+        check("echo '{}'", json!({ "value": 1 }), Reading::Unknown, "there is no value, expected 1").await;
+    }
+
+    #[tokio::test]
+    async fn a_command_that_was_not_run_to_its_end_has_said_nothing() {
+        check("no-such-command-here 2>/dev/null", json!({}), Reading::Unknown, "`/bin/sh` ended with exit status: 127").await;
+        check("/dev/null 2>/dev/null", json!({}), Reading::Unknown, "`/bin/sh` ended with exit status: 126").await;
+        check("kill -9 $$", json!({}), Reading::Unknown, "`/bin/sh` ended with signal: 9 (SIGKILL)").await;
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::catalogue::orders::{detail, is_loss};
+use crate::catalogue::orders::detail;
 use crate::engine::probe::Sample;
 use crate::model::time::{Span, Timestamp};
 use crate::ports::CloudError;
@@ -42,13 +42,33 @@ impl Last {
     }
 }
 
-/// One reading.
-pub(super) async fn sample(store: Result<&dyn ObjectStore, CloudError>, bucket: &str, prefix: &str, expect: FreshnessExpect, seen: &Seen) -> Sample {
-    match read(store, bucket, prefix, expect, seen).await {
-        Ok(newest) => judge(newest, now(), expect.max_age.duration()),
-        Err(error) if is_loss(&error) => Sample::bad(detail(&error)),
-        Err(error) => Sample::unknown(detail(&error)),
+/// One reading, that may take `timeout`. Without an answer there is none: then the value tells how old the newest object is at most, by the newest one seen before.
+pub(super) async fn sample(
+    store: Result<&dyn ObjectStore, CloudError>,
+    bucket: &str,
+    prefix: &str,
+    expect: FreshnessExpect,
+    timeout: Span,
+    seen: &Seen,
+) -> Sample {
+    let unread = match tokio::time::timeout(timeout.duration(), read(store, bucket, prefix, expect, seen)).await {
+        Ok(Ok(newest)) => return judge(newest, now(), expect.max_age.duration()),
+        Ok(Err(error)) => Sample::unknown(detail(&error)),
+        Err(_) => Sample::unknown(format!("no answer within {timeout}")),
+    };
+    match seen.0.lock().unwrap_or_else(PoisonError::into_inner).newest {
+        Some(newest) => unread.with_value(json!({ "age_at_most_ms": millis(now().since(newest)) })),
+        None => unread,
     }
+}
+
+/// How long a sample may take: `timeout`; the rest is for a machine that is late to notice.
+pub(super) fn longest(timeout: Span) -> Duration {
+    timeout.duration() + Duration::from_millis(100)
+}
+
+fn millis(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn read(
@@ -73,12 +93,13 @@ async fn read(
 }
 
 fn judge(newest: Option<Timestamp>, now: Timestamp, longest: Duration) -> Sample {
-    let Some(newest) = newest else { return Sample::bad("no objects") };
+    // A prefix that nothing was ever seen under may as well be a wrong one.
+    let Some(newest) = newest else { return Sample::unknown("no objects") };
     let age = now.since(newest);
     let text = format!("newest {:.1} s old", age.as_secs_f64());
     let sample = if age <= longest { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {}", Span::from(longest))) };
     // By this machine's clock and the store's, which tells whole seconds.
-    sample.with_value(json!({ "age_ms": u64::try_from(age.as_millis()).unwrap_or(u64::MAX), "resolution_ms": 1000 }))
+    sample.with_value(json!({ "age_ms": millis(age), "resolution_ms": 1000 }))
 }
 
 fn now() -> Timestamp {
@@ -89,17 +110,17 @@ fn now() -> Timestamp {
 mod tests {
     use super::*;
     use crate::engine::probe::Reading;
-    use crate::ports::PortFuture;
+    use crate::ports::{Cloud, Kind, PortFuture};
 
     /// Objects as a store lists them, and how many each listing gave.
     #[derive(Default)]
-    struct Fake(Mutex<Vec<ObjectInfo>>, Mutex<Vec<usize>>);
+    struct Fake(Mutex<Vec<ObjectInfo>>, Mutex<Vec<usize>>, Mutex<Option<Kind>>);
 
     impl Fake {
         fn put(&self, key: &str, age: u64) {
             let modified = Timestamp::from_nanos(now().as_nanos() - i64::try_from(age).unwrap() * 1_000_000_000);
             let mut objects = self.0.lock().unwrap();
-            objects.push(ObjectInfo { key: key.to_owned(), modified, etag: String::new(), size: 1 });
+            objects.push(ObjectInfo { key: key.to_owned(), modified, etag: String::new(), whole: true, size: 1 });
             objects.sort_by(|a, b| a.key.cmp(&b.key));
         }
     }
@@ -107,6 +128,9 @@ mod tests {
     impl ObjectStore for Fake {
         fn list<'a>(&'a self, _: &'a str, prefix: &'a str, after: &'a str) -> PortFuture<'a, Vec<ObjectInfo>> {
             Box::pin(async move {
+                if let Some(kind) = *self.2.lock().unwrap() {
+                    return Err(CloudError::new(Cloud::Aws, "s3:ListObjectsV2", kind, "no"));
+                }
                 let objects = self.0.lock().unwrap();
                 let found: Vec<_> = objects.iter().filter(|object| object.key.starts_with(prefix) && object.key.as_str() > after).cloned().collect();
                 self.1.lock().unwrap().push(found.len());
@@ -115,6 +139,10 @@ mod tests {
         }
 
         fn get<'a>(&'a self, _: &'a str, _: &'a str) -> PortFuture<'a, bytes::Bytes> {
+            unreachable!("freshness reads no content")
+        }
+
+        fn piece<'a>(&'a self, _: &'a str, _: &'a str, _: u64, _: u64) -> PortFuture<'a, bytes::Bytes> {
             unreachable!("freshness reads no content")
         }
 
@@ -131,8 +159,8 @@ mod tests {
     async fn only_what_is_new_is_listed_until_something_seems_old() {
         let (store, seen) = (Fake::default(), Seen::default());
         let expect = FreshnessExpect { max_age: Span::from_secs(60) };
-        let look = || async { sample(Ok(&store), "b", "orders/", expect, &seen).await.reading };
-        assert_eq!(look().await, Reading::Bad);
+        let look = || async { sample(Ok(&store), "b", "orders/", expect, Span::from_secs(5), &seen).await.reading };
+        assert_eq!(look().await, Reading::Unknown, "nothing was ever there");
         for number in 0..10 {
             store.put(&format!("orders/{number}"), 10);
         }
@@ -144,9 +172,30 @@ mod tests {
 
         let (store, seen) = (Fake::default(), Seen::default());
         store.put("orders/9", 100);
-        assert_eq!(sample(Ok(&store), "b", "orders/", expect, &seen).await.reading, Reading::Bad);
+        assert_eq!(sample(Ok(&store), "b", "orders/", expect, Span::from_secs(5), &seen).await.reading, Reading::Bad);
         store.put("orders/1", 1);
-        assert_eq!(sample(Ok(&store), "b", "orders/", expect, &seen).await.reading, Reading::Good);
+        assert_eq!(sample(Ok(&store), "b", "orders/", expect, Span::from_secs(5), &seen).await.reading, Reading::Good);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_read_says_only_how_old_it_can_be() {
+        let (store, seen) = (Fake::default(), Seen::default());
+        let expect = FreshnessExpect { max_age: Span::from_secs(60) };
+        let look = || async { sample(Ok(&store), "b", "", expect, Span::from_secs(5), &seen).await };
+        for kind in [Kind::NotFound, Kind::Denied, Kind::Gated, Kind::Unavailable, Kind::Malformed] {
+            *store.2.lock().unwrap() = Some(kind);
+            let sample = look().await;
+            assert_eq!((sample.reading, sample.value), (Reading::Unknown, None), "{kind:?}");
+        }
+        *store.2.lock().unwrap() = None;
+        store.put("1", 7);
+        assert_eq!(look().await.reading, Reading::Good);
+        for kind in [Kind::NotFound, Kind::Denied, Kind::Gated, Kind::Unavailable, Kind::Malformed] {
+            *store.2.lock().unwrap() = Some(kind);
+            let sample = look().await;
+            assert_eq!(sample.reading, Reading::Unknown, "{kind:?}");
+            assert!((7000..60_000).contains(&sample.value.unwrap()["age_at_most_ms"].as_u64().unwrap()), "{kind:?}");
+        }
     }
 
     #[test]
@@ -159,6 +208,6 @@ mod tests {
         );
         // A store whose clock is ahead of ours is not old.
         assert_eq!(judge(Some(at(20)), at(13), Duration::from_secs(2)).reading, Reading::Good);
-        assert_eq!(judge(None, at(1), Duration::from_secs(2)).reading, Reading::Bad);
+        assert_eq!(judge(None, at(1), Duration::from_secs(2)).reading, Reading::Unknown);
     }
 }

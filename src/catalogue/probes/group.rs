@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use crate::catalogue::expect::enough::Enough;
 use crate::engine::probe::{DynProbe, Probe, Reading, Sample};
 use crate::model::plan::ClientModel;
-use crate::model::time::Span;
 use crate::world::World;
 
 /// Several probes that are sampled together and count as one: a service that is up as long as enough of its parts are.
@@ -104,9 +103,7 @@ impl Probe<World> for Group {
 
     async fn sample(&self, world: &World) -> Sample {
         let parts = self.of.iter().map(async |(name, Part(Probed(probe)))| {
-            let timeout = probe.timeout();
-            let late = || Sample::bad(format!("no answer within {}", Span::from(timeout)));
-            (name.as_str(), tokio::time::timeout(timeout, probe.sample(world)).await.unwrap_or_else(|_| late()))
+            (name.as_str(), tokio::time::timeout(probe.timeout(), probe.sample(world)).await.unwrap_or_else(|_| probe.late()))
         });
         self.judge(&join_all(parts).await)
     }

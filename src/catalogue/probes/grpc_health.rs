@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::catalogue::expect::Unmet;
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::plan::ClientModel;
@@ -19,7 +20,7 @@ use crate::model::time::Span;
 use crate::world::{World, tls};
 
 /// Asks a gRPC service whether it is well, by the protocol that all of them share (`grpc.health.v1.Health/Check`), resolving the name anew each time, at
-/// every address it has at that moment. Good when each of them says SERVING.
+/// every address it has at that moment. Good when each of them says SERVING; unknown when one does not know the service or has no health to tell.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrpcHealth {
@@ -43,6 +44,14 @@ const fn one_second() -> Span {
 
 /// The largest answer that is read.
 const LARGEST: usize = 4096;
+
+/// The statuses of a server that answers and does not know the service (NOT_FOUND), has no health to tell (UNIMPLEMENTED), or does not let us ask
+/// (PERMISSION_DENIED, UNAUTHENTICATED): <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>.
+const UNTOLD: [&str; 4] = ["5", "12", "7", "16"];
+
+fn failed(error: impl std::fmt::Display) -> Unmet {
+    Unmet::Differs(error.to_string())
+}
 
 impl Probe<World> for GrpcHealth {
     const KIND: &'static str = "grpc.health";
@@ -68,35 +77,36 @@ impl GrpcHealth {
         let said = if self.tls {
             match tls::connect(&self.address.host, stream, &["h2"]).await {
                 Ok(stream) => self.ask(stream).await,
-                Err(message) => Err(format!("no TLS: {message}")),
+                Err(message) => Err(Unmet::Differs(format!("no TLS: {message}"))),
             }
         } else {
             self.ask(stream).await
         };
-        match said.as_deref() {
+        match said.as_ref().copied() {
             Ok("SERVING") => Ok(format!("SERVING in {} ms", start.elapsed().as_millis())),
+            Ok(other @ ("UNKNOWN" | "SERVICE_UNKNOWN")) => Err(Sample::unknown(format!("{address}: {other}, expected SERVING"))),
             Ok(other) => Err(Sample::bad(format!("{address}: {other}, expected SERVING"))),
-            Err(message) => Err(Sample::bad(format!("{address}: {message}"))),
+            Err(unmet) => Err(unmet.clone().at(address).into()),
         }
     }
 
     /// What the server says of the service, over a connection of its own.
-    async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) -> Result<&'static str, String> {
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) -> Result<&'static str, Unmet> {
         let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(failed)?;
         let scheme = if self.tls { "https" } else { "http" };
         let request = Request::post(format!("{scheme}://{}/grpc.health.v1.Health/Check", self.address))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
             .body(Full::new(question(&self.service)))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Unmet::Untold(error.to_string()))?;
         let exchange = async move {
-            let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let answer = sender.send_request(request).await.map_err(failed)?;
             if answer.status() != 200 {
-                return Err(format!("HTTP {}", answer.status().as_u16()));
+                return Err(Unmet::Differs(format!("HTTP {}", answer.status().as_u16())));
             }
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await.map_err(|error| error.to_string())?;
+            let body = Limited::new(body, LARGEST).collect().await.map_err(failed)?;
             // A failed call says so in the trailers, or in the head if there is no body.
             let text = |name: &str| {
                 let value = body.trailers().and_then(|trailers| trailers.get(name)).or_else(|| head.headers.get(name));
@@ -104,15 +114,18 @@ impl GrpcHealth {
             };
             match text("grpc-status").as_deref() {
                 Some("0") => {}
-                Some(status) => return Err(format!("gRPC status {status}: {}", text("grpc-message").unwrap_or_default())),
-                None => return Err("it is no gRPC service".to_owned()),
+                Some(status) => {
+                    let said = format!("gRPC status {status}: {}", text("grpc-message").unwrap_or_default());
+                    return Err(if UNTOLD.contains(&status) { Unmet::Untold(said) } else { Unmet::Differs(said) });
+                }
+                None => return Err(Unmet::Differs("it is no gRPC service".to_owned())),
             }
-            status(&body.to_bytes()).ok_or_else(|| "the answer is no health".to_owned())
+            status(&body.to_bytes()).ok_or_else(|| Unmet::Untold("the answer is no health".to_owned()))
         };
         // Dropped with this, however it ends: a connection lasts for one sample.
         tokio::select! {
             answer = exchange => answer,
-            ended = connection => Err(ended.map_or_else(|error| error.to_string(), |()| "closed".to_owned())),
+            ended = connection => Err(ended.map_or_else(failed, |()| Unmet::Differs("closed".to_owned()))),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::engine::probe::{Probe, Sample};
 use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
+use crate::world::http::HttpError;
 
 /// Sends several requests at once, each as a client of its own that resolves the name anew, and counts which share of them the target answered. Good
 /// when it is large enough. Named under `traffic:` of a scenario it tells when the traffic had moved. A server's own counts, read with `prometheus`, tell
@@ -80,6 +81,14 @@ const fn most() -> Share {
     Share(0.95)
 }
 
+/// What became of one request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    AtTarget,
+    Elsewhere,
+    Unsent,
+}
+
 impl Probe<World> for HttpShare {
     const KIND: &'static str = "http.share";
 
@@ -98,23 +107,29 @@ impl Probe<World> for HttpShare {
         };
         let until = tokio::time::Instant::now() + self.timeout.duration();
         let asked = (0..self.requests.0).map(async |_| {
-            // Who does not answer in time is nobody's, and so not the target's.
-            let answers = tokio::time::timeout_at(until, self.client.ask(world, &request)).await.ok()?;
-            match answers {
-                Ok(answers) => Some(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| self.target.judge(answer).is_ok()))),
-                Err(_) => Some(false),
+            match tokio::time::timeout_at(until, self.client.ask(world, &request)).await {
+                Ok(Ok(answers)) if answers.iter().flat_map(|answer| answer.as_ref().err()).any(HttpError::is_ours) => Asked::Unsent,
+                Ok(Ok(answers)) if answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| self.target.judge(answer).is_ok())) => Asked::AtTarget,
+                Ok(Err(error)) if error.is_ours() => Asked::Unsent,
+                // Who does not answer in time is nobody's, and so not the target's.
+                Ok(_) | Err(_) => Asked::Elsewhere,
             }
         });
-        let answers = join_all(asked).await;
-        self.judge(answers.iter().filter(|at_target| **at_target == Some(true)).count())
+        let asked = join_all(asked).await;
+        let count = |what| asked.iter().filter(|asked| **asked == what).count();
+        self.judge(count(Asked::AtTarget), count(Asked::Unsent))
     }
 }
 
 impl HttpShare {
-    fn judge(&self, at_target: usize) -> Sample {
+    /// `unsent` are those that this machine could not send: they may or may not have come to the target, so the share is none if there are any.
+    fn judge(&self, at_target: usize, unsent: usize) -> Sample {
         let requests = self.requests.0;
         let share = at_target as f64 / f64::from(requests);
         let detail = format!("{at_target} of {requests} answered by the target");
+        if unsent > 0 {
+            return Sample::unknown(format!("{detail}, {unsent} could not be sent"));
+        }
         let sample = if share >= self.at_least.0 { Sample::good(detail) } else { Sample::bad(format!("{detail}, expected {}", self.at_least.0)) };
         sample.with_value(json!({ "share": share }))
     }
@@ -136,10 +151,12 @@ mod tests {
     #[test]
     fn the_share_is_of_all_requests() {
         let probe = probe(json!({})).unwrap();
-        let sample = probe.judge(18);
+        let sample = probe.judge(18, 0);
         assert_eq!((sample.reading, sample.detail.as_str()), (Reading::Bad, "18 of 20 answered by the target, expected 0.95"));
-        let sample = probe.judge(19);
+        let sample = probe.judge(19, 0);
         assert_eq!((sample.reading, sample.value), (Reading::Good, Some(json!({ "share": 0.95 }))));
+        let sample = probe.judge(0, 1);
+        assert_eq!((sample.reading, sample.value), (Reading::Unknown, None));
     }
 
     #[test]

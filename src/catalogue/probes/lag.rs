@@ -8,11 +8,13 @@ use futures_util::future::join;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::catalogue::expect::json;
-use crate::catalogue::orders::lag::Sides;
-use crate::catalogue::orders::{Place, detail, is_loss};
-use crate::engine::probe::{Probe, Sample};
+use crate::catalogue::orders::lag::{Gap, Sides};
+use crate::catalogue::orders::{Place, detail};
+use crate::engine::clock::wall;
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
 use crate::ports::CloudError;
 use crate::world::World;
@@ -20,8 +22,10 @@ use crate::world::World;
 /// Looks how far a mirror is behind its source, in committed time: from the newest object of the source to the newest one of the mirror below which
 /// nothing is missing. Keys grow with time; each object is JSON with its commit time in a field.
 ///
-/// While the source cannot be read, what it was last known to have counts. The value is
-/// `{ source_newest, mirror_contiguous, lag_ms, missing, source_read }`.
+/// Without both sides there is no reading: while one cannot be read this is unknown, and the value tells between which bounds the lag is (`lag_at_least_ms`
+/// by what the source was last known to have, `lag_at_most_ms` as if it had committed all the time since). The value is
+/// `{ source_newest, mirror_contiguous, lag_ms, missing, source_read, mirror_read }`, and the two bounds in the place of `lag_ms` while a side is unread. The
+/// first reading after that also tells how far the mirror was behind at most meanwhile, by what the source holds now (`unseen_ms`).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ObjectsLag {
@@ -40,6 +44,9 @@ pub(crate) struct ObjectsLag {
     #[serde(skip)]
     #[schemars(skip)]
     known: Mutex<Known>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    blind: Mutex<Blind>,
 }
 
 /// What is good.
@@ -61,71 +68,140 @@ const fn five_seconds() -> Span {
 #[derive(Clone, Debug, Default)]
 struct Known {
     sides: Sides,
-    /// Commit times by name, of the two objects that were last looked at.
+    /// Commit times by name, of the objects at the two ends.
     times: BTreeMap<String, Timestamp>,
 }
 
 impl Probe<World> for ObjectsLag {
     const KIND: &'static str = "objects.lag";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
-        self.timeout.duration()
+        // Each side has its own; this is for a machine that is late to notice.
+        self.timeout.duration() + Duration::from_millis(100)
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        match self.read(world).await {
-            Ok(sample) => sample,
-            Err(error) if is_loss(&error) => Sample::bad(detail(&error)),
-            Err(error) => Sample::unknown(detail(&error)),
-        }
+        let until = Instant::now() + self.timeout.duration();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let look = self.look(world, &mut known, until).await;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        let now = wall();
+        let unseen = self.blind.lock().unwrap_or_else(PoisonError::into_inner).after(&look, now);
+        look.judged(self.expect.max_lag, now, unseen)
     }
 }
 
-impl ObjectsLag {
-    async fn read(&self, world: &World) -> Result<Sample, CloudError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let after = known.sides.after().to_owned();
-        let (source, mirror) = join(names(world, &self.source, &after), names(world, &self.mirror, &after)).await;
-        let mirror = mirror?;
-        // The mirror is what this is about; a source that cannot be read is what it is watched for.
-        let unread = source.as_ref().err().map(detail);
-        let gap = known.sides.look(source.ok(), &mirror);
-        let Some(newest) = gap.newest else {
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
-            return Ok(Sample::unknown(unread.unwrap_or_else(|| "no objects in the source yet".to_owned())));
-        };
-        // Whichever side can be read knows when an object was committed; the copy carries the same time.
-        let newest_time = match self.time(world, &self.source, &newest, &known).await {
-            Err(_) => self.time(world, &self.mirror, &newest, &known).await.ok().flatten(),
-            Ok(time) => time,
-        };
-        let contiguous_time = match &gap.contiguous {
-            Some(name) => self.time(world, &self.mirror, name, &known).await?,
-            None => None,
-        };
-        let times = [(Some(newest), newest_time), (gap.contiguous, contiguous_time)];
-        known.times = times.into_iter().filter_map(|(name, time)| name.zip(time)).collect();
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+/// The time in which a side could not be read.
+#[derive(Debug, Default)]
+struct Blind {
+    /// Whether a side could not be read at the last look.
+    is_blind: bool,
+    /// When the newest object was committed that both sides had at the last look.
+    common: Option<Timestamp>,
+    /// Since the last look that saw both: each such object, and until when nothing newer was known to be on both sides.
+    spans: Vec<(Timestamp, Timestamp)>,
+    /// Whether there was a time without even that.
+    is_unknown: bool,
+}
 
-        let lag = newest_time.zip(contiguous_time).map(|(newest, contiguous)| newest.since(contiguous));
-        let value = json!({
-            "source_newest": newest_time,
-            "mirror_contiguous": contiguous_time,
-            "lag_ms": lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
-            "missing": gap.missing,
-            "source_read": unread.is_none(),
-        });
-        Ok(judge(lag, gap.missing, self.expect.max_lag.duration(), unread.as_deref()).with_value(value))
+impl Blind {
+    /// Takes what a look saw that is over `now`. If it is the first to see both sides again: how far the mirror was behind at most meanwhile. It lacked no more
+    /// than what the source holds now and had committed by then.
+    fn after(&mut self, look: &Look, now: Timestamp) -> Option<Duration> {
+        let is_blind = !look.is_whole();
+        if is_blind || self.is_blind {
+            match (self.common, self.spans.last_mut()) {
+                (Some(common), Some((last, until))) if *last == common => *until = now,
+                (Some(common), _) => self.spans.push((common, now)),
+                (None, _) => self.is_unknown = true,
+            }
+        }
+        self.common = look.contiguous.or(self.common);
+        self.is_blind = is_blind;
+        if is_blind {
+            return None;
+        }
+        let (spans, is_unknown) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.is_unknown));
+        let behind = spans.into_iter().map(|(common, until)| look.newest.map_or(until, |newest| newest.min(until)).since(common)).max();
+        behind.filter(|_| !is_unknown)
+    }
+}
+
+/// What was seen of both sides.
+#[derive(Debug, Default)]
+struct Look {
+    /// When the newest object that is known of the source was committed.
+    newest: Option<Timestamp>,
+    /// When the newest object of the mirror with nothing missing below it was committed.
+    contiguous: Option<Timestamp>,
+    /// See [`Gap`].
+    missing: Option<usize>,
+    /// Whether the source is known to have had anything.
+    has_any: bool,
+    /// Why the source could not be read, if so.
+    source: Option<String>,
+    /// Why the mirror could not be read, if so.
+    mirror: Option<String>,
+}
+
+impl ObjectsLag {
+    async fn look(&self, world: &World, known: &mut Known, until: Instant) -> Look {
+        let after = known.sides.after().to_owned();
+        let (source, mirror) = join(in_time(until, names(world, &self.source, &after)), in_time(until, names(world, &self.mirror, &after))).await;
+        let (source, unread_source) = apart(source);
+        let (mirror, unread_mirror) = apart(mirror);
+        let Gap { newest, contiguous, missing } = known.sides.look(source, mirror.as_ref());
+        let mut look = Look { missing, has_any: newest.is_some(), source: unread_source, mirror: unread_mirror, ..Look::default() };
+        // The copy carries the same time, so whichever side can be read says when an object was committed.
+        let (newest_time, contiguous_time) = join(
+            in_time(until, self.time(world, [&self.source, &self.mirror], newest.as_deref(), &known.times)),
+            in_time(until, self.time(world, [&self.mirror, &self.source], contiguous.as_deref(), &known.times)),
+        )
+        .await;
+        match newest_time {
+            Ok(time) => look.newest = time,
+            Err(why) => look.source = look.source.or(Some(why)),
+        }
+        match contiguous_time {
+            Ok(time) => look.contiguous = time,
+            Err(why) => look.mirror = look.mirror.or(Some(why)),
+        }
+        let times = [(newest, look.newest), (contiguous, look.contiguous)];
+        known.times.extend(times.into_iter().filter_map(|(name, time)| name.zip(time)));
+        known.times.retain(|name, _| known.sides.is_at_an_end(name));
+        look
     }
 
-    /// When the object was committed; `None` when it does not say.
-    async fn time(&self, world: &World, place: &Place, name: &str, known: &Known) -> Result<Option<Timestamp>, CloudError> {
-        if let Some(time) = known.times.get(name) {
+    /// When the object was committed, by the first of two places that has it; nothing when it does not say, or there is none.
+    async fn time(&self, world: &World, places: [&Place; 2], name: Option<&str>, known: &BTreeMap<String, Timestamp>) -> Result<Option<Timestamp>, CloudError> {
+        let Some(name) = name else { return Ok(None) };
+        if let Some(time) = known.get(name) {
             return Ok(Some(*time));
         }
+        let [one, other] = places;
+        match self.time_at(world, one, name).await {
+            Ok(time) => Ok(time),
+            Err(error) => self.time_at(world, other, name).await.map_err(|_| error),
+        }
+    }
+
+    async fn time_at(&self, world: &World, place: &Place, name: &str) -> Result<Option<Timestamp>, CloudError> {
         let content = place.objects(world)?.get(&place.bucket, &format!("{}{name}", place.prefix)).await?;
         let content: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
         Ok(json::at(&content, &self.field).and_then(|time| time.as_str()).and_then(|time| time.parse().ok()))
+    }
+}
+
+/// An answer that is there by `until`, or why not.
+async fn in_time<T>(until: Instant, asked: impl Future<Output = Result<T, CloudError>>) -> Result<T, String> {
+    tokio::time::timeout_at(until, asked).await.map_err(|_| "no answer in time".to_owned())?.map_err(|error| detail(&error))
+}
+
+fn apart<T>(read: Result<T, String>) -> (Option<T>, Option<String>) {
+    match read {
+        Ok(read) => (Some(read), None),
+        Err(why) => (None, Some(why)),
     }
 }
 
@@ -135,34 +211,129 @@ async fn names(world: &World, place: &Place, after: &str) -> Result<BTreeSet<Str
     Ok(objects.iter().map(|object| object.key.strip_prefix(&place.prefix).unwrap_or(&object.key).to_owned()).collect())
 }
 
-fn judge(lag: Option<Duration>, missing: usize, longest: Duration, unread: Option<&str>) -> Sample {
-    let source = unread.map(|why| format!("; by the source's last known state ({why})")).unwrap_or_default();
-    let text = |lag: Duration| format!("{:.1} s behind, {missing} missing{source}", lag.as_secs_f64());
-    match lag {
-        Some(lag) if lag <= longest => Sample::good(text(lag)),
-        Some(lag) => Sample::bad(format!("{}, allowed {}", text(lag), Span::from(longest))),
-        // Nothing at all in the mirror is a loss; a commit time that cannot be read is not known to be one.
-        None if missing > 0 => Sample::bad(format!("{missing} missing{source}")),
-        None => Sample::unknown("the objects do not say when they were committed"),
+impl Look {
+    const fn is_whole(&self) -> bool {
+        self.source.is_none() && self.mirror.is_none()
+    }
+
+    fn judged(&self, longest: Span, now: Timestamp, unseen: Option<Duration>) -> Sample {
+        let millis = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        let known = self.newest.zip(self.contiguous).map(|(newest, contiguous)| newest.since(contiguous));
+        let is_whole = self.is_whole();
+        let mut value = json!({
+            "source_newest": self.newest,
+            "mirror_contiguous": self.contiguous,
+            "lag_ms": known.filter(|_| is_whole).map(millis),
+            "missing": self.missing,
+            "source_read": self.source.is_none(),
+            "mirror_read": self.mirror.is_none(),
+        });
+        if let Some(unseen) = unseen {
+            value["unseen_ms"] = json!(millis(unseen));
+        }
+        if is_whole {
+            let sample = self.of_both(known, longest);
+            return if self.has_any { sample.with_value(value) } else { sample };
+        }
+        // A mirror that cannot be read may have got everything meanwhile.
+        let least = if self.mirror.is_some() { Some(Duration::ZERO) } else { known };
+        let most = self.contiguous.map(|contiguous| now.since(contiguous).max(known.unwrap_or_default()));
+        value["lag_at_least_ms"] = json!(least.map(millis));
+        value["lag_at_most_ms"] = json!(most.map(millis));
+        let unread = [("source", &self.source), ("mirror", &self.mirror)].into_iter().filter_map(|(side, why)| Some(format!("the {side} cannot be read: {}", why.as_ref()?)));
+        let unread = unread.collect::<Vec<_>>().join("; ");
+        let bounds = least.zip(most).map(|(least, most)| format!("; {:.1} to {:.1} s behind", least.as_secs_f64(), most.as_secs_f64()));
+        Sample::unknown(format!("{unread}{}", bounds.unwrap_or_default())).with_value(value)
+    }
+
+    /// Both sides were read.
+    fn of_both(&self, lag: Option<Duration>, longest: Span) -> Sample {
+        let missing = self.missing.unwrap_or_default();
+        match lag {
+            Some(lag) => {
+                let text = format!("{:.1} s behind, {missing} missing", lag.as_secs_f64());
+                if lag <= longest.duration() { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {longest}")) }
+            }
+            None if !self.has_any => Sample::unknown("no objects in the source yet"),
+            // Nothing at all in the mirror is a loss; a commit time that is not told is not known to be one.
+            None if missing > 0 && self.contiguous.is_none() && self.newest.is_some() => Sample::bad(format!("{missing} missing")),
+            None => Sample::unknown("the objects do not say when they were committed"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::probe::Reading;
 
-    fn check(lag: Option<u64>, missing: usize, reading: Reading) {
-        let sample = judge(lag.map(Duration::from_millis), missing, Duration::from_secs(2), None);
-        assert_eq!(sample.reading, reading, "{}", sample.detail);
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn look(newest: i64, contiguous: i64) -> Look {
+        Look { newest: Some(at(newest)), contiguous: Some(at(contiguous)), missing: Some(3), has_any: true, ..Look::default() }
+    }
+
+    fn check(look: &Look, now: i64, reading: Reading, detail: &str, lags: [Option<u64>; 3]) {
+        let sample = look.judged(Span::from_secs(2), at(now), None);
+        assert_eq!((sample.reading, sample.detail.as_str()), (reading, detail));
+        let value = sample.value.unwrap_or_default();
+        assert_eq!(["lag_ms", "lag_at_least_ms", "lag_at_most_ms"].map(|name| value[name].as_u64()), lags, "{value}");
     }
 
     #[test]
-    fn lag_is_judged() {
-        check(Some(0), 0, Reading::Good);
-        check(Some(2000), 3, Reading::Good);
-        check(Some(2001), 3, Reading::Bad);
-        check(None, 5, Reading::Bad);
-        check(None, 0, Reading::Unknown);
+    fn lag_is_judged_when_both_sides_were_read() {
+        check(&look(10, 10), 99, Reading::Good, "0.0 s behind, 3 missing", [Some(0), None, None]);
+        check(&look(10, 8), 99, Reading::Good, "2.0 s behind, 3 missing", [Some(2000), None, None]);
+        check(&look(10, 7), 99, Reading::Bad, "3.0 s behind, 3 missing, allowed 2s", [Some(3000), None, None]);
+        check(&Look { contiguous: None, ..look(10, 0) }, 99, Reading::Bad, "3 missing", [None; 3]);
+        check(&Look { newest: None, contiguous: None, ..look(0, 0) }, 99, Reading::Unknown, "the objects do not say when they were committed", [None; 3]);
+        check(&Look::default(), 99, Reading::Unknown, "no objects in the source yet", [None; 3]);
+    }
+
+    #[test]
+    fn without_its_source_a_reading_is_none_and_the_upper_bound_grows() {
+        let blind = Look { source: Some("503".to_owned()), ..look(10, 10) };
+        check(&blind, 11, Reading::Unknown, "the source cannot be read: 503; 0.0 to 1.0 s behind", [None, Some(0), Some(1000)]);
+        check(&blind, 15, Reading::Unknown, "the source cannot be read: 503; 0.0 to 5.0 s behind", [None, Some(0), Some(5000)]);
+        let behind = Look { source: Some("503".to_owned()), ..look(10, 6) };
+        check(&behind, 15, Reading::Unknown, "the source cannot be read: 503; 4.0 to 9.0 s behind", [None, Some(4000), Some(9000)]);
+        let value = behind.judged(Span::from_secs(2), at(15), None).value.unwrap();
+        assert_eq!((&value["source_read"], &value["mirror_read"], &value["missing"]), (&json!(false), &json!(true), &json!(3)));
+        // A source that never could be read has no bounds at all.
+        check(&Look { source: Some("503".to_owned()), ..Look::default() }, 15, Reading::Unknown, "the source cannot be read: 503", [None; 3]);
+        // Clocks that differ make no bound smaller than what is known.
+        check(&behind, 0, Reading::Unknown, "the source cannot be read: 503; 4.0 to 4.0 s behind", [None, Some(4000), Some(4000)]);
+    }
+
+    #[test]
+    fn once_the_source_can_be_read_again_it_tells_what_was_missing_meanwhile() {
+        let blind = |newest, contiguous| Look { source: Some("503".to_owned()), ..look(newest, contiguous) };
+        let secs = |seconds| Some(Duration::from_secs(seconds));
+        // The mirror got nothing after 10; the source went on until 14.
+        let mut seen = Blind::default();
+        assert_eq!(seen.after(&look(10, 10), at(10)), None);
+        for now in 11..=18 {
+            assert_eq!(seen.after(&blind(10, 10), at(now)), None);
+        }
+        assert_eq!(seen.after(&look(14, 14), at(19)), secs(4), "though it has caught up by now");
+        assert_eq!(seen.after(&look(15, 15), at(20)), None, "told once");
+        // The mirror kept up all the while: it lacked no more than what came between two looks.
+        for now in 21..=28 {
+            assert_eq!(seen.after(&blind(15, now - 1), at(now)), None);
+        }
+        assert_eq!(seen.after(&look(29, 29), at(29)), secs(6), "15 was the newest common one until the first blind look was over");
+        // Nothing common was ever known.
+        let mut seen = Blind::default();
+        assert_eq!(seen.after(&Look { source: Some("503".to_owned()), ..Look::default() }, at(1)), None);
+        assert_eq!(seen.after(&look(2, 2), at(2)), None);
+        let value = look(29, 29).judged(Span::from_secs(2), at(29), secs(6)).value.unwrap();
+        assert_eq!((&value["unseen_ms"], &value["lag_ms"]), (&json!(6000), &json!(0)));
+    }
+
+    #[test]
+    fn without_its_mirror_a_reading_is_none_either() {
+        let blind = Look { mirror: Some("403".to_owned()), missing: None, ..look(10, 6) };
+        check(&blind, 15, Reading::Unknown, "the mirror cannot be read: 403; 0.0 to 9.0 s behind", [None, Some(0), Some(9000)]);
     }
 }

@@ -1,18 +1,26 @@
 //! What a cloud's own monitoring says, over the metrics port: shared by the probes of both clouds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::catalogue::expect::number::NumberExpect;
+use crate::engine::clock::wall;
 use crate::engine::probe::Sample;
-use crate::model::time::Span;
-use crate::ports::metrics::{Alarm, AlarmState, MetricQuery, Metrics};
-use crate::ports::{CloudError, Kind};
+use crate::model::time::{Span, Timestamp};
+use crate::ports::CloudError;
+use crate::ports::metrics::{Alarm, AlarmState, MetricQuery, Metrics, Point};
 
 /// The longest part of a vendor's reason that is kept.
 const REASON: usize = 200;
+
+/// A number whose period began longer ago says nothing about now: the last whole period, the four before it, and the one that is not over.
+const PERIODS: u32 = 6;
+
+/// However short the period is: services deliver their numbers up to three minutes late.
+const LATE: Duration = Duration::from_secs(180);
 
 /// A metric that is there only while something goes wrong has none most of the time.
 const NO_NUMBERS: &str = "no numbers in these periods";
@@ -57,8 +65,7 @@ pub(super) async fn alarm(port: Result<&dyn Metrics, CloudError>, name: &str, in
     };
     match read {
         Ok(alarm) => judge(&alarm, insufficient),
-        // A stop condition that is not there would never stop anything.
-        Err(error) if error.kind == Kind::NotFound => Sample::bad(error.to_string()),
+        // One that does not exist is neither fired nor quiet.
         Err(error) => Sample::unknown(error.to_string()),
     }
 }
@@ -86,15 +93,28 @@ pub(super) async fn metric(port: Result<&dyn Metrics, CloudError>, query: &Metri
     };
     match read {
         Ok(points) => {
-            let numbers: Vec<f64> = points.iter().map(|point| point.value).collect();
+            let (numbers, old) = newest(&points, query.period, wall());
+            if !numbers.is_empty() || !expect.leaves_open_what_nothing_means() {
+                return expect.sample(&numbers);
+            }
+            let detail = old.unwrap_or_else(|| NO_NUMBERS.to_owned());
             match insufficient {
-                Insufficient::Unknown if expect.misses(&numbers) => Sample::unknown(NO_NUMBERS),
-                Insufficient::Good if expect.misses(&numbers) => Sample::good(NO_NUMBERS),
-                _ => expect.sample(&numbers),
+                Insufficient::Unknown => Sample::unknown(detail),
+                Insufficient::Bad => Sample::bad(detail),
+                Insufficient::Good => Sample::good(detail),
             }
         }
         Err(error) => Sample::unknown(error.to_string()),
     }
+}
+
+/// The numbers that say something about now; and, where there are others, how old the newest of those is.
+fn newest(points: &[Point], period: Duration, now: Timestamp) -> (Vec<f64>, Option<String>) {
+    let oldest = (period * PERIODS).max(LATE);
+    let (recent, old): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|point| now.since(point.at) <= oldest);
+    let age = old.iter().map(|point| now.since(point.at)).min();
+    let said = age.map(|age| format!("the newest number is {} s old", age.as_secs()));
+    (recent.into_iter().map(|point| point.value).collect(), said)
 }
 
 /// The query that a probe's parameters make.
@@ -112,6 +132,64 @@ pub(super) fn query(namespace: &str, metric: &str, dimensions: &BTreeMap<String,
 mod tests {
     use super::*;
     use crate::engine::probe::Reading;
+    use crate::ports::{Cloud, Kind, PortFuture};
+
+    /// Monitoring that gives these answers.
+    struct Told(Result<AlarmState, Kind>, Result<Vec<Point>, Kind>);
+
+    fn error(kind: Kind) -> CloudError {
+        CloudError::new(Cloud::Aws, "cloudwatch:Any", kind, "no")
+    }
+
+    impl Metrics for Told {
+        fn alarm<'a>(&'a self, _: &'a str) -> PortFuture<'a, Alarm> {
+            Box::pin(async { self.0.map(|state| Alarm { state, reason: String::new() }).map_err(error) })
+        }
+
+        fn latest<'a>(&'a self, _: &'a MetricQuery) -> PortFuture<'a, Vec<Point>> {
+            Box::pin(async { self.1.clone().map_err(error) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_absent_or_cannot_be_read_is_unknown() {
+        for kind in
+            [Kind::NotFound, Kind::Denied, Kind::Throttled, Kind::Unavailable, Kind::Timeout, Kind::Malformed, Kind::Gated, Kind::Unconfigured]
+        {
+            let port = Told(Err(kind), Err(kind));
+            for insufficient in [Insufficient::Unknown, Insufficient::Bad, Insufficient::Good] {
+                assert_eq!(alarm(Ok(&port), "a", insufficient).await.reading, Reading::Unknown, "{kind:?}");
+                let query = query("n", "m", &BTreeMap::new(), "Average", Period::minute());
+                assert_eq!(metric(Ok(&port), &query, NumberExpect::default(), insufficient).await.reading, Reading::Unknown, "{kind:?}");
+            }
+            assert_eq!(alarm(Err(error(kind)), "a", Insufficient::Unknown).await.reading, Reading::Unknown, "{kind:?}");
+        }
+    }
+
+    async fn of_numbers(points: &[(u64, f64)], expect: &str, insufficient: Insufficient) -> (Reading, String) {
+        let ago = |seconds: u64| Timestamp::from_nanos(wall().as_nanos() - i64::try_from(seconds).unwrap() * 1_000_000_000);
+        let points = points.iter().map(|(seconds, value)| Point { at: ago(*seconds), value: *value }).collect();
+        let query = query("n", "m", &BTreeMap::new(), "Average", Period::minute());
+        let sample = metric(Ok(&Told(Err(Kind::NotFound), Ok(points))), &query, serde_json::from_str(expect).unwrap(), insufficient).await;
+        (sample.reading, sample.detail)
+    }
+
+    #[tokio::test]
+    async fn no_numbers_and_old_ones_are_what_the_file_says_and_else_unknown() {
+        use Insufficient::{Bad, Good, Unknown};
+        let none = |reading| (reading, NO_NUMBERS.to_owned());
+        assert_eq!(of_numbers(&[], "{}", Unknown).await, none(Reading::Unknown));
+        assert_eq!(of_numbers(&[], r#"{"below": 5}"#, Unknown).await, none(Reading::Unknown));
+        assert_eq!(of_numbers(&[], "{}", Bad).await, none(Reading::Bad));
+        assert_eq!(of_numbers(&[], "{}", Good).await, none(Reading::Good));
+        assert_eq!(of_numbers(&[], r#"{"exists": true}"#, Unknown).await.0, Reading::Bad);
+        assert_eq!(of_numbers(&[], r#"{"exists": false}"#, Unknown).await.0, Reading::Good);
+        assert_eq!(of_numbers(&[(70, 1.0)], r#"{"below": 5}"#, Unknown).await.0, Reading::Good);
+        assert_eq!(of_numbers(&[(70, 7.0)], r#"{"below": 5}"#, Unknown).await.0, Reading::Bad);
+        let old = of_numbers(&[(4000, 1.0), (7000, 2.0)], r#"{"below": 5}"#, Unknown).await;
+        assert_eq!(old, (Reading::Unknown, "the newest number is 4000 s old".to_owned()));
+        assert_eq!(of_numbers(&[(4000, 9.0), (70, 1.0)], r#"{"below": 5}"#, Unknown).await.0, Reading::Good);
+    }
 
     fn check(state: AlarmState, insufficient: Insufficient, reading: Reading, detail: &str) {
         let sample = judge(&Alarm { state, reason: "too\n  many".to_owned() }, insufficient);

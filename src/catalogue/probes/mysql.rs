@@ -9,7 +9,8 @@ use mysql_async::{Conn, Error, Row, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
+use crate::catalogue::expect::Unmet;
+use crate::catalogue::expect::database::{refused, Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, everywhere};
 use crate::catalogue::servers::mysql::{MysqlServer, is_our_failure};
 use crate::engine::probe::{Probe, Sample};
@@ -19,7 +20,8 @@ use crate::world::World;
 use crate::world::connect::chain;
 
 /// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection each time, at every address
-/// its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
+/// its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does
+/// not let this user in, when the query is at fault, and when it gives nothing.
 ///
 /// A primary is a server that takes writes, a replica one that is `read_only`. A replica's lag is what it says of itself in whole seconds (Seconds_Behind_Source), for
 /// which the user needs the right to ask (REPLICATION CLIENT or REPLICA MONITOR).
@@ -104,9 +106,10 @@ impl MysqlProbe {
         let start = Instant::now();
         let answer = self.ask(address).await.map_err(|error| match &error {
             error if is_our_failure(error) => Sample::unknown(format!("{address}: {error}")),
+            Error::Server(said) => refused(Some(&said.state), chain(&error)).at(address).into(),
             _ => Sample::bad(format!("{address}: {}", chain(&error))),
         })?;
-        self.expect.judge(&answer, start.elapsed()).map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
+        self.expect.judge(&answer, start.elapsed()).map_err(|unmet| unmet.at(address).into())
     }
 
     async fn ask(&self, address: SocketAddr) -> Result<Answer, Error> {
@@ -121,8 +124,8 @@ impl MysqlProbe {
         connection.query_drop("set session transaction read only").await?;
         let mut answer = Answer { cell: first(connection, &self.query).await?.as_ref().and_then(|row| text(row.as_ref(0)?)), ..Answer::default() };
         if self.expect.role.is_some() {
-            let writes = first(connection, "select @@global.read_only").await?.as_ref().and_then(|row| text(row.as_ref(0)?)).as_deref() == Some("0");
-            answer.role = Some(if writes { Role::Primary } else { Role::Replica });
+            let read_only = first(connection, "select @@global.read_only").await?.as_ref().and_then(|row| text(row.as_ref(0)?));
+            answer.role = read_only.map(|read_only| if read_only == "0" { Role::Primary } else { Role::Replica });
         }
         if self.expect.max_lag.is_some() {
             answer.lag = Some(lag(connection).await?);
@@ -136,21 +139,22 @@ async fn first(connection: &mut Conn, query: &str) -> Result<Option<Row>, Error>
     connection.query_first(query).await
 }
 
-async fn lag(connection: &mut Conn) -> Result<Result<Duration, String>, Error> {
+async fn lag(connection: &mut Conn) -> Result<Result<Duration, Unmet>, Error> {
     let mut failed = None;
     for (question, column) in LAG {
         match first(connection, question).await {
-            Ok(None) => return Ok(Err("it follows nobody".to_owned())),
+            Ok(None) => return Ok(Err(Unmet::Differs("it follows nobody".to_owned()))),
             Ok(Some(row)) if row.columns_ref().iter().any(|found| found.name_str() == column) => {
                 let seconds = row.get_opt::<Option<u64>, _>(column).and_then(Result::ok).flatten();
-                return Ok(seconds.map(Duration::from_secs).ok_or_else(|| "it does not follow: replication is stopped or broken".to_owned()));
+                let stopped = || Unmet::Differs("it does not follow: replication is stopped or broken".to_owned());
+                return Ok(seconds.map(Duration::from_secs).ok_or_else(stopped));
             }
             Ok(Some(_)) => {}
             Err(error @ Error::Server(_)) => failed = Some(error),
             Err(error) => return Err(error),
         }
     }
-    Err(failed.unwrap_or_else(|| Error::Other("it does not say how far it is behind".into())))
+    failed.map_or_else(|| Ok(Err(Unmet::Untold("it does not say how far it is behind".to_owned()))), Err)
 }
 
 fn text(value: &Value) -> Option<String> {

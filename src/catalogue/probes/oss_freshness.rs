@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::{self, FreshnessExpect, Seen};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
 
-/// Looks how old the newest object under a prefix of an OSS bucket is. The value is its age in milliseconds.
+/// Looks how old the newest object under a prefix of an OSS bucket is. The value is its age, `{ age_ms }`.
+/// Unknown when the bucket cannot be read, and when nothing was ever seen there; then the value is how old it is at most, `{ age_at_most_ms }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OssFreshness {
@@ -36,12 +37,13 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for OssFreshness {
     const KIND: &'static str = "aliyun.oss.freshness";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
-        self.timeout.duration()
+        freshness::longest(self.timeout)
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        freshness::sample(world.objects(Cloud::Aliyun), &self.bucket, &self.prefix, self.expect, &self.seen).await
+        freshness::sample(world.objects(Cloud::Aliyun), &self.bucket, &self.prefix, self.expect, self.timeout, &self.seen).await
     }
 }

@@ -12,15 +12,16 @@ use tokio_postgres::Client;
 
 use crate::catalogue::expect::database::{Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
-use crate::catalogue::servers::postgres::{PostgresServer, cell};
+use crate::catalogue::expect::Unmet;
+use crate::catalogue::servers::postgres::{PostgresServer, cell, refusal};
 use crate::engine::probe::{Probe, Sample};
 use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
-use crate::world::connect::chain;
 
 /// Asks a PostgreSQL server (or one that speaks as it does: Aurora, PolarDB), over a new connection each time, at every address its host has at that
-/// moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected.
+/// moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does not let this user in,
+/// when the query is at fault, and when it gives nothing.
 ///
 /// A replica's lag is 0 while it receives and has replayed all it received, else the age of the last transaction that it replayed: it grows on when the
 /// primary is gone, and when nobody writes to a primary that is. A receiver notices a primary that fell silent after `wal_receiver_timeout` only.
@@ -103,37 +104,41 @@ impl PostgresProbe {
         let start = Instant::now();
         let stream = connected(address).await?;
         let answer = self.ask(stream).await.and_then(|answer| self.expect.judge(&answer, start.elapsed()));
-        answer.map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
+        answer.map_err(|unmet| unmet.at(address).into())
     }
 
-    async fn ask(&self, stream: TcpStream) -> Result<Answer, String> {
+    async fn ask(&self, stream: TcpStream) -> Result<Answer, Unmet> {
         let (client, driver) = self.server.open(stream).await?;
         match select(std::pin::pin!(self.questions(&client)), driver).await {
             Either::Left((answer, _)) => answer,
-            Either::Right((Err(error), _)) => Err(chain(&error)),
-            Either::Right((Ok(()), _)) => Err("connection closed".to_owned()),
+            Either::Right((Err(error), _)) => Err(refusal(&error)),
+            Either::Right((Ok(()), _)) => Err(Unmet::Differs("connection closed".to_owned())),
         }
     }
 
-    async fn questions(&self, client: &Client) -> Result<Answer, String> {
+    async fn questions(&self, client: &Client) -> Result<Answer, Unmet> {
         // Not as an option of the connection: poolers refuse those.
         cell(client, "begin read only").await?;
         let mut answer = Answer { cell: cell(client, &self.query).await?, ..Answer::default() };
         if self.expect.role.is_some() || self.expect.max_lag.is_some() {
-            let follows = cell(client, "select pg_is_in_recovery()").await?.as_deref() == Some("t");
-            answer.role = Some(if follows { Role::Replica } else { Role::Primary });
-            answer.lag = match self.expect.max_lag {
-                Some(_) if follows => Some(lag(cell(client, LAG).await?)),
-                Some(_) => Some(Err("a primary, expected a replica".to_owned())),
-                None => None,
+            answer.role = match cell(client, "select pg_is_in_recovery()").await?.as_deref() {
+                Some("t") => Some(Role::Replica),
+                Some("f") => Some(Role::Primary),
+                _ => None,
+            };
+            answer.lag = match (self.expect.max_lag, answer.role) {
+                (None, _) => None,
+                (Some(_), Some(Role::Replica)) => Some(lag(cell(client, LAG).await?)),
+                (Some(_), Some(Role::Primary)) => Some(Err(Unmet::Differs("a primary, expected a replica".to_owned()))),
+                (Some(_), None) => Some(Err(Unmet::Untold("it does not say whether it is a primary".to_owned()))),
             };
         }
         Ok(answer)
     }
 }
 
-fn lag(seconds: Option<String>) -> Result<Duration, String> {
-    let seconds = seconds.ok_or("it has replayed nothing yet")?;
-    let number: f64 = seconds.parse().map_err(|_| format!("its lag is \"{seconds}\""))?;
-    Duration::try_from_secs_f64(number.max(0.0)).map_err(|_| format!("its lag is \"{seconds}\""))
+fn lag(seconds: Option<String>) -> Result<Duration, Unmet> {
+    let seconds = seconds.ok_or_else(|| Unmet::Untold("it has replayed nothing yet".to_owned()))?;
+    let number = seconds.parse::<f64>().ok().and_then(|number| Duration::try_from_secs_f64(number.max(0.0)).ok());
+    number.ok_or_else(|| Unmet::Untold(format!("its lag is \"{seconds}\"")))
 }

@@ -7,11 +7,12 @@ use serde::Deserialize;
 
 use crate::catalogue::expect::answer::HttpUrl;
 use crate::catalogue::expect::number::{NumberExpect, Range, query};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::world::World;
 
-/// Asks Prometheus. Good when every number the query gives is as expected; unknown when Prometheus itself does not answer.
+/// Asks Prometheus. Good when every number the query gives is as expected; unknown when Prometheus itself does
+/// not answer, and when the query gives nothing, unless `exists` says what that means.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PrometheusProbe {
@@ -36,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for PrometheusProbe {
     const KIND: &'static str = "prometheus";
+    const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()

@@ -11,16 +11,17 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpStream;
 
+use crate::catalogue::expect::Unmet;
 use crate::catalogue::expect::database::{Role, behind, lag_value};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::catalogue::servers::redis::{RedisServer, command};
-use crate::engine::probe::{Probe, Sample};
+use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::plan::ClientModel;
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
 /// Asks a Redis server (or one that speaks as it does: Valkey, ElastiCache, Tair), over a new connection each time, at every address its host has at
-/// that moment. Good when it lets the user in, answers PING and is as expected.
+/// that moment. Good when it lets the user in, answers PING and is as expected. Unknown when it does not let this user in, and when what it is asked for is not there.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RedisFile {
@@ -116,13 +117,16 @@ impl Probe<World> for RedisProbe {
 
     async fn sample(&self, world: &World) -> Sample {
         let sample = everywhere(world, &self.server.address, |address| self.at(address, &self.server.address.host, Question::AsExpected)).await;
-        let Some((wanted, offset)) = self.expect.behind.as_ref().zip(offset(&sample)) else { return sample };
+        let Some(wanted) = self.expect.behind.as_ref().filter(|_| sample.reading == Reading::Good) else { return sample };
+        let Some(offset) = offset(&sample) else { return Sample::unknown("it does not say up to where it has read") };
         let primary = everywhere(world, &wanted.primary, |address| self.at(address, &wanted.primary.host, Question::Newest)).await;
         let Some(newest) = self::offset(&primary) else { return Sample::unknown(format!("its primary: {}", primary.detail)) };
         let missing = newest.saturating_sub(offset);
         let text = format!("{missing} bytes behind");
         let judged = if missing <= wanted.at_most { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {}", wanted.at_most)) };
-        judged.with_value(json!({ "offset": offset, "primary_offset": newest }))
+        let mut value = sample.value.unwrap_or_else(|| json!({}));
+        value["primary_offset"] = newest.into();
+        judged.with_value(value)
     }
 }
 
@@ -143,10 +147,10 @@ enum Question {
 impl RedisProbe {
     async fn at(&self, address: SocketAddr, host: &str, question: Question) -> Result<Sample, Sample> {
         let stream = connected(address).await?;
-        self.ask(host, stream, question).await.map_err(|wrong| Sample::bad(format!("{address}: {wrong}")))
+        self.ask(host, stream, question).await.map_err(|unmet| unmet.at(address).into())
     }
 
-    async fn ask(&self, host: &str, stream: TcpStream, question: Question) -> Result<Sample, String> {
+    async fn ask(&self, host: &str, stream: TcpStream, question: Question) -> Result<Sample, Unmet> {
         let (mut server, driver) = self.server.open(host, stream).await?;
         let asked = std::pin::pin!(async {
             match question {
@@ -156,25 +160,34 @@ impl RedisProbe {
         });
         match select(asked, driver).await {
             Either::Left((answer, _)) => answer,
-            Either::Right(((), _)) => Err("connection closed".to_owned()),
+            Either::Right(((), _)) => Err(Unmet::Differs("connection closed".to_owned())),
         }
     }
 
-    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, String> {
+    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, Unmet> {
         let start = Instant::now();
         let pong: String = command(server, &redis::cmd("PING")).await?;
         if pong != "PONG" {
-            return Err(format!("it answers PING with \"{pong}\""));
+            return Err(Unmet::Differs(format!("it answers PING with \"{pong}\"")));
         }
         let mut sample = Sample::good(format!("PONG in {} ms", start.elapsed().as_millis()));
         if self.expect.role.is_some() || self.expect.behind.is_some() {
             let found = replication(server).await?;
-            let role = if found.get("role").is_some_and(|role| role == "master") { Role::Primary } else { Role::Replica };
-            if let Some(wrong) = self.expect.role.and_then(|expected| expected.differs(role)) {
-                return Err(wrong);
+            let untold = |what: &str| Unmet::Untold(format!("it does not say {what}"));
+            let role = match found.get("role").map(String::as_str) {
+                Some("master") => Role::Primary,
+                Some("slave") => Role::Replica,
+                _ => return Err(untold("whether it is a primary")),
+            };
+            if let Some(unmet) = self.expect.role.and_then(|expected| expected.differs(role)) {
+                return Err(unmet);
             }
-            if role == Role::Replica && found.get("master_link_status").is_none_or(|status| status != "up") {
-                return Err("its link to its primary is down".to_owned());
+            if role == Role::Replica {
+                match found.get("master_link_status").map(String::as_str) {
+                    Some("up") => {}
+                    Some(_) => return Err(Unmet::Differs("its link to its primary is down".to_owned())),
+                    None => return Err(untold("whether it has a link to its primary")),
+                }
             }
             if self.expect.behind.is_some() {
                 let offset = number(&found, if role == Role::Replica { "slave_repl_offset" } else { "master_repl_offset" });
@@ -182,18 +195,25 @@ impl RedisProbe {
             }
         }
         match &self.expect.fresh {
-            Some(fresh) => fresh.judged(server).await,
+            Some(fresh) => {
+                let mut judged = fresh.judged(server).await?;
+                // What was asked before belongs to it.
+                if let (Some(value), Some(offset)) = (&mut judged.value, offset(&sample)) {
+                    value["offset"] = offset.into();
+                }
+                Ok(judged)
+            }
             None => Ok(sample),
         }
     }
 }
 
 impl Fresh {
-    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, String> {
+    async fn judged(&self, server: &mut MultiplexedConnection) -> Result<Sample, Unmet> {
         let (seconds, micros): (i64, i64) = command(server, &redis::cmd("TIME")).await?;
         let content: Option<String> = command(server, redis::cmd("GET").arg(&self.key)).await?;
-        let content = content.ok_or_else(|| format!("there is no key {}", self.key))?;
-        let (written, steps) = time(&content).ok_or_else(|| format!("{} holds \"{content}\", which is no time", self.key))?;
+        let content = content.ok_or_else(|| Unmet::Untold(format!("there is no key {}", self.key)))?;
+        let (written, steps) = time(&content).ok_or_else(|| Unmet::Untold(format!("{} holds \"{content}\", which is no time", self.key)))?;
         let age = Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000))).since(written);
         let mut value = lag_value(age, steps);
         // Whoever wrote the key has another clock than the server.
@@ -217,7 +237,7 @@ fn time(text: &str) -> Option<(Timestamp, Duration)> {
 }
 
 /// What the server says of its replication, by name.
-async fn replication(server: &mut MultiplexedConnection) -> Result<BTreeMap<String, String>, String> {
+async fn replication(server: &mut MultiplexedConnection) -> Result<BTreeMap<String, String>, Unmet> {
     let text: String = command(server, redis::cmd("INFO").arg("replication")).await?;
     Ok(text.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }

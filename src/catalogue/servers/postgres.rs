@@ -4,11 +4,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Driver, reached};
+use crate::catalogue::expect::Unmet;
+use crate::catalogue::expect::database::refused;
 use crate::catalogue::expect::place::HostPort;
 use crate::world::connect::chain;
 use crate::world::{World, tls};
@@ -36,8 +39,8 @@ impl PostgresServer {
     /// Lets the user in over `stream`.
     ///
     /// # Errors
-    /// In one line.
-    pub(crate) async fn open(&self, stream: TcpStream) -> Result<(Client, Driver<Result<(), Error>>), String> {
+    /// What it says of the server that it does not.
+    pub(crate) async fn open(&self, stream: TcpStream) -> Result<(Client, Driver<Result<(), Error>>), Unmet> {
         let mut config = Config::new();
         config.user(&self.user).application_name("lifeboat").ssl_mode(if self.tls { SslMode::Require } else { SslMode::Disable });
         if let Some(password) = &self.password {
@@ -47,12 +50,12 @@ impl PostgresServer {
             config.dbname(database);
         }
         if self.tls {
-            let mut maker = MakeRustlsConnect::new(tls::config()?.as_ref().clone());
-            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &self.address.host).map_err(|error| chain(&error))?;
-            let (client, connection) = config.connect_raw(stream, tls).await.map_err(|error| chain(&error))?;
+            let mut maker = MakeRustlsConnect::new(tls::config().map_err(Unmet::Untold)?.as_ref().clone());
+            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &self.address.host).map_err(|error| Unmet::Differs(chain(&error)))?;
+            let (client, connection) = config.connect_raw(stream, tls).await.map_err(|error| refusal(&error))?;
             Ok((client, Box::pin(connection)))
         } else {
-            let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| chain(&error))?;
+            let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| refusal(&error))?;
             Ok((client, Box::pin(connection)))
         }
     }
@@ -68,12 +71,17 @@ impl PostgresServer {
     }
 }
 
+/// What an error says of the server.
+pub(crate) fn refusal(error: &Error) -> Unmet {
+    refused(error.code().map(SqlState::code), chain(error))
+}
+
 /// The first cells of all rows.
 ///
 /// # Errors
-/// In one line.
-pub(crate) async fn cells(client: &Client, query: &str) -> Result<Vec<Option<String>>, String> {
-    let messages = client.simple_query(query).await.map_err(|error| chain(&error))?;
+/// What it says of the server that there are none.
+pub(crate) async fn cells(client: &Client, query: &str) -> Result<Vec<Option<String>>, Unmet> {
+    let messages = client.simple_query(query).await.map_err(|error| refusal(&error))?;
     let rows = messages.iter().filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
     Ok(rows.map(|row| row.try_get(0).ok().flatten().map(str::to_owned)).collect())
 }
@@ -81,7 +89,7 @@ pub(crate) async fn cells(client: &Client, query: &str) -> Result<Vec<Option<Str
 /// The first cell of the first row.
 ///
 /// # Errors
-/// In one line.
-pub(crate) async fn cell(client: &Client, query: &str) -> Result<Option<String>, String> {
+/// As [`cells`].
+pub(crate) async fn cell(client: &Client, query: &str) -> Result<Option<String>, Unmet> {
     Ok(cells(client, query).await?.into_iter().next().flatten())
 }

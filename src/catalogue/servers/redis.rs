@@ -1,12 +1,13 @@
 //! Redis, and what speaks as it does: Valkey, ElastiCache, Tair.
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::{Driver, reached};
+use crate::catalogue::expect::Unmet;
 use crate::catalogue::expect::place::HostPort;
 use crate::world::connect::chain;
 use crate::world::{World, tls};
@@ -35,8 +36,8 @@ impl RedisServer {
     /// Lets the user in over `stream`, which goes to `host`.
     ///
     /// # Errors
-    /// In one line.
-    pub(crate) async fn open(&self, host: &str, stream: TcpStream) -> Result<(MultiplexedConnection, Driver<()>), String> {
+    /// What it says of the server that it does not.
+    pub(crate) async fn open(&self, host: &str, stream: TcpStream) -> Result<(MultiplexedConnection, Driver<()>), Unmet> {
         let mut login = RedisConnectionInfo::default().set_db(self.database.into()).set_skip_set_lib_name();
         if let Some(user) = &self.user {
             login = login.set_username(user);
@@ -47,11 +48,11 @@ impl RedisServer {
         // The engine ends what takes too long.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         if self.tls {
-            let stream = tls::connect(host, stream, &[]).await.map_err(|message| format!("no TLS: {message}"))?;
-            let (server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| chain(&error))?;
+            let stream = tls::connect(host, stream, &[]).await.map_err(|message| Unmet::Differs(format!("no TLS: {message}")))?;
+            let (server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| refusal(&error))?;
             Ok((server, Box::pin(driver)))
         } else {
-            let (server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| chain(&error))?;
+            let (server, driver) = MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(|error| refusal(&error))?;
             Ok((server, Box::pin(driver)))
         }
     }
@@ -67,10 +68,19 @@ impl RedisServer {
     }
 }
 
+/// What an error says of the server. These codes say that this user is not let in or may not ask, or that what was asked is of another kind
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/>).
+fn refusal(error: &RedisError) -> Unmet {
+    const OF_WHO_ASKS: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"];
+    let is_ours = matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::UnexpectedReturnType)
+        || error.code().is_some_and(|code| OF_WHO_ASKS.contains(&code));
+    if is_ours { Unmet::Untold(chain(error)) } else { Unmet::Differs(chain(error)) }
+}
+
 /// The answer to one command.
 ///
 /// # Errors
-/// In one line.
-pub(crate) async fn command<T: FromRedisValue>(server: &mut MultiplexedConnection, command: &Cmd) -> Result<T, String> {
-    command.query_async(server).await.map_err(|error| chain(&error))
+/// What it says of the server that there is none.
+pub(crate) async fn command<T: FromRedisValue>(server: &mut MultiplexedConnection, command: &Cmd) -> Result<T, Unmet> {
+    command.query_async(server).await.map_err(|error| refusal(&error))
 }

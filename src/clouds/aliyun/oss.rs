@@ -10,7 +10,7 @@ use super::config::StaticKeys;
 use super::rpc::header_map;
 use super::{Aliyun, error, sign, xml};
 use crate::model::time::Timestamp;
-use crate::ports::objects::{ObjectInfo, ObjectStore};
+use crate::ports::objects::{ObjectInfo, ObjectStore, PIECE};
 use crate::ports::{CloudError, Kind, PortFuture};
 
 const LIST: Api = Api::reads("oss:ListObjectsV2");
@@ -30,12 +30,13 @@ struct Draft<'a> {
     key: &'a str,
     query: Vec<(&'a str, String)>,
     content_type: Option<&'a str>,
+    range: Option<String>,
     body: Bytes,
 }
 
 impl<'a> Draft<'a> {
     fn new(api: Api, method: Method, bucket: &'a str, key: &'a str) -> Self {
-        Self { api, method, bucket, key, query: Vec::new(), content_type: None, body: Bytes::new() }
+        Self { api, method, bucket, key, query: Vec::new(), content_type: None, range: None, body: Bytes::new() }
     }
 }
 
@@ -75,6 +76,20 @@ impl ObjectStore for Aliyun {
 
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> PortFuture<'a, Bytes> {
         Box::pin(async move { self.oss(&Draft::new(GET, Method::GET, bucket, key), |answer| Ok(answer.body.clone())).await })
+    }
+
+    fn piece<'a>(&'a self, bucket: &'a str, key: &'a str, from: u64, size: u64) -> PortFuture<'a, Bytes> {
+        Box::pin(async move {
+            let wanted = size.saturating_sub(from).min(PIECE);
+            if wanted == 0 {
+                return Ok(Bytes::new());
+            }
+            let mut draft = Draft::new(GET, Method::GET, bucket, key);
+            draft.range = Some(format!("bytes={from}-{}", from + wanted - 1));
+            // A range that an object no longer has is answered with all of it.
+            let read = |answer: &Answer| if answer.body.len() as u64 == wanted { Ok(answer.body.clone()) } else { Err(shrunk()) };
+            self.oss(&draft, read).await.map_err(|error| if error.code.as_deref() == Some("InvalidRange") { shrunk() } else { error })
+        })
     }
 
     fn put<'a>(&'a self, bucket: &'a str, key: &'a str, body: Bytes) -> PortFuture<'a, ()> {
@@ -141,11 +156,16 @@ impl Aliyun {
         let authorization =
             sign::oss4(draft.method.as_str(), &resource, &query(true), &headers, &self.region, &keys.access_key_id, &keys.secret_access_key);
         headers.insert("authorization".to_owned(), authorization);
+        headers.extend(draft.range.clone().map(|range| ("range".to_owned(), range)));
         let mut request = Request::new(draft.method.clone(), url);
         *request.headers_mut() = header_map(api, headers)?;
         *request.body_mut() = Some(draft.body.clone().into());
         Ok(request)
     }
+}
+
+fn shrunk() -> CloudError {
+    GET.error(Kind::Conflict, "the object is shorter than it was")
 }
 
 /// A change that was done is answered with nothing.
@@ -164,6 +184,8 @@ fn info(object: &xml::Element) -> Result<ObjectInfo, CloudError> {
     Ok(ObjectInfo {
         key: key.into_owned(),
         modified: object.text("LastModified").and_then(|time| time.parse::<Timestamp>().ok()).ok_or_else(|| malformed("a time"))?,
+        // `Normal`, `Multipart`, `Appendable` or `Symlink`.
+        whole: object.text("Type").is_none_or(|kind| kind == "Normal"),
         etag: object.text("ETag").unwrap_or_default().trim_matches('"').to_ascii_lowercase(),
         size: object.text("Size").and_then(|size| size.parse().ok()).ok_or_else(|| malformed("a size"))?,
     })

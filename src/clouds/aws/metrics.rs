@@ -1,7 +1,7 @@
 //! CloudWatch behind the metrics port. The SDK speaks Smithy RPC v2 CBOR here, unlike the aws CLI.
 
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StateValue};
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StateValue, StatusCode};
 use chrono::Utc;
 
 use super::Aws;
@@ -69,6 +69,18 @@ impl Metrics for Aws {
             let answer = send!(operation, aws_sdk_cloudwatch, request)?;
             let result = answer.metric_data_results().iter().find(|result| result.id() == Some(QUERY));
             let result = result.ok_or_else(|| malformed(DATA, "the answer lacks what was asked for"))?;
+            // Anything but these says that numbers may be there which it did not get at
+            // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html, StatusCode).
+            let is_whole = match result.status_code() {
+                None | Some(StatusCode::Complete) => true,
+                Some(StatusCode::PartialData) => !result.values().is_empty(),
+                Some(_) => false,
+            };
+            if !is_whole {
+                let why = result.messages().iter().chain(answer.messages()).find_map(|message| message.value()).unwrap_or("without a reason");
+                let code = result.status_code().map_or("", StatusCode::as_str);
+                return Err(CloudError::new(Cloud::Aws, DATA, Kind::Unavailable, format!("the numbers could not be got at: {why}")).code(code));
+            }
             let newest = result.timestamps().first().zip(result.values().first());
             Ok(newest.map(|(at, value)| Point { at: timestamp(at), value: *value }).into_iter().collect())
         })

@@ -7,7 +7,7 @@ use tokio::time;
 use super::Aws;
 use super::call::{fits, send};
 use crate::model::time::Timestamp;
-use crate::ports::objects::{ObjectInfo, ObjectStore};
+use crate::ports::objects::{ObjectInfo, ObjectStore, PIECE};
 use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
@@ -66,6 +66,29 @@ impl ObjectStore for Aws {
         })
     }
 
+    fn piece<'a>(&'a self, bucket: &'a str, key: &'a str, from: u64, size: u64) -> PortFuture<'a, Bytes> {
+        Box::pin(async move {
+            addressable(GET, bucket, key)?;
+            let operation = self.reading(GET)?;
+            let wanted = size.saturating_sub(from).min(PIECE);
+            if wanted == 0 {
+                return Ok(Bytes::new());
+            }
+            let range = format!("bytes={from}-{}", from + wanted - 1);
+            let mut is_again = false;
+            let body = loop {
+                let sent = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key).range(&range));
+                let answer = sent.map_err(|error| if error.code.as_deref() == Some("InvalidRange") { shrunk() } else { error })?;
+                match time::timeout(operation.timeout(), whole(answer.body)).await {
+                    Ok(Err(error)) if error.kind == Kind::Transport && !is_again => is_again = true,
+                    Ok(body) => break body?,
+                    Err(_) => return Err(CloudError::new(Cloud::Aws, GET, Kind::Timeout, "the content did not arrive in time")),
+                }
+            };
+            if body.len() as u64 == wanted { Ok(body) } else { Err(shrunk()) }
+        })
+    }
+
     fn put<'a>(&'a self, bucket: &'a str, key: &'a str, body: Bytes) -> PortFuture<'a, ()> {
         Box::pin(async move {
             addressable(PUT, bucket, key)?;
@@ -91,6 +114,10 @@ fn addressable(operation: &'static str, bucket: &str, key: &str) -> Result<(), C
     fits(operation, "key", key, 1024)
 }
 
+fn shrunk() -> CloudError {
+    CloudError::new(Cloud::Aws, GET, Kind::Conflict, "the object is shorter than it was")
+}
+
 async fn whole(mut stream: ByteStream) -> Result<Bytes, CloudError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = stream.next().await {
@@ -108,6 +135,8 @@ fn info(object: &aws_sdk_s3::types::Object) -> Result<ObjectInfo, CloudError> {
     Ok(ObjectInfo {
         key: object.key().ok_or_else(|| malformed("a key"))?.to_owned(),
         modified: object.last_modified().and_then(timestamp).ok_or_else(|| malformed("a time"))?,
+        // S3 does not say how an object was put; the etags of parts tell it by their form.
+        whole: true,
         etag: object.e_tag().unwrap_or_default().trim_matches('"').to_ascii_lowercase(),
         size: object.size().and_then(|size| u64::try_from(size).ok()).ok_or_else(|| malformed("a size"))?,
     })

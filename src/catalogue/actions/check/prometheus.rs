@@ -9,7 +9,7 @@ use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::model::event::step::Target;
 use crate::world::World;
 
-/// Asks Prometheus once and fails unless the numbers are as expected.
+/// Asks Prometheus once and fails unless there are numbers and they are as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckPrometheus {
@@ -42,7 +42,7 @@ impl Action<World> for CheckPrometheus {
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {
         let said = |message: String| ActionError::Check(format!("{}: {message}", self.query));
         let values = query(cx.world.http(), &self.url, &self.query, None).await.map_err(said)?;
-        let detail = self.expect.judge(&values).map_err(said)?;
+        let detail = self.expect.judge(&values).map_err(|unmet| said(unmet.to_string()))?;
         (cx.progress)(detail);
         Ok(Applied::changed(Output { values }))
     }
