@@ -239,7 +239,7 @@ fn a_ttl_that_is_longer_than_a_recovery_may_take_is_named() {
 fn what_is_no_service_also_tells_the_time_from_the_fault() {
     let asked = |id: &'static str| {
         let rto: Objective = serde_json::from_value(serde_json::json!({ "rto": "30s" })).unwrap();
-        render(&planned(samples::success(), move |plan| drop(plan.objectives.insert(id.to_owned(), rto))), HEAD, Lang::En)
+        render(&planned(samples::success(), move |plan| _ = plan.objectives.insert(id.to_owned(), rto)), HEAD, Lang::En)
     };
     // Bad from 6.492–7 s to 19.492–20 s; the fault took effect between 4.15 and 5.3 s.
     assert!(
