@@ -315,6 +315,12 @@ async fn object_stores_and_jobs_are_no_exception() {
         store.put(bucket, "hostile", "1234567890".into()).await.unwrap();
         lab.faults().add(vec![rule(cloud, "*:GetObject", Trouble::Truncate)]);
         assert_eq!(store.get(bucket, "hostile").await.unwrap(), "1234567890", "{cloud}");
+        lab.faults().add(vec![rule(cloud, "*:GetObject", Trouble::Truncate)]);
+        assert_eq!(store.piece(bucket, "hostile", 3, 10).await.unwrap(), "4567890", "{cloud}");
+        assert_eq!(store.piece(bucket, "hostile", 10, 10).await.unwrap(), "", "{cloud}");
+        for (from, size) in [(0, 20), (30, 40)] {
+            assert_eq!(store.piece(bucket, "hostile", from, size).await.unwrap_err().kind, Kind::Conflict, "{cloud}: it has shrunk");
+        }
         lab.faults().add(vec![rule(cloud, "*:PutObject", Trouble::FalseSuccess)]);
         let error = store.put(bucket, "hostile", "2".into()).await.unwrap_err();
         assert_eq!((error.kind, error.ambiguous), (Kind::Unavailable, true), "{cloud}: {error}");

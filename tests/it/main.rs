@@ -6,6 +6,7 @@
 //! - `catalogue_conflicts`: somebody else changes what an action changed.
 //! - `catalogue_undo`: every action against the lab: twice is once, cut off anywhere it is ended or taken back exactly.
 //! - `catalogue_world`: the lab of these two, and the parameters for every action.
+//! - `contents`: buckets compared by what they hold.
 //! - `control`: runs that are steered from another terminal.
 //! - `drills`: whole drills, held against the lab's ground truth.
 //! - `fuzz_regressions`: what the fuzzers found and kept, replayed.
@@ -18,6 +19,7 @@
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
+//! - `readings`: what every kind of probe says when there is nothing to read.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
@@ -34,6 +36,7 @@ mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;
 mod common;
+mod contents;
 mod control;
 mod drills;
 mod forecast;
@@ -48,6 +51,7 @@ mod marks;
 mod monitoring;
 mod plans;
 mod pty;
+mod readings;
 mod reaper;
 mod refusals;
 #[path = "common/samples.rs"]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::server::{Server, free_port};
-use crate::{is_bad, is_good, sample};
+use crate::{is_bad, is_good, is_unknown, sample};
 
 const SERVE: &str = r#"
 import sys
@@ -33,6 +33,6 @@ async fn a_service_says_how_it_is() {
     let ask = async |service: &str| sample("grpc.health", json!({ "address": address, "service": service })).await;
     is_good(&ask("").await, "SERVING in ");
     is_bad(&ask("shop.Orders").await, "NOT_SERVING, expected SERVING");
-    is_bad(&ask("shop.Nothing").await, "gRPC status 5: ");
+    is_unknown(&ask("shop.Nothing").await, "gRPC status 5: ");
     is_bad(&sample("grpc.health", json!({ "address": format!("127.0.0.1:{}", free_port()) })).await, "connection refused");
 }

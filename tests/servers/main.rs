@@ -39,8 +39,7 @@ impl Kept {
     }
 
     async fn sample(&self) -> Sample {
-        let late = || Sample::bad("no answer within its timeout");
-        tokio::time::timeout(self.probe.timeout(), self.probe.sample(&self.world)).await.unwrap_or_else(|_| late())
+        tokio::time::timeout(self.probe.timeout(), self.probe.sample(&self.world)).await.unwrap_or_else(|_| self.probe.late())
     }
 }
 
@@ -69,6 +68,12 @@ async fn until<F: Future<Output = Sample>>(ask: &impl Fn() -> F, wanted: impl Fn
 #[track_caller]
 fn is_good(sample: &Sample, detail: &str) {
     assert!(sample.reading == Reading::Good && sample.detail.starts_with(detail), "{sample:?}, expected good: {detail}");
+}
+
+/// The sample could not tell and its detail contains `detail`.
+#[track_caller]
+fn is_unknown(sample: &Sample, detail: &str) {
+    assert!(sample.reading == Reading::Unknown && sample.detail.contains(detail), "{sample:?}, expected unknown: {detail}");
 }
 
 /// The sample is bad and its detail contains `detail`.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::server::{Server, certificate, free_port, waits_for_good};
-use crate::{is_bad, is_good, sample, until};
+use crate::{is_bad, is_good, is_unknown, sample, until};
 
 pub(crate) const PASSWORD: &str = "open-sesame";
 
@@ -36,10 +36,10 @@ async fn a_server_lets_in_answers_and_has_a_role() {
     is_good(&ask(json!({ "role": "primary" })).await, "PONG in ");
     is_bad(&ask(json!({ "role": "replica" })).await, "a primary, expected a replica");
     let address = format!("127.0.0.1:{}", server.port);
-    is_bad(&sample("redis", json!({ "address": address })).await, "NOAUTH");
-    is_bad(&sample("redis", json!({ "address": address, "password": "wrong" })).await, "Password authentication failed");
+    is_unknown(&sample("redis", json!({ "address": address })).await, "NOAUTH");
+    is_unknown(&sample("redis", json!({ "address": address, "password": "wrong" })).await, "Password authentication failed");
     is_bad(&sample("redis", json!({ "address": format!("127.0.0.1:{}", free_port()) })).await, "connection refused");
-    is_bad(&sample("redis", json!({ "address": address, "tls": true })).await, "no answer within its timeout");
+    is_bad(&sample("redis", json!({ "address": address, "tls": true })).await, "no answer within ");
 }
 
 #[tokio::test]
@@ -65,9 +65,9 @@ async fn a_key_tells_how_old_the_cache_is() {
     let server = redis(&[]);
     let fresh = json!({ "fresh": { "key": "heartbeat", "max_age": "1m" } });
     let ask = async || sample("redis", with(&server, &fresh)).await;
-    is_bad(&ask().await, "there is no key heartbeat");
+    is_unknown(&ask().await, "there is no key heartbeat");
     command(&server, &["SET", "heartbeat", "soon"]).await;
-    is_bad(&ask().await, "heartbeat holds \"soon\", which is no time");
+    is_unknown(&ask().await, "heartbeat holds \"soon\", which is no time");
     command(&server, &["SET", "heartbeat", "1795390031"]).await;
     is_bad(&ask().await, "allowed 1m");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().to_string();

@@ -181,6 +181,11 @@ fn count(of: impl Iterator) -> u64 {
 }
 
 impl Told {
+    /// That the survivor lacks so much, in words.
+    pub(super) fn behind(&self, lag: Duration) -> String {
+        format!("{:.1} s behind, {} missing", lag.as_secs_f64(), self.missing)
+    }
+
     /// As the value of a sample: what recovery points and losses are read from. While one side cannot be asked there is no lag, only bounds of one.
     pub(super) fn value(&self, source_read: bool, mirror_read: bool) -> Value {
         let millis = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);

@@ -133,10 +133,11 @@ fn judged(told: &ledger::Told, longest: Span, unwritten: Option<&String>, unread
     let failed = [("source", unwritten), ("survivor", unread)].into_iter().filter_map(|(side, why)| Some(format!("{side}: {}", why?)));
     let failed: Vec<String> = failed.collect();
     if !failed.is_empty() {
-        return Sample::unknown(failed.join("; ")).with_value(value);
+        let known = told.lag.filter(|_| unread.is_none()).map(|lag| format!("; by what it last acknowledged {}", told.behind(lag)));
+        return Sample::unknown(failed.join("; ") + &known.unwrap_or_default()).with_value(value);
     }
     let Some(lag) = told.lag else { return Sample::unknown("the source has acknowledged no marker yet") };
-    let text = format!("{:.1} s behind, {} missing", lag.as_secs_f64(), told.missing);
+    let text = told.behind(lag);
     let sample = if lag <= longest.duration() { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {longest}")) };
     sample.with_value(value)
 }
@@ -188,7 +189,10 @@ mod tests {
         }
         sides.source.store(true, Ordering::Relaxed);
         let blind = sample().await;
-        assert_eq!((blind.reading, blind.detail.as_str()), (Reading::Unknown, "source: refused"));
+        assert_eq!(
+            (blind.reading, blind.detail.as_str()),
+            (Reading::Unknown, "source: refused; by what it last acknowledged 0.0 s behind, 0 missing")
+        );
         let value = blind.value.unwrap();
         assert!(value["lag_ms"].is_null() && value["source_read"] == false && value["lag_at_least_ms"] == 0, "{value}");
         let most = |value: &serde_json::Value| value["lag_at_most_ms"].as_u64().unwrap();

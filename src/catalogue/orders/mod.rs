@@ -1,5 +1,6 @@
 //! Objects on two sides: where they are, what one side lacks, how old they are. Shared by the probes and by `objects.reconcile`.
 
+pub(crate) mod blind;
 pub(crate) mod compare;
 pub(crate) mod lag;
 

@@ -1,7 +1,7 @@
 //! `objects.lag`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::catalogue::expect::json;
+use crate::catalogue::orders::blind::{Blind, BlindLook};
 use crate::catalogue::orders::lag::{Gap, Sides};
 use crate::catalogue::orders::{Place, detail};
 use crate::engine::clock::wall;
@@ -25,7 +26,8 @@ use crate::world::World;
 /// Without both sides there is no reading: while one cannot be read this is unknown, and the value tells between which bounds the lag is (`lag_at_least_ms`
 /// by what the source was last known to have, `lag_at_most_ms` as if it had committed all the time since). The value is
 /// `{ source_newest, mirror_contiguous, lag_ms, missing, source_read, mirror_read }`, and the two bounds in the place of `lag_ms` while a side is unread. The
-/// first reading after that also tells how far the mirror was behind at most meanwhile, by what the source holds now (`unseen_ms`).
+/// first reading after that also tells how far the mirror was behind at most meanwhile, by what the source holds now (`unseen_ms`), and at
+/// least (`unseen_at_least_ms`), if anything was missing for certain.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ObjectsLag {
@@ -82,49 +84,29 @@ impl Probe<World> for ObjectsLag {
     }
 
     async fn sample(&self, world: &World) -> Sample {
-        let until = Instant::now() + self.timeout.duration();
+        let (sent, until) = (wall(), Instant::now() + self.timeout.duration());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let look = self.look(world, &mut known, until).await;
+        let floor = known.sides.after().to_owned();
+        let since = self.blind().since(&floor);
+        let (source, mirror) = join(in_time(until, names(world, &self.source, &since)), in_time(until, names(world, &self.mirror, &floor))).await;
+        let mut look = self.look(world, &mut known, [&source, &mirror], until).await;
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
         let now = wall();
-        let unseen = self.blind.lock().unwrap_or_else(PoisonError::into_inner).after(&look, now);
-        look.judged(self.expect.max_lag, now, unseen)
-    }
-}
-
-/// The time in which a side could not be read.
-#[derive(Debug, Default)]
-struct Blind {
-    /// Whether a side could not be read at the last look.
-    is_blind: bool,
-    /// When the newest object was committed that both sides had at the last look.
-    common: Option<Timestamp>,
-    /// Since the last look that saw both: each such object, and until when nothing newer was known to be on both sides.
-    spans: Vec<(Timestamp, Timestamp)>,
-    /// Whether there was a time without even that.
-    is_unknown: bool,
-}
-
-impl Blind {
-    /// Takes what a look saw that is over `now`. If it is the first to see both sides again: how far the mirror was behind at most meanwhile. It lacked no more
-    /// than what the source holds now and had committed by then.
-    fn after(&mut self, look: &Look, now: Timestamp) -> Option<Duration> {
-        let is_blind = !look.is_whole();
-        if is_blind || self.is_blind {
-            match (self.common, self.spans.last_mut()) {
-                (Some(common), Some((last, until))) if *last == common => *until = now,
-                (Some(common), _) => self.spans.push((common, now)),
-                (None, _) => self.is_unknown = true,
+        match source {
+            Ok(source) if look.is_whole() => {
+                let unseen = self.blind().end(&source);
+                look.unseen = unseen.as_ref().and_then(|unseen| unseen.most);
+                if let Some((name, common)) = unseen.and_then(|unseen| unseen.missed) {
+                    let committed = in_time(until, self.time_at(world, &self.source, &name)).await.ok().flatten();
+                    look.unseen_at_least = committed.map(|committed| committed.since(common));
+                }
+            }
+            _ => {
+                let seen = BlindLook { sent, done: now, common: look.contiguous };
+                self.blind().keep(seen, &floor, mirror.unwrap_or_default().into_keys());
             }
         }
-        self.common = look.contiguous.or(self.common);
-        self.is_blind = is_blind;
-        if is_blind {
-            return None;
-        }
-        let (spans, is_unknown) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.is_unknown));
-        let behind = spans.into_iter().map(|(common, until)| look.newest.map_or(until, |newest| newest.min(until)).since(common)).max();
-        behind.filter(|_| !is_unknown)
+        look.judged(self.expect.max_lag, now)
     }
 }
 
@@ -143,15 +125,23 @@ struct Look {
     source: Option<String>,
     /// Why the mirror could not be read, if so.
     mirror: Option<String>,
+    /// How far the mirror was behind at most in the blind time that this look ends.
+    unseen: Option<Duration>,
+    /// How far it was behind at least.
+    unseen_at_least: Option<Duration>,
 }
 
 impl ObjectsLag {
-    async fn look(&self, world: &World, known: &mut Known, until: Instant) -> Look {
-        let after = known.sides.after().to_owned();
-        let (source, mirror) = join(in_time(until, names(world, &self.source, &after)), in_time(until, names(world, &self.mirror, &after))).await;
-        let (source, unread_source) = apart(source);
-        let (mirror, unread_mirror) = apart(mirror);
+    fn blind(&self) -> MutexGuard<'_, Blind> {
+        self.blind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What two listings say, with the times of what is at their ends.
+    async fn look(&self, world: &World, known: &mut Known, listed: [&Listed; 2], until: Instant) -> Look {
+        let floor = known.sides.after();
+        let [source, mirror] = listed.map(|listed| listed.as_ref().ok().map(|names| names.keys().filter(|name| name.as_str() > floor).cloned().collect()));
         let Gap { newest, contiguous, missing } = known.sides.look(source, mirror.as_ref());
+        let [unread_source, unread_mirror] = listed.map(|listed| listed.as_ref().err().cloned());
         let mut look = Look { missing, has_any: newest.is_some(), source: unread_source, mirror: unread_mirror, ..Look::default() };
         // The copy carries the same time, so whichever side can be read says when an object was committed.
         let (newest_time, contiguous_time) = join(
@@ -198,17 +188,13 @@ async fn in_time<T>(until: Instant, asked: impl Future<Output = Result<T, CloudE
     tokio::time::timeout_at(until, asked).await.map_err(|_| "no answer in time".to_owned())?.map_err(|error| detail(&error))
 }
 
-fn apart<T>(read: Result<T, String>) -> (Option<T>, Option<String>) {
-    match read {
-        Ok(read) => (Some(read), None),
-        Err(why) => (None, Some(why)),
-    }
-}
+/// The names of one side, and when its store took each; or why it could not be read.
+type Listed = Result<BTreeMap<String, Timestamp>, String>;
 
-async fn names(world: &World, place: &Place, after: &str) -> Result<BTreeSet<String>, CloudError> {
+async fn names(world: &World, place: &Place, after: &str) -> Result<BTreeMap<String, Timestamp>, CloudError> {
     let after = if after.is_empty() { String::new() } else { format!("{}{after}", place.prefix) };
     let objects = place.objects(world)?.list(&place.bucket, &place.prefix, &after).await?;
-    Ok(objects.iter().map(|object| object.key.strip_prefix(&place.prefix).unwrap_or(&object.key).to_owned()).collect())
+    Ok(objects.iter().map(|object| (object.key.strip_prefix(&place.prefix).unwrap_or(&object.key).to_owned(), object.modified)).collect())
 }
 
 impl Look {
@@ -216,7 +202,7 @@ impl Look {
         self.source.is_none() && self.mirror.is_none()
     }
 
-    fn judged(&self, longest: Span, now: Timestamp, unseen: Option<Duration>) -> Sample {
+    fn judged(&self, longest: Span, now: Timestamp) -> Sample {
         let millis = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
         let known = self.newest.zip(self.contiguous).map(|(newest, contiguous)| newest.since(contiguous));
         let is_whole = self.is_whole();
@@ -228,8 +214,10 @@ impl Look {
             "source_read": self.source.is_none(),
             "mirror_read": self.mirror.is_none(),
         });
-        if let Some(unseen) = unseen {
-            value["unseen_ms"] = json!(millis(unseen));
+        for (name, unseen) in [("unseen_ms", self.unseen), ("unseen_at_least_ms", self.unseen_at_least)] {
+            if let Some(unseen) = unseen {
+                value[name] = json!(millis(unseen));
+            }
         }
         if is_whole {
             let sample = self.of_both(known, longest);
@@ -275,7 +263,7 @@ mod tests {
     }
 
     fn check(look: &Look, now: i64, reading: Reading, detail: &str, lags: [Option<u64>; 3]) {
-        let sample = look.judged(Span::from_secs(2), at(now), None);
+        let sample = look.judged(Span::from_secs(2), at(now));
         assert_eq!((sample.reading, sample.detail.as_str()), (reading, detail));
         let value = sample.value.unwrap_or_default();
         assert_eq!(["lag_ms", "lag_at_least_ms", "lag_at_most_ms"].map(|name| value[name].as_u64()), lags, "{value}");
@@ -298,7 +286,7 @@ mod tests {
         check(&blind, 15, Reading::Unknown, "the source cannot be read: 503; 0.0 to 5.0 s behind", [None, Some(0), Some(5000)]);
         let behind = Look { source: Some("503".to_owned()), ..look(10, 6) };
         check(&behind, 15, Reading::Unknown, "the source cannot be read: 503; 4.0 to 9.0 s behind", [None, Some(4000), Some(9000)]);
-        let value = behind.judged(Span::from_secs(2), at(15), None).value.unwrap();
+        let value = behind.judged(Span::from_secs(2), at(15)).value.unwrap();
         assert_eq!((&value["source_read"], &value["mirror_read"], &value["missing"]), (&json!(false), &json!(true), &json!(3)));
         // A source that never could be read has no bounds at all.
         check(&Look { source: Some("503".to_owned()), ..Look::default() }, 15, Reading::Unknown, "the source cannot be read: 503", [None; 3]);
@@ -308,27 +296,11 @@ mod tests {
 
     #[test]
     fn once_the_source_can_be_read_again_it_tells_what_was_missing_meanwhile() {
-        let blind = |newest, contiguous| Look { source: Some("503".to_owned()), ..look(newest, contiguous) };
         let secs = |seconds| Some(Duration::from_secs(seconds));
-        // The mirror got nothing after 10; the source went on until 14.
-        let mut seen = Blind::default();
-        assert_eq!(seen.after(&look(10, 10), at(10)), None);
-        for now in 11..=18 {
-            assert_eq!(seen.after(&blind(10, 10), at(now)), None);
-        }
-        assert_eq!(seen.after(&look(14, 14), at(19)), secs(4), "though it has caught up by now");
-        assert_eq!(seen.after(&look(15, 15), at(20)), None, "told once");
-        // The mirror kept up all the while: it lacked no more than what came between two looks.
-        for now in 21..=28 {
-            assert_eq!(seen.after(&blind(15, now - 1), at(now)), None);
-        }
-        assert_eq!(seen.after(&look(29, 29), at(29)), secs(6), "15 was the newest common one until the first blind look was over");
-        // Nothing common was ever known.
-        let mut seen = Blind::default();
-        assert_eq!(seen.after(&Look { source: Some("503".to_owned()), ..Look::default() }, at(1)), None);
-        assert_eq!(seen.after(&look(2, 2), at(2)), None);
-        let value = look(29, 29).judged(Span::from_secs(2), at(29), secs(6)).value.unwrap();
-        assert_eq!((&value["unseen_ms"], &value["lag_ms"]), (&json!(6000), &json!(0)));
+        let again = Look { unseen: secs(6), unseen_at_least: secs(4), ..look(29, 29) };
+        let value = again.judged(Span::from_secs(2), at(29)).value.unwrap();
+        assert_eq!((&value["unseen_ms"], &value["unseen_at_least_ms"], &value["lag_ms"]), (&json!(6000), &json!(4000), &json!(0)));
+        assert!(look(29, 29).judged(Span::from_secs(2), at(29)).value.unwrap()["unseen_ms"].is_null());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What is read again and again.
+//! What is read again and again: as a *client*, who is bad off when not served, or as an *instrument*, which then has read nothing and is unknown
+//! ([`Probe::SILENCE`](crate::engine::probe::Probe::SILENCE)).
 
 mod freshness;
 mod monitoring;

@@ -81,6 +81,8 @@ pub struct State {
     pub dns_view: BTreeMap<RecordKey, Vec<ServedRecord>>,
 
     pub buckets: BTreeMap<String, Bucket>,
+    /// Objects that are put in parts and not whole yet, by upload id.
+    pub uploads: BTreeMap<String, Upload>,
     /// DTS synchronisation jobs by job id.
     pub jobs: BTreeMap<String, SyncJob>,
     /// Tags of the things that do not hold their own, by id; see [`State::tags_of`]. A DTS job is tagged as its DTS instance.
@@ -423,10 +425,21 @@ pub struct Bucket {
 pub struct Object {
     pub body: bytes::Bytes,
     pub modified_at: Timestamp,
-    /// Lower-case hex MD5, unquoted.
+    /// Unquoted: lower-case hex MD5, or what stands in its place for an object that was put in parts.
     pub etag: String,
     pub content_type: String,
     pub metadata: BTreeMap<String, String>,
+}
+
+/// An object that is put in parts.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub bucket: String,
+    pub key: String,
+    pub content_type: String,
+    pub metadata: BTreeMap<String, String>,
+    /// By number: MD5 and content.
+    pub parts: BTreeMap<i32, (String, bytes::Bytes)>,
 }
 
 /// A DTS synchronisation job for the order log; object copying follows its state.

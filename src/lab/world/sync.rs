@@ -25,6 +25,12 @@ impl Object {
         let etag = hex::encode(Md5::digest(&body));
         Self { body, modified_at: now, etag, content_type: content_type.to_owned(), metadata }
     }
+
+    /// How it was put, in the words of OSS.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.etag.contains('-') { "Multipart" } else { "Normal" }
+    }
 }
 
 impl State {

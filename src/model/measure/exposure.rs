@@ -6,7 +6,7 @@
 //! - `source_newest`, `mirror_contiguous`: when the newest thing of the source, and the newest one below which the replica lacks nothing, were committed.
 //! - `lag_at_least_ms`: what a reading without its source says all the same.
 //! - `resolution_ms`: in what steps times are told; `age_ms`: that they are of two machines' clocks.
-//! - `unseen_ms`: what the first reading after a blind time found that the replica lacked at most while nobody could read the source.
+//! - `unseen_ms`, `unseen_at_least_ms`: what the first reading after a blind time found that the replica lacked at most, and at least, while nobody could read the source.
 
 use std::collections::BTreeMap;
 
@@ -85,10 +85,12 @@ impl<'a> Told<'a> {
     }
 }
 
-/// At least how far a replica was behind by a reading, in nanoseconds: what it told, or without its source the bound that it gave.
+/// At least how far a replica was behind by a reading, in nanoseconds: what it told, or the bound that it gave without its source; and what it found to have been
+/// missing before, while nobody could read the source.
 fn least(reading: &Reading) -> Option<i64> {
-    let bound = || reading.value.get("lag_at_least_ms")?.as_u64();
-    lag_ms(&reading.value).or_else(bound).map(nanos)
+    let bound = |name: &str| reading.value.get(name)?.as_u64();
+    let told = lag_ms(&reading.value).or_else(|| bound("lag_at_least_ms"))?;
+    Some(nanos(told.max(bound("unseen_at_least_ms").unwrap_or(0))))
 }
 
 /// The exposure each lag probe read from `from` (the fault) to `until`.

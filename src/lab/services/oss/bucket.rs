@@ -207,7 +207,7 @@ impl<'a> Listing<'a> {
                 element("Key", &self.written(key)),
                 element("LastModified", &iso(object.modified_at)),
                 element("ETag", &format!("\"{}\"", object.etag.to_ascii_uppercase())),
-                element("Type", "Normal"),
+                element("Type", object.kind()),
                 element("Size", &object.body.len().to_string()),
                 element("StorageClass", "Standard"),
                 owner.to_owned(),

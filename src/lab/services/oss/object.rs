@@ -114,7 +114,7 @@ fn described(object: &Object) -> Answer {
     let mut headers = vec![
         (HeaderName::from_static("etag"), etag(object)),
         (HeaderName::from_static("last-modified"), object.modified_at.to_utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string()),
-        (HeaderName::from_static("x-oss-object-type"), "Normal".to_owned()),
+        (HeaderName::from_static("x-oss-object-type"), object.kind().to_owned()),
         (HeaderName::from_static("x-oss-storage-class"), "Standard".to_owned()),
         (HeaderName::from_static("x-oss-hash-crc64ecma"), crc64(&object.body).to_string()),
         (HeaderName::from_static("accept-ranges"), "bytes".to_owned()),

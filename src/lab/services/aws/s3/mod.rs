@@ -1,11 +1,13 @@
 //! S3 over the world's buckets, through the `s3s` crate: it knows the protocol and its signatures (header, query, streamed chunks
 //! with trailers); here are only the calls that the lab has. Path style only.
 //!
-//! [`objects`] reads and writes objects, [`listing`] lists keys, [`checksum`] checks what clients say about bodies.
+//! [`objects`] reads and writes objects, [`listing`] lists keys, [`parts`] puts objects together,
+//! [`checksum`] checks what clients say about bodies.
 
 mod checksum;
 mod listing;
 mod objects;
+mod parts;
 
 use std::sync::Arc;
 
@@ -17,10 +19,11 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::{
-    Bucket as BucketDto, CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
-    GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Owner,
-    PutObjectInput, PutObjectOutput, Timestamp as S3Time,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket as BucketDto, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+    CopyObjectInput, CopyObjectOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
+    DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
+    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, Owner, PutObjectInput, PutObjectOutput, Timestamp as S3Time, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -193,6 +196,29 @@ impl S3 for Objects {
         self.call("PutObject", |state| objects::put(state, request.input, &trailers, body))
     }
 
+    async fn create_multipart_upload(&self, request: S3Request<CreateMultipartUploadInput>) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.call("CreateMultipartUpload", |state| parts::create(state, request.input))
+    }
+
+    async fn upload_part(&self, mut request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        let body = match request.input.body.take() {
+            Some(body) => objects::collect(body).await?,
+            None => Bytes::new(),
+        };
+        self.call("UploadPart", |state| parts::part(state, &request.input, body))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        self.call("CompleteMultipartUpload", |state| parts::complete(state, request.input))
+    }
+
+    async fn abort_multipart_upload(&self, request: S3Request<AbortMultipartUploadInput>) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        self.call("AbortMultipartUpload", |state| parts::abort(state, &request.input))
+    }
+
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
         self.call("CopyObject", |state| objects::copy(state, &request.input))
     }
@@ -262,6 +288,47 @@ mod tests {
         assert_eq!(objects::collect(part.body.unwrap()).await.unwrap(), "234");
         let beyond = objects.get_object(get("shop-assets", "a/区 b", Some(Range::Int { first: 10, last: None }))).await.unwrap_err();
         assert_eq!(beyond.code().as_str(), "InvalidRange");
+    }
+
+    #[tokio::test]
+    async fn parts_become_one_object_with_an_etag_that_is_no_md5() {
+        use s3s::dto::{CompletedMultipartUpload, CompletedPart};
+
+        let objects = objects();
+        let code = |error: S3Error| error.code().as_str().to_owned();
+        let content = vec![7_u8; (6 << 20) + 1];
+        let mut create = CreateMultipartUploadInput::builder();
+        create.set_bucket("shop-assets".into());
+        create.set_key("large".into());
+        let id = objects.create_multipart_upload(request(create.build().unwrap())).await.unwrap().output.upload_id.unwrap();
+        let complete = async |parts: Vec<CompletedPart>| {
+            let mut complete = CompleteMultipartUploadInput::builder();
+            complete.set_bucket("shop-assets".into());
+            complete.set_key("large".into());
+            complete.set_upload_id(id.clone());
+            complete.set_multipart_upload(Some(CompletedMultipartUpload { parts: Some(parts) }));
+            objects.complete_multipart_upload(request(complete.build().unwrap())).await
+        };
+        let mut done = Vec::new();
+        for (number, part) in [(1, &content[..5 << 20]), (2, &content[5 << 20..])] {
+            let mut upload = UploadPartInput::builder();
+            upload.set_bucket("shop-assets".into());
+            upload.set_key("large".into());
+            upload.set_upload_id(id.clone());
+            upload.set_part_number(number);
+            upload.set_body(Some(s3s::dto::StreamingBlob::from(Body::from(Bytes::copy_from_slice(part)))));
+            let e_tag = objects.upload_part(request(upload.build().unwrap())).await.unwrap().output.e_tag;
+            done.push(CompletedPart { e_tag, part_number: Some(number), ..CompletedPart::default() });
+        }
+        assert_eq!(code(complete(vec![]).await.unwrap_err()), "MalformedXML");
+        assert_eq!(code(complete(done.iter().rev().cloned().collect()).await.unwrap_err()), "InvalidPartOrder");
+        let unknown = CompletedPart { part_number: Some(3), ..CompletedPart::default() };
+        assert_eq!(code(complete(vec![unknown]).await.unwrap_err()), "InvalidPart");
+        let etag = complete(done.clone()).await.unwrap().output.e_tag.unwrap();
+        assert!(etag.value().len() == 34 && etag.value().ends_with("-2"), "{etag:?}");
+        assert_eq!(code(complete(done).await.unwrap_err()), "NoSuchUpload", "it is over");
+        let whole = objects.get_object(get("shop-assets", "large", None)).await.unwrap().output;
+        assert_eq!(objects::collect(whole.body.unwrap()).await.unwrap(), content);
     }
 
     #[tokio::test]

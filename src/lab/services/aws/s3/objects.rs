@@ -14,7 +14,7 @@ use super::{bucket, bucket_mut, checksum, s3_time};
 use crate::lab::world::state::{Object, State};
 
 /// The type of an object that was put without one.
-const NO_TYPE: &str = "binary/octet-stream";
+pub(super) const NO_TYPE: &str = "binary/octet-stream";
 
 /// A body as a whole; the server bounds its size before.
 pub(super) async fn collect(mut blob: StreamingBlob) -> S3Result<Bytes> {
