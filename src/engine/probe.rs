@@ -1,5 +1,6 @@
 //! What an author of a probe writes, and the erased form in which the engine samples it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::action::{ParamError, parse_params};
+use crate::model::plan::ClientModel;
 
 /// A probe kind: a read that is repeated. The parameter struct *is* the probe; `expect` in it says what is good.
 ///
@@ -30,6 +32,11 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Whether it reads an alarm of the monitoring that is on duty also when nobody drills: what it sees was noticed by that, not by Lifeboat.
     fn is_on_duty(&self) -> bool {
         false
+    }
+
+    /// As which clients it asks a service; none = it is none.
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        BTreeSet::new()
     }
 
     /// One reading.
@@ -102,6 +109,8 @@ pub enum Reading {
 pub trait DynProbe<W>: Send + Sync {
     /// See [`Probe::timeout`].
     fn timeout(&self) -> Duration;
+    /// See [`Probe::clients`].
+    fn clients(&self) -> BTreeSet<ClientModel>;
     /// The sample that had no answer within the timeout.
     fn late(&self) -> Sample;
     /// See [`Probe::is_on_duty`].
@@ -113,6 +122,10 @@ pub trait DynProbe<W>: Send + Sync {
 impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     fn timeout(&self) -> Duration {
         Probe::timeout(self)
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        Probe::clients(self)
     }
 
     fn late(&self) -> Sample {

@@ -10,9 +10,9 @@ use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
-use crate::model::measure::{Measured, Measures};
+use crate::model::measure::{Measured, Measures, VANTAGE_POINTS};
 use crate::model::phrases::phrase;
-use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
+use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, parent_of};
 use crate::model::text::{Lang, span_in as span};
 
@@ -333,7 +333,7 @@ fn stage_line(stage: Stage, state: &RunState, lang: Lang) -> String {
 fn outages(state: &RunState, lang: Lang) -> Vec<String> {
     let measures = Measures::of(state);
     let Some(plan) = state.plan() else { return Vec::new() };
-    let line = |probe: &crate::model::plan::ProbePlan| {
+    let line = |probe: &ProbePlan| {
         let outage = measures.outages.get(&probe.id)?;
         let rto = plan.objectives.get(&probe.id).and_then(|objective| objective.rto);
         if !probe.service && rto.is_none() {
@@ -343,20 +343,57 @@ fn outages(state: &RunState, lang: Lang) -> Vec<String> {
         let limit = rto.map(|rto| pick(lang, format!(" (RTO {rto})"), format!("（RTO {}）", span(rto, lang)))).unwrap_or_default();
         Some(match outage.rta() {
             Measured::Known(rta) => {
-                let (likely, off) = (seconds(rta.likely), seconds(rta.off()));
-                pick(lang, format!("{id} recovered in {likely} s ± {off} s{limit}"), format!("{id} 在 {likely} 秒 ± {off} 秒内恢复{limit}"))
+                // Bounds are rounded outwards.
+                let (likely, lo, hi) = (seconds(rta.likely), seconds(rta.lo - TENTH / 2), seconds(rta.hi + TENTH / 2 - 1));
+                let cached = match measures.rta_with_caches(&probe.id) {
+                    Some(Measured::Known(bound)) if !probe.clients.is_empty() => {
+                        let bound = seconds(bound.hi + TENTH / 2 - 1);
+                        pick(lang, format!("; users who keep names ≤ {bound} s"), format!("；缓存域名的用户 ≤ {bound} 秒"))
+                    }
+                    _ => String::new(),
+                };
+                let seen = seen_by(probe, lang);
+                pick(
+                    lang,
+                    format!("{id} recovered in {likely} s ({lo}–{hi}){limit}{seen}{cached}"),
+                    format!("{id} 用时 {likely} 秒（{lo}–{hi}）恢复{limit}{seen}{cached}"),
+                )
             }
             Measured::AtLeast(lo) => {
-                let lo = seconds(lo);
-                pick(lang, format!("{id} was down for at least {lo} s{limit}"), format!("{id} 中断至少 {lo} 秒{limit}"))
+                let (lo, seen) = (seconds(lo - TENTH / 2), seen_by(probe, lang));
+                pick(lang, format!("{id} was down for at least {lo} s{limit}{seen}"), format!("{id} 中断至少 {lo} 秒{limit}{seen}"))
             }
         })
     };
     plan.probes.iter().filter_map(line).collect()
 }
 
+/// As which clients a probe saw it; nothing for what is none.
+fn seen_by(probe: &ProbePlan, lang: Lang) -> String {
+    let words = probe.clients.iter().map(|model| match (model, lang) {
+        (ClientModel::ResolvesAnew, Lang::En) => "resolves anew",
+        (ClientModel::ResolvesAnew, Lang::Zh) => "每次重新解析",
+        (ClientModel::KeepsNames, Lang::En) => "keeps names",
+        (ClientModel::KeepsNames, Lang::Zh) => "缓存域名",
+        (ClientModel::KeepsConnections, Lang::En) => "keeps connections",
+        (ClientModel::KeepsConnections, Lang::Zh) => "保持连接",
+    });
+    let words = words.collect::<Vec<_>>().join(pick(lang, " or ", "或").as_str());
+    if words.is_empty() {
+        return words;
+    }
+    pick(
+        lang,
+        format!(", seen from {VANTAGE_POINTS} place by a client that {words}"),
+        format!("，由 {VANTAGE_POINTS} 处{words}的客户端所见"),
+    )
+}
+
+const TENTH: i64 = 100 * MILLISECOND;
+
+/// Rounded to tenths; what is negative is zero.
 fn seconds(nanos: i64) -> String {
-    let tenths = (nanos / (10 * MILLISECOND) + 5) / 10;
+    let tenths = (nanos.max(0) + TENTH / 2) / TENTH;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

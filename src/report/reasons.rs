@@ -40,7 +40,6 @@ impl Page<'_> {
                 format!("cannot be told: {measure}, {}, lies inside the bounds of the measurement", self.subject(subject))
             }
             Reason::NotTested { measure, subject } => format!("not tested: {measure}, {}", self.subject(subject)),
-            Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
             Reason::StillDown { probe } => format!("{} was down and still is", self.probe_name(probe)),
             Reason::DidWithout { step, by } => format!("the runbook was not tested as written: {} did without {}", code(by), self.step_name(step)),
             Reason::Moved { step, why } => format!("what {} made was changed since: {}", self.step_name(step), text(why)),
@@ -48,6 +47,17 @@ impl Page<'_> {
                 format!("not known whether what {} made is still there: {}", self.step_name(step), text(why))
             }
             Reason::WentDown { probe } => format!("{} was down when the failover was taken back, or is since", self.probe_name(probe)),
+            Reason::Unseen { measure, subject } => format!(
+                "cannot be told: {measure}, {}: too many samples are missing; had all of them been bad, it would not be met",
+                self.subject(subject)
+            ),
+            Reason::RecoveryUnseen { probe } => format!(
+                "cannot be told: whether {} stayed good: too many samples are missing, some of them after its recovery",
+                self.probe_name(probe)
+            ),
+            Reason::ImpactUnseen { probe } => {
+                format!("cannot be told: whether {} went bad: too many samples are missing", self.probe_name(probe))
+            }
             Reason::NotRecovered
             | Reason::NoObjective
             | Reason::NoDetection
@@ -83,7 +93,6 @@ impl Page<'_> {
                 format!("无法判定：{}，{}，目标落在测量区间之内", measure_zh(*measure), self.subject(subject))
             }
             Reason::NotTested { measure, subject } => format!("未测试：{}，{}", measure_zh(*measure), self.subject(subject)),
-            Reason::TooManyUnknown { probe } => format!("{} 的未知样本超过 5%", self.probe_name(probe)),
             Reason::NoObjective => "无判定依据：未设定 RTO 或 RPO".to_owned(),
             Reason::NoDetection => "未测试故障是否被发现：演练场景未写 `detect`".to_owned(),
             Reason::NoRecovery => "未测试恢复：演练场景未写 `recovered`".to_owned(),
@@ -93,6 +102,11 @@ impl Page<'_> {
             Reason::NothingRun => "切换步骤均未运行".to_owned(),
             Reason::NothingChanged => "切换未做出任何变更：应做变更的步骤均失败".to_owned(),
             Reason::DidWithout { step, by } => format!("未按预案原文测试：{} 跳过了 {}", code(by), self.step_name(step)),
+            Reason::Unseen { measure, subject } => {
+                format!("无法判定：{}，{}：缺失样本过多；若均为失败样本，则目标未达成", measure_zh(*measure), self.subject(subject))
+            }
+            Reason::RecoveryUnseen { probe } => format!("无法判定 {} 是否保持正常：缺失样本过多，且部分在恢复之后", self.probe_name(probe)),
+            Reason::ImpactUnseen { probe } => format!("无法判定 {} 是否异常：缺失样本过多", self.probe_name(probe)),
             Reason::Earlier { text: earlier } => text(earlier),
         }
     }
@@ -106,6 +120,7 @@ impl Page<'_> {
 const fn measure_zh(measure: Measure) -> &'static str {
     match measure {
         Measure::Rto => "RTO",
+        Measure::RtoCached => "RTO（保留 DNS 应答的用户）",
         Measure::Rpo => "RPO",
         Measure::Missing => "无缺失",
         Measure::Doubled => "无重复",

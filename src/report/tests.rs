@@ -1,8 +1,11 @@
 //! The reports of the sample runs, as files to read, and what must hold for any report.
 
 use super::*;
+use crate::model::event::probe::{ProbeEvent, ProbeKind};
 use crate::model::event::samples;
-use crate::model::event::{Body, RunEvent};
+use crate::model::event::step::StepKind;
+use crate::model::event::{Body, RunEvent, StepEvent};
+use crate::model::plan::{Objective, ProbeState};
 
 const HEAD: &str = "c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d1135";
 
@@ -143,4 +146,136 @@ fn what_was_changed_by_others_is_no_longer_called_in_place() {
         assert!(!report.contains(gone), "{report}");
     }
     assert!(render(&samples::emergency(), HEAD, Lang::En).contains("is still in place: it was read once more"));
+}
+
+/// The events of a sample run with its plan changed.
+fn planned(mut events: Vec<Event>, change: impl Fn(&mut Plan)) -> Vec<Event> {
+    let Body::Run(RunEvent::Started { plan, .. }) = &mut events[0].body else { panic!("starts") };
+    change(plan);
+    events
+}
+
+/// The first row of a table that begins so.
+fn row<'a>(report: &'a str, begins: &str) -> &'a str {
+    report.lines().find(|line| line.starts_with(begins)).unwrap_or_else(|| panic!("no {begins} in {report}"))
+}
+
+#[test]
+fn counts_and_share_of_a_row_are_of_the_same_samples() {
+    let mut events = samples::success();
+    let at = events.iter().position(|event| event.at >= samples::t(33_000)).unwrap();
+    // While everything was taken back a thousand more were good.
+    let mut late = events[at].clone();
+    let tally = ProbeKind::Tally {
+        from: samples::t(28_020),
+        to: samples::t(33_000),
+        good: 1000,
+        bad: 0,
+        unknown: 0,
+        late: 0,
+        missed: 0,
+        told: Some(samples::t(33_000)),
+        untold: None,
+    };
+    late.body = Body::Probe(ProbeEvent { probe: "storefront".to_owned(), kind: tally });
+    events.insert(at, late);
+    for (event, seq) in events.iter_mut().zip(1..) {
+        event.seq = seq;
+    }
+    let report = render(&events, HEAD, Lang::En);
+    let row = row(&report, "| Storefront `storefront` | `http`");
+    assert!(row.contains("| 75 / 65 / 0 / 0 / 1 | 53.57 % |"), "75 of 140: {row}");
+}
+
+#[test]
+fn users_are_spoken_of_only_where_monitoring_counts_theirs() {
+    let of = |uses: &str, lang| {
+        let events = planned(samples::shifted(), |plan| {
+            plan.probes.iter_mut().filter(|probe| probe.id == "share").for_each(|probe| probe.uses = uses.to_owned())
+        });
+        render(&events, HEAD, lang) + &charts(&events).into_iter().map(|(_, svg)| svg).collect::<String>()
+    };
+    for uses in ["http.share", "exec"] {
+        let own = of(uses, Lang::En);
+        assert!(own.contains("until 95 % of the tool's own samples were at the target: 2.15 s (1.99–2.31)"), "{uses}: {own}");
+        for word in ["requests", "Requests", "drained", "customers served"] {
+            assert!(!own.contains(word), "{uses}: {word}");
+        }
+        assert!(!of(uses, Lang::Zh).contains("请求占比"));
+    }
+    for uses in ["prometheus", "aws.cloudwatch.metric"] {
+        let users = of(uses, Lang::En);
+        assert!(
+            users.contains("until 95 % of the requests were at the target: 2.15 s") && users.contains("Until the old side was drained"),
+            "{uses}"
+        );
+        assert!(of(uses, Lang::Zh).contains("目标侧请求占比"));
+    }
+}
+
+#[test]
+fn intervals_are_written_with_their_own_bounds() {
+    let mut events = samples::success();
+    for event in &mut events {
+        if let Body::Probe(ProbeEvent { probe, kind: ProbeKind::Edge { to: ProbeState::Bad, likely, .. } }) = &mut event.body
+            && probe == "storefront"
+        {
+            // A request that hung: it went down when that was sent.
+            *likely = Some(samples::t(4_650));
+        }
+    }
+    let (en, zh) = (render(&events, HEAD, Lang::En), render(&events, HEAD, Lang::Zh));
+    assert!(row(&en, "| RTO, from disruption: Storefront").contains("| 13.16 s (12.59–13.41)<br>"), "{en}");
+    assert!(row(&zh, "| RTO（自中断起）：商城首页").contains("| 13.16 秒（12.59–13.41）<br>"), "{zh}");
+    for (_, events) in runs() {
+        for lang in [Lang::En, Lang::Zh] {
+            assert!(!render(&events, HEAD, lang).contains('±'));
+        }
+    }
+}
+
+#[test]
+fn a_ttl_that_is_longer_than_a_recovery_may_take_is_named() {
+    let with_ttl = |seconds: u64| {
+        let mut events = samples::success();
+        for event in &mut events {
+            if let Body::Step(StepEvent { step, kind: StepKind::Intended { before, .. } }) = &mut event.body
+                && step == "failover/shift-dns"
+            {
+                *before = serde_json::json!([{"label": "aws", "ttl": 5}, {"label": "aliyun", "ttl": seconds}]);
+            }
+        }
+        [Lang::En, Lang::Zh].map(|lang| render(&events, HEAD, lang))
+    };
+    let [en, zh] = with_ttl(86_400);
+    assert!(en.contains("before the change: 86400 s.") && en.contains("▲ That is longer than the RTO of Storefront `storefront`, 60 s.\n"), "{en}");
+    assert!(row(&en, "| RTO, from disruption: Storefront").contains("<br>users who keep names: ≤ 1440:13.5 |"), "{en}");
+    assert!(zh.contains("：86400 秒。") && zh.contains("▲ 超过 RTO： 商城首页 `storefront`，60 秒。\n"), "{zh}");
+    let [en, zh] = with_ttl(60);
+    assert!(!en.contains("longer than the RTO") && !zh.contains("超过 RTO") && zh.contains("：60 秒。"), "{en}");
+}
+
+#[test]
+fn what_is_no_service_also_tells_the_time_from_the_fault() {
+    let asked = |id: &'static str| {
+        let rto: Objective = serde_json::from_value(serde_json::json!({ "rto": "30s" })).unwrap();
+        render(&planned(samples::success(), move |plan| _ = plan.objectives.insert(id.to_owned(), rto)), HEAD, Lang::En)
+    };
+    // Bad from 6.492–7 s to 19.492–20 s; the fault took effect between 4.15 and 5.3 s.
+    assert!(
+        row(&asked("orders"), "| RTO, from disruption: Orders").contains("| 13.00 s (12.49–13.51)<br>from the fault: 15.02 s (14.19–15.85) | – |")
+    );
+    assert!(!row(&asked("storefront"), "| RTO, from disruption: Storefront").contains("from the fault"), "users felt it themselves");
+}
+
+#[test]
+fn what_was_not_restored_is_said_to_have_lasted_as_long_as_is_proved() {
+    let events = samples::failure();
+    let report = render(&events, HEAD, Lang::En);
+    // First bad sample done at 5.01 s, the last one known to be bad sent at 66.1 s.
+    assert!(report.contains("60.7 s, still down; ≥ 61.0 s / RTO 60 s]"), "{report}");
+    let (_, svg) = charts(&events).into_iter().find(|(file, _)| file == "waterfall.en.svg").unwrap();
+    assert!(svg.contains(">≥ 61.0 s<") && !svg.contains("≥ 61.3"), "{svg}");
+    let report = render(&events, HEAD, Lang::Zh);
+    assert!(report.contains("60.7 秒，仍中断；≥ 61.0 秒"), "{report}");
 }

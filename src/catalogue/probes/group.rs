@@ -1,6 +1,6 @@
 //! `group`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::catalogue::expect::enough::Enough;
 use crate::engine::probe::{DynProbe, Probe, Reading, Sample};
+use crate::model::plan::ClientModel;
 use crate::world::World;
 
 /// Several probes that are sampled together and count as one: a service that is up as long as enough of its parts are.
@@ -98,6 +99,10 @@ impl Probe<World> for Group {
 
     fn is_on_duty(&self) -> bool {
         self.of.values().all(|part| part.0.0.is_on_duty())
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        self.of.values().flat_map(|part| part.0.0.clients()).collect()
     }
 
     async fn sample(&self, world: &World) -> Sample {

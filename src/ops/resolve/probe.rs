@@ -159,6 +159,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             good_after: probe.good_after,
             service: probe.service.unwrap_or(row.service),
             on_duty: parsed.is_on_duty(),
+            clients: parsed.clients(),
         })
     }
 
