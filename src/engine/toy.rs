@@ -243,6 +243,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         stop_conditions: vec![],
         ungraceful: false,
         limits: Limits::default(),
+        frozen: BTreeMap::new(),
         definitions: vec![],
     }
 }
@@ -261,6 +262,7 @@ fn step(id: &str, uses: &str, with: serde_json::Value) -> StepPlan {
         critical: true,
         ungraceful: None,
         for_each: None,
+        fresh: false,
     }
 }
 

@@ -172,6 +172,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             (Weight::Detail, format!("{} {} in {} ms{id}", call.operation, call.outcome, call.elapsed_ms))
         }
         StepKind::Progress { text } => (Weight::Course, text.clone()),
+        StepKind::Warned { text } => (Weight::Trouble, format!("warning: {text}")),
         StepKind::Asked { question } => {
             let who = if question.approvers > 1 { format!(" ({} people)", question.approvers) } else { String::new() };
             (Weight::Trouble, format!("{}{who}: {}", if question.manual { "TO BE DONE BY HAND" } else { "WAITS FOR APPROVAL" }, question.text))

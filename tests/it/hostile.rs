@@ -66,7 +66,7 @@ impl Client {
 
     /// One call that changes and carries no token.
     async fn change(&self, ids: &[String]) -> Result<(), CloudError> {
-        self.compute().start(ids).await
+        self.compute().start(ids).await?.into_values().next().map_or(Ok(()), Err)
     }
 
     fn compute(&self) -> &dyn Compute {

@@ -15,6 +15,8 @@
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
+//! - `foretold`: what a plan says, held against what the run does.
+//! - `machines`: single machines that do not follow, and what the clouds write otherwise than people do.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
@@ -36,6 +38,7 @@ mod common;
 mod control;
 mod drills;
 mod forecast;
+mod foretold;
 mod fuzz_regressions;
 mod guards;
 mod halt;
@@ -43,6 +46,7 @@ mod hostile;
 mod interruptions;
 mod kept_samples;
 mod layers;
+mod machines;
 mod marks;
 mod monitoring;
 mod plans;

@@ -15,7 +15,7 @@ use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, StepPlan, Ungraceful};
-use crate::model::runbook::{RunbookFile, StepFile};
+use crate::model::runbook::{RunbookFile, StepFile, TargetsFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
@@ -114,6 +114,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             stop_conditions: Vec::new(),
             ungraceful: self.request.ungraceful,
             limits: self.request.limits,
+            frozen: BTreeMap::new(),
             definitions: self.definitions(),
         }
     }
@@ -376,6 +377,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             critical: step.critical.unwrap_or(true),
             ungraceful,
             for_each,
+            fresh: step.targets == Some(TargetsFile::Fresh),
         })
     }
 
@@ -448,6 +450,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             ("on_failure", step.on_failure.is_some()),
             ("for_each", step.for_each.is_some()),
             ("concurrency", step.concurrency.is_some()),
+            ("targets", step.targets.is_some()),
         ];
         for (key, _) in wrong.into_iter().filter(|(_, is_there)| *is_there) {
             self.say(

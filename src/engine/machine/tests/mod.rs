@@ -24,6 +24,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
         critical: true,
         ungraceful: None,
         for_each: None,
+        fresh: false,
     }
 }
 
@@ -63,6 +64,7 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         stop_conditions: Vec::new(),
         ungraceful: false,
         limits: Limits::default(),
+        frozen: BTreeMap::new(),
         definitions: Vec::new(),
     }
 }
@@ -159,6 +161,7 @@ impl Rig {
                 targets: vec![crate::model::event::step::Target::new("toy", target, "")],
                 calls: vec![],
                 not_undone: vec![],
+                undo: vec![],
             }
         };
         match effect {
