@@ -142,38 +142,21 @@ where
 {
     let mut refused = Refused::new();
     let mut parts = std::collections::VecDeque::from([ids.to_vec()]);
-    let mut is_any_asked = false;
+    let (mut is_any_asked, mut denied) = (false, 0);
     while let Some(mut part) = parts.pop_front() {
         let Some(first) = part.first().cloned() else { continue };
         let Err(error) = ask(part.clone()).await else {
             is_any_asked = true;
             continue;
         };
-        if !may_be_one_of_many(&error) {
+        denied += u32::from(error.kind == Kind::Denied);
+        // A right that is missing for all is not asked for machine by machine.
+        if !may_be_one_of_many(&error) || (denied >= DENIALS && !is_any_asked) {
             let doubt = error.ambiguous || is_any_asked;
             return Err(error.ambiguous(doubt));
         }
         if part.len() == 1 {
             refused.insert(first, error);
-        } else if error.kind == Kind::Denied && part.len() == ids.len() {
-            // A right that is missing for all is found out by two of them.
-            let last = part.split_off(part.len() - 1);
-            let rest = part.split_off(1);
-            let mut denied = Vec::new();
-            for one in [part, last] {
-                match ask(one.clone()).await {
-                    Ok(()) => is_any_asked = true,
-                    Err(single) if may_be_one_of_many(&single) => {
-                        denied.push(single.kind == Kind::Denied);
-                        refused.extend(one.into_iter().map(|id| (id, single.clone())));
-                    }
-                    Err(single) => return Err(single.ambiguous(is_any_asked)),
-                }
-            }
-            if denied == [true, true] {
-                return Err(error);
-            }
-            parts.push_back(rest);
         } else {
             let second = part.split_off(part.len() / 2);
             parts.extend([part, second]);
@@ -181,6 +164,9 @@ where
     }
     Ok(refused)
 }
+
+/// Denials with nobody accepted after which nobody will be.
+const DENIALS: u32 = 8;
 
 /// Whether one machine of several may be the reason for a refusal: the vendor gave one, and it is none about the request as such.
 fn may_be_one_of_many(error: &CloudError) -> bool {
@@ -261,7 +247,7 @@ mod tests {
         let all = ids(300);
         let everybody: Vec<&str> = all.iter().map(String::as_str).collect();
         let (result, accepted, calls) = ask(&all, &everybody, error(Kind::Denied, "UnauthorizedOperation")).await;
-        assert_eq!((result.unwrap_err().kind, accepted.len(), calls), (Kind::Denied, 0, 3));
+        assert_eq!((result.unwrap_err().kind, accepted.len(), calls), (Kind::Denied, 0, 8));
         let (result, _, calls) = ask(&ids(1), &everybody, error(Kind::Denied, "UnauthorizedOperation")).await;
         assert_eq!((result.unwrap().len(), calls), (1, 1));
     }

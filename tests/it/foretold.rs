@@ -88,7 +88,12 @@ fn what_is_not_there_makes_the_plan_fail_and_its_blast_radius_is_never_nothing()
             "{ route_table: rtb-0123456789abcdef0, destination: 10.20.0.0/16, target: { gateway: igw-1 } }",
             "rtb-0123456789abcdef0",
         ),
-        ("aliyun.dts.start-job", "{ job: dtsnobody }", "dtsnobody"),
+        (
+            "aws.ec2.replace-route",
+            "{ route_table: rtb-0a11febe0a7b00002, destination: 10.20.0.0/16, target: { interface: eni-0123456789abcdef0 } }",
+            "eni-0123456789abcdef0",
+        ),
+        ("aliyun.dts.start-job", "{ job: dtsnobody }", "job not exist"),
         ("aws.ec2.start-instances", "{ instances: { tags: { role: storefront } }, at_least: 9 }", "at least 9 are asked for"),
     ] {
         project(folder.path(), &format!("  - {{ id: act, uses: {uses}, with: {with} }}\n"));
@@ -98,6 +103,16 @@ fn what_is_not_there_makes_the_plan_fail_and_its_blast_radius_is_never_nothing()
         assert!(error.contains("failover/act cannot be done") && error.contains(said), "{error}");
         assert!(shown.contains("Blast radius: not known, as failover/act could not be looked at"), "{shown}");
     }
+}
+
+#[test]
+fn a_step_whose_condition_is_false_refuses_nothing() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let step = "  - { id: act, when: \"1 > 2\", uses: aws.ec2.start-instances, with: { instances: { tags: { role: nobody } } } }\n";
+    project(folder.path(), step);
+    let output = run(lifeboat().current_dir(folder.path()).args(["plan", "book.yaml", "--env", "ours", "--lab", lab.control()]));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("its condition is false: it will not run"));
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn a_step_does_not_act_on_what_was_not_planned() {
 #[test]
 fn targets_are_fresh_where_that_is_written_and_it_is_said() {
     let (_, report, calls) = with_other_targets_meanwhile(", targets: fresh", |lab| tag(lab, "i-0a11febe0a7500002", "retired"));
-    assert!(report.contains("`targets: fresh`: not what was planned: − instance i-0a11febe0a7500002"), "{report}");
+    assert!(report.contains("fresh\\`: not what was planned: − instance i-0a11febe0a7500002"), "{report}");
     assert!(report.contains("**Warnings**") && report.contains("**警告**"), "{report}");
     assert!(calls.contains("StartInstances"), "{calls}");
 }

@@ -69,6 +69,10 @@ impl Action<World> for ReplaceRoute {
             )));
         }
         let wanted = self.target();
+        if let (To::Interface(id), true) = (&self.target, cx.foreseen.looks_closer()) {
+            // One that is not there is told before the run.
+            cx.world.aws()?.interface(id).await?;
+        }
         let current = before.as_ref().map(|route| &route.target);
         let change = if current == Some(&wanted) {
             String::new()

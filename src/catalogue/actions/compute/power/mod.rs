@@ -10,7 +10,7 @@ use super::bring::{Bring, Brought, Until, Wanted, failed, label, refusal, state_
 use crate::engine::action::{ActionError, Planned, PlannedCall, Undone};
 use crate::engine::foreseen::Foreseen;
 use crate::model::event::step::Target;
-use crate::ports::compute::{Compute, Machine, MachineState, Rest, Selector};
+use crate::ports::compute::{Ailing, Compute, Machine, MachineState, Rest, Selector};
 
 /// How every machine was, by id. A machine on its way counts as where it was going.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,13 +162,23 @@ impl Asked<'_> {
                 describe(selector, &[])
             )));
         }
+        let running: Vec<String> =
+            machines.iter().filter(|machine| machine.state == MachineState::Running).map(|machine| machine.id.clone()).collect();
+        let ailing = match (wanted, self.until) {
+            // Only to say what is not so yet: what cannot be read is said when it matters.
+            (Wanted::Running, Until::Healthy) if !running.is_empty() => compute.ailing(&running).await.unwrap_or_default(),
+            _ => Ailing::new(),
+        };
         let mut before = PowerBefore::default();
         let (mut targets, mut not_undone) = (Vec::new(), Vec::new());
         for machine in &mut machines {
             machine.state = foreseen.read(&key(&machine.id), machine.state);
             before.add(machine);
-            let is_there = wanted.is(machine.state);
-            let change = if is_there { String::new() } else { format!("{} → {}", state_word(machine.state), wanted.word()) };
+            let change = match (wanted.is(machine.state), ailing.get(&machine.id)) {
+                (true, Some(why)) => format!("running, {why} → healthy"),
+                (true, None) => String::new(),
+                (false, _) => format!("{} → {}", state_word(machine.state), wanted.word()),
+            };
             targets.push(Target::new("instance", label(machine), change));
             if !wanted.is_heading_there(machine.state) {
                 not_undone.extend(self.cannot_be_undone(machine)?);

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::engine::foreseen::{Foreseen, NOTHING};
-use crate::ports::compute::{Ailing, ComputeCalls, Obstacle, Power, Refused};
+use crate::ports::compute::{ComputeCalls, Obstacle, Power, Refused};
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
 /// Machines that need two looks to get where they are going.
