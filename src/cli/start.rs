@@ -124,7 +124,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let decisions = about.decide(&args.guarding, None, &seen).await?;
         if plan.mode == Mode::Drill {
             // A fault is not injected when it is known already that what must mend it cannot be done.
-            seen.possible()?;
+            seen.recoverable()?;
         }
         plan.frozen = seen.frozen();
         let attended = attended(&plan, answers, &project.root, output);

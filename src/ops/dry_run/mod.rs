@@ -20,6 +20,7 @@ use crate::engine::foreseen::Foreseen;
 use crate::model::event::step::Target;
 use crate::model::forecast::Forecast;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
+use crate::model::state::FAULT;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
 
@@ -110,7 +111,7 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
     let foreseen = if patience.is_some() { Foreseen::hasty() } else { Foreseen::dry() };
     let mut asking = Asking { plan, world, foreseen, patience, silent: BTreeSet::new(), views: Vec::new() };
     if let Some(fault) = &plan.fault {
-        asking.step(StepView::empty("fault".into(), 0, &fault.uses), &fault.with, &plan.scope).await;
+        asking.step(StepView::empty(FAULT.into(), 0, &fault.uses), &fault.with, &plan.scope).await;
     }
     for (book, runbook) in [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())] {
         let Some(runbook) = runbook else { continue };
@@ -231,7 +232,19 @@ impl DryRun {
     /// # Errors
     /// [`Kind::Environment`] with those that cannot.
     pub fn possible(&self) -> Result<(), Exit> {
-        let refused: Vec<&StepView> = self.steps.iter().filter(|step| matches!(step.why, Some(Unknown::Refused))).collect();
+        self.none_refused(|_| true)
+    }
+
+    /// Whether what has to mend the fault can be done: else it is not injected. A fault that cannot be harms nobody, and its run says so.
+    ///
+    /// # Errors
+    /// [`Kind::Environment`] with the steps that cannot.
+    pub fn recoverable(&self) -> Result<(), Exit> {
+        self.none_refused(|step| step.step != FAULT)
+    }
+
+    fn none_refused(&self, which: impl Fn(&StepView) -> bool) -> Result<(), Exit> {
+        let refused: Vec<&StepView> = self.steps.iter().filter(|step| which(step) && matches!(step.why, Some(Unknown::Refused))).collect();
         if refused.is_empty() {
             return Ok(());
         }
