@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat::clouds::aws::{Aws, Route, RouteState, RouteTarget, Settings, StaticKeys};
+use lifeboat::model::destination::Destination;
 use lifeboat::ports::Kind;
 use lifeboat::ports::calls::{Call, CallSink, observed};
-use lifeboat::ports::compute::{Compute, MachineState, Selector};
+use lifeboat::ports::compute::{Compute, MachineState, Power, Rest, Selector};
 use lifeboat::ports::dns::{Dns, WeightedRecord};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore;
@@ -115,18 +116,19 @@ async fn standby_instances_start_become_healthy_and_stop() {
     let tags = BTreeMap::from([("role".to_owned(), "storefront".to_owned()), ("posture".to_owned(), "standby".to_owned())]);
     let standby = Selector { ids: vec![], tags };
     let found = aws.find(&standby).await.unwrap();
-    let mut names: Vec<_> = found.iter().map(|machine| (machine.name.as_str(), machine.state, machine.healthy)).collect();
+    let mut names: Vec<_> = found.iter().map(|machine| (machine.name.as_str(), machine.state)).collect();
     names.sort_by_key(|(name, ..)| *name);
-    assert_eq!(names, [("storefront-aws-1", MachineState::Stopped, false), ("storefront-aws-2", MachineState::Stopped, false)]);
+    assert_eq!(names, [("storefront-aws-1", MachineState::Stopped), ("storefront-aws-2", MachineState::Stopped)]);
     let machines: Vec<String> = found.into_iter().map(|machine| machine.id).collect();
     assert_eq!(machines, list("storefront"));
 
     aws.dry_run_start(&machines).await.unwrap();
-    aws.start(&machines).await.unwrap();
+    assert!(aws.start(&machines).await.unwrap().is_empty());
     settle(&aws, &standby, MachineState::Running).await;
-    aws.start(&machines).await.unwrap();
-    eventually("the instances are healthy", async || aws.find(&standby).await.unwrap().iter().all(|machine| machine.healthy)).await;
-    aws.stop(&machines).await.unwrap();
+    assert!(aws.start(&machines).await.unwrap().is_empty());
+    eventually("the instances are healthy", async || aws.ailing(&machines).await.unwrap().is_empty()).await;
+    assert!(aws.obstacles(&machines, Power::Stop).await.unwrap().is_empty());
+    assert!(aws.stop(&machines, Rest::Kept).await.unwrap().is_empty());
     settle(&aws, &standby, MachineState::Stopped).await;
 }
 
@@ -150,7 +152,7 @@ async fn an_id_that_does_not_exist_is_an_error_and_no_selector_is_refused() {
     let ghost = Selector { ids: vec!["i-0123456789abcdef0".into()], ..Selector::default() };
     let error = aws.find(&ghost).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (Kind::NotFound, Some("InvalidInstanceID.NotFound")));
-    let error = aws.start(&ghost.ids).await.unwrap_err();
+    let error = aws.start(&ghost.ids).await.unwrap().remove(&ghost.ids[0]).unwrap();
     assert_eq!((error.kind, error.ambiguous), (Kind::NotFound, false));
     assert_eq!(aws.find(&Selector::default()).await.unwrap_err().kind, Kind::Invalid);
 }
@@ -172,26 +174,32 @@ async fn an_image_is_shared_and_taken_back() {
 
 #[tokio::test]
 async fn a_route_is_replaced_deleted_and_made_again() {
-    let (aws, table, block) = (moto().await, id("table"), "10.20.0.0/16");
+    let (aws, table, &block) = (moto().await, id("table"), "10.20.0.0/16".parse::<Destination>().unwrap());
     let database = RouteTarget::NetworkInterface(id("interface"));
     let spare = RouteTarget::NetworkInterface(id("spare"));
-    let before = aws.route(&table, block).await.unwrap().unwrap();
-    let expected = Route { destination: block.into(), target: database.clone(), state: RouteState::Active, origin: "CreateRoute".into() };
+    let before = aws.route(&table, &block).await.unwrap().unwrap();
+    let expected = Route {
+        destination: block.to_string(),
+        target: database.clone(),
+        state: RouteState::Active,
+        origin: "CreateRoute".into(),
+        instance: before.instance.clone(),
+    };
     assert_eq!(before, expected);
 
-    aws.replace_route(&table, block, &spare).await.unwrap();
-    let broken = aws.route(&table, block).await.unwrap().unwrap();
+    aws.replace_route(&table, &block, &spare).await.unwrap();
+    let broken = aws.route(&table, &block).await.unwrap().unwrap();
     // moto never says `blackhole`.
     assert_eq!((broken.target, broken.state), (spare.clone(), if is_lab() { RouteState::Blackhole } else { RouteState::Active }));
-    aws.delete_route(&table, block).await.unwrap();
-    assert_eq!(aws.route(&table, block).await.unwrap(), None);
-    assert_eq!(aws.replace_route(&table, block, &spare).await.unwrap_err().kind, Kind::NotFound);
-    aws.create_route(&table, block, &database).await.unwrap();
-    assert_eq!(aws.route(&table, block).await.unwrap().unwrap(), before);
+    aws.delete_route(&table, &block).await.unwrap();
+    assert_eq!(aws.route(&table, &block).await.unwrap(), None);
+    assert_eq!(aws.replace_route(&table, &block, &spare).await.unwrap_err().kind, Kind::NotFound);
+    aws.create_route(&table, &block, &database).await.unwrap();
+    assert_eq!(aws.route(&table, &block).await.unwrap().unwrap(), before);
 
-    let local = aws.route(&table, "10.10.0.0/16").await.unwrap().unwrap();
+    let local = aws.route(&table, &"10.10.0.0/16".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((local.target, local.origin.as_str()), (RouteTarget::Local, "CreateRouteTable"));
-    assert_eq!(aws.route("rtb-0123456789abcdef0", block).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(aws.route("rtb-0123456789abcdef0", &block).await.unwrap_err().kind, Kind::NotFound);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Policy, Settings, StaticKeys};
 use lifeboat::ports::CloudError;
-use lifeboat::ports::compute::{Compute, Selector};
+use lifeboat::ports::compute::{Compute, Refused, Rest, Selector};
 use lifeboat::ports::dns::{Dns as _, WeightedRecord};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore as _;
@@ -71,8 +71,8 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
     Some(match call {
         b'a' => client.find(&Selector { ids: ids(), ..Selector::default() }).await.map(drop),
         b'b' => client.find(&Selector { tags: tags(), ..Selector::default() }).await.map(drop),
-        b'c' => Compute::start(client, &ids()).await,
-        b'd' => Compute::stop(client, &ids()).await,
+        b'c' => Compute::start(client, &ids()).await.and_then(first),
+        b'd' => Compute::stop(client, &ids(), Rest::Kept).await.and_then(first),
         b'e' => client.instance_statuses(&ids()).await.map(drop),
         b'f' => client.dry_run_start(&ids()).await,
         b'g' => client.launch_permissions("m-1").await.map(drop),
@@ -100,4 +100,9 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
         b'2' => client.head("shop-orders", "orders/1").await.map(drop),
         _ => return None,
     })
+}
+
+/// The first machine's refusal is the failure.
+fn first(refused: Refused) -> Result<(), CloudError> {
+    refused.into_values().next().map_or(Ok(()), Err)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat::clouds::aws::{Aws, Settings, StaticKeys};
 use lifeboat::ports::CloudError;
-use lifeboat::ports::compute::{Compute as _, Selector};
+use lifeboat::ports::compute::{Compute as _, Refused, Rest, Selector};
 use lifeboat::ports::dns::{ChangeId, Dns as _, WeightedRecord};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore as _;
@@ -72,14 +72,14 @@ async fn made(call: u8, client: &Aws) -> Option<Result<(), CloudError>> {
         b'n' => client.in_sync(&ChangeId("C1".to_owned())).await.map(drop),
         b'a' => client.find(&Selector { ids: ids(), ..Selector::default() }).await.map(drop),
         b'b' => client.find(&Selector { tags: tags(), ..Selector::default() }).await.map(drop),
-        b'c' => client.start(&ids()).await,
-        b'd' => client.stop(&ids()).await,
+        b'c' => client.start(&ids()).await.and_then(first),
+        b'd' => client.stop(&ids(), Rest::Kept).await.and_then(first),
         b'f' => client.dry_run_start(&ids()).await,
         b'g' => client.launch_permissions("ami-1").await.map(drop),
         b'h' => client.modify_launch_permissions("ami-1", &BTreeSet::from(["444455556666".to_owned()]), &BTreeSet::new()).await,
-        b'i' => client.route("rtb-1", "10.20.0.0/16").await.map(drop),
+        b'i' => client.route("rtb-1", &"10.20.0.0/16".parse().expect("a block")).await.map(drop),
         b'j' => client.interface("eni-1").await.map(drop),
-        b'q' => client.delete_route("rtb-1", "10.20.0.0/16").await,
+        b'q' => client.delete_route("rtb-1", &"10.20.0.0/16".parse().expect("a block")).await,
         b'w' => client.account().await.map(drop),
         b'x' => client.check_account().await.map(drop),
         b'y' => client.list("shop-orders", "orders/", "orders/1").await.map(drop),
@@ -88,4 +88,9 @@ async fn made(call: u8, client: &Aws) -> Option<Result<(), CloudError>> {
         b'1' => client.delete("shop-orders", "orders/1").await,
         _ => return None,
     })
+}
+
+/// The first machine's refusal is the failure.
+fn first(refused: Refused) -> Result<(), CloudError> {
+    refused.into_values().next().map_or(Ok(()), Err)
 }

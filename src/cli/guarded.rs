@@ -107,7 +107,7 @@ impl About<'_> {
     ///
     /// # Errors
     /// When a guard refuses, or asks and nobody is there to answer: told with every guard that does.
-    pub(super) async fn decide(&self, guarding: &Guarding, yes_because: Option<&str>) -> Result<Vec<Decision>, Exit> {
+    pub(super) async fn decide(&self, guarding: &Guarding, yes_because: Option<&str>, seen: &DryRun) -> Result<Vec<Decision>, Exit> {
         let name = &self.environment.name;
         let overrides = overrides(guarding, yes_because, self.mode)?;
         if self.is_unguarded() {
@@ -121,13 +121,13 @@ impl About<'_> {
             None if can_ask && self.mode != Mode::Emergency => Confirmed::Later,
             None => Confirmed::No,
         };
-        let mut decisions = self.decisions(confirmed.clone(), overrides.clone(), None).await?;
+        let mut decisions = self.decisions(confirmed.clone(), overrides.clone(), Some(seen)).await?;
         if in_the_way(&decisions).0 {
             return Err(self.refused(&decisions));
         }
         if confirmed == Confirmed::Later && decisions.iter().any(|decision| decision.of() == Some(Guard::Confirm)) {
             let typed = typed(&format!("Type the name of the environment to begin ({name}): ")).unwrap_or_default();
-            decisions = self.decisions(Confirmed::Given(typed), overrides, None).await?;
+            decisions = self.decisions(Confirmed::Given(typed), overrides, Some(seen)).await?;
             if in_the_way(&decisions).0 {
                 return Err(self.refused(&decisions));
             }

@@ -24,7 +24,7 @@ use crate::ops::approvals::Given;
 use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
 use crate::ops::control::{abort_command, operator, resume_command};
-use crate::ops::dry_run::dry_run;
+use crate::ops::dry_run::{DryRun, beside, dry_run};
 use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::forecast::forecast;
@@ -128,12 +128,18 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
-        let plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
+        let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
-        let decisions = about.decide(&args.guarding, None).await?;
+        let seen = looked_at(&plan, &environment).await;
+        let decisions = about.decide(&args.guarding, None, &seen).await?;
+        if plan.mode == Mode::Drill {
+            // A fault is not injected when it is known already that what must mend it cannot be done.
+            seen.recoverable()?;
+        }
+        plan.frozen = seen.frozen();
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)
@@ -153,11 +159,13 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let mut request =
             Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
         request.limits.patience = args.steering.patience_in_emergency(terminal::can_ask(output.terminal));
-        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
+        let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
-        let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
+        let seen = looked_at(&plan, &environment).await;
+        let decisions = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
+        plan.frozen = seen.frozen();
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)
@@ -172,7 +180,8 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         let request = request(&environment, &args.steering)?;
         let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
-        let mut view = dry_run(&plan, &world).await;
+        let mut view = dry_run(&plan, &world, None).await;
+        view.beside = beside(&plan, &world).await;
         let given = Given { set: pairs(&args.place.set, "--set")?, ..Given::default() };
         // A runbook alone is what an emergency executes.
         let mode = if plan.fault.is_some() { plan.mode } else { Mode::Emergency };
@@ -297,6 +306,12 @@ fn request<'a>(environment: &'a Environment, steering: &Steering) -> Result<Requ
     let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
     let (vars, limits) = (environment.vars.clone(), steering.limits()?);
     Ok(Request { vars, limits, ungraceful: steering.ungraceful, ..Request::new(&environment.name, mode) })
+}
+
+/// What each step would act on now. An emergency does not wait long for a cloud that may be the one that fails.
+async fn looked_at(plan: &Plan, environment: &Environment) -> DryRun {
+    let world = World::connect(&environment.settings, &Gate::default()).await;
+    dry_run(plan, &world, (plan.mode == Mode::Emergency).then_some(guards::EMERGENCY_PATIENCE)).await
 }
 
 /// The plan with the place where it runs in it, so that `abort` finds the same lab again, and with how real that place is.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::board::Board;
 use super::desk::Desk;
+use super::foreseen::Foreseen;
 use super::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
@@ -34,6 +35,10 @@ pub struct Cx<'a, W> {
     pub desk: &'a Desk,
     /// Shows a line while the step runs.
     pub progress: &'a (dyn Fn(String) + Send + Sync),
+    /// Says what is no failure but must be known: it stands in the plan, on the screen, in the journal and in the report.
+    pub warn: &'a (dyn Fn(String) + Send + Sync),
+    /// What earlier steps will have changed, when this is a dry run.
+    pub foreseen: &'a Foreseen,
     /// Tells the engine that the last change was accepted and what follows is verification; call it once, after the last mutating call.
     pub accepted: &'a (dyn Fn() + Send + Sync),
 }
@@ -97,12 +102,15 @@ pub struct Planned<B> {
     pub irrevocable: bool,
     /// What whoever reads the plan has to know beside all that, one line each.
     pub notes: Vec<String>,
+    /// The API calls that its undo would make, in order.
+    pub undo: Vec<PlannedCall>,
 }
 
 impl<B> Planned<B> {
     /// Targets and calls with complete undo.
+    #[must_use]
     pub fn new(before: B, targets: Vec<Target>, calls: Vec<PlannedCall>) -> Self {
-        Self { before, targets, calls, not_undone: Vec::new(), notes: Vec::new(), irrevocable: false }
+        Self { before, targets, calls, not_undone: Vec::new(), notes: Vec::new(), undo: Vec::new(), irrevocable: false }
     }
 
     /// The same of an action that nothing can take back: `what` it does, in one line.
@@ -110,6 +118,13 @@ impl<B> Planned<B> {
     pub fn irrevocable(mut self, what: impl Into<String>) -> Self {
         self.not_undone.push(what.into());
         self.irrevocable = true;
+        self
+    }
+
+    /// With the calls that undo would make.
+    #[must_use]
+    pub fn undone_by(mut self, undo: Vec<PlannedCall>) -> Self {
+        self.undo = undo;
         self
     }
 }
@@ -264,8 +279,8 @@ impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
 
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
         Box::pin(async move {
-            let Planned { before, targets, calls, not_undone, notes, irrevocable } = Action::plan(self, cx).await?;
-            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, notes, irrevocable })
+            let Planned { before, targets, calls, not_undone, notes, undo, irrevocable } = Action::plan(self, cx).await?;
+            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, notes, undo, irrevocable })
         })
     }
 

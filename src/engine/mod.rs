@@ -7,6 +7,7 @@ pub mod action;
 pub mod board;
 pub mod clock;
 pub mod desk;
+pub mod foreseen;
 pub mod lease;
 pub mod machine;
 pub mod probe;

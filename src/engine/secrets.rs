@@ -146,7 +146,7 @@ fn hide_step(kind: &mut StepKind) {
     match kind {
         StepKind::Intended { targets, .. } => targets.iter_mut().flat_map(|one| [&mut one.id, &mut one.change]).for_each(mask),
         StepKind::Call { call } => [&mut call.region, &mut call.outcome].into_iter().chain(&mut call.request_id).for_each(mask),
-        StepKind::Progress { text } => mask(text),
+        StepKind::Progress { text } | StepKind::Warned { text } => mask(text),
         StepKind::Irrevocable { what, .. } => what.iter_mut().for_each(mask),
         StepKind::Asked { question } => mask(&mut question.text),
         StepKind::Answered { note, .. } => mask(note),

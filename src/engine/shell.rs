@@ -14,6 +14,7 @@ use super::action::{ActionType, Cx, DynAction, Planned};
 use super::board::{self, Board};
 use super::clock::RunClock;
 use super::desk::{Desk, DeskSetup, Reply, Tell};
+use super::foreseen::NOTHING;
 use super::lease::{Mark, Marker};
 use super::machine::{Effect, Input, Machine, Recovery, Standing};
 use super::probe::ProbeType;
@@ -645,6 +646,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
             self.desk.clone(),
             timeout,
             self.messages.clone(),
+            // A look from outside says nothing: what it would say, the step says.
+            !matches!(kind, Kind::Read),
         ));
         let sink =
             Arc::new(Sink { step: key.clone(), journalled: !matches!(kind, Kind::Read), messages: self.messages.clone(), hand: Mutex::default() });
@@ -679,10 +682,23 @@ struct Task<W> {
     accepted_ms: Arc<AtomicU64>,
     accept: Box<dyn Fn() + Send + Sync>,
     progress: Box<dyn Fn(String) + Send + Sync>,
+    warn: Box<dyn Fn(String) + Send + Sync>,
+    /// What it said last of how far it is.
+    latest: Arc<Mutex<String>>,
 }
 
 impl<W> Task<W> {
-    fn new(key: String, run: String, world: Arc<W>, board: Board, desk: Desk, timeout: Duration, messages: mpsc::UnboundedSender<Message>) -> Self {
+    #[expect(clippy::too_many_arguments, reason = "each is one field")]
+    fn new(
+        key: String,
+        run: String,
+        world: Arc<W>,
+        board: Board,
+        desk: Desk,
+        timeout: Duration,
+        messages: mpsc::UnboundedSender<Message>,
+        tells: bool,
+    ) -> Self {
         let started = Instant::now();
         let accepted_ms = Arc::new(AtomicU64::new(0));
         let accept = Box::new({
@@ -690,13 +706,23 @@ impl<W> Task<W> {
             // At least 1, so that 0 can mean never.
             move || accepted_ms.store(calls::millis(started.elapsed()).max(1), Ordering::Relaxed)
         });
-        let progress = Box::new({
-            let key = key.clone();
+        let warn = Box::new({
+            let (key, messages) = (key.clone(), messages.clone());
             move |text| {
+                if tells {
+                    let _ = messages.send(Message::Step(key.clone(), StepKind::Warned { text }));
+                }
+            }
+        });
+        let latest = Arc::<Mutex<String>>::default();
+        let progress = Box::new({
+            let (key, latest) = (key.clone(), latest.clone());
+            move |text: String| {
+                latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&text);
                 let _ = messages.send(Message::Step(key.clone(), StepKind::Progress { text }));
             }
         });
-        Self { key, run, world, board, desk, timeout, accepted_ms, accept, progress }
+        Self { key, run, world, board, desk, timeout, accepted_ms, accept, progress, warn, latest }
     }
 
     fn cx(&self) -> Cx<'_, W> {
@@ -707,6 +733,8 @@ impl<W> Task<W> {
             board: &self.board,
             desk: &self.desk,
             progress: &*self.progress,
+            warn: &*self.warn,
+            foreseen: &NOTHING,
             accepted: &*self.accept,
         }
     }
@@ -714,11 +742,13 @@ impl<W> Task<W> {
     async fn limited<T>(&self, work: impl Future<Output = Result<T, super::action::ActionError>>) -> Result<T, Failure> {
         match tokio::time::timeout(self.timeout, work).await {
             Ok(result) => result.map_err(|error| error.failure()),
-            Err(_) => Err(Failure {
-                retry: true,
-                ambiguous: true,
-                ..Failure::new(FailureKind::Timeout, format!("not done within {}", crate::model::time::Span::from(self.timeout)))
-            }),
+            Err(_) => {
+                // How far it was says which of many things it waited for.
+                let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let latest = if latest.is_empty() { String::new() } else { format!(": {latest}") };
+                let message = format!("not done within {}{latest}", crate::model::time::Span::from(self.timeout));
+                Err(Failure { retry: true, ambiguous: true, ..Failure::new(FailureKind::Timeout, message) })
+            }
         }
     }
 }

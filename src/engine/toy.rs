@@ -247,6 +247,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         back: None,
         ungraceful: false,
         limits: Limits::default(),
+        frozen: BTreeMap::new(),
         definitions: vec![],
     }
 }
@@ -265,6 +266,7 @@ fn step(id: &str, uses: &str, with: serde_json::Value) -> StepPlan {
         critical: true,
         ungraceful: None,
         for_each: None,
+        fresh: false,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod call;
 pub mod chain;
 pub mod credentials;
 pub mod decode;
+pub mod destination;
 pub mod diagnostic;
 pub mod difference;
 pub mod event;

@@ -1,10 +1,11 @@
 //! A run as resolved: what the engine executes and the journal's first event carries. Everything that does not need a step's output is evaluated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::event::step::Target;
 use super::realism::{Exercise, Realism};
 use super::state::parent_of;
 use super::text::Text;
@@ -82,6 +83,9 @@ pub struct Plan {
     /// How long it may take.
     #[serde(default)]
     pub limits: Limits,
+    /// What each step acts on, by its key, as it was found when the plan was made; absent where that could not be known then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen: BTreeMap<String, BTreeSet<String>>,
     /// The files this plan was made from.
     pub definitions: Vec<Definition>,
 }
@@ -115,6 +119,17 @@ impl Plan {
             Mode::Emergency => None,
             Mode::Rehearse | Mode::Drill => self.realism.declared,
         }
+    }
+
+    /// In what the targets that a step finds differ from those of the plan, in one line; `None` when they are the same, or were not known.
+    #[must_use]
+    pub fn strayed(&self, key: &str, found: &[Target]) -> Option<String> {
+        let frozen = self.frozen.get(key)?;
+        let found = Target::names(found);
+        let said =
+            |sign: char, names: std::collections::btree_set::Difference<'_, String>| names.map(|name| format!("{sign} {name}")).collect::<Vec<_>>();
+        let lines = [said('+', found.difference(frozen)), said('−', frozen.difference(&found))].concat();
+        (!lines.is_empty()).then(|| lines.join(", "))
     }
 
     /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
@@ -416,6 +431,9 @@ pub struct StepPlan {
     /// Run once for each item, as `step[0]`, `step[1]`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
+    /// Whether it acts on whatever is there when it runs, not only on what was there when the plan was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
 }
 
 /// What is different about a step when the source side is not relied upon.

@@ -195,4 +195,16 @@ pub struct StepFile {
     /// How many items of `for_each` at once; 1 when not written.
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: Option<u32>,
+    /// `frozen`, unless written: the step fails when what it finds is not what the plan of the run found. `fresh`: it acts on whatever is there then.
+    pub targets: Option<TargetsFile>,
+}
+
+/// When it is settled what a step acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetsFile {
+    /// When the plan of the run is made.
+    Frozen,
+    /// When the step runs.
+    Fresh,
 }

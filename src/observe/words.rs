@@ -414,6 +414,10 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             (Weight::Detail, format!("{} {} in {} ms{id}", call.operation, call.outcome, call.elapsed_ms))
         }
         StepKind::Progress { text } => (Weight::Course, phrase(text, lang).into_owned()),
+        StepKind::Warned { text } => {
+            let text = phrase(text, lang);
+            (Weight::Trouble, pick(lang, format!("warning: {text}"), format!("警告：{text}")))
+        }
         StepKind::Asked { question } => {
             let people = question.approvers;
             let who = if people > 1 { pick(lang, format!(" ({people} people)"), format!("（{people} 人）")) } else { String::new() };

@@ -39,6 +39,9 @@ pub trait Tags: Send + Sync {
     /// What one object holds.
     fn room(&self) -> Room;
 
+    /// The vendor calls behind reading, writing and removing tags of these objects, with whether each changes something.
+    fn calls(&self, objects: &[Tagged]) -> Vec<(&'static str, bool)>;
+
     /// All tags of each object, by its id. One without tags is there with none.
     fn read<'a>(&'a self, objects: &'a [Tagged]) -> PortFuture<'a, BTreeMap<String, TagMap>>;
 

@@ -250,6 +250,7 @@ labels! {
     OutUnfinished: "◐ unfinished", "◐ 未完成";
     StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
     FailedAttempts: "Attempts that failed", "失败的尝试";
+    Warnings: "Warnings", "警告";
     NotRunTitle: "What did not run", "未运行的内容";
     AllRan: "Every step of the plan was run.", "方案中的每个步骤均已运行。";
     // Changes

@@ -24,7 +24,21 @@ impl Page<'_> {
             self.runbook(out, "failback", Label::FailbackSteps, failback);
         }
         self.failed_attempts(out);
+        self.warnings(out);
         self.not_run(out);
+    }
+
+    /// What failed no step but must be known.
+    fn warnings(&self, out: &mut String) {
+        let name = |key: &str| if key == FAULT { code(FAULT) } else { self.step_name(key) };
+        let steps = self.state.ordered();
+        let lines: Vec<String> = steps
+            .into_iter()
+            .flat_map(|(key, step)| step.warnings.iter().map(move |line| format!("- {}{}{}", name(key), self.colon(), text(line))))
+            .collect();
+        if !lines.is_empty() {
+            let _ = writeln!(out, "**{}**\n\n{}\n", self.t(Label::Warnings), lines.join("\n"));
+        }
     }
 
     fn runbook(&self, out: &mut String, book: &str, label: Label, runbook: &RunbookPlan) {

@@ -11,6 +11,7 @@ use lifeboat::catalogue;
 use lifeboat::engine::action::{ActionError, Applied, Cx, DynAction, Planned, Undone};
 use lifeboat::engine::board::Board;
 use lifeboat::engine::desk::Desk;
+use lifeboat::engine::foreseen::{Foreseen, NOTHING};
 use lifeboat::lab::serve::{Lab, Options};
 use lifeboat::lab::world::State;
 use lifeboat::ports::calls::{Call, CallSink, observed};
@@ -180,7 +181,17 @@ pub(crate) struct Step<'a> {
 
 impl Step<'_> {
     fn cx<'a>(&'a self, world: &'a World) -> Cx<'a, World> {
-        Cx { world, run: &self.run, step: "failover/x", board: &self.stage.board, desk: &self.stage.desk, progress: &|_| {}, accepted: &|| {} }
+        Cx {
+            world,
+            run: &self.run,
+            step: "failover/x",
+            board: &self.stage.board,
+            desk: &self.stage.desk,
+            progress: &|_| {},
+            warn: &|_| {},
+            foreseen: &NOTHING,
+            accepted: &|| {},
+        }
     }
 
     pub(crate) async fn plan(&self) -> Planned<Value> {
@@ -190,6 +201,15 @@ impl Step<'_> {
 
     pub(crate) async fn try_plan(&self) -> Result<Planned<Value>, ActionError> {
         self.in_time(gate::exempt(self.action.plan(&self.cx(&self.stage.world)))).await
+    }
+
+    /// As `lifeboat plan` looks at it; with what it says beside.
+    pub(crate) async fn foresee(&self, foreseen: &Foreseen) -> Result<(Planned<Value>, String), ActionError> {
+        let said = Mutex::new(Vec::new());
+        let cx = Cx { foreseen, warn: &|line| said.lock().unwrap().push(line), ..self.cx(&self.stage.world) };
+        let planned = self.in_time(gate::exempt(self.action.plan(&cx))).await?;
+        let said = said.lock().unwrap().join("\n");
+        Ok((planned, said))
     }
 
     /// With what it gave, the changing calls it took.

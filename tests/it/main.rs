@@ -17,6 +17,8 @@
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
+//! - `foretold`: what a plan says, held against what the run does.
+//! - `machines`: single machines that do not follow, and what the clouds write otherwise than people do.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
@@ -44,6 +46,7 @@ mod control;
 mod drills;
 mod first_day;
 mod forecast;
+mod foretold;
 mod fuzz_regressions;
 mod guards;
 mod halt;
@@ -51,6 +54,7 @@ mod hostile;
 mod interruptions;
 mod kept_samples;
 mod layers;
+mod machines;
 mod marks;
 mod monitoring;
 mod plans;

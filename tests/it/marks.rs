@@ -10,6 +10,7 @@ use lifeboat::engine::action::{ActionError, Cx, DynAction};
 use lifeboat::engine::board::Board;
 use lifeboat::engine::clock::RunClock;
 use lifeboat::engine::desk::Desk;
+use lifeboat::engine::foreseen::NOTHING;
 use lifeboat::engine::lease::{Anchor, Mark, Marker as _};
 use lifeboat::model::time::Timestamp;
 use lifeboat::ops::marks::{self, WorldMarker};
@@ -79,7 +80,17 @@ struct Left {
 async fn planned(world: &World, run: &str, uses: &str, with: &Value, until: Timestamp) -> Left {
     let action = read(uses, with);
     let (_sender, board) = Board::new();
-    let cx = Cx { world, run, step: "fault", board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
+    let cx = Cx {
+        world,
+        run,
+        step: "fault",
+        board: &board,
+        desk: &Desk::simulated(),
+        progress: &|_| {},
+        warn: &|_| {},
+        foreseen: &NOTHING,
+        accepted: &|| {},
+    };
     let before = action.plan(&cx).await.unwrap().before;
     let mark = Mark { run: run.to_owned(), step: "fault".to_owned(), until, uses: uses.to_owned(), with: with.clone(), before };
     Left { anchors: action.anchors(&mark.before).unwrap(), action, mark }
@@ -89,14 +100,33 @@ impl Left {
     async fn inject(&self, world: &Arc<World>) {
         WorldMarker::new(Arc::clone(world)).put(&self.anchors, &self.mark).await.unwrap();
         let (_sender, board) = Board::new();
-        let cx =
-            Cx { world: &**world, run: &self.mark.run, step: "fault", board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
+        let cx = Cx {
+            world: &**world,
+            run: &self.mark.run,
+            step: "fault",
+            board: &board,
+            desk: &Desk::simulated(),
+            progress: &|_| {},
+            warn: &|_| {},
+            foreseen: &NOTHING,
+            accepted: &|| {},
+        };
         self.action.apply(&cx, &self.mark.before).await.unwrap();
     }
 
     async fn undo(&self, world: &World) -> Result<(), ActionError> {
         let (_sender, board) = Board::new();
-        let cx = Cx { world, run: &self.mark.run, step: "fault", board: &board, desk: &Desk::simulated(), progress: &|_| {}, accepted: &|| {} };
+        let cx = Cx {
+            world,
+            run: &self.mark.run,
+            step: "fault",
+            board: &board,
+            desk: &Desk::simulated(),
+            progress: &|_| {},
+            warn: &|_| {},
+            foreseen: &NOTHING,
+            accepted: &|| {},
+        };
         exempt(self.action.undo(&cx, &self.mark.before)).await.map(|_| ())
     }
 }
@@ -270,7 +300,7 @@ fn what_somebody_else_changed_is_said_and_left() {
         let aws = world.aws().unwrap();
         let third = lifeboat::clouds::aws::RouteTarget::NetworkInterface("eni-0a11febe0a7000c01".into());
         assert_ne!(json!(third), left.mark.before["target"]);
-        aws.replace_route(TABLE, "10.20.0.0/16", &third).await.unwrap();
+        aws.replace_route(TABLE, &"10.20.0.0/16".parse().unwrap(), &third).await.unwrap();
         let changed = lab.world();
         let found = reaper(&world, false).sweep(&|_| {}).await;
         assert_eq!(outcomes(&found), [Outcome::Conflict], "{found:?}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
-use crate::ports::compute::{Compute, ComputeCalls, Machine, MachineState, Selector};
+use crate::ports::compute::{Ailing, Compute, ComputeCalls, Machine, MachineState, Obstacle, Refused, Rest, Selector};
 use crate::ports::{CloudError, Kind, PortFuture};
 
 const FIND: Api = Api::reads("ecs:DescribeInstances");
@@ -44,6 +44,26 @@ struct Instance {
     /// `KeepCharging` or `StopCharging` for a stopped one.
     stopped_mode: Option<String>,
     tags: Option<Tags>,
+    /// Why the vendor has locked it.
+    operation_locks: Option<Locks>,
+    /// `PrePaid` or `PostPaid`.
+    instance_charge_type: Option<String>,
+    /// Until when a prepaid one is paid, `2027-01-31T16:00Z`.
+    expired_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Locks {
+    #[serde(default)]
+    lock_reason: Vec<Lock>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Lock {
+    #[serde(default)]
+    lock_reason: String,
 }
 
 #[derive(Deserialize)]
@@ -120,20 +140,22 @@ impl Compute for Aliyun {
         })
     }
 
-    fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
+    fn ailing<'a>(&'a self, _: &'a [String]) -> PortFuture<'a, Ailing> {
+        // There is no check of health beside `Running`.
+        Box::pin(async { Ok(Ailing::new()) })
+    }
+
+    fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, Refused> {
         Box::pin(self.batch(START, ids, None, &["Running", "Starting"]))
     }
 
-    fn stop<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
-        Box::pin(self.batch(STOP, ids, Some("KeepCharging"), &["Stopped", "Stopping"]))
-    }
-
-    fn release<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
-        Box::pin(self.batch(STOP, ids, Some("StopCharging"), &["Stopped", "Stopping"]))
+    fn stop<'a>(&'a self, ids: &'a [String], rest: Rest) -> PortFuture<'a, Refused> {
+        let mode = if rest == Rest::Released { "StopCharging" } else { "KeepCharging" };
+        Box::pin(self.batch(STOP, ids, Some(mode), &["Stopped", "Stopping"]))
     }
 
     fn calls(&self) -> ComputeCalls {
-        ComputeCalls { find: FIND.name, start: START.name, stop: STOP.name }
+        ComputeCalls { find: FIND.name, ailing: None, start: START.name, stop: STOP.name }
     }
 }
 
@@ -191,8 +213,9 @@ impl Aliyun {
         }
     }
 
-    /// Starts or stops, each instance for itself; those that are `already` there are as asked.
-    async fn batch(&self, api: Api, ids: &[String], stopped_mode: Option<&str>, already: &[&str]) -> Result<(), CloudError> {
+    /// Starts or stops, each instance for itself; those that are `already` there are as asked. Gives those that were refused.
+    async fn batch(&self, api: Api, ids: &[String], stopped_mode: Option<&str>, already: &[&str]) -> Result<Refused, CloudError> {
+        let mut refused = Refused::new();
         for (round, ids) in ids.chunks(IDS).enumerate() {
             // One instance in the wrong state would otherwise refuse the whole batch. Keeping the charges keeps the machine's place and address.
             let params = Params::new()
@@ -200,26 +223,59 @@ impl Aliyun {
                 .set("BatchOptimization", "SuccessFirst")
                 .maybe("StoppedMode", stopped_mode)
                 .list("InstanceId", ids);
-            let answer = self.rpc::<Batch>(api, &params).await.map_err(|error| if round > 0 { error.ambiguous(true) } else { error })?;
+            let answer = match self.rpc::<Batch>(api, &params).await {
+                Ok(answer) => answer,
+                // An id that does not exist refuses the whole batch all the same, and so may a right that is missing for one.
+                Err(error) if ids.len() > 1 && matches!(error.kind, Kind::NotFound | Kind::Denied) => {
+                    refused.extend(Box::pin(self.one_by_one(api, ids, stopped_mode, already, &error)).await?);
+                    continue;
+                }
+                Err(error) if ids.len() == 1 && matches!(error.kind, Kind::NotFound) => {
+                    refused.extend(ids.iter().map(|id| (id.clone(), error.clone())));
+                    continue;
+                }
+                Err(error) => return Err(if round > 0 { error.ambiguous(true) } else { error }),
+            };
             let responses = answer.instance_responses.instance_response;
             let silent: Vec<&str> =
                 ids.iter().map(String::as_str).filter(|id| !responses.iter().any(|response| response.instance_id == *id)).collect();
             if !silent.is_empty() {
                 return Err(api.malformed(format!("the answer says nothing of {}", silent.join(", "))));
             }
-            let is_fine = |response: &&Response| {
-                response.code == "200" || (response.code == "IncorrectInstanceStatus" && already.contains(&response.current_status.as_str()))
-            };
-            let failed: Vec<&Response> = responses.iter().filter(|response| !is_fine(response)).collect();
-            if let Some(first) = failed.first() {
-                let all = failed.iter().map(|one| format!("{}: {}", one.instance_id, one.message)).collect::<Vec<_>>().join("; ");
-                let mut error = super::error::told(api, 200, &first.code, &all);
-                // The others are done.
-                error.ambiguous |= round > 0 || failed.len() < responses.len();
-                return Err(error);
+            for response in responses {
+                let is_fine =
+                    response.code == "200" || (response.code == "IncorrectInstanceStatus" && already.contains(&response.current_status.as_str()));
+                if !is_fine {
+                    refused.insert(response.instance_id, super::error::told(api, 200, &response.code, &response.message));
+                }
             }
         }
-        Ok(())
+        Ok(refused)
+    }
+
+    /// The same for each alone, after a refusal of all; when the first two are refused like the whole, it was about no single one.
+    async fn one_by_one(
+        &self,
+        api: Api,
+        ids: &[String],
+        stopped_mode: Option<&str>,
+        already: &[&str],
+        whole: &CloudError,
+    ) -> Result<Refused, CloudError> {
+        let mut refused = Refused::new();
+        for (number, id) in ids.iter().enumerate() {
+            match self.batch(api, std::slice::from_ref(id), stopped_mode, already).await {
+                Ok(more) => refused.extend(more),
+                Err(error) if error.kind == whole.kind => {
+                    refused.insert(id.clone(), error);
+                }
+                Err(error) => return Err(error.ambiguous(number > 0)),
+            }
+            if number == 1 && whole.kind == Kind::Denied && refused.len() == 2 {
+                return Err(whole.clone());
+            }
+        }
+        Ok(refused)
     }
 }
 
@@ -234,14 +290,51 @@ fn machine(instance: Instance) -> Result<Machine, CloudError> {
     };
     let name = instance.instance_name.filter(|name| !name.is_empty()).unwrap_or_else(|| instance.instance_id.clone());
     let tags = instance.tags.map(|tags| tags.tag).unwrap_or_default();
+    let obstacles =
+        obstacles(instance.operation_locks, instance.instance_charge_type.as_deref(), instance.expired_time.as_deref(), chrono::Utc::now());
     Ok(Machine {
         id: instance.instance_id,
         name,
         state,
-        healthy: state == MachineState::Running,
         group: tags.into_iter().find(|tag| tag.tag_key == GROUP_TAG).map(|tag| tag.tag_value),
         // A machine that keeps its charges keeps its address.
         fleeting_address: None,
-        released: state == MachineState::Stopped && instance.stopped_mode.as_deref() == Some("StopCharging"),
+        rest: if state == MachineState::Stopped && instance.stopped_mode.as_deref() == Some("StopCharging") { Rest::Released } else { Rest::Kept },
+        obstacles,
     })
+}
+
+/// What locks and bills keep an instance from: `OperationLocks` of DescribeInstances, whose reasons are `financial`, `security`, `recycling`,
+/// `dedicatedhostfinancial`, `refunded`.
+fn obstacles(locks: Option<Locks>, charge_type: Option<&str>, expired: Option<&str>, now: chrono::DateTime<chrono::Utc>) -> Vec<Obstacle> {
+    let locks = locks.map(|locks| locks.lock_reason).unwrap_or_default();
+    let mut obstacles: Vec<Obstacle> = locks
+        .into_iter()
+        .filter(|lock| !lock.lock_reason.is_empty())
+        .map(|lock| Obstacle { start: true, stop: true, why: format!("Alibaba Cloud has locked it ({})", lock.lock_reason) })
+        .collect();
+    let end = expired.and_then(|end| chrono::NaiveDateTime::parse_from_str(end, "%Y-%m-%dT%H:%MZ").ok()).map(|end| end.and_utc());
+    if let Some(end) = end.filter(|end| charge_type == Some("PrePaid") && *end <= now) {
+        obstacles.push(Obstacle { start: true, stop: false, why: format!("it was paid for until {}", end.format("%Y-%m-%d")) });
+    }
+    obstacles
+}
+
+#[cfg(test)]
+mod obstacle_tests {
+    use super::*;
+
+    #[test]
+    fn locks_and_the_end_of_what_was_paid_are_seen() {
+        let now = chrono::DateTime::parse_from_rfc3339("2026-11-29T00:00:00Z").unwrap().to_utc();
+        let read = |text: &str| {
+            let instance: Instance = serde_json::from_str(text).unwrap();
+            obstacles(instance.operation_locks, instance.instance_charge_type.as_deref(), instance.expired_time.as_deref(), now)
+        };
+        let locked = read(r#"{"InstanceId":"i-1","Status":"Stopped","OperationLocks":{"LockReason":[{"LockReason":"financial"}]}}"#);
+        assert_eq!((locked[0].start, locked[0].stop, locked[0].why.as_str()), (true, true, "Alibaba Cloud has locked it (financial)"));
+        let paid = |end: &str| read(&format!(r#"{{"InstanceId":"i-1","Status":"Stopped","InstanceChargeType":"PrePaid","ExpiredTime":"{end}"}}"#));
+        assert_eq!(paid("2026-11-01T16:00Z")[0].why, "it was paid for until 2026-11-01");
+        assert!(paid("2099-12-31T15:59Z").is_empty() && read(r#"{"InstanceId":"i-1","Status":"Stopped"}"#).is_empty());
+    }
 }

@@ -67,6 +67,17 @@ impl Tags for Aliyun {
         Room { tags: TAGS, value: 128 }
     }
 
+    fn calls(&self, objects: &[Tagged]) -> Vec<(&'static str, bool)> {
+        let kind_of = |object: &Tagged| if object.kind == SYNC_JOB { SYNC_INSTANCE } else { object.kind.as_str() }.to_owned();
+        let kinds: BTreeSet<String> = objects.iter().map(kind_of).collect();
+        let products = PRODUCTS.iter().filter(|product| kinds.contains(product.kind));
+        let mut calls: Vec<(&'static str, bool)> =
+            products.flat_map(|product| [(product.list.name, false), (product.tag.name, true), (product.untag.name, true)]).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
+    }
+
     fn read<'a>(&'a self, objects: &'a [Tagged]) -> PortFuture<'a, BTreeMap<String, TagMap>> {
         Box::pin(async move {
             let mut tags: BTreeMap<String, TagMap> = objects.iter().map(|object| (object.id.clone(), TagMap::new())).collect();

@@ -1,12 +1,15 @@
 //! EC2 instances behind the compute port.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateChange, InstanceStateName, SummaryStatus};
+use aws_sdk_ec2::types::{
+    DeviceType, Filter, Instance, InstanceAttributeName, InstanceLifecycleType, InstanceStateChange, InstanceStateName, InstanceStatusSummary,
+    SummaryStatus,
+};
 
 use super::Aws;
 use super::call::send;
-use crate::ports::compute::{Compute, ComputeCalls, Machine, MachineState, Selector};
+use crate::ports::compute::{Ailing, Compute, ComputeCalls, Machine, MachineState, Obstacle, Power, Refused, Rest, Selector, halved};
 use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
@@ -14,6 +17,13 @@ const FIND: &str = "ec2:DescribeInstances";
 const STATUS: &str = "ec2:DescribeInstanceStatus";
 const START: &str = "ec2:StartInstances";
 const STOP: &str = "ec2:StopInstances";
+const ATTRIBUTE: &str = "ec2:DescribeInstanceAttribute";
+
+/// For how many machines the plan asks whether they are protected: the attribute is read one machine a call.
+const PROTECTIONS: usize = 50;
+
+/// What the state of an instance gives as its reason once it hibernates (EC2 User Guide, "Hibernate your Amazon EC2 instance").
+const HIBERNATED: &str = "Client.UserInitiatedHibernate";
 
 /// DescribeInstanceStatus takes a hundred ids but answers fifty a page, and ids exclude paging.
 const STATUS_IDS: usize = 50;
@@ -28,43 +38,58 @@ impl Compute for Aws {
     fn find<'a>(&'a self, selector: &'a Selector) -> PortFuture<'a, Vec<Machine>> {
         Box::pin(async move {
             let mut machines = self.describe(selector).await?;
-            let running: Vec<String> =
-                machines.iter().filter(|machine| machine.state == MachineState::Running).map(|machine| machine.id.clone()).collect();
-            let healthy = self.healthy(&running).await?;
-            for machine in &mut machines {
-                machine.healthy = healthy.contains(&machine.id);
-            }
             machines.sort_by(|a, b| a.id.cmp(&b.id));
             Ok(machines)
         })
     }
 
-    fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
-        Box::pin(async move {
-            if ids.is_empty() {
-                return Ok(());
-            }
-            let operation = self.changing(START)?;
-            let result = send!(operation, aws_sdk_ec2, self.shared.ec2.start_instances().set_instance_ids(Some(ids.to_vec())));
-            let done = result.map_err(|error| of_batch(error, ids))?;
-            all_told(START, ids, done.starting_instances())
-        })
+    fn ailing<'a>(&'a self, running: &'a [String]) -> PortFuture<'a, Ailing> {
+        Box::pin(self.checks(running))
     }
 
-    fn stop<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, ()> {
+    fn start<'a>(&'a self, ids: &'a [String]) -> PortFuture<'a, Refused> {
+        Box::pin(halved(ids, move |ids| self.start_all(ids)))
+    }
+
+    fn stop<'a>(&'a self, ids: &'a [String], rest: Rest) -> PortFuture<'a, Refused> {
+        Box::pin(halved(ids, move |ids| self.stop_all(ids, rest == Rest::Hibernated)))
+    }
+
+    fn obstacles<'a>(&'a self, ids: &'a [String], asked: Power) -> PortFuture<'a, BTreeMap<String, String>> {
         Box::pin(async move {
-            if ids.is_empty() {
-                return Ok(());
+            let refused = match asked {
+                Power::Start => halved(ids, move |ids| async move { self.dry_run_start(&ids).await }).await?,
+                Power::Stop => halved(ids, move |ids| async move { self.dry_run_stop(&ids).await }).await?,
+            };
+            // What protects a machine is no right that is missing.
+            let is_right = |error: &CloudError| error.kind == Kind::Denied && error.code.as_deref() != Some("OperationNotPermitted");
+            if let Some(error) = refused.values().next().filter(|_| refused.len() == ids.len() && refused.values().all(is_right)) {
+                return Err(error.clone());
             }
-            let operation = self.changing(STOP)?;
-            let result = send!(operation, aws_sdk_ec2, self.shared.ec2.stop_instances().set_instance_ids(Some(ids.to_vec())));
-            let done = result.map_err(|error| of_batch(error, ids))?;
-            all_told(STOP, ids, done.stopping_instances())
+            // A dry run judges rights, and on some machines what else would refuse them; what it says of states is about now.
+            let mut found: BTreeMap<String, String> = refused
+                .into_iter()
+                .filter(|(_, error)| !matches!(error.kind, Kind::Conflict | Kind::NotFound))
+                .map(|(id, error)| (id, error.message))
+                .collect();
+            if asked == Power::Stop {
+                for id in ids.iter().take(PROTECTIONS) {
+                    match self.is_protected(id).await {
+                        Ok(false) => {}
+                        Ok(true) => _ = found.insert(id.clone(), "stop protection (`disableApiStop`) is on".to_owned()),
+                        Err(error) => {
+                            found.insert(id.clone(), format!("whether stop protection is on could not be read, of this and those after it: {error}"));
+                            break;
+                        }
+                    }
+                }
+            }
+            Ok(found)
         })
     }
 
     fn calls(&self) -> ComputeCalls {
-        ComputeCalls { find: FIND, start: START, stop: STOP }
+        ComputeCalls { find: FIND, ailing: Some(STATUS), start: START, stop: STOP }
     }
 }
 
@@ -82,6 +107,41 @@ impl Aws {
             Err(error) => Err(error),
             Ok(_) => Err(CloudError::new(Cloud::Aws, START, Kind::Malformed, "a dry run was answered like a start")),
         }
+    }
+
+    /// Asks whether stopping these instances would be allowed, without stopping them.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] when it would not; any failed call.
+    async fn dry_run_stop(&self, ids: &[String]) -> Result<(), CloudError> {
+        let operation = self.reading(STOP)?;
+        let request = self.shared.ec2.stop_instances().set_instance_ids(Some(ids.to_vec())).dry_run(true);
+        match send!(operation, aws_sdk_ec2, request) {
+            Err(error) if error.code.as_deref() == Some("DryRunOperation") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(CloudError::new(Cloud::Aws, STOP, Kind::Malformed, "a dry run was answered like a stop")),
+        }
+    }
+
+    async fn is_protected(&self, id: &str) -> Result<bool, CloudError> {
+        let operation = self.reading(ATTRIBUTE)?;
+        let request = self.shared.ec2.describe_instance_attribute().instance_id(id).attribute(InstanceAttributeName::DisableApiStop);
+        let answer = send!(operation, aws_sdk_ec2, request)?;
+        Ok(answer.disable_api_stop().and_then(|value| value.value()).unwrap_or(false))
+    }
+
+    async fn start_all(&self, ids: Vec<String>) -> Result<(), CloudError> {
+        let operation = self.changing(START)?;
+        let done = send!(operation, aws_sdk_ec2, self.shared.ec2.start_instances().set_instance_ids(Some(ids.clone())))?;
+        all_told(START, &ids, done.starting_instances())
+    }
+
+    async fn stop_all(&self, ids: Vec<String>, hibernate: bool) -> Result<(), CloudError> {
+        let operation = self.changing(STOP)?;
+        let request = self.shared.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
+        let request = if hibernate { request.hibernate(true) } else { request };
+        let done = send!(operation, aws_sdk_ec2, request)?;
+        all_told(STOP, &ids, done.stopping_instances())
     }
 
     async fn describe(&self, selector: &Selector) -> Result<Vec<Machine>, CloudError> {
@@ -113,30 +173,31 @@ impl Aws {
         }
     }
 
-    /// Those of the running instances that pass both status checks.
-    async fn healthy(&self, running: &[String]) -> Result<BTreeSet<String>, CloudError> {
-        let mut healthy = BTreeSet::new();
+    /// Those of the running instances that do not pass both status checks, and what these say.
+    async fn checks(&self, running: &[String]) -> Result<Ailing, CloudError> {
+        let mut ailing: Ailing = running.iter().map(|id| (id.clone(), "no status checks yet".to_owned())).collect();
         for chunk in running.chunks(STATUS_IDS) {
             let operation = self.reading(STATUS)?;
             let page = send!(operation, aws_sdk_ec2, self.shared.ec2.describe_instance_status().set_instance_ids(Some(chunk.to_vec())))?;
             for status in page.instance_statuses() {
-                let ok = |summary: Option<&SummaryStatus>| summary == Some(&SummaryStatus::Ok);
-                let both = ok(status.system_status().and_then(|summary| summary.status()))
-                    && ok(status.instance_status().and_then(|summary| summary.status()));
-                if both {
-                    healthy.extend(status.instance_id().map(str::to_owned));
+                let Some(id) = status.instance_id() else { continue };
+                let said = |what: &str, summary: Option<&InstanceStatusSummary>| {
+                    let word = summary.and_then(|summary| summary.status()).map_or("unknown", SummaryStatus::as_str);
+                    (word != SummaryStatus::Ok.as_str()).then(|| format!("{what} {word}"))
+                };
+                let bad: Vec<String> = [said("system status", status.system_status()), said("instance status", status.instance_status())]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                if bad.is_empty() {
+                    ailing.remove(id);
+                } else {
+                    ailing.insert(id.to_owned(), bad.join(", "));
                 }
             }
         }
-        Ok(healthy)
+        Ok(ailing)
     }
-}
-
-/// A failure of a call about several instances: some of them may be done.
-fn of_batch(error: CloudError, ids: &[String]) -> CloudError {
-    let partly = ids.len() > 1 && error.code.as_deref() == Some("InsufficientInstanceCapacity");
-    let doubt = error.ambiguous || partly;
-    error.ambiguous(doubt)
 }
 
 /// Whether an answer tells of every instance that was asked for.
@@ -149,7 +210,7 @@ fn all_told(operation: &str, ids: &[String], told: &[InstanceStateChange]) -> Re
     Err(CloudError::new(Cloud::Aws, operation, Kind::Malformed, message).ambiguous(true))
 }
 
-/// One instance in our words; none for a terminated one. Health is filled in later.
+/// One instance in our words; none for a terminated one.
 fn machine(instance: &Instance) -> Result<Option<Machine>, CloudError> {
     let malformed = |what: &str| CloudError::new(Cloud::Aws, FIND, Kind::Malformed, format!("an instance without {what}"));
     let id = instance.instance_id().ok_or_else(|| malformed("an id"))?;
@@ -162,6 +223,7 @@ fn machine(instance: &Instance) -> Result<Option<Machine>, CloudError> {
         InstanceStateName::Terminated => return Ok(None),
         other => return Err(malformed(&format!("a known state: `{other}`"))),
     };
+    let reason = instance.state_reason().and_then(|reason| reason.code());
     let tag = |key: &str| instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value()).filter(|value| !value.is_empty());
     // An Elastic IP belongs to an account and stays with the instance; what EC2 gave it by itself is EC2's and goes with a stop.
     let associations = instance.network_interfaces().iter().filter_map(|interface| interface.association());
@@ -170,11 +232,25 @@ fn machine(instance: &Instance) -> Result<Option<Machine>, CloudError> {
         id: id.to_owned(),
         name: tag("Name").unwrap_or(id).to_owned(),
         state,
-        healthy: false,
         group: tag(GROUP_TAG).map(str::to_owned),
         fleeting_address: fleeting.map(str::to_owned),
-        released: false,
+        rest: if reason == Some(HIBERNATED) && state != MachineState::Running { Rest::Hibernated } else { Rest::Kept },
+        obstacles: obstacles(instance),
     }))
+}
+
+/// What the way an instance was bought and built keeps it from.
+fn obstacles(instance: &Instance) -> Vec<Obstacle> {
+    let mut obstacles = Vec::new();
+    if instance.root_device_type() == Some(&DeviceType::InstanceStore) {
+        obstacles.push(Obstacle { start: false, stop: true, why: "its root is an instance store: it can only be terminated".to_owned() });
+    }
+    // A one-time request cannot be stopped; a persistent one can. Which it is stands in the request, not here.
+    if instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot) {
+        let why = "it is a Spot Instance: one of a one-time request cannot be stopped, and one that EC2 stopped only EC2 starts again";
+        obstacles.push(Obstacle { start: true, stop: true, why: why.to_owned() });
+    }
+    obstacles
 }
 
 /// Filter values have wildcards; a tag's value means itself.
@@ -191,7 +267,7 @@ fn literal(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{InstanceNetworkInterface, InstanceNetworkInterfaceAssociation, InstanceState, Tag};
+    use aws_sdk_ec2::types::{InstanceNetworkInterface, InstanceNetworkInterfaceAssociation, InstanceState, StateReason, Tag};
 
     use super::*;
 
@@ -239,6 +315,24 @@ mod tests {
 
     fn machine_of(instance: &Instance) -> Machine {
         machine(instance).unwrap().unwrap()
+    }
+
+    #[test]
+    fn how_it_rests_and_how_it_was_bought_are_seen() {
+        let resting = |code: &str| {
+            let reason = StateReason::builder().code(code).build();
+            let state = InstanceState::builder().name(InstanceStateName::Stopped).build();
+            machine_of(&Instance::builder().instance_id("i-1").state(state).state_reason(reason).build()).rest
+        };
+        assert_eq!(resting("Client.UserInitiatedHibernate"), Rest::Hibernated);
+        assert_eq!(resting("Client.UserInitiatedShutdown"), Rest::Kept);
+        let state = || InstanceState::builder().name(InstanceStateName::Running).build();
+        let spot = Instance::builder().instance_id("i-1").state(state()).instance_lifecycle(InstanceLifecycleType::Spot).build();
+        assert!(machine_of(&spot).obstacles[0].why.contains("Spot Instance"));
+        let store = Instance::builder().instance_id("i-1").state(state()).root_device_type(DeviceType::InstanceStore).build();
+        let obstacle = &machine_of(&store).obstacles[0];
+        assert!(obstacle.is_in_the_way_of(Power::Stop) && !obstacle.is_in_the_way_of(Power::Start));
+        assert!(machine_of(&instance(InstanceStateName::Running)).obstacles.is_empty());
     }
 
     #[test]

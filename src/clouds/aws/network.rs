@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Aws;
 use super::call::send;
+use crate::model::destination::Destination;
 use crate::ports::{Cloud, CloudError, Kind};
 
 const TABLES: &str = "ec2:DescribeRouteTables";
@@ -16,7 +17,7 @@ const INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 /// One route: what it takes to put it back, and whether it works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// IPv4 or IPv6 block, or a prefix list (`pl-…`).
+    /// IPv4 or IPv6 block, or a prefix list (`pl-…`), in its one form.
     pub destination: String,
     /// Where it leads.
     pub target: RouteTarget,
@@ -24,6 +25,23 @@ pub struct Route {
     pub state: RouteState,
     /// Who made it: `CreateRoute` (a person or program; the only kind that can be deleted), `CreateRouteTable` (local) or a propagation.
     pub origin: String,
+    /// The instance behind the interface, where there is one: EC2 keeps a route to an instance as one to its interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+impl Route {
+    /// Whether it leads there, in whichever of its forms the target is written.
+    #[must_use]
+    pub fn leads_to(&self, target: &RouteTarget) -> bool {
+        self.target == *target || matches!(target, RouteTarget::Instance(id) if self.instance.as_ref() == Some(id))
+    }
+
+    /// Where it leads: as `target` says it, where that is the same.
+    #[must_use]
+    pub fn as_led_to(self, target: &RouteTarget) -> RouteTarget {
+        if self.leads_to(target) { target.clone() } else { self.target }
+    }
 }
 
 /// Whether a route's target can take traffic.
@@ -74,7 +92,7 @@ impl RouteTarget {
     /// What the vendor's route says. An instance target comes with its interface, which is the more exact of the two.
     fn of(route: &aws_sdk_ec2::types::Route) -> Option<Self> {
         let some = |id: Option<&str>, wrap: fn(String) -> Self| id.map(|id| wrap(id.to_owned()));
-        some(route.gateway_id(), gateway)
+        some(route.gateway_id(), Self::gateway)
             .or_else(|| some(route.network_interface_id(), Self::NetworkInterface))
             .or_else(|| some(route.instance_id(), Self::Instance))
             .or_else(|| some(route.nat_gateway_id(), Self::NatGateway))
@@ -86,21 +104,25 @@ impl RouteTarget {
             .or_else(|| some(route.core_network_arn(), Self::CoreNetwork))
             .or_else(|| some(route.odb_network_arn(), Self::OdbNetwork))
     }
-}
 
-/// The API reports three kinds of target under the one name `GatewayId`.
-fn gateway(id: String) -> RouteTarget {
-    match id.as_str() {
-        "local" => RouteTarget::Local,
-        _ if id.starts_with("vpce-") => RouteTarget::VpcEndpoint(id),
-        _ => RouteTarget::Gateway(id),
+    /// What an id of a gateway leads to. The API reports three kinds of target under the one name `GatewayId`, and takes others under names of their own.
+    #[must_use]
+    pub fn gateway(id: String) -> Self {
+        match id.split('-').next() {
+            Some("local") => Self::Local,
+            Some("vpce") => Self::VpcEndpoint(id),
+            Some("eigw") => Self::EgressOnlyInternetGateway(id),
+            Some("lgw") => Self::LocalGateway(id),
+            Some("cagw") => Self::CarrierGateway(id),
+            _ => Self::Gateway(id),
+        }
     }
 }
 
 /// Sets the destination on a request; which of three fields it is shows in its form.
 macro_rules! with_destination {
     ($request:expr, $destination:expr) => {{
-        let (request, destination) = ($request, $destination);
+        let (request, destination) = ($request, $destination.as_str());
         if destination.starts_with("pl-") {
             request.destination_prefix_list_id(destination)
         } else if destination.contains(':') {
@@ -153,12 +175,12 @@ impl Aws {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is no such table; any failed call.
-    pub async fn route(&self, table: &str, destination: &str) -> Result<Option<Route>, CloudError> {
+    pub async fn route(&self, table: &str, destination: &Destination) -> Result<Option<Route>, CloudError> {
         let operation = self.reading(TABLES)?;
         let answer = send!(operation, aws_sdk_ec2, self.shared.ec2.describe_route_tables().route_table_ids(table))?;
         let routes = answer.route_tables().iter().filter(|found| found.route_table_id() == Some(table)).flat_map(|found| found.routes());
         for route in routes {
-            if destination_of(route) == Some(destination) {
+            if destination_of(route).as_ref() == Some(destination) {
                 return ours(route, destination).map(Some);
             }
         }
@@ -169,7 +191,7 @@ impl Aws {
     ///
     /// # Errors
     /// [`Kind::Conflict`] when the destination already has a route that leads elsewhere; any failed call.
-    pub async fn create_route(&self, table: &str, destination: &str, target: &RouteTarget) -> Result<(), CloudError> {
+    pub async fn create_route(&self, table: &str, destination: &Destination, target: &RouteTarget) -> Result<(), CloudError> {
         if *target == RouteTarget::Local {
             return Err(CloudError::new(Cloud::Aws, CREATE, Kind::Invalid, "a local route cannot be created"));
         }
@@ -186,7 +208,7 @@ impl Aws {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is no route to this destination; any failed call.
-    pub async fn replace_route(&self, table: &str, destination: &str, target: &RouteTarget) -> Result<(), CloudError> {
+    pub async fn replace_route(&self, table: &str, destination: &Destination, target: &RouteTarget) -> Result<(), CloudError> {
         let operation = self.changing(REPLACE)?;
         let request = with_destination!(self.shared.ec2.replace_route().route_table_id(table), destination);
         let request = with_target!(request, target, |request: aws_sdk_ec2::operation::replace_route::builders::ReplaceRouteFluentBuilder| request
@@ -202,7 +224,7 @@ impl Aws {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when it is not there; any failed call.
-    pub async fn delete_route(&self, table: &str, destination: &str) -> Result<(), CloudError> {
+    pub async fn delete_route(&self, table: &str, destination: &Destination) -> Result<(), CloudError> {
         let operation = self.changing(DELETE)?;
         let request = with_destination!(self.shared.ec2.delete_route().route_table_id(table), destination);
         send!(operation, aws_sdk_ec2, request)?;
@@ -229,15 +251,16 @@ impl Aws {
     }
 }
 
-fn destination_of(route: &aws_sdk_ec2::types::Route) -> Option<&str> {
-    route.destination_cidr_block().or(route.destination_ipv6_cidr_block()).or(route.destination_prefix_list_id())
+fn destination_of(route: &aws_sdk_ec2::types::Route) -> Option<Destination> {
+    let kept = route.destination_cidr_block().or(route.destination_ipv6_cidr_block()).or(route.destination_prefix_list_id());
+    kept.and_then(|kept| kept.parse().ok())
 }
 
-fn ours(route: &aws_sdk_ec2::types::Route, destination: &str) -> Result<Route, CloudError> {
+fn ours(route: &aws_sdk_ec2::types::Route, destination: &Destination) -> Result<Route, CloudError> {
     let target = RouteTarget::of(route)
         .ok_or_else(|| CloudError::new(Cloud::Aws, TABLES, Kind::Malformed, format!("the route to {destination} leads to nothing known")))?;
     Ok(Route {
-        destination: destination.to_owned(),
+        destination: destination.to_string(),
         target,
         state: match route.state().map(aws_sdk_ec2::types::RouteState::as_str) {
             Some("active") => RouteState::Active,
@@ -245,6 +268,7 @@ fn ours(route: &aws_sdk_ec2::types::Route, destination: &str) -> Result<Route, C
             _ => RouteState::Other,
         },
         origin: route.origin().map(|origin| origin.as_str().to_owned()).unwrap_or_default(),
+        instance: route.instance_id().map(str::to_owned),
     })
 }
 
@@ -284,12 +308,36 @@ mod tests {
     }
 
     #[test]
+    fn written_and_kept_forms_of_a_route_are_the_same_route() {
+        let kept = |route: RouteBuilder, destination: &str| {
+            let (route, wanted): (_, Destination) = (route.build(), destination.parse().unwrap());
+            assert_eq!(destination_of(&route).as_ref(), Some(&wanted), "{destination}");
+            ours(&route, &wanted).unwrap()
+        };
+        let route = || Vendor::builder().instance_id("i-1").network_interface_id("eni-1");
+        let led = kept(route().destination_cidr_block("10.40.0.0/16"), "10.40.7.9/16");
+        assert!(led.leads_to(&RouteTarget::Instance("i-1".into())) && led.leads_to(&RouteTarget::NetworkInterface("eni-1".into())));
+        assert!(!led.leads_to(&RouteTarget::Instance("i-2".into())));
+        kept(route().destination_ipv6_cidr_block("2001:db8::/32"), "2001:DB8:0::7/32");
+        kept(route().destination_ipv6_cidr_block("2001:0db8:0000::/32"), "2001:db8::/32");
+        for (id, expected) in [
+            ("local", RouteTarget::Local),
+            ("vpce-1", RouteTarget::VpcEndpoint("vpce-1".into())),
+            ("eigw-1", RouteTarget::EgressOnlyInternetGateway("eigw-1".into())),
+            ("igw-1", RouteTarget::Gateway("igw-1".into())),
+        ] {
+            assert_eq!(RouteTarget::gateway(id.to_owned()), expected);
+        }
+    }
+
+    #[test]
     fn a_route_survives_the_journal() {
         let route = Route {
             destination: "10.20.0.0/16".into(),
             target: RouteTarget::NetworkInterface("eni-1".into()),
             state: RouteState::Blackhole,
             origin: "CreateRoute".into(),
+            instance: None,
         };
         let text = serde_json::to_string(&route).unwrap();
         assert_eq!(

@@ -25,6 +25,10 @@ impl Tags for Aws {
         Room { tags: 50, value: 256 }
     }
 
+    fn calls(&self, _: &[Tagged]) -> Vec<(&'static str, bool)> {
+        vec![(DESCRIBE, false), (CREATE, true), (DELETE, true)]
+    }
+
     fn read<'a>(&'a self, objects: &'a [Tagged]) -> PortFuture<'a, BTreeMap<String, TagMap>> {
         Box::pin(async move {
             let mut tags: BTreeMap<String, TagMap> = objects.iter().map(|object| (object.id.clone(), TagMap::new())).collect();

@@ -125,7 +125,7 @@ const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(300);
 
 async fn start(aws: Aws) -> Result<(), CloudError> {
-    aws.start(&["i-1".to_owned()]).await
+    aws.start(&["i-1".to_owned()]).await?.into_values().next().map_or(Ok(()), Err)
 }
 
 async fn find(aws: Aws) -> Result<(), CloudError> {

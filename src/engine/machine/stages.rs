@@ -301,6 +301,7 @@ pub(super) fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         critical: true,
         ungraceful: None,
         for_each: None,
+        fresh: false,
     };
     Step { has_expressions: true, ..Step::new(plan, FAULT, mutates(&fault.uses)) }
 }

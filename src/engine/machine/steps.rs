@@ -216,6 +216,19 @@ impl Machine {
         if step.mutates && planned.targets.is_empty() {
             return self.attempt_failed(key, Failure::new(FailureKind::NoTargets, "nothing matches what the step should act on"));
         }
+        // What other parameters select, no plan has looked at.
+        let is_as_planned = step.plan.ungraceful.is_none() || !self.ungraceful;
+        if step.mutates
+            && is_as_planned
+            && let Some(strayed) = self.plan.strayed(key, &planned.targets)
+        {
+            if !step.plan.fresh {
+                let message = format!("it would not act on what was planned: {strayed}; make a new plan, or write `targets: fresh` in the step");
+                return self.attempt_failed(key, Failure::new(FailureKind::Conflict, message));
+            }
+            self.record_step(key, StepKind::Warned { text: format!("`targets: fresh`: not what was planned: {strayed}") });
+        }
+        let Some(step) = self.steps.get_mut(key) else { return };
         step.status = Status::Applying;
         step.with = with.clone();
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());

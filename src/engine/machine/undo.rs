@@ -398,6 +398,7 @@ impl Machine {
                 critical: true,
                 ungraceful: None,
                 for_each: None,
+                fresh: false,
             };
             let status = match (one.undone, one.open) {
                 (true, _) => Status::Undone,

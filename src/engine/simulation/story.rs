@@ -82,6 +82,7 @@ impl Story {
                 undo: seconds(600),
                 patience: seconds(if rng.random_ratio(1, 3) { 60 } else { 0 }),
             },
+            frozen: BTreeMap::new(),
             definitions: Vec::new(),
         };
         let hostility = [0, 5, 15, 40][rng.random_range(0..4_usize)];
@@ -109,6 +110,7 @@ fn step(rng: &mut StdRng, index: usize, to: i64, emergency: bool) -> StepPlan {
         critical: true,
         ungraceful: rng.random_ratio(1, 6).then_some(Ungraceful::Skip),
         for_each: None,
+        fresh: false,
     }
 }
 

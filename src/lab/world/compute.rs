@@ -29,6 +29,7 @@ impl State {
                 instance.address = another;
             }
             instance.released = false;
+            instance.hibernated = false;
             instance.state = InstanceState::Pending;
             instance.launched_at = now;
             instance.healthy_at = None;

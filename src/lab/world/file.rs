@@ -167,6 +167,8 @@ struct WrittenInstance {
     elastic: bool,
     #[serde(default)]
     released: bool,
+    #[serde(default)]
+    can_hibernate: bool,
 }
 
 fn yes() -> bool {
@@ -361,6 +363,9 @@ fn instance(written: WrittenInstance, address: Ipv4Addr, now: Timestamp) -> Inst
         boots: 0,
         elastic: written.elastic,
         released: written.released,
+        can_hibernate: written.can_hibernate,
+        hibernated: false,
+        protected: false,
     }
 }
 

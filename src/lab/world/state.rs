@@ -321,6 +321,12 @@ pub struct Instance {
     pub elastic: bool,
     /// Alibaba: stopped in economical mode, with its capacity and its public address given back.
     pub released: bool,
+    /// AWS: launched so that it can hibernate.
+    pub can_hibernate: bool,
+    /// AWS: stopped with its memory on its disk.
+    pub hibernated: bool,
+    /// Cannot be stopped: AWS's `disableApiStop`, Alibaba's lock for security, which keeps it from starting too.
+    pub protected: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -136,6 +136,7 @@ fn instance_view(instance: &Instance) -> Value {
         "address": instance.address,
         "elastic": instance.elastic,
         "released": instance.released,
+        "hibernated": instance.hibernated,
         "tags": instance.tags,
         "security_groups": groups,
         "state": instance.state,

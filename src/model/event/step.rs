@@ -1,5 +1,7 @@
 //! Events about one step, or about the fault (key `fault`).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -58,6 +60,11 @@ pub enum StepKind {
     },
     /// Something worth showing while it runs.
     Progress {
+        /// One line.
+        text: String,
+    },
+    /// No failure, but something that must be known: some of many did not follow, or what was done could not be confirmed.
+    Warned {
         /// One line.
         text: String,
     },
@@ -156,6 +163,18 @@ impl Target {
     /// A target and what will change about it.
     pub fn new(kind: impl Into<String>, id: impl Into<String>, change: impl Into<String>) -> Self {
         Self { kind: kind.into(), id: id.into(), change: change.into() }
+    }
+
+    /// What it is and which, without the name that people gave it: the same thing whatever it is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.kind, self.id.split(" (").next().unwrap_or(&self.id))
+    }
+
+    /// The names of all of them.
+    #[must_use]
+    pub fn names(targets: &[Self]) -> BTreeSet<String> {
+        targets.iter().map(Self::name).collect()
     }
 }
 

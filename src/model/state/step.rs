@@ -88,6 +88,8 @@ pub struct StepState {
     pub calls: Vec<StepCall>,
     /// The latest line of progress.
     pub progress: Option<String>,
+    /// What must be known though it is no failure, each once.
+    pub warnings: Vec<String>,
     /// Whether an owner died while it was about to change something: what it had sent, nobody knows.
     pub lost: bool,
     /// Epoch of its last transition: a new owner may begin an attempt anew.
@@ -254,6 +256,11 @@ impl StepState {
             StepKind::Irrevocable { what, all } => (self.irrevocable, self.has_no_undo) = (what.clone(), *all),
             StepKind::Call { call } => self.calls.push(StepCall { seq: event.seq, at, undo: self.undoing.is_some(), call: call.clone() }),
             StepKind::Progress { text } => self.progress = Some(text.clone()),
+            StepKind::Warned { text } => {
+                if !self.warnings.contains(text) {
+                    self.warnings.push(text.clone());
+                }
+            }
             StepKind::Asked { question } => {
                 self.question = Some((at, question.clone()));
                 // Who answered an earlier attempt is asked again.
@@ -301,7 +308,12 @@ impl StepState {
             StepKind::Unknown => {}
         }
         // What a new owner only looked at has made no transition under it: it may still begin anew.
-        if status != self.status || !matches!(kind, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Found { .. } | StepKind::Unknown) {
+        if status != self.status
+            || !matches!(
+                kind,
+                StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. } | StepKind::Found { .. } | StepKind::Unknown
+            )
+        {
             self.epoch = event.epoch;
         }
         self.status = status;
@@ -335,8 +347,8 @@ impl StepState {
             (Undoing, StepKind::Undone { .. } | StepKind::NotUndone) => Some(Undone),
             (Undoing, StepKind::UndoFailed { .. }) => Some(UndoFailed),
             // Answers may come in late, after the step was given up.
-            (Pending, StepKind::Call { .. } | StepKind::Progress { .. }) => None,
-            (status, StepKind::Call { .. } | StepKind::Progress { .. }) => Some(status),
+            (Pending, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. }) => None,
+            (status, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. }) => Some(status),
             _ => None,
         };
         next.ok_or_else(|| {
@@ -353,6 +365,7 @@ fn name(kind: &StepKind) -> &'static str {
         StepKind::Intended { .. } => "intended",
         StepKind::Call { .. } => "calling",
         StepKind::Progress { .. } => "making progress",
+        StepKind::Warned { .. } => "saying a warning",
         StepKind::Asked { .. } => "asking",
         StepKind::Answered { .. } => "answered",
         StepKind::Found { .. } => "found",

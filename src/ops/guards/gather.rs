@@ -24,7 +24,7 @@ use crate::ports::{Cloud, Kind};
 use crate::world::World;
 
 /// How long an emergency looks at what it would act on: the cloud that fails may be the one that is looked at.
-pub(super) const EMERGENCY_PATIENCE: Duration = Duration::from_secs(5);
+pub const EMERGENCY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is about to run, and what was said to it.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mo
         let seen = match known {
             Some(seen) => seen,
             None => {
-                fresh = dry_run(plan, world).await;
+                fresh = dry_run(plan, world, None).await;
                 &fresh
             }
         };

@@ -10,6 +10,6 @@ mod overlap;
 mod shown;
 pub(in crate::ops) mod written;
 
-pub use gather::{Intended, gather};
+pub use gather::{EMERGENCY_PATIENCE, Intended, gather};
 pub use shown::{GuardView, in_the_way, text, views, way_out};
 pub use written::Calendar;

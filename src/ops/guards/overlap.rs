@@ -44,7 +44,7 @@ pub(super) async fn shared(neighbours: Vec<Neighbour>, targets: &[TargetFact], m
 
 /// What a run that goes on may change by its plan.
 async fn foreseen(plan: &Plan, mode: Mode, world: &World) -> Vec<Thing> {
-    let look = dry_run(plan, world);
+    let look = dry_run(plan, world, None);
     let seen = match mode {
         Mode::Emergency => timeout(EMERGENCY_PATIENCE, look).await.ok(),
         Mode::Rehearse | Mode::Drill => Some(look.await),

@@ -109,6 +109,14 @@ pub async fn check(world: &World, anchors: &[Anchor], mark: &Mark) -> Result<usi
     .await
 }
 
+/// The vendor calls that marks on `anchors` take, there and off again; with whether each changes something.
+///
+/// # Errors
+/// When the environment has no such cloud.
+pub fn calls(world: &World, anchors: &[Anchor]) -> Result<Vec<(&'static str, bool)>, ActionError> {
+    Ok(places(world, anchors)?.iter().flat_map(|place| place.tags.calls(&place.objects)).collect())
+}
+
 /// The anchors by cloud and region.
 fn places(world: &World, anchors: &[Anchor]) -> Result<Vec<Place>, ActionError> {
     let mut sorted: BTreeMap<(Cloud, &str), BTreeSet<Tagged>> = BTreeMap::new();

@@ -8,4 +8,4 @@ mod marker;
 pub(super) mod search;
 mod writing;
 
-pub use marker::{WorldMarker, check};
+pub use marker::{WorldMarker, calls, check};

@@ -16,7 +16,7 @@ use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, Source, StepPlan, Ungraceful};
 use crate::model::realism::Realism;
-use crate::model::runbook::{BackFile, RunbookFile, StepFile};
+use crate::model::runbook::{BackFile, RunbookFile, StepFile, TargetsFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
@@ -144,6 +144,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             stop_conditions: Vec::new(),
             ungraceful: self.request.ungraceful,
             limits: self.request.limits,
+            frozen: BTreeMap::new(),
             definitions: self.definitions(),
         }
     }
@@ -406,6 +407,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             critical: step.critical.unwrap_or(true),
             ungraceful,
             for_each,
+            fresh: step.targets == Some(TargetsFile::Fresh),
         })
     }
 
@@ -478,6 +480,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             ("on_failure", step.on_failure.is_some()),
             ("for_each", step.for_each.is_some()),
             ("concurrency", step.concurrency.is_some()),
+            ("targets", step.targets.is_some()),
         ];
         for (key, _) in wrong.into_iter().filter(|(_, is_there)| *is_there) {
             self.say(

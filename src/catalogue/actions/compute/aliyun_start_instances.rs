@@ -3,19 +3,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at_least::AtLeast;
 use super::bring::Wanted;
-use super::power::{self, AutoScaled, PowerBefore};
+use super::power::{Asked, AutoScaled, PowerBefore, Started};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
 use crate::world::World;
 
-/// Starts ECS instances and waits until they run and are healthy. Undo stops those that were stopped.
+/// Starts ECS instances and waits until they run. A machine that does not follow keeps no other from starting. Undo stops those that were
+/// stopped, as they were: hibernated ones are hibernated again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartInstances {
-    /// The machines: by `ids`, by `tags` that must all match, or both.
+    /// The machines: by `ids`, by `tags` that must all match, or both. Those that are being terminated are none.
     instances: Selector,
+    /// How many of them are enough, as a count or a share such as `80%`; all, unless written. All are started; the others are told.
+    #[serde(default)]
+    at_least: AtLeast,
+    /// When one counts: `accepted`, `running` or `healthy`, which is also what counts unless written. Status checks that may not be read are a warning.
+    #[serde(default)]
+    until: Started,
 }
 
 /// Which machines it was.
@@ -25,6 +33,8 @@ pub(crate) struct Output {
     ids: Vec<String>,
     /// Those of them that were started by this step.
     started: Vec<String>,
+    /// Those that did not get there, where `at_least` lets the others be enough.
+    missing: Vec<String>,
 }
 
 impl Action<World> for StartInstances {
@@ -33,15 +43,22 @@ impl Action<World> for StartInstances {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
-        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Running, AutoScaled::Refuse).await
+        self.asked(cx)?.plan(&self.instances, cx.foreseen, cx.warn).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
-        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, AutoScaled::Refuse, cx.progress, cx.accepted).await?;
-        Ok(Applied { output: Output { ids: before.ids(), started: before.changed(Wanted::Running) }, already })
+        let powered = self.asked(cx)?.apply(before, cx.progress, cx.warn, cx.accepted).await?;
+        Ok(Applied { output: Output { ids: before.ids(), started: powered.changed, missing: powered.missing }, already: powered.already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {
-        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Running, AutoScaled::Refuse, cx.progress).await
+        self.asked(cx)?.undo(before, cx.progress, cx.warn).await
+    }
+}
+
+impl StartInstances {
+    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<Asked<'a>, ActionError> {
+        let (compute, auto_scaled) = (cx.world.compute(Cloud::Aliyun)?, AutoScaled::Refuse);
+        Ok(Asked { compute, wanted: Wanted::Running, until: self.until.into(), at_least: self.at_least, auto_scaled })
     }
 }

@@ -3,19 +3,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at_least::AtLeast;
 use super::bring::Wanted;
-use super::power::{self, AutoScaled, PowerBefore};
+use super::power::{Asked, AutoScaled, PowerBefore, Stopped};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
 use crate::world::World;
 
-/// Stops ECS instances, keeping their capacity (and its charges), and waits until they are stopped. Undo starts those that were running.
+/// Stops ECS instances, keeping their capacity (and its charges), and waits until they are stopped. A machine that does not follow keeps no other from stopping. Undo starts those
+/// that were running.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopInstances {
-    /// The machines: by `ids`, by `tags` that must all match, or both.
+    /// The machines: by `ids`, by `tags` that must all match, or both. Those that are being terminated are none.
     instances: Selector,
+    /// How many of them are enough, as a count or a share such as `80%`; all, unless written. All are asked to stop; the others are told.
+    #[serde(default)]
+    at_least: AtLeast,
+    /// When one counts: `accepted` or `stopped`, which is also what counts unless written.
+    #[serde(default)]
+    until: Stopped,
     /// Whether machines of an auto scaling group, which ends a stopped machine for good, are stopped; `refuse` unless written.
     #[serde(default)]
     auto_scaled: AutoScaled,
@@ -28,6 +36,8 @@ pub(crate) struct Output {
     ids: Vec<String>,
     /// Those of them that were stopped by this step.
     stopped: Vec<String>,
+    /// Those that did not get there, where `at_least` lets the others be enough.
+    missing: Vec<String>,
 }
 
 impl Action<World> for StopInstances {
@@ -36,15 +46,22 @@ impl Action<World> for StopInstances {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
-        power::plan(cx.world.compute(Cloud::Aliyun)?, &self.instances, Wanted::Stopped, self.auto_scaled).await
+        self.asked(cx)?.plan(&self.instances, cx.foreseen, cx.warn).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
-        let already = power::apply(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, self.auto_scaled, cx.progress, cx.accepted).await?;
-        Ok(Applied { output: Output { ids: before.ids(), stopped: before.changed(Wanted::Stopped) }, already })
+        let powered = self.asked(cx)?.apply(before, cx.progress, cx.warn, cx.accepted).await?;
+        Ok(Applied { output: Output { ids: before.ids(), stopped: powered.changed, missing: powered.missing }, already: powered.already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {
-        power::undo(cx.world.compute(Cloud::Aliyun)?, before, Wanted::Stopped, self.auto_scaled, cx.progress).await
+        self.asked(cx)?.undo(before, cx.progress, cx.warn).await
+    }
+}
+
+impl StopInstances {
+    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<Asked<'a>, ActionError> {
+        let compute = cx.world.compute(Cloud::Aliyun)?;
+        Ok(Asked { compute, wanted: Wanted::Stopped, until: self.until.into(), at_least: self.at_least, auto_scaled: self.auto_scaled })
     }
 }

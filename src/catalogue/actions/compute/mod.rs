@@ -1,5 +1,6 @@
 //! Virtual machines: starting and stopping. What is done is written once, over the port; a word is a parameter struct.
 
+mod at_least;
 mod bring;
 mod power;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
@@ -19,8 +19,19 @@ use crate::world::World;
 pub(crate) struct ShareImage {
     /// The image, `ami-…`.
     image: String,
-    /// Account numbers, twelve digits each.
+    /// Account numbers, twelve digits each, with or without the dashes that the console puts between them.
+    #[serde(deserialize_with = "accounts")]
     accounts: BTreeSet<String>,
+}
+
+/// Account numbers in the one form in which EC2 keeps them.
+fn accounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let one = |written: String| {
+        let kept: String = written.trim().chars().filter(|letter| *letter != '-').collect();
+        let is_account = kept.len() == 12 && kept.bytes().all(|byte| byte.is_ascii_digit());
+        if is_account { Ok(kept) } else { Err(de::Error::custom(format!("`{written}` is not a twelve-digit account number"))) }
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(one).collect()
 }
 
 /// What was shared.
@@ -50,15 +61,18 @@ impl Action<World> for ShareImage {
         if self.accounts.is_empty() {
             return Err(ActionError::Parameters("`accounts` is empty".to_owned()));
         }
-        let permitted = cx.world.aws()?.launch_permissions(&self.image).await?;
+        let permitted = cx.foreseen.read(&self.foreseen(), cx.world.aws()?.launch_permissions(&self.image).await?);
         let had: BTreeSet<String> = self.accounts.intersection(&permitted).cloned().collect();
-        let added = list(&self.accounts - &had);
+        let added = &self.accounts - &had;
+        cx.foreseen.write(&self.foreseen(), &(&permitted | &self.accounts));
+        let added = list(added);
         let change = if added.is_empty() { String::new() } else { format!("+ {added}") };
-        let mut calls = vec![PlannedCall::read(READ, &self.image)];
+        let (mut calls, mut undo) = (vec![PlannedCall::read(READ, &self.image)], Vec::new());
         if !added.is_empty() {
             calls.push(PlannedCall::write(WRITE, format!("{} + {added}", self.image)));
+            undo = vec![PlannedCall::read(READ, &self.image), PlannedCall::write(WRITE, format!("{} − {added}", self.image))];
         }
-        Ok(Planned::new(Before { had }, vec![Target::new("image", &self.image, change)], calls))
+        Ok(Planned::new(Before { had }, vec![Target::new("image", &self.image, change)], calls).undone_by(undo))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
@@ -80,6 +94,11 @@ impl Action<World> for ShareImage {
 }
 
 impl ShareImage {
+    /// Under which a dry run remembers who may launch it.
+    fn foreseen(&self) -> String {
+        format!("image {}", self.image)
+    }
+
     /// Gives or takes the permission of `accounts` where it is not so yet, and waits until it reads so. Gives back whether anything was changed.
     async fn bring(&self, cx: &Cx<'_, World>, accounts: &BTreeSet<String>, given: bool) -> Result<bool, ActionError> {
         let aws = cx.world.aws()?;
@@ -105,4 +124,20 @@ impl ShareImage {
 
 fn list(accounts: BTreeSet<String>) -> String {
     accounts.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_account_is_the_same_however_it_is_written() {
+        let read = |accounts: serde_json::Value| serde_json::from_value::<ShareImage>(json!({ "image": "ami-1", "accounts": accounts }));
+        assert_eq!(read(json!(["4444-5555-6666", "777788889999", "444455556666"])).unwrap().accounts, ["444455556666", "777788889999"].map(str::to_owned).into());
+        for wrong in ["12345", "44445555666x", "all", ""] {
+            assert!(read(json!([wrong])).unwrap_err().to_string().contains("twelve-digit"), "{wrong}");
+        }
+    }
 }

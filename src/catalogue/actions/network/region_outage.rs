@@ -89,8 +89,9 @@ impl Action<World> for RegionOutage {
         }
         calls.push(PlannedCall::write("vpc:AssociateNetworkAcl", all));
         calls.push(PlannedCall::read("vpc:DescribeNetworkAclAttributes", "until in force"));
+        let undo = ["vpc:UnassociateNetworkAcl", "vpc:AssociateNetworkAcl", "vpc:DeleteNetworkAcl"].map(|call| PlannedCall::write(call, &self.vpc));
         let notes = notes(&before);
-        Ok(Planned { notes, ..Planned::new(before, targets, calls) })
+        Ok(Planned { notes, ..Planned::new(before, targets, calls).undone_by(undo.into()) })
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {

@@ -14,10 +14,10 @@ use crate::catalogue::difference::Compared;
 use crate::catalogue::orders::Place;
 use crate::catalogue::orders::compare::{Listed, Pair, Side, newest};
 use crate::catalogue::until::until;
-use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::model::event::step::Target;
 use crate::model::time::Timestamp;
-use crate::ports::Kind;
+use crate::ports::{Cloud, Kind};
 use crate::ports::objects::{ObjectInfo, ObjectStore};
 use crate::world::World;
 
@@ -47,7 +47,13 @@ impl Action<World> for Reconcile {
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         let targets = [&self.source, &self.mirror].map(|place| Target::new("objects", place.to_string(), "")).to_vec();
-        Ok(Planned::new((), targets, Vec::new()))
+        let of = |place: &Place, call: &str| {
+            let service = if place.store == Cloud::Aws { "s3" } else { "oss" };
+            PlannedCall::read(format!("{service}:{call}"), place.to_string())
+        };
+        // Contents are read where no checksum of both sides says the same.
+        let calls = ["ListObjectsV2", "GetObject"].into_iter().flat_map(|call| [of(&self.source, call), of(&self.mirror, call)]).collect();
+        Ok(Planned::new((), targets, calls))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Compared>, ActionError> {

@@ -7,6 +7,7 @@ use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::RouteTarget;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::engine::lease::Anchor;
+use crate::model::destination::Destination;
 use crate::model::event::step::Target;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -18,8 +19,8 @@ use crate::world::World;
 pub(crate) struct BlackholeRoute {
     /// The route table, `rtb-…`.
     route_table: String,
-    /// The route's destination as the table has it, such as `10.20.0.0/16`.
-    destination: String,
+    /// The route's destination, such as `10.20.0.0/16`: a block, compared without host bits and however IPv6 is spelled, or a prefix list.
+    destination: Destination,
     /// A network interface that is attached to nothing, `eni-…`.
     interface: String,
 }
@@ -47,9 +48,11 @@ impl Action<World> for BlackholeRoute {
         let change =
             if before.target == self.target() { String::new() } else { format!("{} → {} (blackhole)", word(&before.target), self.interface) };
         let target = Target::new("route", spot.to_string(), change);
-        let mut calls = planned(spot, Some(&before.target), &self.target());
+        let (mut calls, undo) = planned(spot, Some(&before.target), &self.target());
         calls.insert(1, PlannedCall::read("ec2:DescribeNetworkInterfaces", &self.interface));
-        Ok(Planned::new(before.into(), vec![target], calls))
+        let before: RouteBefore = before.into();
+        cx.foreseen.write(&spot.to_string(), &Some(RouteBefore { target: self.target(), ..before.clone() }));
+        Ok(Planned::new(before, vec![target], calls).undone_by(undo))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &RouteBefore) -> Result<Applied<()>, ActionError> {

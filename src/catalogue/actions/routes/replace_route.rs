@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::{RouteState, RouteTarget};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::model::destination::Destination;
 use crate::model::event::step::Target;
 use crate::world::World;
 
@@ -16,8 +17,8 @@ use crate::world::World;
 pub(crate) struct ReplaceRoute {
     /// The route table, `rtb-…`.
     route_table: String,
-    /// The route's destination as the table has it, such as `10.20.0.0/16`.
-    destination: String,
+    /// The route's destination, such as `10.20.0.0/16`: a block, compared without host bits and however IPv6 is spelled, or a prefix list.
+    destination: Destination,
     /// Where it leads: one of `interface`, `gateway`, `nat_gateway`, `instance`, `transit_gateway`, `peering`, with its id.
     target: To,
 }
@@ -31,7 +32,7 @@ const PROPAGATED: &str = "EnableVgwRoutePropagation";
 pub(crate) enum To {
     /// A network interface, `eni-…`.
     Interface(String),
-    /// An internet or virtual private gateway, `igw-…`, `vgw-…`.
+    /// A gateway: internet, virtual private, egress-only, local or carrier gateway, or a Gateway Load Balancer endpoint, by its id.
     Gateway(String),
     /// A NAT gateway, `nat-…`.
     NatGateway(String),
@@ -56,7 +57,10 @@ impl Action<World> for ReplaceRoute {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Option<RouteBefore>>, ActionError> {
-        let before = cx.world.aws()?.route(&self.route_table, &self.destination).await?.map(RouteBefore::from);
+        let found = cx.world.aws()?.route(&self.route_table, &self.destination).await?;
+        // A route to an instance is kept as one to its interface; here it is what was asked for, so that it can be compared.
+        let found = found.map(|route| RouteBefore { origin: route.origin.clone(), target: route.as_led_to(&self.target()) });
+        let before: Option<RouteBefore> = cx.foreseen.read(&self.spot().to_string(), found);
         if let Some(before) = before.as_ref().filter(|before| before.origin == PROPAGATED) {
             return Err(ActionError::Parameters(format!(
                 "route {} was propagated by {}; once it is replaced by hand it could not be made so again",
@@ -64,15 +68,21 @@ impl Action<World> for ReplaceRoute {
                 word(&before.target)
             )));
         }
-        let current = before.as_ref().map(|route| &route.target);
         let wanted = self.target();
+        if let (To::Interface(id), true) = (&self.target, cx.foreseen.looks_closer()) {
+            // One that is not there is told before the run.
+            cx.world.aws()?.interface(id).await?;
+        }
+        let current = before.as_ref().map(|route| &route.target);
         let change = if current == Some(&wanted) {
             String::new()
         } else {
             format!("{} → {}", current.map_or_else(|| "no route".to_owned(), word), word(&wanted))
         };
-        let calls = planned(self.spot(), current, &wanted);
-        Ok(Planned::new(before, vec![Target::new("route", self.spot().to_string(), change)], calls))
+        let (calls, undo) = planned(self.spot(), current, &wanted);
+        let origin = before.as_ref().map_or_else(|| "CreateRoute".to_owned(), |route| route.origin.clone());
+        cx.foreseen.write(&self.spot().to_string(), &Some(RouteBefore { target: wanted.clone(), origin }));
+        Ok(Planned::new(before, vec![Target::new("route", self.spot().to_string(), change)], calls).undone_by(undo))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Option<RouteBefore>) -> Result<Applied<Output>, ActionError> {
@@ -95,7 +105,7 @@ impl ReplaceRoute {
     fn target(&self) -> RouteTarget {
         match self.target.clone() {
             To::Interface(id) => RouteTarget::NetworkInterface(id),
-            To::Gateway(id) => RouteTarget::Gateway(id),
+            To::Gateway(id) => RouteTarget::gateway(id),
             To::NatGateway(id) => RouteTarget::NatGateway(id),
             To::Instance(id) => RouteTarget::Instance(id),
             To::TransitGateway(id) => RouteTarget::TransitGateway(id),

@@ -9,16 +9,18 @@ use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
 use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
 use crate::engine::action::{ActionError, PlannedCall, Undone};
+use crate::model::destination::Destination;
 
 pub(super) const READ: &str = "ec2:DescribeRouteTables";
 pub(super) const CREATE: &str = "ec2:CreateRoute";
 pub(super) const REPLACE: &str = "ec2:ReplaceRoute";
+pub(super) const DELETE: &str = "ec2:DeleteRoute";
 
 /// Which route.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot<'a> {
     pub(super) table: &'a str,
-    pub(super) destination: &'a str,
+    pub(super) destination: &'a Destination,
 }
 
 impl fmt::Display for Spot<'_> {
@@ -88,15 +90,20 @@ fn way_back(current: Option<&RouteTarget>, before: Option<&RouteTarget>, ours: &
     Ok(Change::between(current, before))
 }
 
-/// The call that leads the route from `current` to `wanted`, for the plan.
-pub(super) fn planned(spot: Spot<'_>, current: Option<&RouteTarget>, wanted: &RouteTarget) -> Vec<PlannedCall> {
-    let mut calls = vec![PlannedCall::read(READ, spot.to_string())];
-    match Change::between(current, Some(wanted)) {
-        Change::Create => calls.push(PlannedCall::write(CREATE, format!("{spot} → {}", word(wanted)))),
-        Change::Replace => calls.push(PlannedCall::write(REPLACE, format!("{spot} → {}", word(wanted)))),
-        Change::Nothing | Change::Delete => {}
-    }
-    calls
+/// The calls that lead the route from `current` to `wanted`, and those that lead it back, for the plan.
+pub(super) fn planned(spot: Spot<'_>, current: Option<&RouteTarget>, wanted: &RouteTarget) -> (Vec<PlannedCall>, Vec<PlannedCall>) {
+    let way = |from: Option<&RouteTarget>, to: Option<&RouteTarget>| {
+        let operation = match Change::between(from, to) {
+            Change::Create => CREATE,
+            Change::Replace => REPLACE,
+            Change::Delete => DELETE,
+            Change::Nothing => return vec![PlannedCall::read(READ, spot.to_string())],
+        };
+        let subject = to.map_or_else(|| spot.to_string(), |to| format!("{spot} → {}", word(to)));
+        vec![PlannedCall::read(READ, spot.to_string()), PlannedCall::write(operation, subject), PlannedCall::read(READ, "until it is there")]
+    };
+    let undo = if current == Some(wanted) { Vec::new() } else { way(Some(wanted), current) };
+    (way(current, Some(wanted)), undo)
 }
 
 /// Leads the route to `target` and waits until it is there, with `state` if that matters. Gives back whether anything was changed.
@@ -107,7 +114,7 @@ pub(super) async fn lead(
     state: Option<RouteState>,
     accepted: &(dyn Fn() + Send + Sync),
 ) -> Result<bool, ActionError> {
-    let current = aws.route(spot.table, spot.destination).await?.map(|route| route.target);
+    let current = aws.route(spot.table, spot.destination).await?.map(|route| route.as_led_to(target));
     let change = Change::between(current.as_ref(), Some(target));
     make(aws, spot, change, Some(target)).await?;
     accepted();
@@ -121,7 +128,11 @@ pub(super) async fn restore(aws: &Aws, spot: Spot<'_>, before: Option<&RouteBefo
     let expected = || format!("{} or {}", word(ours), target.map_or_else(|| "no route".to_owned(), word));
     let current =
         aws.route(spot.table, spot.destination).await.map_err(|error| gone(error, &format!("route {spot}"), expected(), "no such table"))?;
-    let current = current.map(|route| route.target);
+    // What was there before is what is compared first: an instance that was led to may be behind the very interface that was there.
+    let current = current.map(|route| match target {
+        Some(before) if route.leads_to(before) => before.clone(),
+        _ => route.as_led_to(ours),
+    });
     let change = way_back(current.as_ref(), target, ours).map_err(|(expected, found)| ActionError::Conflict {
         what: format!("route {spot}"),
         expected,
@@ -148,7 +159,11 @@ async fn see(aws: &Aws, spot: Spot<'_>, target: Option<&RouteTarget>, state: Opt
     let looks = &looks;
     until(|| async move {
         let route = aws.route(spot.table, spot.destination).await?;
-        if route.as_ref().map(|route| &route.target) != target {
+        let is_so = match (&route, target) {
+            (Some(route), Some(target)) => route.leads_to(target),
+            (route, target) => route.is_none() && target.is_none(),
+        };
+        if !is_so {
             return Ok(None);
         }
         let Some(wanted) = state else { return Ok(Some(())) };

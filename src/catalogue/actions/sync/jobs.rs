@@ -75,13 +75,14 @@ pub(super) async fn plan(sync: &dyn Sync, id: &str, wanted: Wanted) -> Result<Pl
     let before =
         Wanted::of(job.state).ok_or_else(|| ActionError::NoTargets(format!("job {id} is {}: it can be neither started nor paused", job.status)))?;
     let mut calls = vec![PlannedCall::read(READ, id)];
-    let mut change = String::new();
+    let (mut change, mut undo) = (String::new(), Vec::new());
     if before != wanted {
+        undo = vec![PlannedCall::read(READ, id), PlannedCall::write(if wanted == Wanted::Running { SUSPEND } else { START }, id)];
         change = format!("{} → {}", before.word(), wanted.word());
         calls.push(PlannedCall::write(if wanted == Wanted::Running { START } else { SUSPEND }, id));
         calls.push(PlannedCall::read(READ, format!("until {}", wanted.word())));
     }
-    Ok(Planned::new(before, vec![Target::new("sync-job", id, change)], calls))
+    Ok(Planned::new(before, vec![Target::new("sync-job", id, change)], calls).undone_by(undo))
 }
 
 pub(super) async fn apply(

@@ -25,6 +25,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> StepPlan {
         critical: true,
         ungraceful: None,
         for_each: None,
+        fresh: false,
     }
 }
 
@@ -66,6 +67,7 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         back: None,
         ungraceful: false,
         limits: Limits::default(),
+        frozen: BTreeMap::new(),
         definitions: Vec::new(),
     }
 }
@@ -164,6 +166,7 @@ impl Rig {
                 not_undone: vec![],
                 irrevocable: false,
                 notes: vec![],
+                undo: vec![],
             }
         };
         match effect {

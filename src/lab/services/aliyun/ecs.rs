@@ -138,7 +138,7 @@ fn shown(state: &State, instance: &Instance) -> Value {
         "InstanceChargeType": "PostPaid",
         "CreationTime": minutes(instance.launched_at),
         "StartTime": minutes(instance.launched_at),
-        "OperationLocks": { "LockReason": [] },
+        "OperationLocks": { "LockReason": if instance.protected { vec![json!({ "LockReason": "security" })] } else { Vec::new() } },
         "DeletionProtection": false,
         "Cpu": 2,
         "Memory": 4096,
@@ -179,6 +179,10 @@ impl Step {
     fn check(self, state: &State, id: &str) -> Result<InstanceState, Fault> {
         let not_found = || Fault::new(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist.");
         let instance = instances(state).find(|instance| instance.id == id).ok_or_else(not_found)?;
+        if instance.protected {
+            let message = "The specified operation is denied as your instance is locked for security reasons.";
+            return Err(Fault::new(403, "InstanceLockedForSecurity", message));
+        }
         if instance.state == self.allowed_from() {
             return Ok(instance.state);
         }

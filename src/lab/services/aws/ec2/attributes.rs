@@ -25,9 +25,18 @@ fn set_groups(state: &mut State, instance: &str, groups: Vec<String>, answer: &m
     answer.text("return", true);
 }
 
-/// `ModifyInstanceAttribute`: replaces the security groups. Other attributes cannot be changed in the lab.
+/// `ModifyInstanceAttribute`: replaces the security groups, or switches stop protection. Other attributes cannot be changed in the lab.
 pub(super) fn modify_instance(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
     let id = instances::get(state, parameters.required("InstanceId")?)?.id.clone();
+    if parameters.get("DisableApiStop.Value").is_some() {
+        let protected = parameters.flag("DisableApiStop.Value")?;
+        commit(parameters)?;
+        if let Some(instance) = state.instances.get_mut(&id) {
+            instance.protected = protected;
+        }
+        answer.text("return", true);
+        return Ok(());
+    }
     let groups = groups(state, parameters, "GroupId")?;
     commit(parameters)?;
     set_groups(state, &id, groups, answer);
@@ -54,7 +63,8 @@ pub(super) fn describe_instance(state: &mut State, parameters: &Parameters, answ
     match parameters.required("Attribute")? {
         "groupSet" => answer.items("groupSet", &instance.security_groups, |answer, id| answer.text("groupId", id)),
         "instanceType" => value(answer, "instanceType", &instance.instance_type),
-        name @ ("disableApiTermination" | "disableApiStop" | "ebsOptimized") => value(answer, name, "false"),
+        name @ "disableApiStop" => value(answer, name, if instance.protected { "true" } else { "false" }),
+        name @ ("disableApiTermination" | "ebsOptimized") => value(answer, name, "false"),
         name @ "sourceDestCheck" => value(answer, name, "true"),
         "instanceInitiatedShutdownBehavior" => value(answer, "instanceInitiatedShutdownBehavior", "stop"),
         "rootDeviceName" => value(answer, "rootDeviceName", "/dev/xvda"),

@@ -166,9 +166,13 @@ fn write(answer: &mut Answer, state: &State, instance: &Instance) {
     }
     if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping | InstanceState::Terminated) {
         answer.element("stateReason", |answer| {
-            let word = if is_gone { "shutdown" } else { "stop" };
-            answer.text("code", "Client.UserInitiatedShutdown");
-            answer.text("message", format_args!("Client.UserInitiatedShutdown: User initiated {word}"));
+            let (code, word) = match (is_gone, instance.hibernated) {
+                (true, _) => ("Client.UserInitiatedShutdown", "shutdown"),
+                (false, true) => ("Client.UserInitiatedHibernate", "hibernate"),
+                (false, false) => ("Client.UserInitiatedShutdown", "stop"),
+            };
+            answer.text("code", code);
+            answer.text("message", format_args!("{code}: User initiated {word}"));
         });
     }
     answer.text("architecture", "x86_64");
@@ -207,6 +211,7 @@ fn write(answer: &mut Answer, state: &State, instance: &Instance) {
     });
     answer.text("ebsOptimized", false);
     answer.text("enaSupport", true);
+    answer.element("hibernationOptions", |answer| answer.text("configured", instance.can_hibernate));
 }
 
 /// The answer of calls that change states: before and now.
@@ -220,12 +225,42 @@ pub(super) fn write_changes(answer: &mut Answer, changes: &[(String, InstanceSta
 
 /// `StartInstances`: a running or pending one stays as it is.
 pub(super) fn start(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
-    change(state, parameters, answer, "started", &[InstanceState::Stopped, InstanceState::Pending, InstanceState::Running], State::instance_start)
+    let ids = named(state, parameters)?;
+    change(
+        state,
+        parameters,
+        answer,
+        "started",
+        &[InstanceState::Stopped, InstanceState::Pending, InstanceState::Running],
+        &ids,
+        State::instance_start,
+    )
 }
 
 /// `StopInstances`: a stopped or stopping one stays as it is.
 pub(super) fn stop(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
-    change(state, parameters, answer, "stopped", &[InstanceState::Running, InstanceState::Stopping, InstanceState::Stopped], State::instance_stop)
+    let ids = named(state, parameters)?;
+    let hibernate = parameters.flag("Hibernate")?;
+    for id in &ids {
+        let instance = get(state, id)?;
+        if instance.protected {
+            let message = format!("The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.");
+            return Err(Fault::new("OperationNotPermitted", message));
+        }
+        if hibernate && !instance.can_hibernate {
+            return Err(Fault::new("UnsupportedOperation", format!("The instance '{id}' was not launched so that it can hibernate.")));
+        }
+    }
+    let act = if hibernate { hibernate_one } else { State::instance_stop };
+    change(state, parameters, answer, "stopped", &[InstanceState::Running, InstanceState::Stopping, InstanceState::Stopped], &ids, act)
+}
+
+fn hibernate_one(state: &mut State, id: &str) -> Option<InstanceState> {
+    let before = state.instance_stop(id)?;
+    if let Some(instance) = state.instances.get_mut(id).filter(|_| before == InstanceState::Running) {
+        instance.hibernated = true;
+    }
+    Some(before)
 }
 
 fn change(
@@ -234,17 +269,17 @@ fn change(
     answer: &mut Answer,
     verb: &str,
     allowed: &[InstanceState],
+    ids: &[String],
     act: fn(&mut State, &str) -> Option<InstanceState>,
 ) -> Result<(), Fault> {
-    let ids = named(state, parameters)?;
-    for id in &ids {
+    for id in ids {
         if !allowed.contains(&get(state, id)?.state) {
             return Err(Fault::new("IncorrectInstanceState", format!("The instance '{id}' is not in a state from which it can be {verb}.")));
         }
     }
     commit(parameters)?;
     let mut changes = Vec::with_capacity(ids.len());
-    for id in ids {
+    for id in ids.to_vec() {
         if during::fails(&id) {
             // Those before it are done.
             let message = format!("We currently do not have sufficient capacity for the instance '{id}' in the Availability Zone you requested.");
@@ -303,6 +338,23 @@ mod tests {
         assert_eq!(state.instances[STOPPED].state, InstanceState::Running);
         ask(&mut state, &format!("Action=StopInstances&InstanceId.1={STOPPED}")).unwrap();
         assert_eq!(ask(&mut state, &format!("Action=StartInstances&InstanceId.1={STOPPED}")).unwrap_err(), "IncorrectInstanceState");
+    }
+
+    #[test]
+    fn protection_refuses_a_whole_call_and_hibernation_is_told() {
+        let mut state = world();
+        ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={RUNNING}&DisableApiStop.Value=true")).unwrap();
+        let both = format!("Action=StopInstances&InstanceId.1={RUNNING}&InstanceId.2=i-0a11febe0a7c00002");
+        assert_eq!(ask(&mut state, &both).unwrap_err(), "OperationNotPermitted");
+        let shown = ask(&mut state, &format!("Action=DescribeInstanceAttribute&InstanceId={RUNNING}&Attribute=disableApiStop")).unwrap();
+        assert_eq!(shown.child("disableApiStop").unwrap().text_of("value"), Some("true"));
+        ask(&mut state, &format!("Action=ModifyInstanceAttribute&InstanceId={RUNNING}&DisableApiStop.Value=false")).unwrap();
+        assert_eq!(ask(&mut state, &format!("Action=StopInstances&InstanceId.1={RUNNING}&Hibernate=true")).unwrap_err(), "UnsupportedOperation");
+        state.instances.get_mut(RUNNING).unwrap().can_hibernate = true;
+        ask(&mut state, &format!("Action=StopInstances&InstanceId.1={RUNNING}&Hibernate=true")).unwrap();
+        let answer = ask(&mut state, &format!("Action=DescribeInstances&InstanceId.1={RUNNING}")).unwrap();
+        let instance = &answer.child("reservationSet").unwrap().children[0].child("instancesSet").unwrap().children[0];
+        assert_eq!(instance.child("stateReason").unwrap().text_of("code"), Some("Client.UserInitiatedHibernate"));
     }
 
     #[test]

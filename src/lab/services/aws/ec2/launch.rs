@@ -84,6 +84,9 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             boots: 0,
             elastic: false,
             released: false,
+            can_hibernate: parameters.flag("HibernationOptions.Configured")?,
+            hibernated: false,
+            protected: parameters.flag("DisableApiStop")?,
         };
         state.instances.insert(id.clone(), instance);
         state

@@ -1,6 +1,6 @@
 //! Route tables: describing them, and creating, replacing and deleting routes.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::select::{Selection, tag_attribute};
 use super::{INTERFACE, ROUTE_TABLE, commit, instances, write_tags};
@@ -57,7 +57,8 @@ fn attribute(state: &State, table: &RouteTable, name: &str) -> Option<Vec<String
         "association.main" => Some(vec![table.main.to_string()]),
         "association.subnet-id" => Some(associations(state, table).into_iter().filter_map(|(_, subnet)| subnet).collect()),
         "association.route-table-association-id" => Some(associations(state, table).into_iter().map(|(id, _)| id).collect()),
-        "route.destination-cidr-block" => routes(&|route| Some(route.destination.clone())),
+        "route.destination-cidr-block" => routes(&|route| Some(route.destination.clone()).filter(|block| !block.contains(':'))),
+        "route.destination-ipv6-cidr-block" => routes(&|route| Some(route.destination.clone()).filter(|block| block.contains(':'))),
         "route.state" => routes(&|route| Some(state.route_state(route).as_str().to_owned())),
         "route.origin" => routes(&|route| Some(route.origin.clone())),
         "route.instance-id" => routes(&|route| hops(state, route).0.map(str::to_owned)),
@@ -104,7 +105,8 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
 }
 
 fn write_route(answer: &mut Answer, state: &State, route: &Route) {
-    answer.text("destinationCidrBlock", &route.destination);
+    let block = if route.destination.contains(':') { "destinationIpv6CidrBlock" } else { "destinationCidrBlock" };
+    answer.text(block, &route.destination);
     match &route.target {
         RouteTarget::Local => answer.text("gatewayId", "local"),
         RouteTarget::Gateway(id) => answer.text("gatewayId", id),
@@ -124,12 +126,30 @@ fn write_route(answer: &mut Answer, state: &State, route: &Route) {
     answer.text("origin", &route.origin);
 }
 
-/// The block a route is for, host bits cleared as EC2 does.
+/// The block a route is for, host bits cleared and IPv6 spelled as EC2 does.
 fn destination(parameters: &Parameters) -> Result<String, Fault> {
-    if parameters.get("DestinationIpv6CidrBlock").is_some() || parameters.get("DestinationPrefixListId").is_some() {
-        return Err(Fault::new("InvalidParameterValue", "The lab has only IPv4 routes; give a DestinationCidrBlock."));
+    if parameters.get("DestinationPrefixListId").is_some() {
+        return Err(Fault::new("InvalidParameterValue", "The lab has no prefix lists; give a DestinationCidrBlock or a DestinationIpv6CidrBlock."));
     }
-    cidr(parameters.required("DestinationCidrBlock")?, "destinationCidrBlock")
+    match parameters.get("DestinationIpv6CidrBlock") {
+        Some(text) => cidr6(text),
+        None => cidr(parameters.required("DestinationCidrBlock")?, "destinationCidrBlock"),
+    }
+}
+
+/// An IPv6 block with its host bits cleared, as RFC 5952 spells it.
+fn cidr6(text: &str) -> Result<String, Fault> {
+    let wrong = || {
+        Fault::new(
+            "InvalidParameterValue",
+            format!("Value ({text}) for parameter destinationIpv6CidrBlock is invalid. This is not a valid IPv6 CIDR block."),
+        )
+    };
+    let (network, length) = text.split_once('/').ok_or_else(wrong)?;
+    let network: Ipv6Addr = network.parse().map_err(|_| wrong())?;
+    let length: u32 = length.parse().ok().filter(|length| *length <= 128).ok_or_else(wrong)?;
+    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+    Ok(format!("{}/{length}", Ipv6Addr::from(u128::from(network) & mask)))
 }
 
 /// An IPv4 block with its host bits cleared.
