@@ -6,6 +6,8 @@ pub mod credentials;
 pub mod decode;
 pub mod diagnostic;
 pub mod difference;
+pub mod dns;
+pub mod domain;
 pub mod event;
 pub mod expression;
 pub mod failure;

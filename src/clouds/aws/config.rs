@@ -1,7 +1,7 @@
 //! From settings to SDK clients: credentials, endpoint, TLS, deadlines.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -14,11 +14,12 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::call::ATTEMPTS;
+use super::call::{ATTEMPTS, RATES};
 use super::credentials::Keys;
 use super::{Aws, Shared};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
+use crate::ports::pace::Pace;
 
 /// How to reach one AWS account.
 #[derive(Clone, Debug)]
@@ -84,6 +85,10 @@ pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attem
                 .build(),
         ),
         sts: aws_sdk_sts::Client::new(&config),
+        // What answers elsewhere than at the vendor's has limits of its own, which are learnt.
+        pace: Arc::new(Pace::new(if settings.endpoint.is_none() { RATES } else { &[] })),
+        zones: Mutex::default(),
+        changing: Mutex::default(),
         source: source(&settings).into(),
         account: settings.account,
         gate: settings.gate,
