@@ -116,6 +116,12 @@ impl Choice<'_> {
         for record in records {
             match self.sides_of(record, shares).as_slice() {
                 [side] => owner.push(*side),
+                [] if record.label.is_empty() => {
+                    let called = called(record);
+                    return Err(ActionError::Parameters(format!(
+                        "`to` says nothing about `{called}` of {name}, a record without a label; say whose it is, like `sides: {{ aws: [{called}] }}`"
+                    )));
+                }
                 [] => {
                     let message = "which has records too; give it a share, 0 if none";
                     return Err(ActionError::Parameters(format!("`to` says nothing about `{}` of {name}, {message}", called(record))));
@@ -152,7 +158,12 @@ impl Choice<'_> {
             let parts: Vec<(u32, usize)> = sides.iter().map(|(_, share, count)| (if is_emptied { 0 } else { *share }, *count)).collect();
             let division = divide(&parts, dns.heaviest());
             let weight_of = |side: &str| sides.iter().position(|(other, ..)| *other == side).map_or(0, |at| division.weights[at]);
-            let new: Vec<WeightedRecord> = own.iter().map(|(record, side)| dns.weighed(record, weight_of(side))).collect();
+            let new = own.iter().map(|(record, side)| match dns.weighed(record, weight_of(side)) {
+                // A set of which nothing is left needs no weights.
+                emptied if is_emptied && !record.weighted => WeightedRecord { weighted: false, weight: record.weight, ..emptied },
+                new => new,
+            });
+            let new: Vec<WeightedRecord> = new.collect();
             if new.iter().any(|record| !record.weighted) && is_uneven(&own, &weight_of) {
                 return Err(ActionError::Parameters(format!(
                     "{name}: weights are switched off for its {} records and cannot be switched on for this type; only all to one record is possible",
@@ -359,7 +370,7 @@ mod tests {
         let error = choice(&lines, &[], &twice).target(&dns, "shop", &records[..1], &shares(r#"{"aws": 0, "aliyun": 100}"#)).unwrap_err();
         assert!(error.to_string().contains("several sides: aliyun, aws"), "{error}");
         let error = target(&dns, &records, r#"{"192.0.2.7": 100}"#).unwrap_err().to_string();
-        assert!(error.contains("`2001:DB8::7`"), "a record without a label is called by its value: {error}");
+        assert!(error.contains("sides: { aws: [2001:DB8::7] }"), "a record without a label is called by its value: {error}");
     }
 
     #[test]
@@ -405,6 +416,14 @@ mod tests {
         assert_eq!(stands(&target(&FakeDns::alidns(&[]), &records, r#"{"aws": 100, "aliyun": 0}"#).unwrap()), [(1, false), (1, true)]);
         let error = target(&FakeDns::alidns(&[]), &records, r#"{"aws": 50, "aliyun": 50}"#).unwrap_err().to_string();
         assert!(error.contains("weights are switched off for its CNAME records"), "{error}");
+    }
+
+    #[test]
+    fn a_set_of_which_nothing_is_left_is_paused_without_switching_weights() {
+        let six = WeightedRecord { kind: "AAAA".into(), weighted: false, ..record("aliyun", "3", 1, true) };
+        let records = [record("aliyun", "1", 100, true), record("aws", "2", 1, false), six];
+        let wanted = target(&FakeDns::alidns(&[]), &records, r#"{"aws": 100, "aliyun": 0}"#).unwrap();
+        assert_eq!((wanted[2].enabled, wanted[2].weighted, wanted[2].weight), (false, false, 1));
     }
 
     #[test]
