@@ -13,7 +13,7 @@ use lifeboat::model::destination::Destination;
 use lifeboat::ports::Kind;
 use lifeboat::ports::calls::{Call, CallSink, observed};
 use lifeboat::ports::compute::{Compute, MachineState, Power, Rest, Selector};
-use lifeboat::ports::dns::{Dns, WeightedRecord};
+use lifeboat::ports::dns::{Dns, Names};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore;
 use serde_json::Value;
@@ -69,18 +69,22 @@ async fn the_account_is_checked_against_the_environment() {
 #[tokio::test]
 async fn weights_shift_in_one_batch_and_back() {
     let aws = moto().await;
-    let before = aws.weights("example.com.", "shop").await.unwrap();
+    let zone = aws.zone("example.com.").await.unwrap();
+    let shop = ["shop.example.com".to_owned()];
+    let read = async || aws.names(&zone, Names::These(&shop)).await.unwrap();
+    let before = read().await;
     let shown: Vec<(&str, u32, u32, usize)> =
-        before.iter().map(|record| (record.label.as_str(), record.weight, record.ttl, record.values.len())).collect();
+        before[0].records.iter().map(|record| (record.label.as_str(), record.weight, record.ttl, record.values.len())).collect();
     assert_eq!(shown, [("aliyun", 100, 5, 2), ("aws", 0, 5, 2)]);
 
-    let swapped: Vec<WeightedRecord> = before.iter().map(|record| WeightedRecord { weight: 100 - record.weight, ..record.clone() }).collect();
+    let mut swapped = before.clone();
+    swapped[0].records.iter_mut().for_each(|record| record.weight = 100 - record.weight);
     let journal = Arc::new(Journal::default());
-    let change = observed(journal.clone(), aws.set_weights("example.com", "shop", &swapped)).await.unwrap();
-    assert_eq!(aws.weights("example.com.", "shop").await.unwrap(), swapped);
+    let changes = observed(journal.clone(), aws.change(&zone, &swapped)).await.unwrap();
+    assert_eq!(read().await, swapped);
     // moto's changes are in sync at once, the lab's after a while.
-    assert!(is_lab() != aws.in_sync(&change).await.unwrap());
-    eventually("the change is in sync", async || aws.in_sync(&change).await.unwrap()).await;
+    assert!(is_lab() != aws.in_sync(&changes[0]).await.unwrap());
+    eventually("the change is in sync", async || aws.in_sync(&changes[0]).await.unwrap()).await;
     {
         let calls = journal.0.lock().unwrap();
         let changes: Vec<&Call> = calls.iter().filter(|call| call.mutating).collect();
@@ -93,21 +97,23 @@ async fn weights_shift_in_one_batch_and_back() {
 
     // Asked again, nothing is sent and nothing has to spread.
     let journal = Arc::new(Journal::default());
-    let nothing = observed(journal.clone(), aws.set_weights("example.com.", "shop", &swapped)).await.unwrap();
+    assert_eq!(observed(journal.clone(), aws.change(&zone, &swapped)).await.unwrap(), []);
     assert!(journal.0.lock().unwrap().iter().all(|call| !call.mutating));
-    assert!(aws.in_sync(&nothing).await.unwrap());
 
-    aws.set_weights("example.com.", "shop", &before).await.unwrap();
-    assert_eq!(aws.weights("example.com.", "shop").await.unwrap(), before);
+    aws.change(&zone, &before).await.unwrap();
+    assert_eq!(read().await, before);
 }
 
 #[tokio::test]
 async fn zones_and_names_that_are_not_there() {
     let aws = moto().await;
-    assert_eq!(aws.weights("example.net.", "shop").await.unwrap_err().kind, Kind::NotFound);
-    assert_eq!(aws.weights("example.com.", "nobody").await.unwrap(), []);
-    let ghost = WeightedRecord { label: "aws".into(), id: String::new(), weight: 1, enabled: true, values: vec![], ttl: 5, health_check: None };
-    assert_eq!(aws.set_weights("example.com.", "nobody", &[ghost]).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(aws.zone("example.net.").await.unwrap_err().kind, Kind::NotFound);
+    let zone = aws.zone("Example.COM").await.unwrap();
+    assert_eq!(aws.zone(&zone.id).await.unwrap(), zone, "by its id, too");
+    let mut nobody = aws.names(&zone, Names::These(&["nobody.example.com".to_owned()])).await.unwrap();
+    assert_eq!(nobody[0].records, []);
+    nobody[0].records = aws.names(&zone, Names::These(&["shop.example.com".to_owned()])).await.unwrap().remove(0).records;
+    assert_eq!(aws.change(&zone, &nobody).await.unwrap_err().kind, Kind::NotFound);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Policy, Settings, StaticKeys};
 use lifeboat::ports::CloudError;
 use lifeboat::ports::compute::{Compute, Refused, Rest, Selector};
-use lifeboat::ports::dns::{Dns as _, WeightedRecord};
+use lifeboat::ports::dns::{Dns as _, NameRecords, Names, WeightedRecord, Zone};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore as _;
 use lifeboat::ports::sync::Sync;
@@ -57,16 +57,23 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
     let accounts = || BTreeSet::from(["1234567890123456".to_owned()]);
     let records = || {
         let record = |id: &str, weight, enabled| WeightedRecord {
+            kind: "A".into(),
+            line: "default".into(),
             label: "side".into(),
             id: id.into(),
             weight,
             enabled,
+            weighted: true,
             values: Vec::new(),
+            alias: None,
             ttl: 5,
             health_check: None,
+            locked: false,
         };
-        vec![record("1", 100, true), record("2", 1, false)]
+        let records = vec![record("1", 100, true), record("2", 1, false)];
+        vec![NameRecords { name: "shop.shop.example.cn".into(), records, ..NameRecords::default() }]
     };
+    let zone = Zone { id: "shop.example.cn".into(), name: "shop.example.cn".into(), private: false };
     let entry = AclEntry::everything(Policy::Drop, "lifeboat");
     Some(match call {
         b'a' => client.find(&Selector { ids: ids(), ..Selector::default() }).await.map(drop),
@@ -86,8 +93,8 @@ async fn made(call: u8, client: &Aliyun) -> Option<Result<(), CloudError>> {
         b'o' => client.associate_network_acl("nacl-1", &ids(), "token").await,
         b'p' => client.unassociate_network_acl("nacl-1", &ids(), "token").await,
         b'q' => client.delete_network_acl("nacl-1").await,
-        b'r' => client.weights("shop.example.cn.", "shop").await.map(drop),
-        b's' => client.set_weights("shop.example.cn.", "shop", &records()).await.map(drop),
+        b'r' => client.names(&zone, Names::These(&["shop.shop.example.cn".to_owned()])).await.map(drop),
+        b's' => client.change(&zone, &records()).await.map(drop),
         b't' => client.job("dtsjob1").await.map(drop),
         b'u' => client.suspend("dtsjob1").await,
         b'v' => Sync::start(client, "dtsjob1").await,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lifeboat::clouds::aws::{Aws, Settings, StaticKeys};
 use lifeboat::ports::CloudError;
 use lifeboat::ports::compute::{Compute as _, Refused, Rest, Selector};
-use lifeboat::ports::dns::{ChangeId, Dns as _, WeightedRecord};
+use lifeboat::ports::dns::{ChangeId, Dns as _, NameRecords, Names, WeightedRecord, Zone};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore as _;
 
@@ -56,19 +56,32 @@ async fn made(call: u8, client: &Aws) -> Option<Result<(), CloudError>> {
     let tags = || BTreeMap::from([("role".to_owned(), "storefront".to_owned())]);
     let records = || {
         let record = |label: &str, weight| WeightedRecord {
+            kind: "A".into(),
+            line: String::new(),
             label: label.into(),
             id: String::new(),
             weight,
             enabled: true,
+            weighted: true,
             values: Vec::new(),
+            alias: None,
             ttl: 5,
             health_check: None,
+            locked: false,
         };
-        vec![record("aws", 100), record("aliyun", 0)]
+        let records = vec![record("aws", 100), record("aliyun", 0)];
+        vec![NameRecords { name: "shop.example.com".into(), records, ..NameRecords::default() }]
     };
+    let zone = Zone { id: "Z1".into(), name: "example.com".into(), private: false };
     Some(match call {
-        b'r' => client.weights("example.com.", "shop").await.map(drop),
-        b's' => client.set_weights("example.com.", "shop", &records()).await.map(drop),
+        b'r' => {
+            async {
+                let zone = client.zone("example.com.").await?;
+                client.names(&zone, Names::These(&["shop.example.com".to_owned()])).await.map(drop)
+            }
+            .await
+        }
+        b's' => client.change(&zone, &records()).await.map(drop),
         b'n' => client.in_sync(&ChangeId("C1".to_owned())).await.map(drop),
         b'a' => client.find(&Selector { ids: ids(), ..Selector::default() }).await.map(drop),
         b'b' => client.find(&Selector { tags: tags(), ..Selector::default() }).await.map(drop),

@@ -36,6 +36,8 @@ use crate::ports::secrets::mask_value;
 /// How long a run that is to end waits for a changing call that was sent: undo begins within a second of an abort, whatever hangs. A call that is cut
 /// off then may still arrive; the machine looks again once that cannot be any more.
 const GRACE: Duration = Duration::from_millis(600);
+/// How long before the end of an attempt its calls stop being repeated.
+const MARGIN: Duration = Duration::from_millis(200);
 
 /// Everything a run needs.
 pub struct Setup<W: 'static> {
@@ -740,7 +742,9 @@ impl<W> Task<W> {
     }
 
     async fn limited<T>(&self, work: impl Future<Output = Result<T, super::action::ActionError>>) -> Result<T, Failure> {
-        match tokio::time::timeout(self.timeout, work).await {
+        // A little before the end, so that what a service said last is told rather than that time is over.
+        let until = Instant::now() + self.timeout.saturating_sub(MARGIN);
+        match tokio::time::timeout(self.timeout, calls::within(until, work)).await {
             Ok(result) => result.map_err(|error| error.failure()),
             Err(_) => {
                 // How far it was says which of many things it waited for.

@@ -67,6 +67,8 @@ fn environment(world: &World, endpoints: &Endpoints) -> Value {
         environment.insert("regions".to_owned(), json!({ "aws": accounts.aws_region, "aliyun": accounts.aliyun_region }));
         let (id, secret) = accounts.next_key();
         environment.insert("next_key".to_owned(), json!({ "access_key_id": id, "secret_access_key": secret }));
+        let zones = world.lock().zones.iter().map(|zone| (zone.name.clone(), json!({ "provider": zone.cloud }))).collect();
+        environment.insert("zones".to_owned(), Value::Object(zones));
         environment.insert("vars".to_owned(), Value::Object(vars(Some(endpoints))));
     }
     environment

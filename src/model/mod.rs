@@ -7,6 +7,8 @@ pub mod decode;
 pub mod destination;
 pub mod diagnostic;
 pub mod difference;
+pub mod dns;
+pub mod domain;
 pub mod event;
 pub mod expression;
 pub mod failure;

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::call::Cloud;
+use super::domain::zone_key;
 use super::guard::file::GuardsFile;
 use super::lab::LabFile;
 use super::realism::Exercise;
@@ -66,6 +68,9 @@ pub struct EnvironmentFile {
     /// calls go to other hosts than the vendors' own, every run is `simulated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exercise: Option<Exercise>,
+    /// Which cloud serves which DNS zone, by the zone's name or id as steps write it. Needed where the environment has both clouds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, ZoneFile>,
     /// What a run here must keep to. Real clouds need them for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardsFile>,
@@ -127,6 +132,84 @@ pub struct AliyunFile {
     pub oss_endpoint: Option<String>,
 }
 
+/// Who serves a DNS zone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneFile {
+    /// The cloud whose name servers answer for it: `aws` (Route 53) or `aliyun` (Alidns).
+    pub provider: Cloud,
+    /// Its id there, where several zones have this name: `Z…` of Route 53.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// Which cloud serves which zone, as an environment says it. An answer of one provider never decides about the other: nobody is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Zones {
+    /// By [`zone_key`].
+    written: BTreeMap<String, ZoneFile>,
+    /// The clouds that the environment has.
+    clouds: Vec<Cloud>,
+    /// Its name, for messages.
+    environment: String,
+}
+
+/// Why it cannot be told who serves a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsaid {
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub hint: String,
+}
+
+impl Zones {
+    /// Of the environment of this name.
+    #[must_use]
+    pub fn of(environment: &str, clouds: impl IntoIterator<Item = Cloud>, written: &BTreeMap<String, ZoneFile>) -> Self {
+        let written = written.iter().map(|(zone, file)| (zone_key(zone), file.clone())).collect();
+        Self { written, clouds: clouds.into_iter().collect(), environment: environment.to_owned() }
+    }
+
+    /// The cloud that serves `zone`, and what the zone is to be called there. `written`: the `provider` of the step. Where neither says so, the only
+    /// cloud there is.
+    ///
+    /// # Errors
+    /// When nothing tells, when step and environment contradict each other, and when the environment has no such cloud.
+    pub fn provider(&self, zone: &str, written: Option<Cloud>) -> Result<(Cloud, String), Unsaid> {
+        let known = self.written.get(&zone_key(zone));
+        let called = known.and_then(|known| known.id.clone()).unwrap_or_else(|| zone.to_owned());
+        let environment = &self.environment;
+        let cloud = match (written, known.map(|known| known.provider), self.clouds.as_slice()) {
+            (Some(step), Some(environment_says), _) if step != environment_says => {
+                let message =
+                    format!("the step says that {step} serves the zone `{zone}`, the environment `{environment}` that {environment_says} does");
+                return Err(Unsaid { message, hint: format!("correct `provider` in the step or under `zones` of `{environment}`") });
+            }
+            (Some(cloud), ..) | (None, Some(cloud), _) | (None, None, &[cloud]) => cloud,
+            (None, None, []) => {
+                return Err(Unsaid {
+                    message: format!("the environment `{environment}` has no cloud"),
+                    hint: "give it `aws` or `aliyun`".to_owned(),
+                });
+            }
+            (None, None, _) => {
+                let message = format!("nothing says which cloud serves the zone `{zone}`, and the environment `{environment}` has two");
+                let hint = format!(
+                    "write `zones: {{ {}: {{ provider: aws }} }}` (or aliyun) in the environment `{environment}`, or `provider: aws` in the step",
+                    zone_key(zone)
+                );
+                return Err(Unsaid { message, hint });
+            }
+        };
+        if !self.clouds.contains(&cloud) {
+            let message = format!("the zone `{zone}` is served by {cloud}, which the environment `{environment}` does not have");
+            return Err(Unsaid { message, hint: format!("give it `{cloud}: {{ region: … }}` in lifeboat.yaml") });
+        }
+        Ok((cloud, called))
+    }
+}
+
 /// How probes resolve names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -134,4 +217,31 @@ pub struct DnsFile {
     /// `host:port` of the server asked; without it the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones(clouds: &[Cloud]) -> Zones {
+        let written = [("Example.com.", Cloud::Aws, Some("Z2")), ("例子.cn", Cloud::Aliyun, None), ("Z0PRIVATE", Cloud::Aws, None)];
+        let written = written.map(|(zone, provider, id)| (zone.to_owned(), ZoneFile { provider, id: id.map(str::to_owned) }));
+        Zones::of("staging", clouds.iter().copied(), &written.into())
+    }
+
+    #[test]
+    fn what_is_written_decides_and_one_cloud_alone_needs_no_word() {
+        let both = zones(&[Cloud::Aws, Cloud::Aliyun]);
+        let told = |zone: &str, written| both.provider(zone, written).map_err(|unsaid| format!("{}; {}", unsaid.message, unsaid.hint));
+        assert_eq!(told("example.com", None), Ok((Cloud::Aws, "Z2".to_owned())), "the id of several of a name");
+        assert_eq!(told("xn--fsqu00a.cn.", None).map(|told| told.0), Ok(Cloud::Aliyun), "however it is written");
+        assert_eq!(told("/hostedzone/Z0PRIVATE", None).map(|told| told.0), Ok(Cloud::Aws));
+        assert_eq!(told("example.org", Some(Cloud::Aliyun)), Ok((Cloud::Aliyun, "example.org".to_owned())));
+        let unsaid = told("example.org.", None).unwrap_err();
+        assert!(unsaid.contains("has two") && unsaid.contains("zones: { example.org: { provider: aws } }"), "{unsaid}");
+        assert!(told("example.com", Some(Cloud::Aliyun)).unwrap_err().contains("the step says that aliyun serves"));
+        let one = zones(&[Cloud::Aliyun]);
+        assert_eq!(one.provider("example.org.", None).unwrap().0, Cloud::Aliyun, "whatever it ends with");
+        assert!(one.provider("example.com", None).unwrap_err().message.contains("does not have"));
+    }
 }

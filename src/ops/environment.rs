@@ -1,6 +1,6 @@
 //! From a name to something that can be connected to: the embedded lab, a running lab, or the accounts of the project file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::lab::serve::{Endpoints, Lab, LabError, Options};
 use crate::model::call::Cloud;
 use crate::model::host::{Owner, host, owner};
 use crate::model::lab::FaultRule;
-use crate::model::project::{EnvironmentFile, EnvironmentKind};
+use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
@@ -53,6 +53,16 @@ struct About {
     accounts: Pair,
     regions: Pair,
     vars: Map<String, Value>,
+    /// Which of its clouds serves which zone.
+    #[serde(default)]
+    zones: BTreeMap<String, ZoneFile>,
+}
+
+/// Which cloud serves which zone in an environment of real clouds, as far as it is written.
+#[must_use]
+pub fn zones_of(name: &str, file: &EnvironmentFile) -> Zones {
+    let clouds = [file.aws.as_ref().map(|_| Cloud::Aws), file.aliyun.as_ref().map(|_| Cloud::Aliyun)];
+    Zones::of(name, clouds.into_iter().flatten(), &file.zones)
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +116,9 @@ impl Environment {
             "aliyun": { "region": aliyun.region, "account": aliyun.account },
             "lab": { "control": control, "embedded": embedded.is_some() },
         });
-        let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns) };
+        let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
+        let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
+        let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
         Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded })
     }
 
@@ -131,7 +143,7 @@ impl Environment {
         let name_server = file.dns.as_ref().and_then(|dns| dns.server.clone());
         Self {
             name: name.to_owned(),
-            settings: Settings { environment: name.to_owned(), aws, aliyun, name_server },
+            settings: Settings { environment: name.to_owned(), aws, aliyun, name_server, zones: zones_of(name, file) },
             env,
             vars: Map::new(),
             is_lab: false,

@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use crate::model::guard::{AccountFact, Answer};
 use crate::model::plan::{Mode, Plan};
+use crate::model::project::Zones;
 use crate::ports::gate::Gate;
 use crate::ports::{self, Cloud, CloudError};
 use crate::world::World;
@@ -24,7 +25,7 @@ pub async fn ask(environment: &Environment, plan: Option<&Plan>, mode: Mode) -> 
     if environment.is_lab {
         return Vec::new();
     }
-    let needed = plan.map(needed).unwrap_or_default();
+    let needed = plan.map(|plan| needed(environment, plan)).unwrap_or_default();
     let world = World::connect(&environment.settings, &Gate::default()).await;
     let one = async |cloud: Cloud, settings: &Option<crate::world::settings::CloudSettings>| {
         let meant = settings.as_ref()?.account.clone();
@@ -58,19 +59,23 @@ pub fn has_no_credentials(error: &CloudError) -> bool {
 }
 
 /// The clouds that some step of the plan certainly calls. Words of neither cloud may call one or the other.
-fn needed(plan: &Plan) -> BTreeSet<Cloud> {
+fn needed(environment: &Environment, plan: &Plan) -> BTreeSet<Cloud> {
+    let zones = &environment.settings.zones;
     let books = [Some(&plan.failover), plan.failback.as_ref()];
     let steps = books.into_iter().flatten().flat_map(|book| &book.steps).map(|step| (step.uses.as_str(), &step.with));
-    steps.chain(plan.fault.iter().map(|fault| (fault.uses.as_str(), &fault.with))).filter_map(|(uses, with)| cloud_of(uses, with)).collect()
+    steps.chain(plan.fault.iter().map(|fault| (fault.uses.as_str(), &fault.with))).filter_map(|(uses, with)| cloud_of(zones, uses, with)).collect()
 }
 
 /// The cloud that an action certainly calls.
-pub(super) fn cloud_of(uses: &str, with: &Value) -> Option<Cloud> {
+pub(super) fn cloud_of(zones: &Zones, uses: &str, with: &Value) -> Option<Cloud> {
     match uses.split('.').next() {
         Some("aws") => Some(Cloud::Aws),
         Some("aliyun") => Some(Cloud::Aliyun),
-        // As the world decides.
-        Some("dns") => with.get("zone").and_then(Value::as_str).filter(|zone| zone.ends_with('.')).map(|_| Cloud::Aws),
+        Some("dns") => {
+            let zone = with.get("zone").and_then(Value::as_str).filter(|zone| !zone.contains("${{"))?;
+            let written = with.get("provider").and_then(|provider| serde_json::from_value(provider.clone()).ok());
+            zones.provider(zone, written).ok().map(|(cloud, _)| cloud)
+        }
         _ => None,
     }
 }
@@ -106,11 +111,17 @@ mod tests {
 
     #[test]
     fn the_cloud_of_a_word_is_told_only_where_it_is_certain() {
-        let of = |uses: &str, with: Value| cloud_of(uses, &with);
+        let zone = |provider| crate::model::project::ZoneFile { provider, id: None };
+        let written = [("example.com".to_owned(), zone(Cloud::Aws)), ("example.cn".to_owned(), zone(Cloud::Aliyun))].into();
+        let zones = Zones::of("staging", [Cloud::Aws, Cloud::Aliyun], &written);
+        let of = |uses: &str, with: Value| cloud_of(&zones, uses, &with);
         assert_eq!(of("aws.ec2.stop-instances", json!({})), Some(Cloud::Aws));
         assert_eq!(of("aliyun.region-outage", json!({})), Some(Cloud::Aliyun));
         assert_eq!(of("dns.shift-weight", json!({ "zone": "example.com." })), Some(Cloud::Aws));
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.cn" })), None);
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.cn" })), Some(Cloud::Aliyun));
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.org", "provider": "aliyun" })), Some(Cloud::Aliyun));
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.org." })), None);
+        assert_eq!(of("dns.shift-weight", json!({ "zone": "${{ steps.x.output.zone }}" })), None);
         assert_eq!(of("note", json!({})), None);
     }
 

@@ -32,7 +32,22 @@ pub trait CallSink: Send + Sync {
 
 tokio::task_local! {
     static SINK: Arc<dyn CallSink>;
+    static UNTIL: tokio::time::Instant;
 }
+
+/// Runs `future` with `until` as the end of its time: calls that are refused as too many are repeated as long as that.
+pub async fn within<F: Future>(until: tokio::time::Instant, future: F) -> F::Output {
+    UNTIL.scope(until, future).await
+}
+
+/// The end of the time of the surrounding [`within`], if any.
+#[must_use]
+pub fn until() -> Option<tokio::time::Instant> {
+    UNTIL.try_with(|until| *until).ok()
+}
+
+/// The longest pause before a call that was refused as one too many is made again.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs `future` with every call inside it reported to `sink`.
 pub async fn observed<F: Future>(sink: Arc<dyn CallSink>, future: F) -> F::Output {

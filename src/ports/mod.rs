@@ -7,6 +7,7 @@ pub mod error;
 pub mod gate;
 pub mod metrics;
 pub mod objects;
+pub mod pace;
 pub mod pages;
 pub mod secrets;
 pub mod store;

@@ -13,13 +13,12 @@ pub mod resolve;
 pub mod settings;
 pub mod tls;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use crate::clouds::aliyun::Aliyun;
 #[cfg(feature = "aws")]
 use crate::clouds::aws::Aws;
+use crate::model::project::Zones;
 use crate::ports::compute::Compute;
 use crate::ports::dns::Dns;
 use crate::ports::gate::Gate;
@@ -42,8 +41,8 @@ pub struct World {
     gate: Gate,
     resolver: Resolver,
     http: Http,
-    /// Which provider serves a zone, once it is known.
-    zones: Mutex<BTreeMap<String, Cloud>>,
+    /// Which provider serves which zone.
+    zones: Zones,
 }
 
 impl World {
@@ -61,7 +60,7 @@ impl World {
             gate: gate.clone(),
             http: Http::new(resolver.clone()),
             resolver,
-            zones: Mutex::new(BTreeMap::new()),
+            zones: settings.zones.clone(),
         }
     }
 
@@ -154,44 +153,22 @@ impl World {
         }
     }
 
-    /// The provider that serves `zone`. A zone with a final dot is Route 53's, as Route 53 writes it; another one is Route 53's when it exists
-    /// there, else Alidns's. Decided once.
+    /// The provider that serves `zone`, and what it is to be called there; `written`: as the step says. Nobody is asked.
     ///
     /// # Errors
-    /// [`Kind::Unconfigured`] when the environment has no such provider; whatever asking Route 53 ends in.
-    pub async fn dns(&self, zone: &str) -> Result<&dyn Dns, CloudError> {
-        let known = self.zones.lock().unwrap_or_else(PoisonError::into_inner).get(zone).copied();
-        let cloud = match known {
-            Some(cloud) => cloud,
-            None => {
-                let cloud = self.provider(zone).await?;
-                self.zones.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.to_owned(), cloud);
-                cloud
-            }
-        };
+    /// [`Kind::Unconfigured`] when nothing says which of two clouds it is, or when the environment has not that one.
+    pub fn dns(&self, zone: &str, written: Option<Cloud>) -> Result<(&dyn Dns, String), CloudError> {
+        let (cloud, called) = self.zones.provider(zone, written).map_err(|unsaid| {
+            let message = format!("{}; {}", unsaid.message, unsaid.hint);
+            CloudError::new(written.unwrap_or(Cloud::Aws), "dns", Kind::Unconfigured, message)
+        })?;
         match cloud {
             #[cfg(feature = "aws")]
-            Cloud::Aws => Ok(self.aws()?),
+            Cloud::Aws => Ok((self.aws()?, called)),
             #[cfg(not(feature = "aws"))]
             Cloud::Aws => Err(self.unconfigured(cloud)),
-            Cloud::Aliyun => Ok(self.aliyun()?),
+            Cloud::Aliyun => Ok((self.aliyun()?, called)),
         }
-    }
-
-    async fn provider(&self, zone: &str) -> Result<Cloud, CloudError> {
-        #[cfg(feature = "aws")]
-        if let Some(aws) = &self.aws {
-            if zone.ends_with('.') {
-                return Ok(Cloud::Aws);
-            }
-            // Any name of the zone will do: what matters is whether the zone is there.
-            return match Dns::weights(aws, zone, "@").await {
-                Ok(_) => Ok(Cloud::Aws),
-                Err(error) if error.kind == Kind::NotFound => Ok(Cloud::Aliyun),
-                Err(error) => Err(error),
-            };
-        }
-        Ok(if zone.ends_with('.') { Cloud::Aws } else { Cloud::Aliyun })
     }
 
     /// The account that the credentials of `cloud` belong to.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clouds::aliyun;
 #[cfg(feature = "aws")]
 use crate::clouds::aws;
+use crate::model::project::Zones;
 use crate::ports::gate::Gate;
 
 /// The longest that one call may take, with its retries, on either cloud.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub aliyun: Option<CloudSettings>,
     /// `host:port` of the name server that probes and checks ask; `None` = the system's resolver.
     pub name_server: Option<String>,
+    /// Which cloud serves which zone.
+    pub zones: Zones,
 }
 
 /// One account of one cloud.

@@ -7,7 +7,7 @@ use lifeboat::clouds::aliyun::{AclEntry, Aliyun, Policy, Settings, StaticKeys};
 use lifeboat::lab::serve::{Lab, Options};
 use lifeboat::ports::Kind;
 use lifeboat::ports::compute::{Compute as _, MachineState, Rest, Selector};
-use lifeboat::ports::dns::{Dns, WeightedRecord};
+use lifeboat::ports::dns::{Dns, Names};
 use lifeboat::ports::gate::Gate;
 use lifeboat::ports::objects::ObjectStore as _;
 use lifeboat::ports::sync::{JobState, Sync};
@@ -132,27 +132,26 @@ async fn an_acl_cuts_the_vswitch_off_and_its_undo_leaves_the_world_as_it_was() {
 #[tokio::test]
 async fn traffic_is_shifted_in_shares_and_back_exactly() {
     let (lab, aliyun) = start();
-    let before = aliyun.weights("example.cn", "shop").await.unwrap();
+    let zone = aliyun.zone("Example.CN.").await.unwrap();
+    let shop = ["shop.example.cn".to_owned()];
+    let read = async || aliyun.names(&zone, Names::These(&shop)).await.unwrap();
+    let before = read().await;
     assert_eq!(
-        before.iter().map(|record| (record.label.as_str(), record.weight, record.enabled)).collect::<Vec<_>>(),
+        before[0].records.iter().map(|record| (record.label.as_str(), record.weight, record.enabled)).collect::<Vec<_>>(),
         [("aliyun", 100, true), ("aliyun", 100, true), ("aws", 1, false), ("aws", 1, false),]
     );
-    let shares = |aws: u32, alibaba: u32, now: &[WeightedRecord]| -> Vec<WeightedRecord> {
-        let share = |record: &WeightedRecord| aliyun.share(if record.label == "aws" { aws } else { alibaba }, record);
-        now.iter()
-            .map(|record| (record, share(record)))
-            .map(|(record, (weight, enabled))| WeightedRecord { weight, enabled, ..record.clone() })
-            .collect()
-    };
     for (aws, alibaba) in [(10, 90), (100, 0), (50, 50), (0, 100)] {
-        let now = aliyun.weights("example.cn", "shop").await.unwrap();
-        let wanted = shares(aws, alibaba, &now);
-        let change = aliyun.set_weights("example.cn", "shop", &wanted).await.unwrap();
-        assert!(aliyun.in_sync(&change).await.unwrap());
-        assert_eq!(aliyun.weights("example.cn", "shop").await.unwrap(), wanted, "{aws}/{alibaba}");
+        let mut wanted = read().await;
+        for record in &mut wanted[0].records {
+            *record = aliyun.weighed(record, if record.label == "aws" { aws } else { alibaba });
+        }
+        assert_eq!(aliyun.change(&zone, &wanted).await.unwrap(), [], "nothing tells how far it is");
+        assert_eq!(read().await, wanted, "{aws}/{alibaba}");
     }
-    assert_eq!(aliyun.weights("example.cn", "shop").await.unwrap(), before, "staged back is exactly back");
-    assert_eq!(Dns::weights(&aliyun, "example.net", "shop").await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(read().await, before, "staged back is exactly back");
+    let elsewhere = aliyun.zone("example.net").await.unwrap();
+    assert_eq!(aliyun.names(&elsewhere, Names::These(&shop)).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(aliyun.zone("no-such-id").await.unwrap_err().kind, Kind::NotFound);
     lab.stop().await;
 }
 

@@ -147,7 +147,7 @@ fn meddlers() -> Vec<Meddler> {
                 "dns.shift-weight",
                 "weights switched off for the name",
                 |state| state.zones.iter_mut().for_each(|zone| zone.weighted.clear()),
-                Conflict(&["no such record"]),
+                Conflict(&["without weights"]),
             )
         },
         Meddler {

@@ -1,6 +1,7 @@
 //! Every action that changes something: done twice it is done once, cut off at any call it can be ended or taken back, and undo is exact.
 
 use lifeboat::engine::action::Undone;
+use lifeboat::lab::world::state::Record;
 use serde_json::{Value, json};
 
 use crate::catalogue_world::{Sample, Stage, for_each_sample, on_stage, read, samples};
@@ -172,8 +173,9 @@ fn weights_ttl_health_checks_identifiers_and_the_switch_of_a_name_are_as_before(
             let sample = Sample { kind: "dns.shift-weight", with: json!({ "zone": zone, "record": "shop", "to": { "aws": 100, "aliyun": 0 } }) };
             let step = stage.step(&sample);
             let before = step.plan().await.before;
-            assert_eq!(before.as_array().unwrap().iter().filter(|record| record["ttl"] == 17).count(), sets);
-            assert_eq!(before[0]["health_check"].is_string(), zone == "example.com.");
+            let records = before["names"][0]["records"].as_array().unwrap();
+            assert_eq!(records.iter().filter(|record| record["ttl"] == 17).count(), sets);
+            assert_eq!(records[0]["health_check"].is_string(), zone == "example.com.");
             step.apply(&before).await;
             step.undo(&before).await;
             assert_eq!(stage.seen(), start, "{zone}");
@@ -285,5 +287,91 @@ fn commands_and_requests_say_what_cannot_be_undone_and_take_back_what_can() {
             assert_eq!(stage.step(&Sample { kind, with }).plan().await.not_undone.len(), 1, "{kind}");
         }
         read("http.request", &json!({ "url": "http://127.0.0.1:9/" }));
+    });
+}
+
+/// What is moved by one step, there and back, with everything else of the world as it was.
+async fn shifted(stage: &Stage, with: Value) -> Vec<String> {
+    let sample = Sample { kind: "dns.shift-weight", with };
+    there_and_back(stage, &sample).await;
+    let calls = stage.step(&sample).plan().await.calls;
+    calls.into_iter().filter(|call| call.mutating).map(|call| call.operation).collect()
+}
+
+#[test]
+fn every_type_of_a_name_moves_and_returns_exactly() {
+    on_stage(async |stage| {
+        stage.meddle(|state| {
+            for zone in &mut state.zones {
+                let like = zone.records.iter().filter(|record| matches!(record.name.as_str(), "shop" | "shop.example.com.") && record.kind == "A");
+                let six = |(at, record): (usize, &Record)| Record {
+                    id: if record.id.is_empty() { String::new() } else { format!("{}6", record.id) },
+                    kind: "AAAA".to_owned(),
+                    values: vec![format!("2001:db8::{at}")],
+                    ..record.clone()
+                };
+                let more: Vec<Record> = like.enumerate().map(six).collect();
+                zone.records.extend(more);
+                if zone.name == "example.cn" {
+                    zone.weighted.insert("shop.example.cn/AAAA".to_owned());
+                }
+            }
+        });
+        let to = json!({ "aws": 30, "aliyun": 70 });
+        let calls = shifted(&stage, json!({ "zone": "EXAMPLE.com", "record": "Shop.example.com.", "to": to })).await;
+        assert_eq!(calls, ["route53:ChangeResourceRecordSets"], "both types in one batch");
+        let calls = shifted(&stage, json!({ "zone": "example.cn.", "record": "shop", "to": to })).await;
+        assert_eq!(calls.iter().filter(|call| *call == "alidns:UpdateDNSSLBWeight").count(), 8, "{calls:?}");
+        // One type alone, when that is written.
+        let calls = shifted(&stage, json!({ "zone": "example.cn", "record": "shop", "to": to, "types": ["AAAA"] })).await;
+        assert_eq!(calls.iter().filter(|call| *call == "alidns:UpdateDNSSLBWeight").count(), 4, "{calls:?}");
+    });
+}
+
+#[test]
+fn weights_that_are_off_are_switched_on_once_a_type_and_off_again() {
+    on_stage(async |stage| {
+        stage.meddle(|state| {
+            let zone = state.zones.iter_mut().find(|zone| zone.name == "example.cn").unwrap();
+            zone.weighted.clear();
+            zone.records.iter_mut().for_each(|record| record.weight = None);
+        });
+        stage.meddle(|state| state.zones.iter().position(|zone| zone.name == "example.cn").map(|at| state.serve_dns(at, "pay", "A")));
+        stage.quiet().await;
+        for to in [json!({ "aws": 0, "aliyun": 100 }), json!({ "aws": 10, "aliyun": 90 })] {
+            let calls = shifted(&stage, json!({ "zone": "example.cn", "record": "pay", "to": to })).await;
+            assert_eq!(calls.iter().filter(|call| *call == "alidns:SetDNSSLBStatus").count(), 1, "{calls:?}");
+            assert_eq!(calls[0], "alidns:SetDNSSLBStatus", "before anything that needs weights");
+        }
+    });
+}
+
+#[test]
+fn records_without_labels_are_told_by_what_they_lead_to() {
+    on_stage(async |stage| {
+        stage.meddle(|state| {
+            let zone = state.zones.iter_mut().find(|zone| zone.name == "example.cn").unwrap();
+            zone.records.iter_mut().for_each(|record| record.set_identifier = None);
+        });
+        let values: Vec<String> = stage.meddle(|state| {
+            let zone = state.zones.iter().find(|zone| zone.name == "example.cn").unwrap();
+            zone.records.iter().filter(|record| record.name == "shop").map(|record| record.values[0].clone()).collect()
+        });
+        let sides = json!({ "aliyun": values[..2], "aws": ["920100000000000003", values[3]] });
+        let to = json!({ "aws": 100, "aliyun": 0 });
+        let calls = shifted(&stage, json!({ "zone": "example.cn", "record": "shop", "to": to, "sides": sides })).await;
+        assert_eq!(calls.len(), 8, "{calls:?}");
+    });
+}
+
+#[test]
+fn many_names_are_one_batch() {
+    on_stage(async |stage| {
+        let to = json!({ "aws": 50, "aliyun": 50 });
+        for names in [json!({ "records": ["shop", "pay.example.com"] }), json!({ "matching": "*" })] {
+            let mut with = json!({ "zone": "Z0LIFEBOATEXAMPLECOM", "provider": "aws", "to": to });
+            with.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
+            assert_eq!(shifted(&stage, with).await, ["route53:ChangeResourceRecordSets"], "{names}");
+        }
     });
 }

@@ -21,7 +21,7 @@ use lifeboat::world::settings::{CloudSettings, Keys, Settings};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::common::settled;
+use crate::common::{settled, zones};
 
 /// Parameters that make an action change something in the shipped world.
 pub(crate) struct Sample {
@@ -54,6 +54,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 } })),
         ("dns.shift-weight", json!({ "zone": "example.com", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
+        ("dns.shift-weight", json!({ "zone": "example.com", "records": ["shop", "pay"], "to": { "aws": 50, "aliyun": 50 } })),
     ]
     .map(|(kind, with)| Sample { kind, with })
     .into()
@@ -129,6 +130,7 @@ impl Stage {
             aws: Some(side("us-east-1", &endpoints.aws)),
             aliyun: Some(CloudSettings { objects_endpoint: Some(endpoints.oss), ..side("cn-hangzhou", &endpoints.aliyun) }),
             name_server: Some(endpoints.dns),
+            zones: zones(),
         };
         let world = World::connect(&settings, &Gate::default()).await;
         Self { lab, settings, world, board: Board::new().1, desk: Desk::simulated(), runs: AtomicUsize::new(1) }

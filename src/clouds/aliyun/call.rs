@@ -12,13 +12,16 @@ use tokio::time::{Instant, sleep, timeout};
 use super::config::StaticKeys;
 use super::error::{self, chain};
 use super::{Aliyun, endpoint};
-use crate::ports::calls::{self, Call};
+use crate::ports::calls::{self, Call, LONGEST_PAUSE};
+use crate::ports::pace::Limit;
 use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind};
 
 /// The region that journals show for products without regions.
 const GLOBAL: &str = "global";
-/// The most attempts of one call.
+/// What Alibaba Cloud publishes of the rates of calls that come in numbers (pages `api-alidns-2015-01-09-quota`), for an account with its users.
+pub(super) static RATES: &[Limit] = &[Limit { key: "alidns:DescribeDomainRecords", burst: 100.0, per_second: 100.0 }];
+/// The most attempts of one call that fails otherwise than by being one too many.
 const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -79,8 +82,6 @@ impl Api {
     /// Whether `error` may be answered by sending the request again.
     fn again(self, error: &CloudError) -> bool {
         match error.kind {
-            // Refused, so without effect.
-            Kind::Throttled => true,
             Kind::Transport | Kind::Timeout | Kind::Unavailable => self.repeatable || !error.ambiguous,
             // What breaks off on its way may come whole the next time.
             Kind::Malformed => self.repeatable,
@@ -129,10 +130,14 @@ impl Aliyun {
     ) -> Result<T, CloudError> {
         let is_global = endpoint::PRODUCTS.iter().any(|product| product.global && product.name == api.parts().0);
         let region = if is_global { GLOBAL } else { &self.region };
-        let deadline = Instant::now() + self.shared.timeout;
+        let mut deadline = Instant::now() + self.shared.timeout;
         let (mut is_refreshed, mut is_set_right) = (false, false);
-        let mut number = 1;
+        let (mut number, mut throttled) = (1, 0);
         loop {
+            // That wait takes nothing from the time of the call.
+            let waits = Instant::now();
+            self.shared.pace.turn(api.name).await;
+            deadline += waits.elapsed();
             if !is_global {
                 self.shared.gate.check(Cloud::Aliyun, region, api.name)?;
             }
@@ -156,9 +161,29 @@ impl Aliyun {
             };
             drop(in_hand);
             let mut error = match result {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.shared.pace.taken(api.name);
+                    return Ok(value);
+                }
                 Err(error) => error,
             };
+            if error.kind == Kind::Throttled {
+                // Refused, so without effect, and its time will come: it is made again as long as the step lasts, and each time has the time of a
+                // call of its own.
+                throttled += 1;
+                self.shared.pace.refused(api.name);
+                let pause = error.retry_after.unwrap_or_else(|| backoff(throttled));
+                let until = calls::until().unwrap_or(deadline);
+                let next = Instant::now() + pause;
+                let is_made_up = matches!(self.shared.transport, Transport::MadeUp(_));
+                if next >= until || (is_made_up && number >= ATTEMPTS) {
+                    return Err(error);
+                }
+                deadline = (next + self.shared.timeout).min(until);
+                sleep(pause).await;
+                number += 1;
+                continue;
+            }
             let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
             // Both were refused, so without effect.
             let is_again = if let Some(skew) = skew.filter(|_| is_one_of(&SKEWED)) {
@@ -178,8 +203,8 @@ impl Aliyun {
                 number += 1;
                 continue;
             }
-            let pause = error.retry_after.unwrap_or_else(|| backoff(number));
-            if number >= ATTEMPTS || !api.again(&error) || Instant::now() + pause >= deadline {
+            let pause = error.retry_after.unwrap_or_else(|| backoff(number - throttled));
+            if number - throttled >= ATTEMPTS || !api.again(&error) || Instant::now() + pause >= deadline {
                 return Err(error);
             }
             sleep(pause).await;
@@ -215,7 +240,7 @@ impl Aliyun {
 
 /// Half to the whole of a pause that doubles, so that clients that were refused together do not come back together.
 fn backoff(attempt: u32) -> Duration {
-    let whole = PAUSE * 2_u32.saturating_pow(attempt - 1);
+    let whole = PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_PAUSE);
     whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 

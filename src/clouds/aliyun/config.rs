@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::call::Transport;
+use super::call::{RATES, Transport};
 use super::credentials::Chain;
 use super::endpoint::Endpoints;
 use super::{Aliyun, Shared};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
+use crate::ports::pace::Pace;
 use crate::ports::secrets;
 
 /// How to reach one Alibaba Cloud account.
@@ -92,6 +93,9 @@ pub(super) fn connect(settings: Settings) -> Aliyun {
 pub(super) fn assemble(settings: Settings, transport: Transport) -> Aliyun {
     let shared = Shared {
         transport,
+        // What answers elsewhere than at the vendor's has limits of its own, which are learnt.
+        pace: Pace::new(if settings.endpoint.is_none() { RATES } else { &[] }),
+        zones: Mutex::default(),
         endpoints: endpoints(&settings),
         credentials: Chain::new(settings.credentials, settings.profile),
         account: settings.account,

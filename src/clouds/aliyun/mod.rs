@@ -25,14 +25,17 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::ports::dns::Zone;
 use crate::ports::gate::Gate;
+use crate::ports::pace::Pace;
 
 pub use config::{Settings, StaticKeys};
 pub use vpc::{AclEntry, AclName, NetworkAcl, Policy, Protocol, VSwitch};
@@ -53,6 +56,10 @@ struct Shared {
     timeout: Duration,
     /// How many milliseconds the services' clocks are ahead of this machine's, once one of them has refused a request for it.
     skew_ms: AtomicI64,
+    /// How fast the account may be asked, for everything that this client does.
+    pace: Pace,
+    /// Domains that were looked up, by what they were called.
+    zones: Mutex<BTreeMap<String, Zone>>,
 }
 
 impl Aliyun {

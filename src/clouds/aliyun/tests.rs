@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::call::Answer;
 use super::*;
-use crate::ports::calls::{Call, CallSink, observed};
+use crate::ports::calls::{Call, CallSink, observed, within};
 use crate::ports::compute::{Compute, MachineState, Selector};
-use crate::ports::dns::Dns as _;
+use crate::ports::dns::{Dns as _, NameRecords, Names};
 use crate::ports::objects::ObjectStore as _;
 use crate::ports::sync::{JobState, Sync as _};
 use crate::ports::{Cloud, CloudError, Kind};
@@ -312,9 +312,9 @@ async fn captured_answers_are_read() {
     let job = result.unwrap();
     assert_eq!((job.state, job.delay_ms), (JobState::Running, Some(420)));
 
-    let (result, _, _) = run(vec![like("alidns-describe-domain-records")], LONG, async |aliyun| aliyun.weights("example.com.", "www").await).await;
-    let records = result.unwrap();
-    assert_eq!(records.iter().map(|record| (record.weight, record.enabled)).collect::<Vec<_>>(), [(100, true), (1, false)]);
+    let (result, _, _) = run(vec![like("alidns-describe-domain-records"), ok(SWITCHED_ON)], LONG, async |aliyun| look_up(&aliyun).await).await;
+    let found = result.unwrap();
+    assert_eq!(found[0].records.iter().map(|record| (record.weight, record.enabled)).collect::<Vec<_>>(), [(100, true), (1, false)]);
 
     let (result, _, _) = run(vec![like("ecs-describe-image-share-permission")], LONG, async |aliyun| aliyun.launch_permissions("m-bp1").await).await;
     assert_eq!(result.unwrap(), BTreeSet::from(["1234567890123456".to_owned()]));
@@ -423,6 +423,19 @@ async fn a_change_that_was_refused_or_never_sent_or_carries_a_token_is_repeated(
 }
 
 #[tokio::test]
+async fn throttling_lasts_as_long_as_the_step_and_no_longer() {
+    let limited = || like("err-400-throttling-user");
+    let acts = vec![limited(), limited(), limited(), limited(), limited(), ok(BOTH_STARTED)];
+    let (result, calls, _) = run(acts, LONG, async |aliyun| within(tokio::time::Instant::now() + LONG, start(&aliyun)).await).await;
+    result.unwrap();
+    assert_eq!(calls.len(), 6, "more than any other failure is given: {calls:?}");
+
+    let acts = vec![Act::Later(5000)];
+    let (result, calls, _) = run(acts, LONG, async |aliyun| within(tokio::time::Instant::now() + SHORT, start(&aliyun)).await).await;
+    assert_eq!((result.unwrap_err().kind, calls.len()), (Kind::Throttled, 1), "what the service said last");
+}
+
+#[tokio::test]
 async fn the_vendors_wish_to_wait_is_kept_within_the_deadline() {
     let began = std::time::Instant::now();
     let (result, calls, _) = run(vec![Act::Later(700), like("sts-get-caller-identity")], LONG, async |aliyun| aliyun.account().await).await;
@@ -445,11 +458,19 @@ async fn a_call_cut_off_from_outside_still_leaves_a_record() {
     assert_eq!((calls[0].outcome.as_str(), calls[0].mutating, calls[0].region.as_str()), ("cancelled", true, "cn-hangzhou"));
 }
 
+/// The records that were captured do not tell whether weights count.
+const SWITCHED_ON: &str = r#"{"TotalCount":1,"PageNumber":1,"PageSize":100,"SlbSubDomains":{"SlbSubDomain":[{"SubDomain":"www.example.com","Type":"A","Open":true,"RecordCount":2}]}}"#;
+
+async fn look_up(aliyun: &Aliyun) -> Result<Vec<NameRecords>, CloudError> {
+    let zone = aliyun.zone("Example.com.").await?;
+    aliyun.names(&zone, Names::These(&["www.example.com".to_owned()])).await
+}
+
 #[tokio::test]
 async fn a_closed_region_is_not_even_asked_but_dns_is() {
     let gate = Gate::default();
     gate.close(Cloud::Aliyun, "cn-hangzhou");
-    let (url, task) = server(vec![like("alidns-describe-domain-records")]).await;
+    let (url, task) = server(vec![like("alidns-describe-domain-records"), ok(SWITCHED_ON)]).await;
     let aliyun = client(&url, LONG, gate);
     assert_eq!(start(&aliyun).await.unwrap_err().kind, Kind::Gated);
     assert_eq!(aliyun.list("shop-orders", "", "").await.unwrap_err().kind, Kind::Gated);
@@ -457,7 +478,7 @@ async fn a_closed_region_is_not_even_asked_but_dns_is() {
     assert_eq!(aliyun.account().await.unwrap_err().kind, Kind::Gated);
     assert!(!task.is_finished());
     let journal = Arc::new(Journal::default());
-    observed(journal.clone(), aliyun.weights("example.com", "www")).await.unwrap();
+    observed(journal.clone(), look_up(&aliyun)).await.unwrap();
     assert_eq!(journal.0.lock().unwrap()[0].region, "global");
 }
 

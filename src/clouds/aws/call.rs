@@ -28,7 +28,8 @@ use tokio::time::Instant;
 use super::credentials::Keys;
 use super::{Aws, error};
 use crate::model::time::Span;
-use crate::ports::calls::{self, Call};
+use crate::ports::calls::{self, Call, LONGEST_PAUSE};
+use crate::ports::pace::{Limit, Pace};
 use crate::ports::{Cloud, CloudError, Kind};
 
 /// The region that journals show for services without regions.
@@ -37,7 +38,14 @@ const GLOBAL: &str = "global";
 /// The longest answer that is read: 16 MiB and what stands around an object of that size.
 pub(super) const LARGEST: usize = (16 << 20) + (64 << 10);
 
-/// The most attempts of one call.
+/// What AWS publishes of its rates. Route 53: "Throttling for Amazon Route 53 API requests" in its developer guide; the bucket is the account's, for
+/// all actions together.
+pub(super) static RATES: &[Limit] = &[Limit { key: "route53", burst: 50.0, per_second: 10.0 }];
+
+/// Route 53 works on one change of a zone at a time; that says nothing of how fast it may be asked.
+const PRIOR: &str = "PriorRequestNotComplete";
+
+/// The most attempts of one call that fails otherwise than by being one too many.
 pub(super) const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -63,6 +71,7 @@ pub(super) struct Operation {
     attempts: u32,
     source: Arc<str>,
     keys: Arc<Keys>,
+    pace: Arc<Pace>,
 }
 
 impl Aws {
@@ -94,8 +103,8 @@ impl Aws {
 
     fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
         let shared = &self.shared;
-        let (source, keys) = (Arc::clone(&shared.source), Arc::clone(&shared.keys));
-        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, attempts: shared.attempts, source, keys }
+        let (source, keys, pace) = (Arc::clone(&shared.source), Arc::clone(&shared.keys), Arc::clone(&shared.pace));
+        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, attempts: shared.attempts, source, keys, pace }
     }
 }
 
@@ -130,6 +139,11 @@ impl Operation {
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
+
+    /// Under which its calls are counted: Route 53 counts all of them together.
+    fn counted_as(&self) -> &'static str {
+        if self.name.starts_with("route53:") { "route53" } else { self.name }
+    }
 }
 
 /// Sends an SDK request as an [`Operation`] until it is done, may not be sent again, or its time is over; gives `Result<Output, CloudError>`.
@@ -140,6 +154,7 @@ macro_rules! send {
         let operation: &$crate::clouds::aws::call::Operation = &$operation;
         let mut tries = $crate::clouds::aws::call::Tries::new(operation);
         loop {
+            tries.turn().await;
             let in_hand = match $crate::ports::calls::in_hand($crate::ports::Cloud::Aws, operation.name, operation.mutating) {
                 Ok(in_hand) => in_hand,
                 Err(refused) => break Err(refused),
@@ -153,7 +168,10 @@ macro_rules! send {
             let (result, skew) = in_flight.end(result);
             drop(in_hand);
             match result {
-                Ok(output) => break Ok(output),
+                Ok(output) => {
+                    tries.taken();
+                    break Ok(output);
+                }
                 Err(error) => match tries.again(error, skew).await {
                     Ok(pause) => tokio::time::sleep(pause).await,
                     Err(error) => break Err(error),
@@ -173,13 +191,27 @@ pub(super) struct Tries<'a> {
     operation: &'a Operation,
     deadline: Instant,
     number: u32,
+    /// How many of them were refused as one too many.
+    throttled: u32,
     is_refreshed: bool,
     is_set_right: bool,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn new(operation: &'a Operation) -> Self {
-        Self { operation, deadline: Instant::now() + operation.timeout, number: 0, is_refreshed: false, is_set_right: false }
+        Self { operation, deadline: Instant::now() + operation.timeout, number: 0, throttled: 0, is_refreshed: false, is_set_right: false }
+    }
+
+    /// Waits until one more call of this kind may be made. That wait takes nothing from the time of the call.
+    pub(super) async fn turn(&mut self) {
+        let began = Instant::now();
+        self.operation.pace.turn(self.operation.counted_as()).await;
+        self.deadline += began.elapsed();
+    }
+
+    /// The service took it.
+    pub(super) fn taken(&self) {
+        self.operation.pace.taken(self.operation.counted_as());
     }
 
     /// The next attempt.
@@ -225,20 +257,40 @@ impl<'a> Tries<'a> {
             self.operation.keys.forget().await;
             return Ok(Duration::ZERO);
         }
+        if error.kind == Kind::Throttled {
+            return self.later(error);
+        }
         let is_allowed = match error.kind {
-            Kind::Throttled => true,
             Kind::Transport | Kind::Timeout => !self.operation.mutating || !error.ambiguous,
             Kind::Unavailable | Kind::Malformed => !self.operation.mutating,
             _ => false,
         };
-        let pause = error.retry_after.unwrap_or_else(|| backoff(self.number));
-        if is_allowed && self.number < self.operation.attempts && pause < left { Ok(pause) } else { Err(error) }
+        let number = self.number - self.throttled;
+        let pause = error.retry_after.unwrap_or_else(|| backoff(number));
+        if is_allowed && number < self.operation.attempts && pause < left { Ok(pause) } else { Err(error) }
+    }
+
+    /// A call that was one too many had no effect, and its time will come: it is made again as long as the step lasts, and each time has the time of
+    /// a call of its own.
+    fn later(&mut self, error: CloudError) -> Result<Duration, CloudError> {
+        self.throttled += 1;
+        if error.code.as_deref() != Some(PRIOR) {
+            self.operation.pace.refused(self.operation.counted_as());
+        }
+        let pause = error.retry_after.unwrap_or_else(|| backoff(self.throttled));
+        let until = calls::until().unwrap_or(self.deadline);
+        let next = Instant::now() + pause;
+        if next >= until {
+            return Err(error);
+        }
+        self.deadline = (next + self.operation.timeout).min(until);
+        Ok(pause)
     }
 }
 
 /// Half to the whole of a pause that doubles, so that clients that were refused together do not come back together.
 fn backoff(attempt: u32) -> Duration {
-    let whole = PAUSE * 2_u32.saturating_pow(attempt - 1);
+    let whole = PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_PAUSE);
     whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 

@@ -1,7 +1,7 @@
 //! From settings to SDK clients: credentials, endpoint, TLS, deadlines.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -21,12 +21,13 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::call::ATTEMPTS;
+use super::call::{ATTEMPTS, RATES};
 use super::credentials::Keys;
 use super::{Aws, Shared, made_up};
 use crate::model::host::{Owner, owner};
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
+use crate::ports::pace::Pace;
 
 /// How to reach one AWS account.
 #[derive(Clone, Debug)]
@@ -92,6 +93,10 @@ pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attem
                 .build(),
         ),
         sts: aws_sdk_sts::Client::new(&config),
+        // What answers elsewhere than at the vendor's has limits of its own, which are learnt.
+        pace: Arc::new(Pace::new(if settings.endpoint.is_none() { RATES } else { &[] })),
+        zones: Mutex::default(),
+        changing: Mutex::default(),
         source: source(&settings).into(),
         account: settings.account,
         gate: settings.gate,

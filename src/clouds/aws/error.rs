@@ -231,11 +231,16 @@ fn retry_after(response: &HttpResponse) -> Option<Duration> {
     number("x-amz-retry-after").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
+/// There are none where they were looked for; or there are, and whoever gives them out (STS, a metadata service) does not: that is a cloud that fails.
 fn no_credentials(operation: &Operation, cause: &CredentialsError) -> CloudError {
-    let kind = if matches!(cause, CredentialsError::ProviderTimedOut(_)) { Kind::Timeout } else { Kind::Denied };
+    let said = one_line(&innermost(cause));
+    let (kind, what) = match cause {
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => (Kind::Denied, "no credentials"),
+        CredentialsError::ProviderTimedOut(_) => (Kind::Timeout, "no answer to the request for credentials"),
+        _ => (Kind::Unavailable, "nobody gives out the credentials"),
+    };
     // The cause names files and profiles, never their contents.
-    let message = format!("no credentials from {}: {}", operation.source(), one_line(&innermost(cause)));
-    CloudError::new(Cloud::Aws, operation.name, kind, message)
+    CloudError::new(Cloud::Aws, operation.name, kind, format!("{what} from {}: {said}", operation.source()))
 }
 
 /// Whether the failure came before a connection stood, so that the service cannot have seen the request.

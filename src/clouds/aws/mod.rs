@@ -19,10 +19,13 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::ports::dns::Zone;
 use crate::ports::gate::Gate;
+use crate::ports::pace::Pace;
 
 pub use config::{Settings, StaticKeys};
 pub use network::{Interface, Route, RouteState, RouteTarget};
@@ -53,6 +56,12 @@ struct Shared {
     /// Where credentials come from, in words, for whoever finds none there.
     source: Arc<str>,
     keys: Arc<credentials::Keys>,
+    /// How fast the account may be asked, for everything that this client does.
+    pace: Arc<Pace>,
+    /// Zones that were looked up, by what they were called; a zone keeps its id.
+    zones: Mutex<BTreeMap<String, Zone>>,
+    /// Held while a change of a zone is sent: Route 53 works on one at a time and refuses the next.
+    changing: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Aws {

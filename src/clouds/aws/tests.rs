@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::{Aws, Settings, StaticKeys};
-use crate::ports::calls::{Call, CallSink, observed};
+use crate::ports::calls::{Call, CallSink, observed, within};
 use crate::ports::compute::{Compute, Selector};
 use crate::ports::dns::{ChangeId, Dns};
 use crate::ports::gate::Gate;
@@ -176,6 +176,22 @@ async fn a_throttled_change_is_repeated_and_every_attempt_recorded() {
 }
 
 #[tokio::test]
+async fn throttling_lasts_as_long_as_the_step_and_no_longer() {
+    let limited = || Act::Answer(503, LIMITED);
+    let acts = vec![limited(), limited(), limited(), limited(), Act::Answer(200, STARTED)];
+    let (result, calls) = run(acts, LONG, async |aws| within(tokio::time::Instant::now() + LONG, start(aws)).await).await;
+    result.unwrap();
+    assert_eq!(calls.len(), 5, "more than any other failure is given: {calls:?}");
+
+    let began = std::time::Instant::now();
+    let acts = (0..20).map(|_| limited()).collect();
+    let (result, calls) = run(acts, LONG, async |aws| within(tokio::time::Instant::now() + SHORT, start(aws)).await).await;
+    let error = result.unwrap_err();
+    assert_eq!((error.kind, error.code.as_deref()), (Kind::Throttled, Some("RequestLimitExceeded")), "what the service said last");
+    assert!(began.elapsed() < LONG / 2 && !calls.is_empty());
+}
+
+#[tokio::test]
 async fn a_read_is_repeated_whatever_broke() {
     let acts = vec![Act::Break, Act::Answer(502, HTML), Act::Answer(200, NOTHING_FOUND)];
     let (result, calls) = run(acts, LONG, find).await;
@@ -267,11 +283,8 @@ async fn an_answer_without_an_end_is_left() {
 async fn what_is_too_long_to_be_sent_is_refused() {
     let aws = client("http://127.0.0.1:9", LONG, Gate::default()).await;
     let long = "x".repeat(100_000);
-    let errors = [
-        aws.weights(&long, "shop").await.unwrap_err(),
-        aws.list(&long, "", "").await.unwrap_err(),
-        aws.list("shop-orders", &long, "").await.unwrap_err(),
-    ];
+    let errors =
+        [aws.zone(&long).await.unwrap_err(), aws.list(&long, "", "").await.unwrap_err(), aws.list("shop-orders", &long, "").await.unwrap_err()];
     for error in errors {
         assert_eq!(error.kind, Kind::Invalid, "{error}");
         assert!(error.to_string().len() < 200, "{error}");

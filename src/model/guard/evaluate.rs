@@ -51,12 +51,18 @@ fn account(facts: &Facts) -> Option<Decision> {
     let mut good = Vec::new();
     let mut silent = Vec::new();
     let mut bad = Vec::new();
+    let has_other = |cloud| {
+        let can_act = |fact: &&AccountFact| fact.cloud != cloud && fact.is_needed && !matches!(fact.answer, Answer::NoCredentials(_));
+        facts.accounts.iter().any(|fact| can_act(&fact))
+    };
     for AccountFact { cloud, meant, answer, is_needed } in &facts.accounts {
         match (answer, meant) {
             (Answer::Is(found), Some(meant)) if found == meant => good.push(format!("{cloud} {found}")),
             (Answer::Is(found), Some(meant)) => {
                 bad.push(format!("the credentials for {cloud} belong to account {found}, the environment names {meant}"));
             }
+            // The other cloud's steps go on; those of this one fail and are said.
+            (Answer::NoCredentials(why), _) if *is_needed && emergency && has_other(*cloud) => silent.push(format!("{cloud}: {why}")),
             (Answer::NoCredentials(why), _) if *is_needed => bad.push(format!("{cloud}: {why}")),
             (_, None) if facts.is_real && !emergency => bad.push(format!("the environment names no account for {cloud}")),
             (_, None) => {}

@@ -243,6 +243,15 @@ fn a_drill_wants_both_accounts_and_an_emergency_only_no_wrong_one() {
             assert!(decisions.iter().all(|decision| !decision.asks()), "silence is recorded, not asked about: {decisions:?}");
         }
     }
+    // Where the other cloud can act, an emergency goes on there; nobody knows how a chain of credentials ends whose last place is gone.
+    let account = |cloud, answer: Answer, is_needed| AccountFact { cloud, meant: Some("1".to_owned()), answer, is_needed };
+    for (other, needed, wanted) in
+        [(Answer::Is("1".into()), true, Warns), (silent(), true, Warns), (bare(), true, Refuses), (Answer::Is("1".into()), false, Refuses)]
+    {
+        let accounts = vec![account(Cloud::Aws, bare(), true), account(Cloud::Aliyun, other, needed)];
+        let decisions = evaluate(&Guards::default(), &Facts { mode: Mode::Emergency, accounts, ..facts() });
+        assert_eq!(decisions.first().map(|decision| decision.outcome), Some(wanted), "{decisions:?}");
+    }
     // Custom endpoints need no account.
     let facts =
         Facts { is_real: false, accounts: vec![AccountFact { cloud: Cloud::Aws, meant: None, answer: silent(), is_needed: true }], ..facts() };

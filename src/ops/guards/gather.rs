@@ -11,6 +11,7 @@ use crate::catalogue;
 use crate::journal::FileStore;
 use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
 use crate::model::plan::{Mode, Plan, StepPlan};
+use crate::model::project::Zones;
 use crate::model::state::FAULT;
 use crate::model::time::Timestamp;
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
@@ -117,7 +118,7 @@ fn regions(environment: &Environment, plan: &Plan) -> Vec<RegionFact> {
     let mut facts: Vec<RegionFact> =
         own.map(|(cloud, settings)| RegionFact { step: String::new(), cloud: Some(cloud), region: Some(settings.region.clone()) }).collect();
     for (step, uses, with) in steps(plan) {
-        let cloud = preflight::cloud_of(uses, with);
+        let cloud = preflight::cloud_of(&environment.settings.zones, uses, with);
         named_regions(with, &mut |region| {
             let region = (!region.contains("${{")).then(|| region.to_owned());
             facts.push(RegionFact { step: step.clone(), cloud, region });
@@ -185,7 +186,7 @@ async fn read_tags(facts: &mut [TargetFact], plan: &Plan, wanted: &TagMap, world
     let steps: BTreeMap<String, (&str, &Value)> = steps(plan).map(|(step, uses, with)| (step, (uses, with))).collect();
     for fact in facts {
         let Some(&(uses, with)) = steps.get(&fact.step) else { continue };
-        if let (Some(cloud), Some(tagged)) = (preflight::cloud_of(uses, with), tagged(fact)) {
+        if let (Some(cloud), Some(tagged)) = (preflight::cloud_of(&Zones::default(), uses, with), tagged(fact)) {
             // What is only known during the run is looked for where the environment is.
             let region = with.get("region").and_then(Value::as_str).filter(|region| !region.contains("${{"));
             places.entry((cloud, region.unwrap_or_default())).or_default().push((fact, tagged));

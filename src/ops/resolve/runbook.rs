@@ -15,11 +15,13 @@ use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, Source, StepPlan, Ungraceful};
+use crate::model::project::EnvironmentKind;
 use crate::model::realism::Realism;
 use crate::model::runbook::{BackFile, RunbookFile, StepFile, TargetsFile};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
+use crate::ops::environment::zones_of;
 use crate::ops::files::Loaded;
 use crate::ops::project::literal_problem;
 use crate::ops::words::Place;
@@ -388,7 +390,10 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 self.say(at.under(&way!["with", *name]).problem(SHOWN).hint(hint));
             }
             Ok(row) => match (row.parse)(&with.check) {
-                Ok(_) => self.mention_parameters(&with, at),
+                Ok(_) => {
+                    self.mention_parameters(&with, at);
+                    self.check_zone(uses, &with, at);
+                }
                 Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
             },
             Err((message, hint)) => self.say(at.under(&way!["uses"]).problem(message).maybe_hint(hint)),
@@ -409,6 +414,20 @@ impl<W: Send + Sync> Resolver<'_, W> {
             for_each,
             fresh: step.targets == Some(TargetsFile::Fresh),
         })
+    }
+
+    /// That it is written which cloud serves the zone of a DNS step: on the night it is needed nobody may have to be asked.
+    fn check_zone(&mut self, uses: &str, with: &Evaluated, at: &Site) {
+        let (Some(zone), None, true) = (with.check["zone"].as_str(), with.example(&way!["zone"]), uses.starts_with("dns.")) else { return };
+        let Ok(environment) = self.project.environment(self.request.environment) else { return };
+        // A lab says itself which of its clouds serves which of its zones.
+        if environment.kind == EnvironmentKind::Lab || (environment.aws.is_none() && environment.aliyun.is_none()) {
+            return;
+        }
+        let written = with.check.get("provider").and_then(|provider| serde_json::from_value(provider.clone()).ok());
+        if let Err(unsaid) = zones_of(self.request.environment, &environment).provider(zone, written) {
+            self.say(at.under(&way!["with", "zone"]).problem(unsaid.message).hint(unsaid.hint));
+        }
     }
 
     /// What is different once the source side is given up: its parameters are held against the action like the others.

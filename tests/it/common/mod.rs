@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use lifeboat::model::call::Cloud;
+use lifeboat::model::project::{ZoneFile, Zones};
 use lifeboat::world::settings::{CloudSettings, Keys, Settings};
 use serde_json::Value;
 
@@ -86,7 +88,8 @@ impl LabProcess {
             ..CloudSettings::default()
         };
         let aliyun = CloudSettings { objects_endpoint: Some(text("oss")), ..side("cn-hangzhou", "aliyun") };
-        Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server: Some(text("dns")) }
+        let name_server = Some(text("dns"));
+        Settings { environment: "lab".to_owned(), aws: Some(side("us-east-1", "aws")), aliyun: Some(aliyun), name_server, zones: zones() }
     }
 
     /// The canonical world.
@@ -171,4 +174,10 @@ pub(crate) fn journal(reports: &Path) -> Option<String> {
 /// Whether the journal has an event of this kind for this step.
 pub(crate) fn has_step(journal: &str, step: &str, event: &str) -> bool {
     journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| line["step"] == step && line["event"] == event)
+}
+
+/// Which cloud serves which zone of the lab.
+pub(crate) fn zones() -> Zones {
+    let zone = |name: &str, provider| (name.to_owned(), ZoneFile { provider, id: None });
+    Zones::of("lab", [Cloud::Aws, Cloud::Aliyun], &[zone("example.com", Cloud::Aws), zone("example.cn", Cloud::Aliyun)].into())
 }

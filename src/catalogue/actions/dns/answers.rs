@@ -2,6 +2,7 @@
 //! tells; Route 53 does, but only whoever has the answer to the change, and that may have been lost.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,7 +11,7 @@ use hickory_proto::rr::RecordType;
 use crate::catalogue::until::until;
 use crate::engine::action::ActionError;
 use crate::ports::PortFuture;
-use crate::ports::dns::{Dns, WeightedRecord};
+use crate::ports::dns::{Dns, WeightedRecord, Zone};
 use crate::world::resolve::{ResolveError, Resolver};
 
 /// How often each server is asked at every look: a side that still gets half of the traffic is overseen once in a thousand times.
@@ -39,26 +40,26 @@ pub(super) enum Told {
 
 /// Who answers for a zone.
 pub(super) trait Servers: Send + Sync {
-    /// [`QUESTIONS`] answers of every server, each the addresses of the name; none when no server can be asked.
-    fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>>;
+    /// [`QUESTIONS`] answers of every server, each the values of the name's records of this type; none when no server can be asked.
+    fn answers<'a>(&'a self, name: &'a str, kind: &'a str) -> PortFuture<'a, Vec<Vec<String>>>;
 }
 
 /// The name servers of a zone: the environment's where it has one, else the zone's own.
 pub(super) struct Authority<'a> {
     pub(super) resolver: &'a Resolver,
     pub(super) dns: &'a dyn Dns,
-    pub(super) zone: &'a str,
-    pub(super) name: &'a str,
+    pub(super) zone: &'a Zone,
 }
 
 impl Servers for Authority<'_> {
-    fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+    fn answers<'a>(&'a self, name: &'a str, kind: &'a str) -> PortFuture<'a, Vec<Vec<String>>> {
         Box::pin(async move {
+            let Ok(kind) = kind.parse::<RecordType>() else { return Ok(Vec::new()) };
             let servers = match self.resolver.server() {
                 Some(server) => vec![server.to_owned()],
                 None => self.dns.name_servers(self.zone).await?.iter().map(|host| format!("{}:53", host.trim_end_matches('.'))).collect(),
             };
-            let all = join_all(servers.iter().map(|server| self.ask(server)));
+            let all = join_all(servers.iter().map(|server| self.ask(server, name, kind)));
             Ok(tokio::time::timeout(LOOK, all).await.unwrap_or_default().into_iter().flatten().flatten().collect())
         })
     }
@@ -66,10 +67,10 @@ impl Servers for Authority<'_> {
 
 impl Authority<'_> {
     /// `None` when this server cannot be asked.
-    async fn ask(&self, server: &str) -> Option<Vec<Vec<String>>> {
+    async fn ask(&self, server: &str, name: &str, kind: RecordType) -> Option<Vec<Vec<String>>> {
         let mut answers = Vec::new();
         for _ in 0..QUESTIONS {
-            match self.resolver.records(self.name, RecordType::A, Some(server)).await {
+            match self.resolver.records(name, kind, Some(server)).await {
                 Ok(values) => answers.push(values),
                 Err(ResolveError::Refused { .. }) => answers.push(Vec::new()),
                 Err(_) => return None,
@@ -79,26 +80,28 @@ impl Authority<'_> {
     }
 }
 
-/// Waits until every server answers `wanted`; where none can be asked and `patient`, as long as changes take.
-pub(super) async fn answered(servers: &dyn Servers, wanted: &[WeightedRecord], patient: bool) -> Result<Told, ActionError> {
-    match tokio::time::timeout(SPREAD, look_on(servers, wanted)).await {
+/// Waits until every server answers `wanted`, all of one name, type and line.
+pub(super) async fn answered(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
+    match tokio::time::timeout(SPREAD, look_on(servers, name, wanted)).await {
         Err(_) => Ok(Told::Otherwise),
-        Ok(Ok(Told::Nothing)) if patient => {
-            tokio::time::sleep(SPREAD).await;
-            Ok(Told::Nothing)
-        }
         Ok(told) => told,
     }
 }
 
-async fn look_on(servers: &dyn Servers, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
+/// Waits as long as changes take, where nobody can be asked.
+pub(super) async fn long_enough() {
+    tokio::time::sleep(SPREAD).await;
+}
+
+async fn look_on(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
     // The addresses behind an alias are not known, and where nothing is served there is nothing to see.
-    if wanted.iter().any(|record| record.values.is_empty()) || !wanted.iter().any(is_served) {
+    let Some(first) = wanted.iter().find(|record| is_served(record)) else { return Ok(Told::Answered) };
+    if wanted.iter().any(|record| record.values.is_empty()) {
         return Ok(Told::Answered);
     }
     let seen = &std::sync::Mutex::new(BTreeSet::new());
     until(|| async move {
-        let answers = servers.answers().await?;
+        let answers = servers.answers(name, &first.kind).await?;
         if answers.is_empty() {
             return Ok(Some(Told::Nothing));
         }
@@ -114,23 +117,32 @@ async fn look_on(servers: &dyn Servers, wanted: &[WeightedRecord]) -> Result<Tol
 }
 
 const fn is_served(record: &WeightedRecord) -> bool {
-    record.enabled && record.weight > 0
+    record.effect() > 0
+}
+
+/// Whether two texts are the same address, or the same name.
+fn is_same(a: &str, b: &str) -> bool {
+    match (a.parse::<IpAddr>(), b.parse::<IpAddr>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.')),
+    }
 }
 
 /// Whether an answer has addresses, and only such as are served.
 fn is_ours(answer: &[String], wanted: &[WeightedRecord]) -> bool {
-    let served = |address: &String| wanted.iter().filter(|record| is_served(record)).any(|record| record.values.contains(address));
+    let served =
+        |address: &String| wanted.iter().filter(|record| is_served(record)).any(|record| record.values.iter().any(|value| is_same(value, address)));
     !answer.is_empty() && answer.iter().all(served)
 }
 
 /// Whether every side that gets a part of the traffic worth telling was answered.
 fn is_whole(seen: &BTreeSet<String>, wanted: &[WeightedRecord]) -> bool {
-    let sum: u32 = wanted.iter().filter(|record| is_served(record)).map(|record| record.weight).sum();
+    let sum: u32 = wanted.iter().map(WeightedRecord::effect).sum();
     let sides: BTreeSet<&str> = wanted.iter().filter(|record| is_served(record)).map(|record| record.label.as_str()).collect();
     sides.into_iter().all(|side| {
         let of_side = || wanted.iter().filter(move |record| is_served(record) && record.label == side);
-        let weight: u32 = of_side().map(|record| record.weight).sum();
-        weight * 100 < sum * LEAST || of_side().flat_map(|record| &record.values).any(|address| seen.contains(address))
+        let weight: u32 = of_side().map(WeightedRecord::effect).sum();
+        weight * 100 < sum * LEAST || of_side().flat_map(|record| &record.values).any(|value| seen.iter().any(|address| is_same(value, address)))
     })
 }
 
@@ -145,7 +157,7 @@ mod tests {
     struct Script(Mutex<Vec<Vec<&'static str>>>);
 
     impl Servers for Script {
-        fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+        fn answers<'a>(&'a self, _: &'a str, _: &'a str) -> PortFuture<'a, Vec<Vec<String>>> {
             let mut looks = self.0.lock().unwrap();
             let look = if looks.len() > 1 { looks.remove(0) } else { looks[0].clone() };
             Box::pin(std::future::ready(Ok(look.into_iter().map(|address| vec![address.to_owned()]).collect())))
@@ -154,7 +166,7 @@ mod tests {
 
     async fn looks(wanted: &[WeightedRecord], looks: &[&[&'static str]]) -> (Told, usize) {
         let script = Script(Mutex::new(looks.iter().map(|look| look.to_vec()).collect()));
-        let told = answered(&script, wanted, false).await.unwrap();
+        let told = answered(&script, "shop", wanted).await.unwrap();
         (told, script.0.into_inner().unwrap().len())
     }
 
@@ -168,6 +180,12 @@ mod tests {
         assert_eq!((told, left), (Told::Answered, 1), "seen over several looks");
         let little = [record("aliyun", "1", 99, true), record("aws", "2", 1, true)];
         assert_eq!(looks(&little, &[&["127.0.0.1"]]).await.0, Told::Answered);
+    }
+
+    #[test]
+    fn addresses_and_names_are_the_same_however_they_are_written() {
+        assert!(is_same("2001:DB8::1", "2001:db8:0:0::1") && is_same("LB.example.net", "lb.example.net."));
+        assert!(!is_same("192.0.2.1", "192.0.2.10") && !is_same("a.example.net", "b.example.net"));
     }
 
     #[tokio::test]
@@ -185,8 +203,7 @@ mod tests {
         let start = tokio::time::Instant::now();
         assert_eq!(looks(&over, &[&["192.0.2.1"]]).await.0, Told::Otherwise);
         assert!(start.elapsed() >= SPREAD);
-        let nobody = Script(Mutex::new(vec![Vec::new()]));
-        assert_eq!(answered(&nobody, &over, true).await.unwrap(), Told::Nothing);
+        long_enough().await;
         assert!(start.elapsed() >= 2 * SPREAD);
     }
 }

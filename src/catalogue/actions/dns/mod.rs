@@ -1,6 +1,7 @@
 //! DNS: where names lead.
 
 mod answers;
+mod shares;
 mod weights;
 
 actions! {

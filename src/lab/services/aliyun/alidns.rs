@@ -308,9 +308,8 @@ fn set_slb_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
     let mut count = 0;
     for record in zone.records.iter_mut().filter(|record| record.name.eq_ignore_ascii_case(&rr) && record.kind == kind) {
         count += 1;
-        if open && record.weight.is_none() {
-            record.weight = Some(1);
-        }
+        // Weights begin at 1 whenever they are switched on.
+        record.weight = if open { record.weight.or(Some(1)) } else { None };
     }
     if count == 0 {
         return Err(Fault::new(400, "InvalidRR.NoExist", "The specified sub-domain has no records of this type."));

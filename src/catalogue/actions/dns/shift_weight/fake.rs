@@ -3,23 +3,42 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::catalogue::actions::dns::answers::Servers;
 use crate::ports::PortFuture;
+use crate::ports::dns::ChangeId;
 
 pub(in crate::catalogue) fn record(label: &str, id: &str, weight: u32, enabled: bool) -> WeightedRecord {
-    WeightedRecord { label: label.to_owned(), id: id.to_owned(), weight, enabled, values: vec![format!("127.0.0.{id}")], ttl: 5, health_check: None }
+    WeightedRecord {
+        kind: "A".to_owned(),
+        line: "default".to_owned(),
+        label: label.to_owned(),
+        id: id.to_owned(),
+        weight,
+        enabled,
+        weighted: true,
+        values: vec![format!("127.0.0.{id}")],
+        alias: None,
+        ttl: 5,
+        health_check: None,
+        locked: false,
+    }
 }
 
 /// Behaves as one of the two providers; a change is in sync at the third look.
 pub(in crate::catalogue) struct FakeDns {
     pub(in crate::catalogue) records: Mutex<Vec<WeightedRecord>>,
     pub(in crate::catalogue) sets: Mutex<Vec<Vec<(u32, bool)>>>,
+    /// The names of each change.
+    pub(in crate::catalogue) names_set: Mutex<Vec<Vec<String>>>,
+    /// How often names were looked up.
+    pub(in crate::catalogue) looked_up: Mutex<u32>,
     looks: Mutex<u32>,
     can_be_zero: bool,
 }
 
 /// Answers what the records are, from the third look after a change on.
 impl Servers for FakeDns {
-    fn answers(&self) -> PortFuture<'_, Vec<Vec<String>>> {
+    fn answers<'a>(&'a self, _: &'a str, _: &'a str) -> PortFuture<'a, Vec<Vec<String>>> {
         let mut looks = self.looks.lock().unwrap();
         *looks += 1;
         let records = self.records.lock().unwrap();
@@ -31,7 +50,7 @@ impl Servers for FakeDns {
 
 impl FakeDns {
     pub(in crate::catalogue) fn alidns(records: &[WeightedRecord]) -> Self {
-        Self { records: Mutex::new(records.to_vec()), sets: Mutex::default(), looks: Mutex::default(), can_be_zero: false }
+        Self { records: Mutex::new(records.to_vec()), sets: Mutex::default(), names_set: Mutex::default(), looked_up: Mutex::default(), looks: Mutex::default(), can_be_zero: false }
     }
 
     pub(in crate::catalogue) fn route53(records: &[WeightedRecord]) -> Self {
@@ -49,20 +68,33 @@ impl FakeDns {
 }
 
 impl Dns for FakeDns {
-    fn weights<'a>(&'a self, _: &'a str, _: &'a str) -> PortFuture<'a, Vec<WeightedRecord>> {
-        Box::pin(async { Ok(self.records.lock().unwrap().clone()) })
+    fn zone<'a>(&'a self, zone: &'a str) -> PortFuture<'a, Zone> {
+        Box::pin(async { Ok(Zone { id: "Z1".to_owned(), name: zone.trim_end_matches('.').to_owned(), private: false }) })
     }
 
-    fn set_weights<'a>(&'a self, _: &'a str, _: &'a str, records: &'a [WeightedRecord]) -> PortFuture<'a, ChangeId> {
-        for wanted in records {
+    fn names<'a>(&'a self, zone: &'a Zone, names: Names<'a>) -> PortFuture<'a, Vec<NameRecords>> {
+        let names = match names {
+            Names::These(names) => names.to_vec(),
+            Names::All => vec![format!("shop.{}", zone.name), format!("pay.{}", zone.name), format!("mail.{}", zone.name)],
+        };
+        *self.looked_up.lock().unwrap() += 1;
+        // Every name has records but those that begin with `mail`.
+        let records = |name: &String| if name.starts_with("mail") { Vec::new() } else { self.records.lock().unwrap().clone() };
+        let found = names.into_iter().map(|name| NameRecords { records: records(&name), name, ..NameRecords::default() }).collect();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn change<'a>(&'a self, _: &'a Zone, names: &'a [NameRecords]) -> PortFuture<'a, Vec<ChangeId>> {
+        for wanted in names.iter().flat_map(|name| &name.records) {
             let mut all = self.records.lock().unwrap();
-            let record = all.iter_mut().find(|record| (&record.label, &record.id) == (&wanted.label, &wanted.id)).unwrap();
+            let record = all.iter_mut().find(|record| record.key() == wanted.key()).unwrap();
             assert!(record.enabled || wanted.enabled || record.weight == wanted.weight, "the weight of a paused record cannot be changed");
-            (record.weight, record.enabled) = (wanted.weight, wanted.enabled);
+            (record.weight, record.enabled, record.weighted) = (wanted.weight, wanted.enabled, wanted.weighted);
         }
         self.sets.lock().unwrap().push(self.now());
+        self.names_set.lock().unwrap().push(names.iter().map(|name| name.name.clone()).collect());
         *self.looks.lock().unwrap() = 0;
-        Box::pin(async { Ok(ChangeId("C1".to_owned())) })
+        Box::pin(async { Ok(vec![ChangeId("C1".to_owned())]) })
     }
 
     fn in_sync<'a>(&'a self, _: &'a ChangeId) -> PortFuture<'a, bool> {
@@ -73,20 +105,39 @@ impl Dns for FakeDns {
         })
     }
 
-    fn name_servers<'a>(&'a self, _: &'a str) -> PortFuture<'a, Vec<String>> {
+    fn name_servers<'a>(&'a self, _: &'a Zone) -> PortFuture<'a, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn share(&self, percent: u32, record: &WeightedRecord) -> (u32, bool) {
-        match percent {
-            _ if self.can_be_zero => (percent, true),
-            0 if !record.enabled => (record.weight, false),
-            0 => (1, false),
-            _ => (percent, true),
-        }
+    fn heaviest(&self) -> u32 {
+        if self.can_be_zero { 255 } else { 100 }
     }
 
-    fn calls(&self) -> Vec<(&'static str, bool)> {
-        vec![("x:Read", false), ("x:Write", true), ("x:Sync", false)]
+    fn weighed(&self, record: &WeightedRecord, weight: u32) -> WeightedRecord {
+        let weighted = record.weighted || self.can_weigh(&record.kind);
+        let (weight, enabled) = match weight {
+            _ if self.can_be_zero => (weight, true),
+            0 if record.enabled && weighted => (1, false),
+            0 => (record.weight, false),
+            _ if !weighted => (record.weight, true),
+            _ => (weight, true),
+        };
+        WeightedRecord { weight, enabled, weighted, ..record.clone() }
+    }
+
+    fn can_weigh(&self, kind: &str) -> bool {
+        self.can_be_zero || kind != "CNAME"
+    }
+
+    fn answers_zero(&self) -> bool {
+        self.can_be_zero
+    }
+
+    fn reads(&self) -> Vec<&'static str> {
+        vec!["x:Read", "x:Sync"]
+    }
+
+    fn changes(&self, _: &Zone, now: &[NameRecords], wanted: &[NameRecords]) -> Vec<(&'static str, String)> {
+        if now == wanted { Vec::new() } else { vec![("x:Write", wanted[0].name.clone())] }
     }
 }

@@ -1,34 +1,91 @@
 //! `dns.shift-weight`: the same word for Route 53 and Alidns.
 
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Authority, Servers, Told, answered};
-use super::weights::{Shares, check_ours, is_as, is_worth, label, restored, target, weight};
+use super::answers::{Authority, Servers, Told, answered, long_enough};
+use super::shares::Shares;
+use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, weight};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::model::domain::{canonical, relative, within};
 use crate::model::event::step::Target;
 use crate::model::time::Span;
-use crate::ports::Kind;
-use crate::ports::dns::{ChangeId, Dns, WeightedRecord};
+use crate::ports::dns::{Dns, NameRecords, Names, WeightedRecord, Zone};
+use crate::ports::{Cloud, Kind};
 use crate::world::World;
 
-/// Shifts the traffic of a name between its weighted A records, at once or in stages, and waits until the name servers answer it.
+/// For how many names the name servers are asked at a time.
+const ASKED_AT_ONCE: usize = 8;
+
+/// Shifts the traffic of names between their weighted records, at once or in stages, and waits until the name servers answer it.
 ///
-/// Works on Route 53 (records told apart by their SetIdentifier) and on Alidns (by their remark; a side without traffic is switched off there,
-/// because its weights begin at 1). Undo restores weights and statuses exactly, and refuses when somebody else has changed them meanwhile.
+/// All weighted sets of a name move together, of whatever type (A, AAAA, CNAME, alias). A side's share is divided among its records. Works on Route 53
+/// (records told apart by their SetIdentifier) and on Alidns (by their remark; weights are switched on where they are off, and a side without traffic
+/// is switched off, because weights begin at 1 there). Many names are one change. Undo restores weights, statuses and switches exactly, and refuses
+/// when somebody else has changed them meanwhile. Which cloud serves the zone stands under `zones` of the environment, or as `provider` here.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ShiftWeight {
-    /// The zone: `example.com.` with its final dot for Route 53, `example.cn` for Alidns.
+pub(crate) struct Written {
+    /// The zone, by its name (`example.com`, with or without final dot) or by the provider's id (`Z…` of Route 53, the DomainId of Alidns).
     zone: String,
-    /// The name, relative to the zone, such as `shop`.
-    record: String,
-    /// What each side gets in the end, in percent, by label: `{ aws: 100, aliyun: 0 }`.
+    /// The cloud that serves the zone, unless `zones` of the environment says so or the environment has only one.
+    #[serde(default)]
+    provider: Option<Cloud>,
+    /// The name: relative to the zone (`shop`), whole (`shop.example.com`), or `@` for the zone itself; a star is a wildcard record.
+    #[serde(default)]
+    record: Option<String>,
+    /// Several names, moved as one change.
+    #[serde(default)]
+    records: Vec<String>,
+    /// Every name of the zone that fits and has records of a side of `to`, moved as one change: `*` stands for any characters, so `*` alone is all.
+    #[serde(default)]
+    matching: Option<String>,
+    /// What each side gets in the end, in percent: `{ aws: 100, aliyun: 0 }`. A side is the label of its records (SetIdentifier, remark), or else one of
+    /// their ids or values, or a side of `sides`.
     to: Shares,
+    /// Sides by what their records are called: labels, ids or values, such as `aws: [192.0.2.1, 192.0.2.2]`. For records that have no label.
+    #[serde(default)]
+    sides: BTreeMap<String, Vec<String>>,
+    /// Alidns: the lines that are acted on; the records of others are left alone.
+    #[serde(default = "default_line")]
+    lines: Vec<String>,
+    /// The types that are moved, such as A; all unless written.
+    #[serde(default)]
+    types: Vec<String>,
     /// Stops on the way, in order.
     #[serde(default)]
     stages: Vec<Stage>,
+}
+
+fn default_line() -> Vec<String> {
+    vec!["default".to_owned()]
+}
+
+/// What is written, once it is known to make sense together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
+pub(crate) struct ShiftWeight(Written);
+
+impl TryFrom<Written> for ShiftWeight {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let ways = [written.record.is_some(), !written.records.is_empty(), written.matching.is_some()];
+        match ways.into_iter().filter(|is_said| *is_said).count() {
+            1 => {}
+            0 => return Err("missing field `record`: say which name, or several as `records`, or a pattern as `matching`".to_owned()),
+            _ => return Err("`record`, `records` and `matching` exclude each other; keep one of them".to_owned()),
+        }
+        if let Some(side) = written.sides.keys().find(|side| !written.to.has(side)) {
+            return Err(format!("the side `{side}` of `sides` gets nothing in `to`; give it a share, 0 if none"));
+        }
+        Ok(Self(written))
+    }
 }
 
 /// A stop on the way.
@@ -43,33 +100,43 @@ pub(crate) struct Stage {
 }
 
 /// What the records are in the end.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The fully written name.
+    /// The fully written name; of several the first.
     name: String,
-    /// Its addresses that now get traffic.
+    /// All of them.
+    names: Vec<String>,
+    /// Their addresses (or the names of CNAMEs) that now get traffic.
     addresses: Vec<String>,
 }
 
+/// What undo restores: everything that the step acts on, as it was. Its `names` are where [`crate::model::dns`] finds the TTLs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    zone: Zone,
+    names: Vec<NameRecords>,
+}
+
 impl Action<World> for ShiftWeight {
-    const KIND: &'static str = "dns.shift-weight";
+    const KIND: &'static str = crate::model::dns::SHIFT;
     const LEADS: bool = true;
-    type Before = Vec<WeightedRecord>;
+    type Before = Before;
     type Output = Output;
 
-    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Vec<WeightedRecord>>, ActionError> {
-        self.plan_on(cx.world.dns(&self.zone).await?).await
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
+        let (dns, zone) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        self.plan_on(dns, &zone).await
     }
 
-    async fn apply(&self, cx: &Cx<'_, World>, before: &Vec<WeightedRecord>) -> Result<Applied<Output>, ActionError> {
-        let (dns, name) = (cx.world.dns(&self.zone).await?, self.name());
-        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &self.zone, name: &name };
+    async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
+        let (dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
         self.apply_on(&Side { dns, servers: &servers, progress: cx.progress }, before, cx.accepted).await
     }
 
-    async fn undo(&self, cx: &Cx<'_, World>, before: &Vec<WeightedRecord>) -> Result<Undone, ActionError> {
-        let (dns, name) = (cx.world.dns(&self.zone).await?, self.name());
-        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &self.zone, name: &name };
+    async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
+        let (dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
         self.undo_on(&Side { dns, servers: &servers, progress: cx.progress }, before).await
     }
 }
@@ -82,139 +149,301 @@ struct Side<'a> {
 }
 
 impl ShiftWeight {
-    async fn plan_on(&self, dns: &dyn Dns) -> Result<Planned<Vec<WeightedRecord>>, ActionError> {
-        let records = self.read(dns).await?;
-        for stage in &self.stages {
-            target(dns, &records, &stage.to)?;
-        }
-        let wanted = target(dns, &records, &self.to)?;
-        let targets = records
-            .iter()
-            .zip(&wanted)
-            .map(|(now, then)| {
-                let change = if now == then { String::new() } else { format!("{} → {}", weight(now), weight(then)) };
-                Target::new("record", format!("{} {}", self.name(), label(now)), change)
-            })
-            .collect();
-        let call = |operation: &str, subject: String, mutating| PlannedCall { operation: operation.to_owned(), subject, mutating };
-        if is_worth(&records, &wanted) {
-            let reads = dns.calls().into_iter().filter(|(_, mutating)| !mutating);
-            let calls = reads.map(|(operation, _)| call(operation, self.name(), false)).collect();
-            return Ok(Planned::new(records, targets, calls));
-        }
-        let mut calls = Vec::new();
-        for to in self.stages_left(dns, &records)?.iter().map(|stage| &stage.to).chain([&self.to]) {
-            for (operation, mutating) in dns.calls() {
-                let subject = if mutating { format!("{}: {to}", self.name()) } else { self.name() };
-                calls.push(call(operation, subject, mutating));
-            }
-        }
-        Ok(Planned::new(records, targets, calls))
+    fn choice(&self) -> Choice<'_> {
+        Choice { lines: &self.0.lines, types: &self.0.types, sides: &self.0.sides }
     }
 
-    async fn apply_on(
-        &self,
-        side: &Side<'_>,
-        before: &[WeightedRecord],
-        accepted: &(dyn Fn() + Send + Sync),
-    ) -> Result<Applied<Output>, ActionError> {
+    async fn plan_on(&self, dns: &dyn Dns, zone: &str) -> Result<Planned<Before>, ActionError> {
+        let zone = dns.zone(zone).await?;
+        let found = self.look_up(dns, &zone).await?;
+        let records = self.acted_on(&found)?;
+        for stage in &self.0.stages {
+            self.wanted(dns, &records, &stage.to)?;
+        }
+        let (wanted, notes) = self.wanted(dns, &records, &self.0.to)?;
+        let open = still_open(&records, &wanted);
+        let mut targets = Vec::new();
+        for (name, now) in records.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
+            let then = records_of(&open, &name.name).iter().find(|then| then.key() == now.key());
+            let change = then.filter(|then| !now.stands_as(then)).map(|then| format!("{} → {}", weight(now), weight(then))).unwrap_or_default();
+            if now.locked && !change.is_empty() {
+                let message = format!("{}: the record {} is locked and cannot be changed; have it unlocked", name.name, label(now));
+                return Err(ActionError::Other { message, retry: false });
+            }
+            targets.push(Target::new("record", format!("{} {}", name.name, label(now)), change));
+        }
+        let subject = self.subject(&zone, &found, &notes);
+        let mut calls: Vec<PlannedCall> = dns.reads().into_iter().map(|operation| PlannedCall::read(operation, &subject)).collect();
+        let mut now = records.clone();
+        let steps = self.stages_left(dns, &records)?.iter().map(|stage| &stage.to).chain([&self.0.to]);
+        for to in steps.filter(|_| !open.is_empty()) {
+            let open = still_open(&now, &self.wanted(dns, &now, to)?.0);
+            calls.extend(dns.changes(&zone, &now, &open).into_iter().map(|(operation, what)| PlannedCall::write(operation, format!("{what}: {to}"))));
+            for record in now.iter_mut().flat_map(|name| name.records.iter_mut().map(|record| (&name.name, record))) {
+                if let Some(then) = records_of(&open, record.0).iter().find(|then| then.key() == record.1.key()) {
+                    *record.1 = then.clone();
+                }
+            }
+        }
+        Ok(Planned::new(Before { zone, names: records }, targets, calls))
+    }
+
+    /// What the look-up is about, and what it leaves alone.
+    fn subject(&self, zone: &Zone, found: &[NameRecords], notes: &[String]) -> String {
+        let choice = self.choice();
+        let mut left: Vec<String> = found.iter().flat_map(|name| choice.lines_left(name)).collect();
+        left.sort();
+        left.dedup();
+        let mut subject = match found {
+            [one] => one.name.clone(),
+            several => format!("{} names of {}", several.len(), zone.name),
+        };
+        if zone.private {
+            subject.push_str(" (private zone)");
+        }
+        if !left.is_empty() {
+            subject.push_str(&format!("; left alone: the lines {}", left.join(", ")));
+        }
+        notes.iter().for_each(|note| subject.push_str(&format!("; {note}")));
+        subject
+    }
+
+    /// The names that are meant, in one look-up.
+    async fn look_up(&self, dns: &dyn Dns, zone: &Zone) -> Result<Vec<NameRecords>, ActionError> {
+        let Some(pattern) = &self.0.matching else {
+            let written = self.0.record.iter().chain(&self.0.records);
+            let names = written.map(|record| within(&zone.name, record)).collect::<Result<Vec<_>, _>>().map_err(ActionError::Parameters)?;
+            return Ok(dns.names(zone, Names::These(&names)).await?);
+        };
+        let all = dns.names(zone, Names::All).await?;
+        let is_meant = |name: &NameRecords| fits(pattern, &name.name, &zone.name) && self.choice().has_sides(name, &self.0.to);
+        let found: Vec<NameRecords> = all.into_iter().filter(is_meant).collect();
+        if found.is_empty() {
+            let sides: Vec<&str> = self.0.to.iter().map(|(side, _)| side).collect();
+            return Err(ActionError::NoTargets(format!("no name of {} fits `{pattern}` and has records of {}", zone.name, sides.join(" or "))));
+        }
+        Ok(found)
+    }
+
+    /// Of each name what is acted on; every name has some.
+    fn acted_on(&self, found: &[NameRecords]) -> Result<Vec<NameRecords>, ActionError> {
+        let choice = self.choice();
+        found.iter().map(|name| Ok(NameRecords { lines_left: choice.lines_left(name), ..name.with(choice.acted_on(name)?) })).collect()
+    }
+
+    /// Every name as `to` wants it, with what cannot be exact.
+    fn wanted(&self, dns: &dyn Dns, names: &[NameRecords], to: &Shares) -> Result<(Vec<NameRecords>, Vec<String>), ActionError> {
+        let (mut wanted, mut notes) = (Vec::new(), Vec::new());
+        for name in names {
+            let (records, inexact) = self.choice().target(dns, &name.name, &name.records, to)?;
+            notes.extend(inexact);
+            wanted.push(name.with(records));
+        }
+        Ok((wanted, notes))
+    }
+
+    async fn apply_on(&self, side: &Side<'_>, before: &Before, accepted: &(dyn Fn() + Send + Sync)) -> Result<Applied<Output>, ActionError> {
         let dns = side.dns;
-        let mut current = self.read(dns).await?;
-        let wanted = target(dns, &current, &self.to)?;
-        if is_worth(&current, &wanted) {
+        let mut current = self.read(dns, before).await?;
+        let (wanted, notes) = self.wanted(dns, &current, &self.0.to)?;
+        notes.into_iter().for_each(side.progress);
+        if self.is_done(&current, &wanted) {
             accepted();
             // After an ambiguous outcome the change may be ours: then it was changed by this step all the same, and may still be on its way.
-            let already = is_worth(before, &wanted);
+            let already = self.is_done(&before.names, &wanted);
             if !already {
                 self.await_answers(side, &wanted, true).await?;
             }
-            return Ok(Applied { output: self.output(&wanted), already });
+            return Ok(Applied { output: output(&current), already });
         }
         for stage in self.stages_left(dns, &current)? {
-            self.set(side, target(dns, &current, &stage.to)?, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
+            let (wanted, _) = self.wanted(dns, &current, &stage.to)?;
+            self.set(side, before, &current, wanted, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
             tokio::time::sleep(stage.hold.duration()).await;
-            current = self.read(dns).await?;
+            current = self.read(dns, before).await?;
         }
-        self.set(side, target(dns, &current, &self.to)?, &self.to.to_string(), accepted).await?;
-        Ok(Applied::changed(self.output(&wanted)))
+        let (wanted, _) = self.wanted(dns, &current, &self.0.to)?;
+        let done = self.set(side, before, &current, wanted, &self.0.to.to_string(), accepted).await?;
+        Ok(Applied::changed(output(&done)))
+    }
+
+    fn is_done(&self, current: &[NameRecords], wanted: &[NameRecords]) -> bool {
+        wanted.iter().all(|name| is_worth(records_of(current, &name.name), &name.records))
     }
 
     /// The stages from the one that was reached last on: another attempt does not lead the traffic back to those before it.
-    fn stages_left(&self, dns: &dyn Dns, current: &[WeightedRecord]) -> Result<&[Stage], ActionError> {
-        for (at, stage) in self.stages.iter().enumerate().rev() {
-            if is_worth(current, &target(dns, current, &stage.to)?) {
-                return Ok(&self.stages[at..]);
+    fn stages_left(&self, dns: &dyn Dns, current: &[NameRecords]) -> Result<&[Stage], ActionError> {
+        for (at, stage) in self.0.stages.iter().enumerate().rev() {
+            if self.is_done(current, &self.wanted(dns, current, &stage.to)?.0) {
+                return Ok(&self.0.stages[at..]);
             }
         }
-        Ok(&self.stages)
+        Ok(&self.0.stages)
     }
 
-    async fn undo_on(&self, side: &Side<'_>, before: &[WeightedRecord]) -> Result<Undone, ActionError> {
+    async fn undo_on(&self, side: &Side<'_>, before: &Before) -> Result<Undone, ActionError> {
         let dns = side.dns;
-        // Deleted, or weights switched off for the whole name: there is nothing left whose weight could be put back.
-        let current = match dns.weights(&self.zone, &self.record).await {
+        let names: Vec<String> = before.names.iter().map(|name| name.name.clone()).collect();
+        // Deleted: there is nothing left whose weight could be put back.
+        let current = match dns.names(&before.zone, Names::These(&names)).await {
             Err(error) if error.kind != Kind::NotFound => return Err(error.into()),
             found => found.unwrap_or_default(),
         };
-        let wanted = restored(&current, before);
-        if wanted.len() == before.len() && is_as(&current, &wanted) {
+        let back = |name: &NameRecords| name.with(restored(records_of(&current, &name.name), &name.records));
+        let wanted: Vec<NameRecords> = before.names.iter().map(back).collect();
+        let is_back = |(name, back): (&NameRecords, &NameRecords)| {
+            back.records.len() == name.records.len() && is_as(records_of(&current, &name.name), &back.records)
+        };
+        if before.names.iter().zip(&wanted).all(is_back) {
             // An undo that was cut off may have put it back just now.
             self.await_answers(side, &wanted, false).await?;
             return Ok(Undone::Already);
         }
-        let shares = self.stages.iter().map(|stage| &stage.to).chain([&self.to]);
-        let ways = shares.map(|to| target(dns, before, to)).collect::<Result<Vec<_>, _>>()?;
-        check_ours(&self.name(), &current, before, &ways)?;
-        self.set(side, wanted.clone(), "as before", &|| {}).await?;
-        if is_as(&self.read(dns).await?, &wanted) { Ok(Undone::Restored) } else { Err(self.not_taken()) }
+        let shares = self.0.stages.iter().map(|stage| &stage.to).chain([&self.0.to]);
+        let ways = shares.map(|to| Ok(self.wanted(dns, &before.names, to)?.0)).collect::<Result<Vec<_>, ActionError>>()?;
+        for name in &before.names {
+            let ways: Vec<Vec<WeightedRecord>> = ways.iter().map(|way| records_of(way, &name.name).to_vec()).collect();
+            check_ours(&name.name, records_of(&current, &name.name), &name.records, &ways)?;
+        }
+        self.send(side, &before.zone, &wanted, "as before", &|| {}).await?;
+        let read = dns.names(&before.zone, Names::These(&names)).await?;
+        if wanted.iter().all(|name| is_as(records_of(&read, &name.name), &name.records)) { Ok(Undone::Restored) } else { Err(not_taken(&wanted)) }
     }
 
-    /// Sets the records and waits until every name server answers them and they read back as set.
+    /// Sets what does not already draw its share, and waits until every name server answers it and it reads back as set: what was read then.
     async fn set(
         &self,
         side: &Side<'_>,
-        records: Vec<WeightedRecord>,
+        before: &Before,
+        current: &[NameRecords],
+        wanted: Vec<NameRecords>,
+        what: &str,
+        accepted: &(dyn Fn() + Send + Sync),
+    ) -> Result<Vec<NameRecords>, ActionError> {
+        let open = still_open(current, &wanted);
+        self.send(side, &before.zone, &open, what, accepted).await?;
+        let read = self.read(side.dns, before).await?;
+        if self.is_done(&read, &wanted) { Ok(read) } else { Err(not_taken(&wanted)) }
+    }
+
+    /// Sends a change and waits until every name server answers it.
+    async fn send(
+        &self,
+        side: &Side<'_>,
+        zone: &Zone,
+        wanted: &[NameRecords],
         what: &str,
         accepted: &(dyn Fn() + Send + Sync),
     ) -> Result<(), ActionError> {
         let dns = side.dns;
-        let change: ChangeId = dns.set_weights(&self.zone, &self.record, &records).await?;
+        let changes = dns.change(zone, wanted).await?;
         accepted();
-        (side.progress)(format!("{}: {what}", self.name()));
-        if change.0.is_empty() {
-            self.await_answers(side, &records, false).await?;
+        (side.progress)(format!("{}: {what}", names_of(wanted)));
+        if changes.is_empty() {
+            return self.await_answers(side, wanted, false).await;
         }
-        let change = &change;
-        until(|| async move { Ok(dns.in_sync(change).await?.then_some(())) }).await?;
-        if is_worth(&self.read(dns).await?, &records) { Ok(()) } else { Err(self.not_taken()) }
-    }
-
-    /// For a change whose progress no provider tells. What is not seen is said; that the records read as they shall is known all the same.
-    async fn await_answers(&self, side: &Side<'_>, records: &[WeightedRecord], patient: bool) -> Result<(), ActionError> {
-        match answered(side.servers, records, patient).await? {
-            Told::Answered => {}
-            Told::Otherwise => (side.progress)(format!("{}: its name servers still answer otherwise", self.name())),
-            Told::Nothing => (side.progress)(format!("{}: its name servers cannot be asked from here", self.name())),
+        for change in &changes {
+            until(|| async move { Ok(dns.in_sync(change).await?.then_some(())) }).await?;
         }
         Ok(())
     }
 
-    async fn read(&self, dns: &dyn Dns) -> Result<Vec<WeightedRecord>, ActionError> {
-        let records = dns.weights(&self.zone, &self.record).await?;
-        if records.is_empty() { Err(ActionError::NoTargets(format!("{} has no weighted A records", self.name()))) } else { Ok(records) }
+    /// For a change whose progress no provider tells. What is not seen is said; that the records read as they shall is known all the same.
+    async fn await_answers(&self, side: &Side<'_>, names: &[NameRecords], patient: bool) -> Result<(), ActionError> {
+        let mut sets: Vec<(String, Vec<WeightedRecord>)> = Vec::new();
+        // Who asks from here gets the answers of one line only, and nobody knows which: only names without lines tell anything.
+        for name in names.iter().filter(|name| name.lines_left.is_empty()) {
+            for record in &name.records {
+                match sets.last_mut().filter(|(of, own)| *of == name.name && own.iter().any(|own| own.set() == record.set())) {
+                    Some((_, own)) => own.push(record.clone()),
+                    None => sets.push((name.name.clone(), vec![record.clone()])),
+                }
+            }
+        }
+        sets.retain(|(_, own)| own.iter().all(|record| matches!(record.line.as_str(), "" | "default")));
+        let asked = stream::iter(sets).map(|(name, own)| async move {
+            let told = answered(side.servers, &name, &own).await?;
+            Ok::<_, ActionError>((name, told))
+        });
+        let told: Vec<(String, Told)> = asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await?;
+        let of = |wanted: Told| told.iter().find(|(_, told)| *told == wanted).map(|(name, _)| name);
+        if let Some(name) = of(Told::Otherwise) {
+            (side.progress)(format!("{name}: its name servers still answer otherwise"));
+        }
+        if let Some(name) = of(Told::Nothing) {
+            if patient {
+                long_enough().await;
+            }
+            (side.progress)(format!("{name}: its name servers cannot be asked from here"));
+        }
+        Ok(())
     }
 
-    fn not_taken(&self) -> ActionError {
-        ActionError::NoEffect(format!("the weights of {} were accepted but do not read back as set", self.name()))
+    /// The names of the plan as they are now.
+    async fn read(&self, dns: &dyn Dns, before: &Before) -> Result<Vec<NameRecords>, ActionError> {
+        let names: Vec<String> = before.names.iter().map(|name| name.name.clone()).collect();
+        self.acted_on(&dns.names(&before.zone, Names::These(&names)).await?)
     }
+}
 
-    fn name(&self) -> String {
-        if matches!(self.record.as_str(), "" | "@") { self.zone.clone() } else { format!("{}.{}", self.record, self.zone) }
+/// Whether a name fits a pattern: as it is written inside the zone, or as a whole.
+fn fits(pattern: &str, name: &str, zone: &str) -> bool {
+    let pattern = pattern.trim().to_ascii_lowercase();
+    // An international pattern is held against names in their one form.
+    let pattern = if pattern.is_ascii() { pattern } else { canonical(&pattern).unwrap_or(pattern) };
+    let pattern = pattern.trim_end_matches('.');
+    glob(pattern, relative(name, zone)) || glob(pattern, name)
+}
+
+fn glob(pattern: &str, word: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = word.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(mut last) = parts.next() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(last) else { return false };
+        rest = &rest[at + last.len()..];
+        last = part;
     }
+    rest.ends_with(last)
+}
 
-    fn output(&self, records: &[WeightedRecord]) -> Output {
-        let served = records.iter().filter(|record| record.enabled && record.weight > 0);
-        Output { name: self.name(), addresses: served.flat_map(|record| record.values.clone()).collect() }
+/// Of `wanted` the sets that do not draw their shares yet; the others keep the weights they have.
+fn still_open(current: &[NameRecords], wanted: &[NameRecords]) -> Vec<NameRecords> {
+    let of = |name: &NameRecords| {
+        let now = records_of(current, &name.name);
+        let is_open = |record: &&WeightedRecord| {
+            let own: Vec<WeightedRecord> = name.records.iter().filter(|other| other.set() == record.set()).cloned().collect();
+            !is_worth(now, &own)
+        };
+        let records: Vec<WeightedRecord> = name.records.iter().filter(is_open).cloned().collect();
+        (!records.is_empty()).then(|| name.with(records))
+    };
+    wanted.iter().filter_map(of).collect()
+}
+
+fn records_of<'a>(names: &'a [NameRecords], name: &str) -> &'a [WeightedRecord] {
+    names.iter().find(|found| found.name == name).map(|found| found.records.as_slice()).unwrap_or_default()
+}
+
+/// Names for people: the first, and how many more.
+fn names_of(names: &[NameRecords]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.name.clone(),
+        [first, rest @ ..] => format!("{} and {} more", first.name, rest.len()),
+    }
+}
+
+fn not_taken(names: &[NameRecords]) -> ActionError {
+    ActionError::NoEffect(format!("the weights of {} were accepted but do not read back as set", names_of(names)))
+}
+
+fn output(names: &[NameRecords]) -> Output {
+    let served = names.iter().flat_map(|name| &name.records).filter(|record| record.effect() > 0);
+    Output {
+        name: names.first().map(|name| name.name.clone()).unwrap_or_default(),
+        addresses: served.flat_map(|record| record.values.clone()).collect(),
+        names: names.iter().map(|name| name.name.clone()).collect(),
     }
 }
 
