@@ -208,7 +208,7 @@ fn said(decisions: &[&Decision], one: &str, several: &str) -> String {
 }
 
 /// A line typed on the terminal; `None` at its end.
-fn typed(question: &str) -> Option<String> {
+pub(super) fn typed(question: &str) -> Option<String> {
     let _ = write!(io::stderr(), "{question}");
     let _ = io::stderr().flush();
     let mut line = String::new();

@@ -9,7 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::About;
 use super::output::Output;
-use super::{errors, steering, terminal};
+use super::{errors, since, steering, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -138,11 +138,14 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let environment = open(&project, &args.env, &args.place).await?;
         let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
         let request = Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
-        let plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref()).await?;
+        if plan.since.is_none() && terminal::can_ask(output.terminal) {
+            plan.since = since::asked();
+        }
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)

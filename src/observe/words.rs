@@ -6,6 +6,7 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::event::probe::ProbeKind;
+use crate::model::event::run::{Awaited, all_of};
 use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
@@ -86,6 +87,10 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::Samples(kept) => (Weight::Detail, format!("{} single samples in {}", kept.rows, kept.file)),
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),
+        RunEvent::Unseen { of, within, lacking } => {
+            let then = if *of == Awaited::Source { "; going on" } else { "" };
+            (Weight::Trouble, format!("{of} {within}: {}{then}", all_of(lacking)))
+        }
         RunEvent::Ended { verdict, reasons } => {
             let mut lines = vec![format!("verdict: {}", verdict_word(*verdict))];
             lines.extend(reasons.iter().map(|reason| one_line(reason)));

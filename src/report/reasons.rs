@@ -1,7 +1,9 @@
 //! Reasons of a verdict in the language of the report. The journal holds them in English; one that this version would write the same way is translated, any other is quoted.
 
 use super::Page;
+use super::labels::Label;
 use super::markdown::{code, text};
+use crate::model::event::run::{Lack, Lacking};
 use crate::model::measure::{Measure, Reason, judge};
 use crate::model::text::Lang;
 
@@ -41,12 +43,13 @@ impl Page<'_> {
             }
             Reason::NotTested { measure, subject } => format!("not tested: {measure}, {}", self.subject(subject)),
             Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
-            Reason::NotRecovered
-            | Reason::Stopped { .. }
-            | Reason::NoSteadyState
-            | Reason::Unfinished
-            | Reason::NoFault { .. }
-            | Reason::Earlier { .. } => text(&reason.to_string()),
+            Reason::NotRecovered { lacking } if lacking.is_empty() => text(&reason.to_string()),
+            Reason::NotRecovered { lacking } => format!("the service was not stable again within the time allowed: {}", self.lacking(lacking)),
+            Reason::RecoveryUnseen { lacking } => format!("whether the service recovered was not seen: {}", self.lacking(lacking)),
+            Reason::NormalUnseen { lacking } => format!("whether the steady state returned was not seen: {}", self.lacking(lacking)),
+            Reason::Stopped { .. } | Reason::NoSteadyState | Reason::Unfinished | Reason::NoFault { .. } | Reason::Earlier { .. } => {
+                text(&reason.to_string())
+            }
         }
     }
 
@@ -54,7 +57,10 @@ impl Page<'_> {
         match reason {
             Reason::Missed { measure, subject } => format!("未达成目标：{}，{}", measure_zh(*measure), self.subject(subject)),
             Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), text(why)),
-            Reason::NotRecovered => "业务未在允许时间内恢复稳定".to_owned(),
+            Reason::NotRecovered { lacking } if lacking.is_empty() => "业务未在允许时间内恢复稳定".to_owned(),
+            Reason::NotRecovered { lacking } => format!("业务未在允许时间内恢复稳定：{}", self.lacking(lacking)),
+            Reason::RecoveryUnseen { lacking } => format!("未能观测到业务是否恢复：{}", self.lacking(lacking)),
+            Reason::NormalUnseen { lacking } => format!("未能观测到稳态是否恢复：{}", self.lacking(lacking)),
             Reason::Leftover { step, why } => format!("未能还原：{}：{}", self.step_name(step), text(why)),
             Reason::NotNormal { probe } => format!("稳态未恢复：结束时 {} 异常", self.probe_name(probe)),
             Reason::Stopped { by, why } => format!("被 {} 停止：{}", code(by), text(why)),
@@ -69,6 +75,25 @@ impl Page<'_> {
             Reason::TooManyUnknown { probe } => format!("{} 的未知样本超过 5%", self.probe_name(probe)),
             Reason::Earlier { text: earlier } => text(earlier),
         }
+    }
+
+    /// What probes showed instead of what was waited for.
+    pub(super) fn lacking(&self, lacking: &[Lacking]) -> String {
+        let one = |Lacking { probe, why, detail }: &Lacking| {
+            let said = match why {
+                Lack::Bad => self.t(Label::LackBad),
+                Lack::Brief => self.t(Label::LackBrief),
+                Lack::Unread => self.t(Label::LackUnread),
+                Lack::Unsampled => self.t(Label::LackUnsampled),
+            };
+            let detail = match why {
+                _ if detail.is_empty() => String::new(),
+                Lack::Unsampled => self.bracketed(&format!("{} {}", self.t(Label::LackEvery), text(detail))),
+                _ => self.bracketed(&text(detail)),
+            };
+            format!("{} {said}{detail}", self.probe_name(probe))
+        };
+        lacking.iter().map(one).collect::<Vec<_>>().join(if self.lang == Lang::En { "; " } else { "；" })
     }
 
     /// A probe or a step.

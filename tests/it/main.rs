@@ -19,6 +19,7 @@
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
 //! - `reaper`: drills that are killed, and who comes after them.
+//! - `recovered`: what is seen after the last change, and what was not.
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
@@ -48,6 +49,7 @@ mod monitoring;
 mod plans;
 mod pty;
 mod reaper;
+mod recovered;
 mod refusals;
 #[path = "common/samples.rs"]
 mod samples;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
+use crate::model::event::run::Awaited;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, StepPlan};
@@ -125,8 +126,7 @@ impl Machine {
         if self.all_good_for(&source.probes, Duration::ZERO) {
             self.go_back(failback);
         } else if self.now >= until {
-            let missing = self.not_good(&source.probes);
-            self.note(format!("the source side was not good within {} of taking the fault out ({missing}); going on", source.timeout));
+            self.unseen(Awaited::Source, source.timeout, &source.probes, Duration::ZERO);
             self.failed = true;
             self.go_back(failback);
         }
@@ -144,7 +144,7 @@ impl Machine {
         }
         let is_going_back = |step: &Step| matches!(step.status, Status::Undoing | Status::UndoBackoff(_));
         // What was undone may still be overtaken by what was sent before.
-        if !self.steps.values().any(is_going_back) && !self.looks_once_more() {
+        if !self.steps.values().any(is_going_back) && !self.looks_once_more() && !self.awaits_what_stays() {
             self.finish();
         }
     }
@@ -200,14 +200,44 @@ impl Machine {
         if self.looks_once_more() {
             return;
         }
-        match self.plan.steady_state.clone().filter(|_| !self.intents.is_empty()) {
-            Some(steady) => {
-                let until = self.now + steady.timeout.duration();
+        match self.normal().filter(|_| self.has_touched()) {
+            Some((_, timeout)) => {
+                let until = self.now + timeout.duration();
                 self.wake_at(until);
                 self.phase = Phase::Baseline { until };
             }
             None => self.start_comparison(),
         }
+    }
+
+    /// The probes that say whether everything is as it should be once everything was taken back: those of the steady state. Where a drill has none, those that
+    /// were to be good after the failover.
+    fn normal(&self) -> Option<(Vec<String>, Span)> {
+        let steady = self.plan.steady_state.as_ref().map(|steady| (steady.probes.clone(), steady.timeout));
+        steady.or_else(|| {
+            let recovered = self.plan.recovered.as_ref().filter(|_| self.plan.mode != Mode::Emergency)?;
+            Some((recovered.probes.clone(), recovered.timeout))
+        })
+    }
+
+    /// Whether the run has begun to change anything, whatever became of it.
+    pub(super) fn has_touched(&self) -> bool {
+        self.touched || self.steps.values().any(|step| step.before.is_some())
+    }
+
+    /// Whether a failover that is to stay is still to be seen to carry the service without the fault, whose end was a change like any other.
+    fn awaits_what_stays(&mut self) -> bool {
+        let Some(recovered) = self.plan.recovered.clone().filter(|_| self.phase == Phase::Leave && self.plan.fault.is_some()) else { return false };
+        if self.all_good_for(&recovered.probes, Duration::ZERO) {
+            return false;
+        }
+        let until = *self.leave_until.get_or_insert(self.now + recovered.timeout.duration());
+        if self.now < until {
+            self.wake_at(until);
+            return true;
+        }
+        self.unseen(Awaited::Normal, recovered.timeout, &recovered.probes, Duration::ZERO);
+        false
     }
 
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
@@ -259,12 +289,11 @@ impl Machine {
     }
 
     pub(super) fn await_baseline(&mut self, until: Moment) {
-        let Some(steady) = self.plan.steady_state.clone() else { return self.start_comparison() };
-        if self.all_good_for(&steady.probes, Duration::ZERO) {
+        let Some((probes, timeout)) = self.normal() else { return self.start_comparison() };
+        if self.all_good_for(&probes, Duration::ZERO) {
             self.start_comparison();
         } else if self.now >= until {
-            let missing = self.not_good(&steady.probes);
-            self.note(format!("the steady state did not return within {} of undoing everything: {missing}", steady.timeout));
+            self.unseen(Awaited::Normal, timeout, &probes, Duration::ZERO);
             self.start_comparison();
         }
     }
@@ -357,6 +386,7 @@ impl Machine {
             return;
         }
         self.readings.snapshot = recovery.snapshot;
+        self.touched = recovery.touched;
         let mut looks = Vec::new();
         for one in recovery.held {
             let book = match one.key.split('/').next() {
