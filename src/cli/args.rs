@@ -179,7 +179,7 @@ pub struct Execute {
     /// A parameter of the runbook; the value is YAML
     #[arg(long = "with", value_name = "NAME=VALUE")]
     pub with: Vec<String>,
-    /// When the disruption began, in RFC 3339, such as 2026-11-22T23:27:11Z: recovery is measured from there
+    /// When the disruption began, in RFC 3339, such as 2026-11-22T23:27:11Z: recovery is measured from there [default: asked on a terminal]
     #[arg(long, value_name = "TIME")]
     pub since: Option<Timestamp>,
     /// What is said to the guards.

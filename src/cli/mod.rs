@@ -12,6 +12,7 @@ mod halt;
 mod keys;
 mod output;
 mod reaper;
+mod since;
 mod start;
 mod steering;
 mod taking_back;

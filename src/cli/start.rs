@@ -9,7 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::About;
 use super::output::Output;
-use super::{errors, steering, taking_back, terminal};
+use super::{errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -166,6 +166,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let seen = looked_at(&plan, &environment).await;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
+        if plan.since.is_none() && terminal::can_ask(output.terminal) {
+            plan.since = since::asked();
+        }
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)

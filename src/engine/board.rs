@@ -15,10 +15,47 @@ pub struct Standing {
     pub state: Option<ProbeState>,
     /// Since when the confirmed state holds.
     pub since: Instant,
-    /// Since when the raw samples were all good; `None` while the last one was not.
-    pub good_since: Option<Instant>,
+    /// The good samples in a row up to now; `None` while the last one was bad or could not tell.
+    pub good: Option<Streak<Instant>>,
+    /// Whether the last sample could not tell.
+    pub is_unread: bool,
+    /// Since when nothing can be told, once as many samples in a row could not tell as would confirm that it is bad.
+    pub blind_since: Option<Instant>,
     /// What the last sample said.
     pub detail: String,
+}
+
+/// Good samples in a row, none between them that was bad or could not tell. What was good is known of the moments at which they were *sent*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streak<T> {
+    /// When the first was sent.
+    pub first_sent: T,
+    /// When its answer was there.
+    pub since: T,
+    /// When the latest was sent.
+    pub last_sent: T,
+    /// When its answer was there.
+    pub last_done: T,
+}
+
+impl<T: Copy> Streak<T> {
+    /// A streak of one sample.
+    #[must_use]
+    pub const fn of(sent: T, done: T) -> Self {
+        Self { first_sent: sent, since: done, last_sent: sent, last_done: done }
+    }
+
+    /// The same streak with one more sample.
+    #[must_use]
+    pub const fn with(self, sent: T, done: T) -> Self {
+        Self { last_sent: sent, last_done: done, ..self }
+    }
+
+    /// The same streak told by another clock.
+    #[must_use]
+    pub fn map<U>(self, to: impl Fn(T) -> U) -> Streak<U> {
+        Streak { first_sent: to(self.first_sent), since: to(self.since), last_sent: to(self.last_sent), last_done: to(self.last_done) }
+    }
 }
 
 /// A shared view of the standings; clones see the same.

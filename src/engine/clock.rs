@@ -27,6 +27,12 @@ impl RunClock {
         Self { started: Instant::now(), wall: wall() }
     }
 
+    /// A clock that began at `began` of simulated time, which began when `origin` did.
+    #[cfg(test)]
+    pub(super) fn simulated(origin: Instant, began: Duration) -> Self {
+        Self { started: origin + began, wall: Timestamp::from_nanos(0).plus(began) }
+    }
+
     /// Now, as a moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {

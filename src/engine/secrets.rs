@@ -137,6 +137,7 @@ fn hide_run(event: &mut RunEvent) {
             differences.iter_mut().flat_map(|one| [&mut one.what, &mut one.before, &mut one.after]).for_each(mask);
         }
         RunEvent::Note { text } => mask(text),
+        RunEvent::Unseen { lacking, .. } => lacking.iter_mut().for_each(|one| mask(&mut one.detail)),
         RunEvent::Ended { reasons, .. } => reasons.iter_mut().for_each(mask),
         _ => {}
     }

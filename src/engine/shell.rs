@@ -467,6 +467,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
                         sink.cut_off();
                     }
                 }
+                Effect::Ask { probe, after } => {
+                    if let Some(watch) = &self.watch {
+                        watch.ask(&probe, self.clock.instant(after));
+                    }
+                }
                 Effect::Wake(at) => {
                     self.wakes.insert(at);
                 }
@@ -507,17 +512,14 @@ impl<W: Send + Sync + 'static> Shell<W> {
         let Some(standing) = report.standing.clone() else { return self.note_probe(report) };
         let probe = report.probe.clone();
         self.note_probe(report)?;
-        let now = Standing {
-            state: standing.state,
-            since: self.clock.since_start(standing.since),
-            good_since: standing.good_since.map(|since| self.clock.since_start(since)),
-        };
+        let now = Standing::told(&standing, self.clock);
         self.standings.send_if_modified(|all| {
             let changed = all.get(&probe) != Some(&standing);
             all.insert(probe.clone(), standing);
             changed
         });
-        if self.told.insert(probe.clone(), now) != Some(now) {
+        if self.told.get(&probe) != Some(&now) {
+            self.told.insert(probe.clone(), now.clone());
             self.feed(Input::Probe(probe, now))?;
         }
         Ok(())

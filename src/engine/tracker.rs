@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::board::Standing;
+use super::board::{Standing, Streak};
 use super::clock::RunClock;
 use super::probe::{Reading, Sample};
 use crate::model::event::probe::ProbeKind;
@@ -32,7 +32,9 @@ pub struct Tracker {
     last_sent: Option<Timestamp>,
     consecutive: u32,
     standing: Option<Standing>,
-    good_since: Option<Instant>,
+    good: Option<Streak<Instant>>,
+    /// How many samples in a row could not tell, and when the first of them was done.
+    blind: Option<(u32, Instant)>,
     /// When the last sample that could not tell was sent or due.
     untold: Option<Timestamp>,
     counts: Counts,
@@ -66,7 +68,8 @@ impl Tracker {
             last_sent: None,
             consecutive: 0,
             standing: None,
-            good_since: None,
+            good: None,
+            blind: None,
             untold: None,
             counts: Counts::since(clock.now()),
         }
@@ -86,11 +89,17 @@ impl Tracker {
             events.push(ProbeKind::Reading { sent, done, state, value });
         }
         let Some(state) = state else {
-            // It neither confirms nor denies: counts go on, edges and streaks stay.
+            // It neither confirms nor denies, so edges and what is confirmed stay. But whoever waits for good samples has not got one.
             self.counts.unknown += 1;
             self.untold = Some(sent);
+            let (count, since) = self.blind.map_or((1, taken.done), |(count, since)| (count.saturating_add(1), since));
+            self.blind = Some((count, since));
+            self.good = None;
+            let blind_since = (count >= self.bad_after).then_some(since);
+            self.say(taken.done, blind_since, taken.sample.detail);
             return events;
         };
+        self.blind = None;
         match state {
             ProbeState::Good => self.counts.good += 1,
             ProbeState::Bad => self.counts.bad += 1,
@@ -106,8 +115,11 @@ impl Tracker {
             }
             self.raw = Some(state);
             self.consecutive = 1;
-            self.good_since = (state == ProbeState::Good).then_some(taken.done);
         }
+        self.good = match state {
+            ProbeState::Good => Some(self.good.map_or_else(|| Streak::of(taken.sent, taken.done), |streak| streak.with(taken.sent, taken.done))),
+            ProbeState::Bad => None,
+        };
         self.last_sent = Some(sent);
         let needed = match state {
             ProbeState::Good => self.good_after,
@@ -116,13 +128,18 @@ impl Tracker {
         let confirmed = self.standing.as_ref().and_then(|standing| standing.state);
         if confirmed != Some(state) && self.consecutive >= needed {
             events.push(ProbeKind::Changed { state, detail: taken.sample.detail.clone() });
-            self.standing = Some(Standing { state: Some(state), since: taken.done, good_since: self.good_since, detail: taken.sample.detail });
+            let detail = taken.sample.detail;
+            self.standing = Some(Standing { state: Some(state), since: taken.done, good: self.good, is_unread: false, blind_since: None, detail });
         } else {
-            let standing = self.standing.get_or_insert_with(|| Standing { state: None, since: taken.done, good_since: None, detail: String::new() });
-            standing.good_since = self.good_since;
-            standing.detail = taken.sample.detail;
+            self.say(taken.done, None, taken.sample.detail);
         }
         events
+    }
+
+    /// What a sample leaves of the standing that it does not confirm or change.
+    fn say(&mut self, done: Instant, blind_since: Option<Instant>, detail: String) {
+        let (state, since) = self.standing.as_ref().map_or((None, done), |standing| (standing.state, standing.since));
+        self.standing = Some(Standing { state, since, good: self.good, is_unread: self.blind.is_some(), blind_since, detail });
     }
 
     /// Counts samples that were never sent.
@@ -133,7 +150,7 @@ impl Tracker {
         }
     }
 
-    /// What is known now; `None` before the first sample that could tell.
+    /// What is known now; `None` before the first sample.
     #[must_use]
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
@@ -226,15 +243,35 @@ mod tests {
         feed(&mut tracker, &[(0, 1, true), (10, 11, false), (20, 21, true)]);
         let standing = tracker.standing().unwrap();
         assert_eq!(standing.state, Some(ProbeState::Good));
-        assert_eq!(standing.good_since, Some(clock.instant(Duration::from_millis(21))));
+        let at = |ms| clock.instant(Duration::from_millis(ms));
+        assert_eq!(standing.good, Some(Streak::of(at(20), at(21))));
     }
 
     #[test]
-    fn unknown_samples_are_counted_and_change_nothing() {
-        let mut tracker = Tracker::new(RunClock::start(), 1, 1);
-        feed(&mut tracker, &[(0, 1, true)]);
-        let now = Instant::now();
-        assert!(tracker.take(Taken { sent: now, done: now, late: true, sample: Sample::unknown("?") }).is_empty());
-        assert!(matches!(tracker.tally(), ProbeKind::Tally { good: 1, bad: 0, unknown: 1, late: 1, .. }));
+    fn an_unknown_sample_is_counted_and_ends_the_good_ones_in_a_row_but_makes_no_edge() {
+        let clock = RunClock::start();
+        let mut tracker = Tracker::new(clock, 2, 1);
+        let at = |ms| clock.instant(Duration::from_millis(ms));
+        let unknown = |ms, detail: &str| Taken { sent: at(ms), done: at(ms + 1), late: true, sample: Sample::unknown(detail) };
+        feed(&mut tracker, &[(0, 1, true), (10, 11, true)]);
+        assert_eq!(tracker.standing().unwrap().good, Some(Streak::of(at(0), at(1)).with(at(10), at(11))));
+        assert!(tracker.take(unknown(20, "no such host")).is_empty());
+        let seen = |tracker: &Tracker| tracker.standing().map(|now| (now.state, now.good, now.blind_since, now.detail.clone())).unwrap();
+        assert_eq!(seen(&tracker), (Some(ProbeState::Good), None, None, "no such host".into()));
+        tracker.take(unknown(30, "refused"));
+        assert_eq!(seen(&tracker), (Some(ProbeState::Good), None, Some(at(21)), "refused".into()), "as many as would confirm that it is bad");
+        assert_eq!(feed(&mut tracker, &[(40, 41, true)]), [], "it was good before, and is good");
+        assert_eq!(seen(&tracker), (Some(ProbeState::Good), Some(Streak::of(at(40), at(41))), None, "ok".into()), "counted anew");
+        assert!(matches!(tracker.tally(), ProbeKind::Tally { good: 3, bad: 0, unknown: 2, late: 2, .. }));
+    }
+
+    #[test]
+    fn a_probe_that_never_could_tell_is_known_to_be_blind() {
+        let clock = RunClock::start();
+        let mut tracker = Tracker::new(clock, 1, 1);
+        let at = clock.instant(Duration::from_millis(5));
+        tracker.take(Taken { sent: at, done: at, late: false, sample: Sample::unknown("denied") });
+        let standing = tracker.standing().unwrap();
+        assert_eq!((standing.state, standing.blind_since, standing.detail.as_str()), (None, Some(at), "denied"));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::event::probe::ProbeKind;
+use crate::model::event::run::{Awaited, all_of};
 use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
@@ -243,6 +244,12 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             (Weight::Detail, pick(lang, format!("{rows} single samples in {file}"), format!("{file} 中有 {rows} 个样本")))
         }
         RunEvent::Note { text } => (Weight::Trouble, phrase(text, lang).into_owned()),
+        RunEvent::Unseen { of, within, lacking } => {
+            let (en, zh) = if *of == Awaited::Source { ("; going on", "；继续") } else { ("", "") };
+            let (what, within, why) = (of.to_string(), span(*within, lang), all_of(lacking));
+            let (what, why) = (phrase(&what, lang), phrase(&why, lang));
+            (Weight::Trouble, pick(lang, format!("{what} {within}: {why}{en}"), format!("{what} {within}：{why}{zh}")))
+        }
         RunEvent::Ended { verdict, reasons } => {
             let mut lines = vec![pick(lang, format!("verdict: {}", verdict_word(*verdict)), format!("结论：{}", verdict_word_zh(*verdict)))];
             lines.extend(reasons.iter().map(|reason| one_line(&phrase(reason, lang))));

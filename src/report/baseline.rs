@@ -15,7 +15,7 @@ impl Page<'_> {
     /// One row a difference, with both values; nothing where nothing was read beforehand.
     pub(super) fn baseline(&self, out: &mut String) {
         let Some(found) = &self.state.baseline else {
-            if !self.state.snapshot.is_empty() {
+            if self.state.snapshot.were_read() {
                 // Writing to a string cannot fail.
                 let _ = writeln!(out, "**{}** {}\n", self.t(Label::BaselineTitle), self.t(Label::BaselineOpen));
             }

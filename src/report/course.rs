@@ -8,10 +8,11 @@ use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::event::probe::ProbeKind;
+use crate::model::event::run::Awaited;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::interval::round_to_sum;
-use crate::model::measure::{PHASES, Phase, Split};
+use crate::model::measure::{Basis, PHASES, Phase, Split};
 use crate::model::plan::{ProbeState, Stage};
 use crate::model::state::FAULT;
 use crate::model::time::Timestamp;
@@ -64,6 +65,14 @@ impl Page<'_> {
                 RunEvent::Decided { by, basis } => line(self.said(Label::EvDecided, basis), code(by)),
                 RunEvent::StopRequested { abort, why, by } => line(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
                 RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
+                RunEvent::Unseen { of, within, lacking } => {
+                    let label = match of {
+                        Awaited::Recovery => Label::UnseenRecovery,
+                        Awaited::Source => Label::UnseenSource,
+                        Awaited::Normal => Label::UnseenNormal,
+                    };
+                    line(format!("{} {within}{}{}", self.t(label), self.colon(), self.lacking(lacking)), tool())
+                }
                 RunEvent::Ended { .. } => line(self.after_verified(event, Label::EvEnded), tool()),
                 RunEvent::Ordered { order, by, why } => line(self.order(order, why), code(by)),
                 RunEvent::Guarded { .. }
@@ -108,14 +117,16 @@ impl Page<'_> {
     fn probe_line(&self, event: &Event, probe: &str, kind: &ProbeKind) -> Option<Line> {
         let by = format!("{} {}", self.t(Label::ProbeWord), code(probe));
         match kind {
-            ProbeKind::Edge { to, lo, hi, detail, .. } => {
+            ProbeKind::Edge { to, lo, hi, after, detail, .. } => {
                 let outage = self.measures.outages.get(probe)?;
                 let (label, other) = match to {
-                    ProbeState::Bad if outage.down.hi == *hi => (Label::EvDown, Label::LastGoodSent),
+                    ProbeState::Bad if outage.down.hi == *hi || (*after == 0 && outage.basis != Basis::Edge) => (Label::EvDown, Label::LastGoodSent),
                     ProbeState::Good if outage.up.is_some_and(|up| up.hi == *hi) => (Label::EvUp, Label::LastBadSent),
                     _ => return None,
                 };
-                let before = if lo == hi { String::new() } else { self.bracketed(&format!("{} {}", self.t(other), self.zones.utc(*lo))) };
+                // Of the very first sample nobody knows what the one before it would have been.
+                let before =
+                    if lo == hi || *after == 0 { String::new() } else { self.bracketed(&format!("{} {}", self.t(other), self.zones.utc(*lo))) };
                 Some(Line { at: *hi, what: format!("{}{}{}{before}", self.t(label), self.colon(), text(detail)), by })
             }
             ProbeKind::Changed { state, .. } => {

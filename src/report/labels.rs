@@ -159,6 +159,14 @@ labels! {
     EvUp: "First good sample of the recovery", "恢复后的首个成功样本";
     EvBad: "Confirmed bad", "确认异常";
     EvGood: "Confirmed good", "确认恢复";
+    UnseenRecovery: "Recovery not seen within", "未观测到业务恢复，等待时长";
+    UnseenSource: "Source side not seen to be back within", "未观测到源端恢复，等待时长";
+    UnseenNormal: "Return of the steady state not seen within", "未观测到稳态恢复，等待时长";
+    LackBad: "is bad", "异常";
+    LackBrief: "was not good for long enough", "持续正常的时间不足";
+    LackUnread: "could not be read", "无法读取";
+    LackUnsampled: "has no sample sent after the last change", "在最后一次变更之后没有样本";
+    LackEvery: "one every", "采样间隔";
     LastGoodSent: "last good one sent", "最后成功样本发出于";
     LastBadSent: "last bad one sent", "最后失败样本发出于";
     EvDecided: "Failover decided", "决定切换";

@@ -1,7 +1,9 @@
 //! Reasons of a verdict in the language of the report. The journal holds them in English; one that this version would write the same way is translated, any other is quoted.
 
 use super::Page;
+use super::labels::Label;
 use super::markdown::{code, text};
+use crate::model::event::run::{Lack, Lacking};
 use crate::model::measure::{Measure, Reason, judge};
 use crate::model::text::Lang;
 
@@ -51,15 +53,18 @@ impl Page<'_> {
                 "cannot be told: {measure}, {}: too many samples are missing; had all of them been bad, it would not be met",
                 self.subject(subject)
             ),
-            Reason::RecoveryUnseen { probe } => format!(
+            Reason::RecoveryUnsure { probe } => format!(
                 "cannot be told: whether {} stayed good: too many samples are missing, some of them after its recovery",
                 self.probe_name(probe)
             ),
             Reason::ImpactUnseen { probe } => {
                 format!("cannot be told: whether {} went bad: too many samples are missing", self.probe_name(probe))
             }
-            Reason::NotRecovered
-            | Reason::NoObjective
+            Reason::NotRecovered { lacking } if lacking.is_empty() => text(&reason.to_string()),
+            Reason::NotRecovered { lacking } => format!("the service was not stable again within the time allowed: {}", self.lacking(lacking)),
+            Reason::RecoveryUnseen { lacking } => format!("whether the service recovered was not seen: {}", self.lacking(lacking)),
+            Reason::NormalUnseen { lacking } => format!("whether the steady state returned was not seen: {}", self.lacking(lacking)),
+            Reason::NoObjective
             | Reason::NoDetection
             | Reason::NoRecovery
             | Reason::NothingDown
@@ -78,7 +83,10 @@ impl Page<'_> {
         match reason {
             Reason::Missed { measure, subject } => format!("未达成目标：{}，{}", measure_zh(*measure), self.subject(subject)),
             Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), text(why)),
-            Reason::NotRecovered => "业务未在允许时间内恢复稳定".to_owned(),
+            Reason::NotRecovered { lacking } if lacking.is_empty() => "业务未在允许时间内恢复稳定".to_owned(),
+            Reason::NotRecovered { lacking } => format!("业务未在允许时间内恢复稳定：{}", self.lacking(lacking)),
+            Reason::RecoveryUnseen { lacking } => format!("未能观测到业务是否恢复：{}", self.lacking(lacking)),
+            Reason::NormalUnseen { lacking } => format!("未能观测到稳态是否恢复：{}", self.lacking(lacking)),
             Reason::Leftover { step, why } => format!("未能还原：{}：{}", self.step_name(step), text(why)),
             Reason::Moved { step, why } => format!("{} 所做的变更此后被改动：{}", self.step_name(step), text(why)),
             Reason::NotReadAgain { step, why } => format!("无法确认 {} 所做的变更是否仍在：{}", self.step_name(step), text(why)),
@@ -105,10 +113,29 @@ impl Page<'_> {
             Reason::Unseen { measure, subject } => {
                 format!("无法判定：{}，{}：缺失样本过多；若均为失败样本，则目标未达成", measure_zh(*measure), self.subject(subject))
             }
-            Reason::RecoveryUnseen { probe } => format!("无法判定 {} 是否保持正常：缺失样本过多，且部分在恢复之后", self.probe_name(probe)),
+            Reason::RecoveryUnsure { probe } => format!("无法判定 {} 是否保持正常：缺失样本过多，且部分在恢复之后", self.probe_name(probe)),
             Reason::ImpactUnseen { probe } => format!("无法判定 {} 是否异常：缺失样本过多", self.probe_name(probe)),
             Reason::Earlier { text: earlier } => text(earlier),
         }
+    }
+
+    /// What probes showed instead of what was waited for.
+    pub(super) fn lacking(&self, lacking: &[Lacking]) -> String {
+        let one = |Lacking { probe, why, detail }: &Lacking| {
+            let said = match why {
+                Lack::Bad => self.t(Label::LackBad),
+                Lack::Brief => self.t(Label::LackBrief),
+                Lack::Unread => self.t(Label::LackUnread),
+                Lack::Unsampled => self.t(Label::LackUnsampled),
+            };
+            let detail = match why {
+                _ if detail.is_empty() => String::new(),
+                Lack::Unsampled => self.bracketed(&format!("{} {}", self.t(Label::LackEvery), text(detail))),
+                _ => self.bracketed(&text(detail)),
+            };
+            format!("{} {said}{detail}", self.probe_name(probe))
+        };
+        lacking.iter().map(one).collect::<Vec<_>>().join(if self.lang == Lang::En { "; " } else { "；" })
     }
 
     /// A probe or a step.

@@ -24,6 +24,7 @@
 //! - `pty`: a terminal with somebody in front of it.
 //! - `readings`: what every kind of probe says when there is nothing to read.
 //! - `reaper`: drills that are killed, and who comes after them.
+//! - `recovered`: what is seen after the last change, and what was not.
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
@@ -63,6 +64,7 @@ mod plans;
 mod pty;
 mod readings;
 mod reaper;
+mod recovered;
 mod refusals;
 #[path = "common/samples.rs"]
 mod samples;

@@ -3,6 +3,8 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use lifeboat::model::time::Timestamp;
+
 use crate::common::{run, text, until};
 use crate::pty::{INTERRUPT, Terminal};
 use crate::workplace::{UNJUDGED, Workplace};
@@ -60,6 +62,10 @@ fn the_third_ctrl_c_leaves_at_once_with_the_command_that_takes_it_back() {
 fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
     let place = Workplace::new("1ms", "3m");
     let mut terminal = on_a_terminal(&place, &EMERGENCY);
+    terminal.await_after(0, "When did the disruption begin?");
+    terminal.type_in("tomorrow\n");
+    terminal.await_after(0, "`tomorrow` is not a time");
+    terminal.type_in("10m\n");
     place.await_step("failover/last", "started");
     until("keys", || terminal.is_key_by_key().then_some(()));
     terminal.type_and_see(INTERRUPT, MENU);
@@ -67,6 +73,10 @@ fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
     assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
     assert_eq!(place.all("stop-requested")[0]["abort"], false);
     assert!(place.all("undoing").is_empty() && place.lab.world() != place.before);
+    let started = &place.all("started")[0];
+    let time = |text: &serde_json::Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let ago = time(&started["at"]).nanos_since(time(&started["plan"]["since"])) / 1_000_000_000;
+    assert!((600..700).contains(&ago), "{ago} s");
     place.take_back();
 }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::model::event::Event;
 use crate::model::event::step::Target;
 use crate::model::failure::FailureKind;
+use crate::model::order::Order;
 use crate::model::plan::*;
 use crate::model::state::{self, RunState};
 use crate::model::time::{Span, Timestamp};
@@ -31,8 +32,12 @@ enum Move {
     End(prop::sample::Index, Answer),
     /// Time goes by, in seconds.
     Pass(u64),
-    Probe(ProbeState),
-    Stop(bool),
+    /// What samples say from now on; nothing = they cannot tell.
+    Probe(Option<ProbeState>),
+    /// The next sample is sent and answered.
+    Sample,
+    /// A person or a signal stops or aborts the run.
+    Order(Order),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -40,8 +45,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         12 => (any::<prop::sample::Index>(), answer).prop_map(|(which, answer)| Move::End(which, answer)),
         3 => (1..20_u64).prop_map(Move::Pass),
-        3 => prop_oneof![Just(ProbeState::Good), Just(ProbeState::Bad)].prop_map(Move::Probe),
-        1 => any::<bool>().prop_map(Move::Stop),
+        4 => prop_oneof![2 => Just(Some(ProbeState::Good)), 2 => Just(Some(ProbeState::Bad)), 1 => Just(None)].prop_map(Move::Probe),
+        3 => Just(Move::Sample),
+        1 => prop_oneof![Just(Order::Stop), Just(Order::Abort)].prop_map(Move::Order),
     ];
     prop::collection::vec(one, 0..80)
 }
@@ -66,8 +72,12 @@ fn steps() -> impl Strategy<Value = Vec<StepPlan>> {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    (steps(), prop::option::of(steps()), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(over, back, source, leave, emergency)| {
+    let flags = any::<[bool; 4]>();
+    (steps(), prop::option::of(steps()), flags).prop_map(|(over, back, [source, leave, emergency, watched])| {
         let mut plan = Plan { failback: back.map(book), leave, ..plan(over) };
+        if watched {
+            plan.stop_conditions = vec![StopCondition { probe: "p".into(), is: ProbeState::Bad, lasts: Span::from_secs(60) }];
+        }
         plan.source = source.then(|| Source { probes: vec!["p".into()], timeout: Span::from_secs(30) });
         if emergency {
             plan = Plan { mode: Mode::Emergency, fault: None, steady_state: None, detect: None, failback: None, source: None, leave: false, ..plan };
@@ -93,12 +103,27 @@ struct World {
     aborting: bool,
     finished: u32,
     renewing: bool,
+    shows: Standing,
+    asked: Vec<Moment>,
+    /// Whether the last of the samples that were sent since the last change was good.
+    is_seen_good: bool,
 }
 
 impl World {
     fn new(plan: &Plan, mutates: fn(&str) -> bool) -> Self {
         let machine = Machine::new(Arc::new(plan.clone()), mutates);
-        let mut world = Self { machine, state: RunState::default(), now: 0, calls: BTreeSet::new(), aborting: false, finished: 0, renewing: false };
+        let mut world = Self {
+            machine,
+            state: RunState::default(),
+            now: 0,
+            calls: BTreeSet::new(),
+            aborting: false,
+            finished: 0,
+            renewing: false,
+            shows: Standing::default(),
+            asked: Vec::new(),
+            is_seen_good: false,
+        };
         world.record(Body::Run(RunEvent::Started {
             plan: Box::new(plan.clone()),
             plan_sha256: String::new(),
@@ -112,6 +137,9 @@ impl World {
     }
 
     fn record(&mut self, body: Body) {
+        // Nobody says that it has recovered, or goes on to lead back, but by a good sample that was sent after the last change.
+        let goes_back = matches!(&body, Body::Run(RunEvent::Stage { stage: Stage::Failback }));
+        assert!(!goes_back || self.is_seen_good, "it goes back from what it has not seen");
         self.aborting |= matches!(&body, Body::Run(RunEvent::StopRequested { abort: true, .. }));
         let (seq, at) = (self.state.seq + 1, Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000));
         let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: 1, at, body };
@@ -135,9 +163,11 @@ impl World {
                 }
                 // Whether the call was over before it could be cut off is the script's to say.
                 Effect::Cancel(_) | Effect::Wake(_) => {}
+                Effect::Ask { after, .. } => self.asked.push(after),
                 Effect::Read { key, .. } => self.begin(key, Call::Read),
                 Effect::Renew { .. } => self.renewing = true,
-                Effect::Refused(why) => panic!("refused: {why}"),
+                // A run that takes things back is not stopped any more.
+                Effect::Refused(why) => assert!(why.contains("taking things back"), "refused: {why}"),
                 Effect::Finish => self.finished += 1,
             }
         }
@@ -157,6 +187,7 @@ impl World {
             Answer::Again => Err(failure(true)),
             Answer::Never => Err(failure(false)),
         };
+        self.is_seen_good &= !matches!(call, Call::Apply | Call::Undo);
         let planned = Planned::new(json!("was"), vec![Target::new("toy", "t", "")], vec![]);
         self.feed(match call {
             Call::Read => Input::Read(key, result.map(|()| (planned, json!({})))),
@@ -166,9 +197,29 @@ impl World {
         });
     }
 
-    fn probe(&mut self, state: ProbeState) {
+    fn probe(&mut self, state: Option<ProbeState>) {
         let now = Duration::from_secs(self.now);
-        self.feed(Input::Probe("p".into(), Standing { state: Some(state), since: now, good_since: (state == ProbeState::Good).then_some(now) }));
+        let good = (state == Some(ProbeState::Good)).then(|| self.shows.good.map_or(Streak::of(now, now), |good| good.with(now, now)));
+        self.is_seen_good = good.is_some();
+        self.shows = match state {
+            Some(_) if state == self.shows.state => Standing { good, is_unread: false, blind_since: None, ..self.shows.clone() },
+            Some(_) => Standing { state, since: now, good, ..Standing::default() },
+            None => Standing { good, is_unread: true, blind_since: self.shows.blind_since.or(Some(now)), ..self.shows.clone() },
+        };
+        self.asked.retain(|after| good.is_none_or(|good| good.last_sent < *after));
+        self.feed(Input::Probe("p".into(), self.shows.clone()));
+    }
+
+    /// One more sample like the last: nobody hears of it who does not ask.
+    fn sample(&mut self) {
+        let now = Duration::from_secs(self.now);
+        let Some(good) = self.shows.good.as_mut() else { return };
+        *good = good.with(now, now);
+        self.is_seen_good = true;
+        if self.asked.iter().any(|after| *after <= now) {
+            self.asked.retain(|after| *after > now);
+            self.feed(Input::Probe("p".into(), self.shows.clone()));
+        }
     }
 
     fn make(&mut self, one: &Move) {
@@ -186,7 +237,8 @@ impl World {
                 self.feed(Input::Wake);
             }
             Move::Probe(state) => self.probe(*state),
-            Move::Stop(abort) => self.feed(Input::Stop { abort: *abort, why: "test".into(), by: "signal".into() }),
+            Move::Sample => self.sample(),
+            Move::Order(order) => self.feed(Input::Order(Asked { order: order.clone(), by: "signal".into(), why: "test".into() })),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::model::event::RunEvent;
 use crate::model::event::run::Difference;
 use crate::model::failure::Failure;
 use crate::model::plan::RunbookPlan;
-use crate::model::state::Snapshot;
+use crate::model::state::{Snapshot, Snapshots};
 
 /// How many readings are under way at once.
 const AT_ONCE: usize = 16;
@@ -31,16 +31,16 @@ pub(super) struct Readings {
     queue: VecDeque<String>,
     open: BTreeSet<String>,
     what: BTreeMap<String, Reading>,
+    /// Whether what is there was read since it is steady.
+    is_taken: bool,
     /// As read before anything was changed.
-    pub(super) snapshot: BTreeMap<String, Snapshot>,
+    pub(super) snapshot: Snapshots,
     /// Keys that read as before.
     same: BTreeSet<String>,
     /// What does not, by key.
     differ: BTreeMap<String, Vec<Difference>>,
     /// When the next comparison is due.
     again: Option<Moment>,
-    /// Whether there is to be a comparison although nothing is undone.
-    pub(super) is_owed: bool,
 }
 
 impl Readings {
@@ -76,8 +76,11 @@ impl Readings {
 }
 
 impl Machine {
-    /// Reads everything that the plan is going to change, as far as it can be told already.
-    pub(super) fn take_snapshot(&mut self) {
+    /// Reads everything that the plan is going to change, as far as it can be told already. True when it has been read.
+    pub(super) fn take_snapshot(&mut self) -> bool {
+        if std::mem::replace(&mut self.readings.is_taken, true) {
+            return true;
+        }
         let plan = self.plan.clone();
         let mut what: Vec<(String, Reading)> = Vec::new();
         if let Some(fault) = &plan.fault {
@@ -91,6 +94,21 @@ impl Machine {
         self.readings.queue = what.iter().map(|(key, _)| key.clone()).collect();
         self.readings.what = what.into_iter().collect();
         self.read_next();
+        self.readings.are_over()
+    }
+
+    /// What was read is not to count: it was not steady.
+    pub(super) fn forget_snapshot(&mut self) {
+        self.readings.is_taken = false;
+        self.readings.snapshot = Snapshots::default();
+    }
+
+    /// Puts what was read on record: it is what the run begins with.
+    pub(super) fn keep_snapshot(&mut self) {
+        let read: Vec<(String, Snapshot)> = self.readings.snapshot.iter().map(|(key, one)| (key.clone(), one.clone())).collect();
+        for (step, Snapshot { uses, with, before, targets, .. }) in read {
+            self.record_run(RunEvent::Snapshot { step, uses, with, before, targets });
+        }
     }
 
     pub(super) fn read_next(&mut self) {
@@ -135,14 +153,7 @@ impl Machine {
                     && !planned.targets.is_empty()
                     && let Some((uses, _)) = self.readings.what.get(key).cloned()
                 {
-                    let snapshot = Snapshot { uses, with, before: planned.before };
-                    self.record_run(RunEvent::Snapshot {
-                        step: key.into(),
-                        uses: snapshot.uses.clone(),
-                        with: snapshot.with.clone(),
-                        before: snapshot.before.clone(),
-                    });
-                    self.readings.snapshot.insert(key.into(), snapshot);
+                    self.readings.snapshot.read(key, Snapshot { uses, with, before: planned.before, targets: planned.targets, covered: Vec::new() });
                 }
             }
             Phase::Compare { .. } => self.compare(key, result),
@@ -154,14 +165,11 @@ impl Machine {
 
     /// Begins the comparison, or ends the run when there is nothing to compare.
     pub(super) fn start_comparison(&mut self) {
-        self.complete_snapshot();
         let snapshot = &self.readings.snapshot;
-        // A new owner with nothing to undo is there to see whether what differed still does.
-        let is_owed = !self.intents.is_empty() || self.readings.is_owed;
-        if snapshot.is_empty() || !is_owed {
+        if snapshot.is_empty() || !self.has_touched() {
             return self.finish();
         }
-        let keys = snapshot.keys().cloned().collect();
+        let keys = snapshot.iter().map(|(key, _)| key.clone()).collect();
         let what = snapshot.iter().map(|(key, one)| (key.clone(), (one.uses.clone(), one.with.clone()))).collect();
         self.readings.begin(keys, what);
         let until = self.now + SETTLES;
@@ -169,28 +177,15 @@ impl Machine {
         self.read_next();
     }
 
-    /// What could not be read before the run, or was not in an emergency, is known from the first intent that acted on it.
-    fn complete_snapshot(&mut self) {
-        let mut seen = BTreeSet::new();
-        for key in &self.intents {
-            let Some(step) = self.steps.get(key) else { continue };
-            let mut first = true;
-            for target in &step.targets {
-                first &= seen.insert((target.kind.clone(), target.id.clone()));
-            }
-            if let Some(before) = step.before.clone().filter(|_| first && !key.starts_with("failback/") && !self.readings.snapshot.contains_key(key))
-            {
-                let snapshot = Snapshot { uses: step.plan.uses.clone(), with: step.with.clone(), before };
-                self.readings.snapshot.insert(key.clone(), snapshot);
-            }
-        }
-    }
-
     fn compare(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
         let Some(was) = self.readings.snapshot.get(key) else { return };
         let one = |what: String, before: String, after: String| Difference { step: key.to_owned(), what, before, after };
         let found: Vec<Difference> = match result {
-            Ok((planned, _)) => differences(&was.before, &planned.before).into_iter().map(|(what, before, after)| one(what, before, after)).collect(),
+            Ok((planned, _)) => differences(&was.before, &planned.before)
+                .into_iter()
+                .filter(|(what, ..)| !was.is_covered(what))
+                .map(|(what, before, after)| one(what, before, after))
+                .collect(),
             Err(failure) => vec![one(String::new(), String::new(), format!("cannot be read: {failure}"))],
         };
         self.readings.found(key, found);

@@ -1,16 +1,19 @@
 //! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
 //!
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
-//! that everything is as before, [`kept`] that what stays is as it was made. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
+//! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
+//! a run stop by itself. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
 mod any;
 mod baseline;
+mod guard;
 mod kept;
 mod lease;
 mod orders;
 mod resume;
+mod seen;
 mod stages;
 mod steps;
 #[cfg(test)]
@@ -24,12 +27,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::action::{Applied, Planned, Undone};
+use super::board::Streak;
+use super::clock::RunClock;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
-use crate::model::state::{RunState, Snapshot};
+use crate::model::state::{RunState, Snapshots};
 use crate::model::time::Timestamp;
 
 /// Time since the start of the run, monotonic.
@@ -45,14 +50,36 @@ const LATE: Duration = Duration::from_secs(15);
 pub const FAULT: &str = "fault";
 
 /// What is known of a probe, in the run's own time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Confirmed state.
     pub state: Option<ProbeState>,
     /// Since when it holds.
     pub since: Moment,
-    /// Since when every sample was good; `None` while the last one was not.
-    pub good_since: Option<Moment>,
+    /// The good samples in a row up to now; `None` while the last one was bad or could not tell.
+    pub good: Option<Streak<Moment>>,
+    /// Whether the last sample could not tell.
+    pub is_unread: bool,
+    /// Since when nothing can be told, once as many samples in a row could not tell as would confirm that it is bad.
+    pub blind_since: Option<Moment>,
+    /// What the last sample said that was news.
+    pub detail: String,
+}
+
+impl Standing {
+    /// What the watch tells, in the time of the run with this clock.
+    #[must_use]
+    pub fn told(standing: &super::board::Standing, clock: RunClock) -> Self {
+        let since = |at| clock.since_start(at);
+        Self {
+            state: standing.state,
+            since: since(standing.since),
+            good: standing.good.map(|good| good.map(since)),
+            is_unread: standing.is_unread,
+            blind_since: standing.blind_since.map(since),
+            detail: standing.detail.clone(),
+        }
+    }
 }
 
 /// Everything that can happen to a run.
@@ -78,17 +105,8 @@ pub enum Input {
     Read(String, Result<(Planned<Value>, Value), Failure>),
     /// The lease was renewed until then, or could not be.
     Renewed(Result<Timestamp, Failure>),
-    /// A person steers the run.
+    /// A person or a signal steers the run, or ends it.
     Order(Asked),
-    /// A person, a signal or a guard asks to end the run.
-    Stop {
-        /// Undo everything, or leave things as they are.
-        abort: bool,
-        /// Why, in one line.
-        why: String,
-        /// Who or what asks.
-        by: String,
-    },
 }
 
 /// Everything a run can do.
@@ -167,6 +185,13 @@ pub enum Effect {
     },
     /// Cut the running attempt of a step off; its result arrives all the same, as a failure.
     Cancel(String),
+    /// Feed [`Input::Probe`] as soon as there is a good sample of this probe that was sent at this moment or later, whether it is news or not.
+    Ask {
+        /// The probe.
+        probe: String,
+        /// From when on it must have been sent.
+        after: Moment,
+    },
     /// Feed [`Input::Wake`] at this moment.
     Wake(Moment),
     /// Nothing more to do: judge and record the end.
@@ -199,10 +224,10 @@ pub struct Held {
 pub struct Recovery {
     /// In the order of the intents.
     pub held: Vec<Held>,
-    /// What was read before anything was changed, by key.
-    pub snapshot: BTreeMap<String, Snapshot>,
-    /// Whether something read otherwise than before when it was last compared: it is compared again even if nothing is left to be taken back.
-    pub differed: bool,
+    /// What was there before the run changed anything, as far as it is known.
+    pub snapshot: Snapshots,
+    /// Whether the run had begun to change anything, taken back or not.
+    pub touched: bool,
 }
 
 pub use kept::moved;
@@ -409,10 +434,13 @@ pub struct Machine {
     /// Keys in the order in which their intents were recorded.
     intents: Vec<String>,
     probes: BTreeMap<String, Standing>,
+    seen: seen::Seen,
     /// Stop conditions that hold now, by index, with since when.
     alarms: BTreeMap<usize, Moment>,
     lease: lease::Lease,
     readings: baseline::Readings,
+    /// Whether a former owner had begun to change something.
+    touched: bool,
     /// Since when a person holds the run.
     paused: Option<Moment>,
     /// Whether the source side is not relied upon any more.
@@ -421,6 +449,8 @@ pub struct Machine {
     run_until: Moment,
     /// When taking back must be over, once it has begun.
     undo_until: Option<Moment>,
+    /// Until when a failover that stays is looked at after the fault was taken out.
+    leave_until: Option<Moment>,
     stop: Option<Stop>,
     /// Whether a step failed in a way that ends its runbook.
     halted: bool,
@@ -441,7 +471,6 @@ impl Machine {
         Self {
             ungraceful: plan.ungraceful,
             run_until: plan.limits.run.duration(),
-            plan,
             mutates,
             now: Moment::ZERO,
             phase: Phase::Idle,
@@ -455,15 +484,19 @@ impl Machine {
             busy: 0,
             intents: Vec::new(),
             probes: BTreeMap::new(),
+            seen: seen::Seen::of(&plan),
             alarms: BTreeMap::new(),
             lease: lease::Lease::default(),
             readings: baseline::Readings::default(),
+            touched: false,
             paused: None,
             undo_until: None,
+            leave_until: None,
             stop: None,
             halted: false,
             failed: false,
             effects: Vec::new(),
+            plan,
         }
     }
 
@@ -478,13 +511,19 @@ impl Machine {
             Input::Renewed(result) => self.renewed(result),
             Input::Order(asked) => self.order(asked),
             Input::Probe(probe, standing) => {
+                self.seen.note(&probe, &standing);
                 self.probes.insert(probe, standing);
             }
             Input::Wake => {}
             Input::Planned(key, result) => self.planned(&key, result),
-            Input::Applied(key, result, accepted_ms) => self.applied(&key, result, accepted_ms),
-            Input::Undone(key, result) => self.undone(&key, result),
-            Input::Stop { abort, why, by } => self.stop_requested(abort, why, by),
+            Input::Applied(key, result, accepted_ms) => {
+                self.may_have_changed(&key, result.as_ref().is_ok_and(|applied| applied.already));
+                self.applied(&key, result, accepted_ms);
+            }
+            Input::Undone(key, result) => {
+                self.may_have_changed(&key, result.as_ref().is_ok_and(|undone| *undone == Undone::Already));
+                self.undone(&key, result);
+            }
         }
         self.check_guards();
         self.advance();

@@ -43,8 +43,8 @@ impl Recovery {
             others.insert(FAULT);
         }
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
-        let differed = state.baseline.as_ref().is_some_and(|baseline| !baseline.differences.is_empty());
-        Self { held, snapshot: state.snapshot.clone(), differed }
+        let touched = state.steps.values().any(|step| step.intent.is_some());
+        Self { held, snapshot: state.snapshot.clone(), touched }
     }
 }
 
@@ -120,6 +120,7 @@ impl Machine {
         self.paused = state.is_paused().then_some(self.now);
         self.stage = state.stage();
         self.readings.snapshot = state.snapshot.clone();
+        self.touched = state.steps.values().any(|step| step.intent.is_some());
         // Whoever was taking everything back, or ending, goes on with that.
         if state.stops.iter().any(|stop| stop.abort) || state.resumed.iter().any(|takeover| takeover.to == "abort") {
             self.stop = Some(Stop { abort: true });
@@ -194,6 +195,9 @@ impl Machine {
         };
         if let Phase::Detect { until } | Phase::Verify { until } = then {
             self.wake_at(until);
+        }
+        if let Phase::Verify { .. } = then {
+            self.wait_out_what_failed();
         }
         let open = |(key, step): (&String, &Step)| (step.status == Status::Looking).then(|| key.clone());
         let mut looks: Vec<String> = self.steps.iter().filter_map(open).collect();

@@ -1,9 +1,8 @@
 //! From stage to stage: what each waits for and where it leads.
 
-use std::time::Duration;
-
 use super::{Effect, FAULT, Machine, Moment, Phase, Status, Step, Stop};
 use crate::model::event::RunEvent;
+use crate::model::event::run::{Awaited, all_of};
 use crate::model::plan::{FaultPlan, Mode, OnFailure, ProbeState, Retry, Stage, StepPlan};
 use crate::model::text::Text;
 
@@ -13,15 +12,15 @@ impl Machine {
             return;
         }
         self.wake_at(self.run_until);
-        if self.plan.mode != Mode::Emergency {
-            self.take_snapshot();
-        }
-        // Without a steady state to wait for, only the snapshot is.
-        let patience = self.plan.steady_state.as_ref().map(|steady| steady.timeout.duration());
-        if patience.is_some() {
+        let patience = match &self.plan.steady_state {
+            Some(steady) => steady.timeout.duration(),
+            // Only what is watched must have been seen.
+            None => self.first_samples(),
+        };
+        if self.plan.steady_state.is_some() {
             self.enter(Stage::SteadyState);
         }
-        let until = self.now + patience.unwrap_or_default();
+        let until = self.now + patience;
         self.wake_at(until);
         self.phase = Phase::SteadyState { until };
     }
@@ -84,16 +83,29 @@ impl Machine {
         }
     }
 
+    /// Waits for the steady state, then reads what is there, then goes on if it is steady still: what is read while somebody else's fault stands is no
+    /// baseline.
     fn await_steady_state(&mut self, until: Moment) {
         if !self.readings.are_over() {
             return;
         }
-        let Some(steady) = self.plan.steady_state.clone() else { return self.inject() };
-        if self.all_good_for(&steady.probes, steady.hold.duration()) {
+        if let Some(steady) = self.plan.steady_state.clone()
+            && !self.all_good_for(&steady.probes, steady.hold.duration())
+        {
+            self.forget_snapshot();
+            if self.now >= until {
+                let lacking = self.lacking(&steady.probes, steady.hold.duration());
+                let why = format!("the steady state was not reached within {}: {}", steady.timeout, all_of(&lacking));
+                self.stop_requested(true, why, "precheck".into());
+            }
+            return;
+        }
+        if self.plan.mode != Mode::Emergency && !self.take_snapshot() {
+            return;
+        }
+        if self.may_inject(until) {
+            self.keep_snapshot();
             self.inject();
-        } else if self.now >= until {
-            let missing = self.not_good(&steady.probes);
-            self.stop_requested(true, format!("the steady state was not reached within {}: {missing}", steady.timeout), "precheck".into());
         }
     }
 
@@ -122,8 +134,12 @@ impl Machine {
                 None => self.decide("automation", "the fault is active"),
             },
             Some(Status::Failed | Status::Skipped) => self.give_up("the fault could not be injected"),
-            // The fault is not part of a runbook: nobody else starts its next attempt.
-            Some(Status::Backoff(at)) if self.now >= *at => self.start_attempt(FAULT),
+            // The fault is not part of a runbook: nobody else starts its next attempt. Before its intent nothing was injected.
+            Some(Status::Backoff(at)) if self.now >= *at => {
+                if self.steps.get(FAULT).is_some_and(|step| step.before.is_some()) || self.may_inject(Moment::MAX) {
+                    self.start_attempt(FAULT);
+                }
+            }
             _ => {}
         }
     }
@@ -154,6 +170,7 @@ impl Machine {
                 let until = self.now + recovered.timeout.duration();
                 self.enter(Stage::Verify);
                 self.wake_at(until);
+                self.wait_out_what_failed();
                 self.phase = Phase::Verify { until };
             }
             None => self.way_back(),
@@ -162,11 +179,13 @@ impl Machine {
 
     fn await_recovery(&mut self, until: Moment) {
         let Some(recovered) = self.plan.recovered.clone() else { return self.way_back() };
-        if self.all_good_for(&recovered.probes, recovered.stable_for.duration()) {
+        let span = recovered.stable_for.duration();
+        if self.all_good_for(&recovered.probes, span) {
             self.way_back();
         } else if self.now >= until {
-            let missing = self.not_good(&recovered.probes);
-            self.give_up(&format!("not recovered within {} of the last step: {missing}", recovered.timeout));
+            self.unseen(Awaited::Recovery, recovered.timeout, &recovered.probes, span);
+            self.failed = true;
+            self.quiesce();
         }
     }
 
@@ -202,87 +221,11 @@ impl Machine {
         }
     }
 
-    /// Stop conditions, the run's budget and the lease of the fault.
-    pub(super) fn check_guards(&mut self) {
-        if self.stop.is_some()
-            || matches!(
-                self.phase,
-                Phase::Idle
-                    | Phase::Quiesce
-                    | Phase::Undo
-                    | Phase::Leave
-                    | Phase::Compare { .. }
-                    | Phase::Baseline { .. }
-                    | Phase::Review { .. }
-                    | Phase::Ended
-            )
-        {
-            return;
-        }
-        let plan = self.plan.clone();
-        for (index, condition) in plan.stop_conditions.iter().enumerate() {
-            let standing = self.probes.get(&condition.probe).copied();
-            let Some(standing) = standing.filter(|standing| standing.state == Some(condition.is)) else {
-                self.alarms.remove(&index);
-                continue;
-            };
-            let at = standing.since + condition.lasts.duration();
-            if self.now >= at {
-                let why = format!("probe {} has been {} for {}", condition.probe, state_word(condition.is), condition.lasts);
-                return self.stop_requested(true, why, "stop-condition".into());
-            }
-            if self.alarms.insert(index, at) != Some(at) {
-                self.wake_at(at);
-            }
-        }
-        if self.now >= self.run_until && !matches!(self.phase, Phase::Heal { .. } | Phase::SourceReturns { .. }) {
-            let abort = self.plan.mode != Mode::Emergency;
-            return self.stop_requested(abort, format!("the run's budget of {} is spent", self.plan.limits.run), "budget".into());
-        }
-        self.check_lease();
-    }
-
-    /// Whether every probe has been good, without one bad sample, for `span`; asks to be woken when that may come true.
-    pub(super) fn all_good_for(&mut self, probes: &[String], span: Duration) -> bool {
-        let mut latest = Moment::ZERO;
-        for probe in probes {
-            match self.probes.get(probe) {
-                Some(standing) if standing.state == Some(ProbeState::Good) => match standing.good_since {
-                    Some(since) => latest = latest.max(since),
-                    None => return false,
-                },
-                _ => return false,
-            }
-        }
-        let at = latest + span;
-        if self.now >= at {
-            return true;
-        }
-        self.wake_at(at);
-        false
-    }
-
-    pub(super) fn not_good(&self, probes: &[String]) -> String {
-        let bad: Vec<&str> = probes
-            .iter()
-            .filter(|probe| self.probes.get(*probe).is_none_or(|standing| standing.state != Some(ProbeState::Good) || standing.good_since.is_none()))
-            .map(String::as_str)
-            .collect();
-        if bad.is_empty() { "not good for long enough".into() } else { format!("not good: {}", bad.join(", ")) }
-    }
-
     pub(super) fn finish(&mut self) {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
             self.effects.push(Effect::Finish);
         }
-    }
-}
-
-fn state_word(state: ProbeState) -> &'static str {
-    match state {
-        ProbeState::Good => "good",
-        ProbeState::Bad => "bad",
     }
 }
 

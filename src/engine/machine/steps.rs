@@ -240,6 +240,7 @@ impl Machine {
             step.before = Some(planned.before.clone());
             step.targets.clone_from(&planned.targets);
             self.intents.push(key.to_owned());
+            self.readings.snapshot.first_intent(key, &uses, &with, &planned.before, &planned.targets);
             self.record_step(
                 key,
                 StepKind::Intended { attempt, uses: uses.clone(), with: with.clone(), before: planned.before.clone(), targets: planned.targets },

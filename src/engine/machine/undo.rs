@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
+use crate::model::event::run::Awaited;
 use crate::model::event::step::{ENDING, StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
@@ -127,8 +128,7 @@ impl Machine {
         if self.all_good_for(&source.probes, Duration::ZERO) {
             self.go_back(failback);
         } else if self.now >= until {
-            let missing = self.not_good(&source.probes);
-            self.note(format!("the source side was not good within {} of taking the fault out ({missing}); going on", source.timeout));
+            self.unseen(Awaited::Source, source.timeout, &source.probes, Duration::ZERO);
             self.failed = true;
             self.go_back(failback);
         }
@@ -146,7 +146,7 @@ impl Machine {
         }
         let is_going_back = |step: &Step| matches!(step.status, Status::Undoing | Status::UndoBackoff(_));
         // What was undone may still be overtaken by what was sent before.
-        if !self.steps.values().any(is_going_back) && !self.looks_once_more() {
+        if !self.steps.values().any(is_going_back) && !self.looks_once_more() && !self.awaits_what_stays() {
             self.review();
         }
     }
@@ -202,7 +202,7 @@ impl Machine {
         if self.looks_once_more() {
             return;
         }
-        match self.normality().filter(|_| !self.intents.is_empty()) {
+        match self.normality().filter(|_| self.has_touched()) {
             Some(steady) => {
                 let until = self.now + steady.timeout.duration();
                 self.wake_at(until);
@@ -210,6 +210,26 @@ impl Machine {
             }
             None => self.start_comparison(),
         }
+    }
+
+    /// Whether the run has begun to change anything, whatever became of it.
+    pub(super) fn has_touched(&self) -> bool {
+        self.touched || self.steps.values().any(|step| step.before.is_some())
+    }
+
+    /// Whether a failover that is to stay is still to be seen to carry the service without the fault, whose end was a change like any other.
+    fn awaits_what_stays(&mut self) -> bool {
+        let Some(recovered) = self.plan.recovered.clone().filter(|_| self.phase == Phase::Leave && self.plan.fault.is_some()) else { return false };
+        if self.all_good_for(&recovered.probes, Duration::ZERO) {
+            return false;
+        }
+        let until = *self.leave_until.get_or_insert(self.now + recovered.timeout.duration());
+        if self.now < until {
+            self.wake_at(until);
+            return true;
+        }
+        self.unseen(Awaited::Normal, recovered.timeout, &recovered.probes, Duration::ZERO);
+        false
     }
 
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
@@ -260,26 +280,28 @@ impl Machine {
         one.targets.iter().any(|target| other.targets.iter().any(|same| same.kind == target.kind && same.id == target.id))
     }
 
-    /// What must be good once everything is put back: the steady state, or in an emergency, which has none, the services.
+    /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
+    /// services, for a while: one that what was put back takes down needs it to show.
     fn normality(&self) -> Option<SteadyState> {
-        if self.plan.steady_state.is_some() || self.plan.mode != Mode::Emergency {
-            return self.plan.steady_state.clone();
+        let all = |probes: Vec<String>, hold: Span, timeout: Span| (!probes.is_empty()).then_some(SteadyState { probes, hold, timeout });
+        match (&self.plan.steady_state, &self.plan.recovered) {
+            (Some(steady), _) => all(steady.probes.clone(), Span::default(), steady.timeout),
+            (None, _) if self.plan.mode == Mode::Emergency => {
+                let services = self.plan.probes.iter().filter(|probe| probe.service).map(|probe| probe.id.clone());
+                all(services.collect(), NOTICE, RETURN)
+            }
+            (None, Some(recovered)) => all(recovered.probes.clone(), Span::default(), recovered.timeout),
+            (None, None) => None,
         }
-        let probes: Vec<String> = self.plan.probes.iter().filter(|probe| probe.service).map(|probe| probe.id.clone()).collect();
-        (!probes.is_empty()).then_some(SteadyState { probes, hold: NOTICE, timeout: RETURN })
     }
 
     pub(super) fn await_baseline(&mut self, until: Moment) {
         let Some(steady) = self.normality() else { return self.start_comparison() };
-        // A service that what was put back takes down needs a while to show it.
-        let settled = (until + steady.hold.duration()).saturating_sub(steady.timeout.duration());
-        if self.plan.steady_state.is_none() && self.now < settled {
-            self.wake_at(settled);
-        } else if self.all_good_for(&steady.probes, Duration::ZERO) {
+        let hold = steady.hold.duration();
+        if self.all_good_for(&steady.probes, hold) {
             self.start_comparison();
         } else if self.now >= until {
-            let missing = self.not_good(&steady.probes);
-            self.note(format!("the steady state did not return within {} of undoing everything: {missing}", steady.timeout));
+            self.unseen(Awaited::Normal, steady.timeout, &steady.probes, hold);
             self.start_comparison();
         }
     }
@@ -377,7 +399,7 @@ impl Machine {
             return;
         }
         self.readings.snapshot = recovery.snapshot;
-        self.readings.is_owed = recovery.differed;
+        self.touched = recovery.touched;
         let mut looks = Vec::new();
         for one in recovery.held {
             let book = match one.key.split('/').next() {

@@ -2,7 +2,9 @@
 //!
 //! A seed decides everything: the plan, latencies, calls that fail, hang, or whose answers are lost before or after their effect, effects that arrive long
 //! after nobody waits for them any more, owners that die (with and without the unsynced tail of the journal) or are taken over while they still live,
-//! operators, other people's changes, and a reaper. Afterwards everything must be as before, or the journal must say what is not.
+//! operators, other people's changes, a reaper, samples that cannot tell, stop conditions that nobody can read, and services that do not survive being put
+//! back. The machine is fed by what feeds it in the product: the orders of people and signals, and what the watch tells of samples. Afterwards everything must
+//! be as before, or the journal must say what is not; and no run passes but by a good sample that was sent after its last change.
 //!
 //! `SIMULATION_SEED=17 cargo test --lib simulation -- --nocapture` replays one seed with its journal; `SIMULATION_SEEDS=0..1000000` runs a range.
 
@@ -18,10 +20,15 @@ use serde_json::{Value, json};
 
 use self::story::Story;
 use super::action::{Applied, Planned, Undone};
+use super::clock::RunClock;
 use super::machine::{Effect, Input, Machine, Recovery, Standing};
-use crate::model::event::probe::ProbeKind;
+use super::probe::{DynProbe, Sample};
+use super::tracker::Taken;
+use super::watch::sampled::Sampled;
+use super::watch::{Report, Watched};
 use crate::model::event::step::Target;
 use crate::model::event::{Body, Event, ProbeEvent, RunEvent};
+use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::measure::{self, Measures};
 use crate::model::order::{Asked, Order};
@@ -88,7 +95,22 @@ enum Happening {
         owner: usize,
         until: Ms,
     },
-    Notices(usize),
+    /// A probe of an owner sends a sample.
+    Samples(usize, usize),
+    /// The answer is there: what it says, or that it cannot tell.
+    Answers {
+        owner: usize,
+        probe: usize,
+        number: u64,
+        sent: Ms,
+        good: Option<bool>,
+    },
+    /// The watch hears for which good sample an owner waits.
+    Hearkens {
+        owner: usize,
+        probe: usize,
+        after: Ms,
+    },
     Asks,
     Stops,
     Crashes,
@@ -104,7 +126,27 @@ struct Owner {
     began: Ms,
     epoch: u64,
     lives: bool,
-    seen: Option<ProbeState>,
+    clock: RunClock,
+    /// Its watch: one for each probe of the plan.
+    watch: Vec<Sampled<()>>,
+    told: BTreeMap<String, Standing>,
+    /// When the latest sample was sent that said that the service is good, if the one before it did not say otherwise later.
+    last_good: Option<Ms>,
+    /// Whether it goes on where another left.
+    took_over: bool,
+}
+
+/// A probe whose samples are told by the simulation.
+struct Told;
+
+impl DynProbe<()> for Told {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn sample<'a>(&'a self, _: &'a ()) -> std::pin::Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 struct Simulation {
@@ -129,6 +171,11 @@ struct Simulation {
     crashes: u32,
     /// Whether somebody else changed something.
     meddled: bool,
+    /// When a change of the run arrived last.
+    changed: Ms,
+    /// Whether the service went down because something was put back.
+    broken: bool,
+    origin: tokio::time::Instant,
 }
 
 impl Simulation {
@@ -137,6 +184,9 @@ impl Simulation {
         let mut registers = BTreeMap::from([("fault".to_owned(), 0)]);
         for step in &story.plan.failover.steps {
             registers.insert(register_of(&step.with), 0);
+        }
+        if story.plan.failback.iter().flat_map(|back| &back.steps).any(|step| step.for_each.is_some()) {
+            registers.extend(["x0", "x1"].map(|name| (name.to_owned(), 0)));
         }
         let crashes = story.crashes;
         Self {
@@ -157,6 +207,9 @@ impl Simulation {
             aborted: None,
             crashes,
             meddled: false,
+            changed: 0,
+            broken: false,
+            origin: tokio::time::Instant::now(),
         }
     }
 
@@ -209,7 +262,7 @@ impl Simulation {
         while let Some(Reverse((at, _, happening))) = self.queue.pop() {
             self.now = self.now.max(at);
             steps += 1;
-            assert!(steps < 60_000, "seed {}: does not end: {:?} {:?}", self.seed, self.state.stage(), self.queue.peek());
+            assert!(steps < 200_000, "seed {}: does not end: {:?} {:?}", self.seed, self.state.stage(), self.queue.peek());
             self.happen(happening);
         }
         assert!(self.finished, "seed {}: nobody brings it to its end", self.seed);
@@ -223,11 +276,19 @@ impl Simulation {
             Happening::Lands { register, over, value } => self.lands(&register, over, value),
             Happening::Wakes(owner) => self.feed(owner, Input::Wake),
             Happening::Renews { owner, until } => self.renews(owner, until),
-            Happening::Notices(owner) => self.notices(owner),
+            Happening::Samples(owner, probe) => self.samples(owner, probe),
+            Happening::Answers { owner, probe, number, sent, good } => self.answers(owner, probe, number, sent, good),
+            Happening::Hearkens { owner, probe, after } => {
+                let own = &mut self.owners[owner];
+                let after = own.clock.instant(Duration::from_millis(after - own.began));
+                if let Some(report) = own.watch[probe].ask(after) {
+                    self.reports(owner, report);
+                }
+            }
             Happening::Asks => self.asks(),
             Happening::Stops => {
-                let abort = self.between(0, 2) == 0;
-                self.feed(self.owners.len() - 1, Input::Stop { abort, why: "test".into(), by: "signal".into() });
+                let order = if self.between(0, 2) == 0 { Order::Abort } else { Order::Stop };
+                self.feed(self.owners.len() - 1, Input::Order(Asked { order, by: "signal".into(), why: "test".into() }));
             }
             Happening::Crashes => self.crashes(),
             Happening::TakesOver { go_on } => self.takes_over(go_on),
@@ -241,12 +302,27 @@ impl Simulation {
     fn own(&mut self, opening: RunEvent, input: Input) {
         let epoch = self.owners.len() as u64 + 1;
         let machine = Machine::new(Arc::new(self.story.plan.clone()), |uses| uses != "toy.read");
-        self.owners.push(Owner { machine, began: self.now, epoch, lives: true, seen: None });
+        let clock = RunClock::simulated(self.origin, Duration::from_millis(self.now));
+        let watched = |probe: &crate::model::plan::ProbePlan| Watched {
+            id: probe.id.clone(),
+            probe: Arc::new(Told) as Arc<dyn DynProbe<()>>,
+            every: probe.every.duration(),
+            while_bad: None,
+            bad_after: probe.bad_after,
+            good_after: probe.good_after,
+        };
+        let watch: Vec<Sampled<()>> = self.story.plan.probes.iter().map(|probe| Sampled::new(watched(probe), clock)).collect();
+        let probes = watch.len();
+        let took_over = !matches!(input, Input::Start);
+        self.owners.push(Owner { machine, began: self.now, epoch, lives: true, clock, watch, told: BTreeMap::new(), last_good: None, took_over });
         let owner = self.owners.len() - 1;
         self.aborted = None;
         if self.record(owner, Body::Run(opening)) {
             self.feed(owner, input);
-            self.at(self.now + 1_000, Happening::Notices(owner));
+            for probe in 0..probes {
+                let at = self.now + self.between(1, 1_000);
+                self.at(at, Happening::Samples(owner, probe));
+            }
         }
     }
 
@@ -300,7 +376,11 @@ impl Simulation {
     fn perform(&mut self, owner: usize, effect: Effect) -> bool {
         match effect {
             Effect::Record(body) => return self.record(owner, body),
-            Effect::Plan { key, with, timeout, .. } => {
+            Effect::Plan { key, with, scope, timeout, .. } => {
+                if key == FAULT && !self.owners[owner].took_over {
+                    self.assert_watched(owner);
+                }
+                let with = expression::resolve(&with, &scope).unwrap_or(with);
                 self.begin(owner, key, Kind::Plan, &with, 0, timeout);
             }
             Effect::Read { key, with, timeout, .. } => {
@@ -328,6 +408,11 @@ impl Simulation {
                 let (at, until) = (self.now + self.between(1, 3_000), self.now + ms(lease));
                 self.at(at, Happening::Renews { owner, until });
             }
+            Effect::Ask { probe, after } => {
+                let probe = self.story.plan.probes.iter().position(|one| one.id == probe).expect("the plan has it");
+                let (at, after) = (self.now + self.between(0, 20), self.owners[owner].began + ms(after));
+                self.at(at, Happening::Hearkens { owner, probe, after });
+            }
             Effect::Cancel(key) => self.cancel(owner, &key),
             Effect::Wake(at) => self.at(self.owners[owner].began + ms(at), Happening::Wakes(owner)),
             Effect::Refused(_) => {}
@@ -339,6 +424,15 @@ impl Simulation {
     fn finish(&mut self, owner: usize) {
         let (verdict, reasons) = measure::judge(&self.state, &Measures::of(&self.state));
         let reasons = reasons.iter().map(ToString::to_string).collect();
+        if verdict == Verdict::Pass && self.state.earlier_end.is_none() {
+            let seen = self.owners[owner].last_good;
+            assert!(
+                seen >= Some(self.changed),
+                "seed {}: passed by what was seen at {seen:?}, before its last change at {}",
+                self.seed,
+                self.changed
+            );
+        }
         if !self.record(owner, Body::Run(RunEvent::Ended { verdict, reasons })) {
             return;
         }
@@ -498,36 +592,83 @@ impl Simulation {
         if register == "fault" && value == 1 {
             assert!(self.marks.is_some(), "seed {}: the fault stands without marks", self.seed);
         }
-        self.registers.insert(register.to_owned(), value);
+        let was = self.registers.insert(register.to_owned(), value);
+        if was != Some(value) {
+            self.changed = self.now;
+            self.broken |= self.story.fragile && register != "fault" && value == 0;
+        }
     }
 
     fn is_good(&self) -> bool {
+        if self.broken {
+            return false;
+        }
         let led = self.story.plan.failover.steps.last().is_some_and(|last| self.registers.get(&register_of(&last.with)) == Some(&1));
         self.registers.get("fault") == Some(&0) || led
     }
 
-    fn notices(&mut self, owner: usize) {
+    fn samples(&mut self, owner: usize, probe: usize) {
         if !self.owners[owner].lives || owner + 1 != self.owners.len() {
             return;
         }
-        let state = if self.is_good() { ProbeState::Good } else { ProbeState::Bad };
-        if self.owners[owner].seen != Some(state) {
-            self.owners[owner].seen = Some(state);
-            let (lo, hi) = (stamp(self.now.saturating_sub(1_000)), stamp(self.now));
-            for kind in [
-                ProbeKind::Edge { to: state, lo, hi, likely: None, after: 1, detail: String::new() },
-                ProbeKind::Changed { state, detail: String::new() },
-            ] {
-                if !self.record(owner, Body::Probe(ProbeEvent { probe: "p".into(), kind })) {
-                    return;
-                }
-            }
-            let since = Duration::from_millis(self.now - self.owners[owner].began);
-            let good_since = (state == ProbeState::Good).then_some(since);
-            self.feed(owner, Input::Probe("p".into(), Standing { state: Some(state), since, good_since }));
+        let Some(number) = self.owners[owner].watch[probe].send(0) else { return };
+        let trouble = self.story.trouble.clone().filter(|(when, _)| probe == 1 && when.contains(&self.now));
+        let good = match trouble {
+            Some((_, is_blind)) => (!is_blind).then_some(false),
+            None if self.chance(self.story.blindness) => None,
+            None if probe == 1 => Some(true),
+            None => Some(self.is_good()),
+        };
+        let (sent, answered) = (self.now, self.now + self.between(1, 900));
+        self.at(answered, Happening::Answers { owner, probe, number, sent, good });
+        let every = ms(self.story.plan.probes[probe].every.duration());
+        self.at(self.now + every, Happening::Samples(owner, probe));
+    }
+
+    fn answers(&mut self, owner: usize, probe: usize, number: u64, sent: Ms, good: Option<bool>) {
+        let now = self.now;
+        let own = &mut self.owners[owner];
+        let at = |ms: Ms| own.clock.instant(Duration::from_millis(ms - own.began));
+        let sample = match good {
+            Some(true) => Sample::good("good"),
+            Some(false) => Sample::bad("bad"),
+            None => Sample::unknown("cannot tell"),
+        };
+        if probe == 0 && good == Some(true) {
+            own.last_good = own.last_good.max(Some(sent));
         }
-        if self.owners[owner].lives {
-            self.at(self.now + 1_000, Happening::Notices(owner));
+        let taken = Taken { sent: at(sent), done: at(now), late: false, sample };
+        if let Some(report) = own.watch[probe].answered(number, taken, |_| {}).report {
+            self.reports(owner, report);
+        }
+    }
+
+    /// As the shell does with what the watch tells.
+    fn reports(&mut self, owner: usize, report: Report) {
+        if !self.owners[owner].lives {
+            return;
+        }
+        let Report { probe, events, standing } = report;
+        for kind in events {
+            if !self.record(owner, Body::Probe(ProbeEvent { probe: probe.clone(), kind })) {
+                return;
+            }
+        }
+        let own = &mut self.owners[owner];
+        let Some(standing) = standing else { return };
+        let standing = Standing::told(&standing, own.clock);
+        if own.told.get(&probe) != Some(&standing) {
+            own.told.insert(probe.clone(), standing.clone());
+            self.feed(owner, Input::Probe(probe, standing));
+        }
+    }
+
+    /// Before the fault: every stop condition is watched, and none holds.
+    fn assert_watched(&self, owner: usize) {
+        for condition in &self.story.plan.stop_conditions {
+            let told = self.owners[owner].told.get(&condition.probe);
+            let is_well = told.is_some_and(|told| told.state == Some(ProbeState::Good) && told.good.is_some());
+            assert!(is_well, "seed {}: injected although {} is {told:?}", self.seed, condition.probe);
         }
     }
 
@@ -648,7 +789,9 @@ impl Simulation {
                 .map(|(key, _)| key)
                 .collect();
             assert!(keys.iter().any(|key| said.contains(*key)), "seed {seed}: {name} is {value} and nobody says so: {keys:?}");
-            let excused = self.meddled || state.steps.values().any(|step| step.undo_failure.is_some());
+            // A failback of its own stays where it led, and is said not to be as before.
+            let stays = name.starts_with('x') && keys.iter().any(|key| state.step(key).is_some_and(|step| step.applied));
+            let excused = stays || self.meddled || state.steps.values().any(|step| step.undo_failure.is_some());
             assert!(excused, "seed {seed}: {name} is {value} although nothing stood in the way");
             assert_ne!(end.verdict, Verdict::Pass, "seed {seed}: {name} is {value} and the run passed");
         }

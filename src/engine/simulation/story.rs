@@ -22,6 +22,12 @@ pub(super) struct Story {
     pub(super) calm_after: u64,
     /// Whether the owner is taken over while it still lives once.
     pub(super) zombie: bool,
+    /// Out of a hundred samples, how many cannot tell.
+    pub(super) blindness: u32,
+    /// Between which moments, in milliseconds, what the stop condition watches is bad, or cannot be read.
+    pub(super) trouble: Option<(std::ops::Range<u64>, bool)>,
+    /// Whether the service does not survive that a step is put back.
+    pub(super) fragile: bool,
 }
 
 impl Story {
@@ -30,8 +36,17 @@ impl Story {
         let emergency = rng.random_ratio(1, 6);
         let count = rng.random_range(1..6_usize);
         let failover: Vec<StepPlan> = (0..count).map(|index| step(&mut rng, index, 1, emergency)).collect();
-        let failback = (!emergency && rng.random_ratio(1, 3)).then(|| (0..count).rev().map(|index| way_back(&failover[index], index)).collect());
+        let failback = (!emergency && rng.random_ratio(1, 3)).then(|| {
+            let mut steps: Vec<StepPlan> = (0..count).rev().map(|index| way_back(&failover[index], index)).collect();
+            // Now and then it also changes what nobody else touches, and what nobody can tell beforehand.
+            if rng.random_ratio(1, 3) {
+                steps.push(of_each());
+            }
+            steps
+        });
         let seconds = Span::from_secs;
+        let every = [1, 1, 1, 7][rng.random_range(0..4_usize)];
+        let is_watched = rng.random_ratio(1, 3);
         let plan = Plan {
             realism: Default::default(),
             version: 1,
@@ -45,20 +60,7 @@ impl Story {
             since: None,
             objectives: BTreeMap::new(),
             controls: Vec::new(),
-            probes: vec![ProbePlan {
-                on_duty: false,
-                while_bad: None,
-                id: "p".into(),
-                title: Text::default(),
-                uses: "toy".into(),
-                with: json!({}),
-                every: seconds(1),
-                timeout: seconds(1),
-                bad_after: 1,
-                good_after: 1,
-                service: true,
-                clients: Default::default(),
-            }],
+            probes: vec![probe("p", every), probe("w", 1)],
             steady_state: (!emergency).then(|| SteadyState { probes: vec!["p".into()], hold: seconds(3), timeout: seconds(60) }),
             fault: (!emergency).then(|| FaultPlan {
                 uses: "toy.fault".into(),
@@ -75,7 +77,7 @@ impl Story {
             back: None,
             traffic: None,
             failback: failback.map(|steps| RunbookPlan { steps, ..RunbookPlan::default() }),
-            stop_conditions: Vec::new(),
+            stop_conditions: is_watched.then(|| StopCondition { probe: "w".into(), is: ProbeState::Bad, lasts: seconds(20) }).into_iter().collect(),
             ungraceful: rng.random_ratio(1, 10),
             limits: Limits {
                 run: seconds(rng.random_range(300..3600)),
@@ -88,7 +90,46 @@ impl Story {
         let hostility = [0, 5, 15, 40][rng.random_range(0..4_usize)];
         let crashes = [0, 0, 1, 3][rng.random_range(0..4_usize)];
         let zombie = rng.random_ratio(1, 5);
-        Self { rng, plan, hostility, crashes, calm_after: 400_000, zombie }
+        let blindness = [0, 0, 5, 30][rng.random_range(0..4_usize)];
+        let trouble = rng.random_ratio(1, 4).then(|| {
+            let from = rng.random_range(0..60_000);
+            (from..from + rng.random_range(1_000..60_000), rng.random_ratio(1, 2))
+        });
+        let fragile = rng.random_ratio(1, 6);
+        Self { rng, plan, hostility, crashes, calm_after: 400_000, zombie, blindness, trouble, fragile }
+    }
+}
+
+fn probe(id: &str, every: u64) -> ProbePlan {
+    ProbePlan {
+        while_bad: None,
+        id: id.into(),
+        title: Text::default(),
+        uses: "toy".into(),
+        with: json!({}),
+        every: Span::from_secs(every),
+        timeout: Span::from_secs(1),
+        bad_after: 1,
+        good_after: 1,
+        service: true,
+    }
+}
+
+/// A step of a failback that changes something of its own for each of two items.
+fn of_each() -> StepPlan {
+    StepPlan {
+        id: "each".into(),
+        title: Text::default(),
+        uses: "toy.change".into(),
+        with: json!({ "register": "${{ item }}", "to": 1 }),
+        needs: Vec::new(),
+        when: None,
+        timeout: Span::from_secs(30),
+        retry: Retry { attempts: 2, backoff: Span::from_secs(1) },
+        on_failure: OnFailure::Stop,
+        critical: true,
+        ungraceful: None,
+        for_each: Some(ForEach { items: json!(["x0", "x1"]), concurrency: 1 }),
     }
 }
 

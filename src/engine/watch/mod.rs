@@ -6,10 +6,11 @@
 //! - `timer`: waking up at that moment.
 //! - `sampled`: one probe between its samples.
 
-mod sampled;
+pub(super) mod sampled;
 mod schedule;
 mod timer;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -62,8 +63,12 @@ pub struct Report {
 pub struct Watch {
     /// Counts up to ask for tallies; `END` ends.
     tally: watch::Sender<u64>,
+    asks: mpsc::UnboundedSender<Ask>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// A probe, and the moment from which on a good sample of it is waited for.
+type Ask = (String, Instant);
 
 const END: u64 = u64::MAX;
 
@@ -87,6 +92,7 @@ impl Watch {
     ) -> std::io::Result<Self> {
         raise_file_limit();
         let (tally, asked) = watch::channel(0);
+        let (asks, asking) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(LOOK).build()?;
         let timer = {
             let _inside = runtime.enter();
@@ -96,12 +102,20 @@ impl Watch {
         let intervals: Vec<Duration> = probes.iter().map(Sampled::every).collect();
         let thread = std::thread::Builder::new().name("probes".into()).spawn(move || {
             let schedule = Schedule::new(Instant::now(), &intervals);
-            let sampler = Sampler { probes, world, clock, schedule, running: JoinSet::new(), reports, samples };
-            runtime.block_on(sampler.run(timer, asked));
+            let places = probes.iter().enumerate().map(|(place, probe)| (probe.id().to_owned(), place)).collect();
+            let sampler = Sampler { probes, places, world, clock, schedule, running: JoinSet::new(), reports, samples };
+            runtime.block_on(sampler.run(timer, asked, asking));
             // Samples that still hang are dropped with the runtime.
             runtime.shutdown_background();
         })?;
-        Ok(Self { tally, thread: Some(thread) })
+        Ok(Self { tally, asks, thread: Some(thread) })
+    }
+
+    /// Asks to be told of a probe as soon as there is a good sample of it that was sent at `after` or later. A probe reports nothing that is not new
+    /// otherwise: that it is still good is known from what it was asked.
+    pub fn ask(&self, probe: &str, after: Instant) {
+        // Once the sampling has ended there is nothing to be told.
+        let _ = self.asks.send((probe.to_owned(), after));
     }
 
     /// Asks every probe for its counts since the last time.
@@ -131,6 +145,8 @@ fn raise_file_limit() {
 /// What the thread of the probes works on.
 struct Sampler<W> {
     probes: Vec<Sampled<W>>,
+    /// Where in `probes` each is, by id.
+    places: BTreeMap<String, usize>,
     world: Arc<W>,
     clock: RunClock,
     schedule: Schedule,
@@ -140,7 +156,7 @@ struct Sampler<W> {
 }
 
 impl<W: Send + Sync + 'static> Sampler<W> {
-    async fn run(mut self, mut timer: Timer, mut asked: watch::Receiver<u64>) {
+    async fn run(mut self, mut timer: Timer, mut asked: watch::Receiver<u64>, mut asking: mpsc::UnboundedReceiver<Ask>) {
         loop {
             let next = self.schedule.next();
             let due = async {
@@ -159,6 +175,11 @@ impl<W: Send + Sync + 'static> Sampler<W> {
                     self.samples.flush();
                     if ending {
                         return;
+                    }
+                }
+                Some((probe, after)) = asking.recv() => {
+                    if let Some(report) = self.places.get(&probe).and_then(|place| self.probes[*place].ask(after)) {
+                        let _ = self.reports.send(report);
                     }
                 }
                 woken = due => {

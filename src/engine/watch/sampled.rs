@@ -14,7 +14,7 @@ use crate::engine::tracker::{Taken, Tracker};
 use crate::model::plan::ProbeState;
 
 /// A probe between its samples.
-pub(super) struct Sampled<W> {
+pub(in crate::engine) struct Sampled<W> {
     id: String,
     probe: Arc<dyn DynProbe<W>>,
     timeout: Duration,
@@ -26,35 +26,41 @@ pub(super) struct Sampled<W> {
     judged: u64,
     /// What was last told of it.
     told: Option<Standing>,
+    /// Moments for each of which somebody waits for a good sample that was sent no earlier.
+    asked: Vec<Instant>,
 }
 
 /// What followed from an answer.
-pub(super) struct Judged {
+pub(in crate::engine) struct Judged {
     /// What is to be told, if anything.
-    pub(super) report: Option<Report>,
+    pub(in crate::engine) report: Option<Report>,
     /// The next sample must be sent no later than this.
-    pub(super) hasten: Option<Instant>,
+    pub(in crate::engine) hasten: Option<Instant>,
 }
 
 impl<W> Sampled<W> {
-    pub(super) fn new(watched: Watched<W>, clock: RunClock) -> Self {
+    pub(in crate::engine) fn new(watched: Watched<W>, clock: RunClock) -> Self {
         let Watched { id, probe, every, while_bad, bad_after, good_after } = watched;
         let timeout = probe.timeout();
         let tracker = Tracker::new(clock, bad_after, good_after);
-        Self { id, probe, timeout, pace: Pace::new(every, while_bad), tracker, waiting: VecDeque::new(), judged: 0, told: None }
+        Self { id, probe, timeout, pace: Pace::new(every, while_bad), tracker, waiting: VecDeque::new(), judged: 0, told: None, asked: Vec::new() }
     }
 
-    pub(super) fn probe(&self) -> (Arc<dyn DynProbe<W>>, Duration) {
+    pub(in crate::engine) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(in crate::engine) fn probe(&self) -> (Arc<dyn DynProbe<W>>, Duration) {
         (self.probe.clone(), self.timeout)
     }
 
     /// Time between the starts of two samples, as it is now.
-    pub(super) fn every(&self) -> Duration {
+    pub(in crate::engine) fn every(&self) -> Duration {
         self.pace.every()
     }
 
     /// The number under which a sample is sent now; `None` if so many are in flight that this machine must be at fault.
-    pub(super) fn send(&mut self, missed: u64) -> Option<u64> {
+    pub(in crate::engine) fn send(&mut self, missed: u64) -> Option<u64> {
         self.tracker.miss(missed);
         let most = self.timeout.as_nanos() / self.pace.fastest().as_nanos() + 2;
         if self.waiting.len() as u128 > most {
@@ -67,7 +73,7 @@ impl<W> Sampled<W> {
     }
 
     /// Takes the answer of sample `number`. What can be judged now goes to `rows`, as of the probe at `place`.
-    pub(super) fn answered(&mut self, number: u64, taken: Taken, mut row: impl FnMut(&Taken)) -> Judged {
+    pub(in crate::engine) fn answered(&mut self, number: u64, taken: Taken, mut row: impl FnMut(&Taken)) -> Judged {
         let place = usize::try_from(number - self.judged).expect("as many samples as fit into memory are in flight");
         self.waiting[place] = Some(taken);
         let mut events = Vec::new();
@@ -82,21 +88,41 @@ impl<W> Sampled<W> {
         let is_news = match (&self.told, standing) {
             (Some(told), Some(now)) => {
                 // How long a good answer took is news to nobody.
-                let why = now.good_since.is_none() && told.detail != now.detail;
-                why || (told.state, told.since, told.good_since) != (now.state, now.since, now.good_since)
+                let why = now.good.is_none() && told.detail != now.detail;
+                let since = |of: &Standing| (of.state, of.since, of.good.map(|good| good.since), of.blind_since);
+                why || since(told) != since(now)
             }
             (None, now) => now.is_some(),
             (Some(_), None) => false,
         };
+        let is_news = self.answers() || is_news;
         if is_news {
-            self.told = standing.cloned();
+            self.told = self.tracker.standing().cloned();
         }
         let report = (is_news || !events.is_empty()).then(|| Report { probe: self.id.clone(), events, standing: self.told.clone() });
         Judged { report, hasten }
     }
 
+    /// Tells of it as soon as there is a good sample that was sent at `after` or later; now, if there is one.
+    pub(in crate::engine) fn ask(&mut self, after: Instant) -> Option<Report> {
+        self.asked.push(after);
+        self.answers().then(|| {
+            self.told = self.tracker.standing().cloned();
+            Report { probe: self.id.clone(), events: Vec::new(), standing: self.told.clone() }
+        })
+    }
+
+    /// Whether the latest good sample is one that somebody waits for; nobody does any more then.
+    fn answers(&mut self) -> bool {
+        let before = self.asked.len();
+        if let Some(good) = self.tracker.standing().and_then(|standing| standing.good).filter(|_| before > 0) {
+            self.asked.retain(|after| good.last_sent < *after);
+        }
+        self.asked.len() < before
+    }
+
     /// Its counts since the last time.
-    pub(super) fn tally(&mut self) -> Report {
+    pub(in crate::engine) fn tally(&mut self) -> Report {
         Report { probe: self.id.clone(), events: vec![self.tracker.tally()], standing: None }
     }
 }

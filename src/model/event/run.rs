@@ -1,12 +1,15 @@
 //! Events about the run as a whole.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use super::step::Target;
 use crate::model::forecast::Forecast;
 use crate::model::guard::Decision;
 use crate::model::order::Order;
 use crate::model::plan::{Plan, Stage, Verdict};
-use crate::model::time::Timestamp;
+use crate::model::time::{Span, Timestamp};
 
 /// What happened to the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,9 @@ pub enum RunEvent {
         with: serde_json::Value,
         /// What was there.
         before: serde_json::Value,
+        /// What it is about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<Target>,
     },
     /// What the snapshots read as after everything was taken back.
     Baseline {
@@ -101,6 +107,15 @@ pub enum RunEvent {
         same: Vec<String>,
         /// What is not: `before` is what the step made, `after` what is there now.
         moved: Vec<Difference>,
+    },
+    /// What was waited for was not seen in time.
+    Unseen {
+        /// What was waited for.
+        of: Awaited,
+        /// For how long.
+        within: Span,
+        /// The probes that did not show it, with what they showed instead.
+        lacking: Vec<Lacking>,
     },
     /// What earlier runs let expect of this one.
     Forecast(Forecast),
@@ -121,6 +136,82 @@ pub enum RunEvent {
     /// From a newer Lifeboat.
     #[serde(other)]
     Unknown,
+}
+
+/// What a run waits for by its probes: each must have a good sample that was sent after the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Awaited {
+    /// That the service has recovered.
+    Recovery,
+    /// That the source side is back once the fault was taken out.
+    Source,
+    /// That everything is as usual at the end.
+    Normal,
+}
+
+/// A probe that did not show what was waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// The probe.
+    pub probe: String,
+    /// What it showed instead.
+    pub why: Lack,
+    /// What its last sample said; of one without a sample since the last change, the time between two.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What a probe shows that does not show what is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lack {
+    /// Its last sample was bad.
+    Bad,
+    /// It was good, but not for as long as asked.
+    Brief,
+    /// Its last sample could not tell.
+    Unread,
+    /// It has no sample since the last change.
+    Unsampled,
+}
+
+impl Lack {
+    /// Whether it only says that nothing is known.
+    #[must_use]
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::Unread | Self::Unsampled)
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Recovery => "the recovery was not seen within",
+            Self::Source => "the source side was not seen to be back within",
+            Self::Normal => "the steady state was not seen to return within",
+        })
+    }
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { probe, why, detail } = self;
+        match why {
+            Lack::Bad => write!(f, "{probe} is bad")?,
+            Lack::Brief => write!(f, "{probe} was not good for long enough")?,
+            Lack::Unread => write!(f, "{probe} could not be read")?,
+            Lack::Unsampled if detail.is_empty() => write!(f, "{probe} has no sample sent after the last change")?,
+            Lack::Unsampled => return write!(f, "{probe} has no sample sent after the last change (one every {detail})"),
+        }
+        if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
+    }
+}
+
+/// All of them in one line.
+#[must_use]
+pub fn all_of(lacking: &[Lacking]) -> String {
+    lacking.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A file of single samples.

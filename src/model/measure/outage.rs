@@ -71,7 +71,11 @@ pub fn outages(standing: &ProbeStanding, probe: &ProbePlan, from: Timestamp) -> 
                 while index >= 2 && edges[index - 2].moment.hi >= from && !recovered_between(standing, index, probe) {
                     index -= 2;
                 }
-                (edges[index].moment, Basis::Edge)
+                // Good samples between the first, which were bad, and these were too few to end an outage.
+                let began_before = standing
+                    .initial
+                    .filter(|(first, at)| index == 1 && *first == ProbeState::Bad && *at >= from && !recovered_between(standing, index, probe));
+                began_before.map_or((edges[index].moment, Basis::Edge), |(_, at)| (Moment::exact(at), Basis::AlreadyDown))
             }
             None => (Moment::exact(standing.initial.map_or(*confirmed, |(_, at)| at)), Basis::AlreadyDown),
         };
@@ -120,7 +124,8 @@ pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp
         let start = state.start.as_ref().map_or(from, |start| start.at);
         (outage.down, outage.basis) = match plan.since {
             Some(since) => (Moment::exact(since), Basis::Declared),
-            None => (Moment::between(start.min(outage.down.hi), outage.down.hi), Basis::AlreadyDown),
+            // No sample of this run was good before it: it began before the run, and is counted from there.
+            None => (Moment::exact(start.min(outage.down.hi)), Basis::AlreadyDown),
         };
     }
     let end = outage.up.map_or(until, |up| up.hi);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Instants, Measured, Measures, Outage};
+use crate::model::event::run::Awaited;
 use crate::model::interval::Moment;
 use crate::model::plan::{Mode, Plan, RunbookPlan, Stage, StepPlan};
 use crate::model::state::{RunState, Status, StepState, parent_of};
@@ -171,6 +172,10 @@ pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
         return state.stage_began(Stage::Verify).is_some();
     };
     let (plan, recovered) = recovered;
+    // Edges tell of what was seen, and nothing of what could not be read: whoever waited for the recovery says whether it was seen.
+    if state.unseen(Awaited::Recovery).is_some() {
+        return false;
+    }
     recovered.probes.iter().all(|id| {
         let (Some(standing), Some(probe)) = (state.probes.get(id), plan.probes.iter().find(|probe| probe.id == *id)) else { return false };
         let edge = standing.edges.iter().rev().find(|edge| edge.moment.hi <= until);

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::event::probe::ProbeKind;
+use crate::model::event::run::{Awaited, Lack, Lacking};
 use crate::model::event::samples::{self, Script, t};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Event, RunEvent};
@@ -355,8 +357,71 @@ fn a_service_down_from_the_first_sample_has_only_a_lower_bound() {
     let Event { body: crate::model::event::Body::Run(RunEvent::Started { plan: started, .. }), .. } = &mut events[0] else { panic!("starts") };
     **started = plan;
     let (_, measures) = measured(&events);
-    assert_eq!(measures.outages["storefront"].rta(), Measured::AtLeast(ms(15_605 - 180)));
+    assert_eq!(measures.outages["storefront"].rta(), Measured::AtLeast(ms(15_605)), "from the start of the run: it was down before");
     assert_eq!(verdict_of(&events).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn good_samples_too_few_to_end_an_outage_do_not_begin_it_either() {
+    let mut plan = samples::plan(Mode::Emergency);
+    plan.since = None;
+    let run = |good_after: u32| {
+        let mut plan = plan.clone();
+        plan.probes.iter_mut().for_each(|probe| probe.good_after = good_after);
+        let mut run = Script::new(plan);
+        run.at(20).stage(Stage::Failover).edge("storefront", ProbeState::Bad, 100, 180, "refused");
+        // One good sample in between; its edges say how many of the other kind came before them.
+        run.edge("storefront", ProbeState::Good, 300, 390, "200")
+            .probe("storefront", ProbeKind::Edge { to: ProbeState::Bad, lo: t(300), hi: t(500), likely: None, after: 1, detail: "refused".into() });
+        run.at(900).changed("storefront", ProbeState::Bad, "refused");
+        run.edge("storefront", ProbeState::Good, 5000, 5100, "200").at(6000).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
+        run.end()
+    };
+    let (_, measures) = measured(&run(5));
+    let outage = measures.outages["storefront"];
+    assert_eq!((outage.basis, outage.rta()), (Basis::AlreadyDown, Measured::AtLeast(ms(5000))));
+    let (_, measures) = measured(&run(1));
+    assert_eq!(measures.outages["storefront"].basis, Basis::Edge, "one is enough: it came back, and went down while the run looked");
+}
+
+#[test]
+fn what_was_waited_for_in_vain_is_no_pass_and_is_named() {
+    let run = |of: Awaited, why: Lack| {
+        let lacking = vec![Lacking { probe: "orders".into(), why, detail: "denied".into() }];
+        let unseen = RunEvent::Unseen { of, within: crate::model::time::Span::from_secs(60), lacking };
+        let events = drill(plain_plan(), |run| {
+            down(run, 2500);
+            if of == Awaited::Recovery {
+                run.stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: String::new() }).stage(Stage::Failover);
+                run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200");
+                run.stage(Stage::Verify).at(15_100).run(unseen.clone()).tally("storefront", 10, 15_100, [70, 20, 0, 0]);
+                run.stage(Stage::Cleanup).undone("fault", (crate::model::call::Cloud::Aws, "x:Y"), false);
+            } else {
+                recover(run, 5000);
+                run.run(unseen.clone());
+            }
+        });
+        let (_, measures) = measured(&events);
+        assert_eq!(measures.instants.verified.is_some(), of == Awaited::Normal);
+        verdict_of(&events)
+    };
+    let one = |verdict, text: &str| (verdict, vec![text.to_owned()]);
+    assert_eq!(
+        run(Awaited::Recovery, Lack::Unread),
+        one(Verdict::Inconclusive, "whether the service recovered was not seen: orders could not be read (denied)")
+    );
+    assert_eq!(
+        run(Awaited::Recovery, Lack::Bad),
+        one(Verdict::Fail, "the service was not stable again within the time allowed: orders is bad (denied)")
+    );
+    assert_eq!(
+        run(Awaited::Normal, Lack::Unsampled),
+        one(
+            Verdict::Inconclusive,
+            "whether the steady state returned was not seen: orders has no sample sent after the last change (one every denied)"
+        )
+    );
+    assert_eq!(run(Awaited::Normal, Lack::Bad), one(Verdict::Fail, "the steady state did not return: orders is bad at the end"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::criteria::has_too_many_unknown;
 use super::phases::{is_verified, step_plan, unsure_recoveries};
 use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
-use crate::model::event::run::Difference;
+use crate::model::event::run::{Awaited, Difference, Lacking, all_of};
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
@@ -30,7 +30,20 @@ pub enum Reason {
         why: String,
     },
     /// All was done but the service was not good for as long as asked.
-    NotRecovered,
+    NotRecovered {
+        /// The probes that showed it; none in a journal that does not say.
+        lacking: Vec<Lacking>,
+    },
+    /// All was done, but nothing shows that the service is good since then, nor that it is not.
+    RecoveryUnsure {
+        /// The probes that could not tell.
+        lacking: Vec<Lacking>,
+    },
+    /// Everything was put back, but nothing shows that all is as usual since then, nor that it is not.
+    NormalUnseen {
+        /// The probes that could not tell.
+        lacking: Vec<Lacking>,
+    },
     /// What was changed is not put back.
     Leftover {
         /// The step's key.
@@ -164,7 +177,10 @@ impl fmt::Display for Reason {
         match self {
             Self::Missed { measure, subject } => write!(f, "objective missed: {measure} of {subject}"),
             Self::StepFailed { step, why } => write!(f, "step {step} failed: {why}"),
-            Self::NotRecovered => f.write_str("the service was not stable again within the time allowed"),
+            Self::NotRecovered { lacking } if lacking.is_empty() => f.write_str("the service was not stable again within the time allowed"),
+            Self::NotRecovered { lacking } => write!(f, "the service was not stable again within the time allowed: {}", all_of(lacking)),
+            Self::RecoveryUnseen { lacking } => write!(f, "whether the service recovered was not seen: {}", all_of(lacking)),
+            Self::NormalUnseen { lacking } => write!(f, "whether the steady state returned was not seen: {}", all_of(lacking)),
             Self::Leftover { step, why } => write!(f, "{step} is not put back: {why}"),
             Self::Moved { step, why } => write!(f, "what {step} made was changed since: {why}"),
             Self::NotReadAgain { step, why } => write!(f, "not known whether what {step} made is still there: {why}"),
@@ -190,7 +206,7 @@ impl fmt::Display for Reason {
             Self::Unseen { measure, subject } => {
                 write!(f, "cannot be told: {measure} of {subject}: too many samples are missing; had all of them been bad, it would not be met")
             }
-            Self::RecoveryUnseen { probe } => {
+            Self::RecoveryUnsure { probe } => {
                 write!(f, "cannot be told: whether {probe} stayed good: too many samples are missing, some of them after its recovery")
             }
             Self::ImpactUnseen { probe } => write!(f, "cannot be told: whether {probe} went bad: too many samples are missing"),
@@ -339,8 +355,16 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
         reasons.extend(still_down(state, plan, measures));
     }
     let until = failover_until(state);
-    if reasons.is_empty() && !stopped && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until) && !is_verified(state, until) {
-        reasons.push(Reason::NotRecovered);
+    let in_vain = state.unseen(Awaited::Recovery).map(|unseen| unseen.lacking.clone()).unwrap_or_default();
+    // What only nobody could tell is no failure, and no success.
+    let is_unknown = !in_vain.is_empty() && in_vain.iter().all(|lacking| lacking.why.is_unknown());
+    if reasons.is_empty()
+        && !stopped
+        && !is_unknown
+        && state.stage_began(Stage::Verify).is_some_and(|begun| begun < until)
+        && !is_verified(state, until)
+    {
+        reasons.push(Reason::NotRecovered { lacking: in_vain });
     }
     reasons.extend(differs(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
     let moved = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread());
@@ -356,7 +380,19 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
         });
         reasons.extend(bad.map(|probe| Reason::NotNormal { probe: probe.clone() }));
     }
+    let missed = missed_at_the_end(state).filter(|lacking| !lacking.why.is_unknown()).map(|one| Reason::NotNormal { probe: one.probe.clone() });
+    let missed: Vec<Reason> = missed.filter(|reason| !reasons.contains(reason)).collect();
+    reasons.extend(missed);
     reasons
+}
+
+/// The probes that were waited for in vain after everything was put back, and were not seen to become good later.
+fn missed_at_the_end(state: &RunState) -> impl Iterator<Item = &Lacking> {
+    let came_late = |probe: &str, at| {
+        let standing = state.probes.get(probe);
+        standing.is_some_and(|standing| standing.changes.iter().any(|(to, changed)| *to == ProbeState::Good && *changed > at))
+    };
+    state.unseen(Awaited::Normal).into_iter().flat_map(move |unseen| unseen.lacking.iter().filter(move |one| !came_late(&one.probe, unseen.at)))
 }
 
 /// Whether the run cannot do without a step: critical, or its failure stops the runbook. The fault is judged elsewhere.
@@ -368,7 +404,8 @@ fn is_required(plan: &Plan, key: &str) -> bool {
 /// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover, which only takes back.
 fn stopped_by_someone(state: &RunState) -> Option<Reason> {
     let cleaned = state.stage_began(Stage::Cleanup);
-    let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && cleaned.is_none_or(|cleaned| stop.at <= cleaned));
+    // Later an abort only hastens what happens anyway; a stop leaves it undone, and nobody looks any more.
+    let mut stops = state.stops.iter().filter(|stop| stop.by != "engine" && (!stop.abort || cleaned.is_none_or(|cleaned| stop.at <= cleaned)));
     let stop = stops.clone().find(|stop| stop.abort).or_else(|| stops.next());
     let taken = || state.resumed.iter().find(|takeover| !takeover.reopened && takeover.to != "resume");
     stop.map(|stop| Reason::Stopped { by: stop.by.clone(), why: stop.why.clone() }).or_else(|| {
@@ -402,6 +439,13 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
         return reasons;
     }
     reasons.extend(untested(state, plan, measures));
+    if let Some(unseen) = state.unseen(Awaited::Recovery) {
+        reasons.push(Reason::RecoveryUnseen { lacking: unseen.lacking.clone() });
+    }
+    let lacking: Vec<Lacking> = missed_at_the_end(state).cloned().collect();
+    if !lacking.is_empty() {
+        reasons.push(Reason::NormalUnseen { lacking });
+    }
     for criterion in &measures.criteria {
         let (measure, subject) = (criterion.measure, criterion.subject.clone());
         match criterion.judgement {
@@ -412,7 +456,7 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
         }
     }
     let unsure = unsure_recoveries(state, failover_until(state)).into_iter().filter(|probe| has_too_many_unknown(measures, probe));
-    reasons.extend(unsure.map(|probe| Reason::RecoveryUnseen { probe: probe.clone() }));
+    reasons.extend(unsure.map(|probe| Reason::RecoveryUnsure { probe: probe.clone() }));
     reasons
 }
 

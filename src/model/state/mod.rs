@@ -3,12 +3,14 @@
 //! [`RunState::apply`] accepts only legal events; the table for steps is in [`step`]. Events and groups of a newer Lifeboat are counted and otherwise ignored.
 
 pub mod probe;
+mod snapshot;
 pub mod step;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::event::run::Difference;
+use super::event::run::{Awaited, Difference, Lacking};
+use super::event::step::StepKind;
 use super::event::{Body, Event, KeptSamples, RunEvent, StepEvent};
 use super::failure::FailureKind;
 use super::forecast::Forecast;
@@ -17,6 +19,7 @@ use super::order::Order;
 use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
+pub use snapshot::{Snapshot, Snapshots};
 pub use step::{Intent, Status, StepState};
 
 /// The key of the fault among the steps.
@@ -53,12 +56,14 @@ pub struct RunState {
     pub orders: Vec<Steered>,
     /// Until when the fault may stand, as last said.
     pub lease_until: Option<Timestamp>,
-    /// What steps and fault would restore, read before anything was changed, by key.
-    pub snapshot: BTreeMap<String, Snapshot>,
+    /// What was there before the run changed it.
+    pub snapshot: Snapshots,
     /// What the snapshot read as after everything was taken back.
     pub baseline: Option<Baseline>,
     /// What the run keeps, as it was read before it was judged.
     pub kept: Option<Kept>,
+    /// What was waited for and not seen in time, in order.
+    pub unseen: Vec<Unseen>,
     /// What earlier runs let expect.
     pub forecast: Option<Forecast>,
     /// The files of single samples, one for each process that took some and ended well.
@@ -144,15 +149,15 @@ pub struct Steered {
     pub why: String,
 }
 
-/// What one step would restore, read before anything was changed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// Its action.
-    pub uses: String,
-    /// Its resolved parameters.
-    pub with: serde_json::Value,
-    /// What was there.
-    pub before: serde_json::Value,
+/// What was waited for was not seen in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// When it was given up.
+    pub at: Timestamp,
+    /// What.
+    pub of: Awaited,
+    /// The probes that did not show it.
+    pub lacking: Vec<Lacking>,
 }
 
 /// What the snapshots read as after everything was taken back.
@@ -303,9 +308,11 @@ impl RunState {
                 self.orders.push(Steered { at, order: order.clone(), by: by.clone(), why: why.clone() });
             }
             RunEvent::LeaseRenewed { until } => self.lease_until = Some(*until),
-            RunEvent::Snapshot { step, uses, with, before } => {
-                self.snapshot.insert(step.clone(), Snapshot { uses: uses.clone(), with: with.clone(), before: before.clone() });
+            RunEvent::Snapshot { step, uses, with, before, targets } => {
+                let (uses, with, before, targets) = (uses.clone(), with.clone(), before.clone(), targets.clone());
+                self.snapshot.read(step, Snapshot { uses, with, before, targets, covered: Vec::new() });
             }
+            RunEvent::Unseen { of, lacking, .. } => self.unseen.push(Unseen { at, of: *of, lacking: lacking.clone() }),
             RunEvent::Baseline { same, differences } => {
                 self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
             }
@@ -329,8 +336,17 @@ impl RunState {
         }
         let mut step = self.steps.get(&body.step).cloned().unwrap_or_default();
         step.apply(event, ready, &body.kind).map_err(|why| format!("step `{}` {why}", body.step))?;
+        if let StepKind::Intended { uses, with, before, targets, .. } = &body.kind {
+            self.snapshot.first_intent(&body.step, uses, with, before, targets);
+        }
         self.steps.insert(body.step.clone(), step);
         Ok(())
+    }
+
+    /// The last time that something was waited for in vain.
+    #[must_use]
+    pub fn unseen(&self, of: Awaited) -> Option<&Unseen> {
+        self.unseen.iter().rev().find(|unseen| unseen.of == of)
     }
 
     /// When a step had everything it waits for: the start of its stage, or the end of the last step it needs.

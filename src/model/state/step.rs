@@ -92,6 +92,8 @@ pub struct StepState {
     pub warnings: Vec<String>,
     /// Whether an owner died while it was about to change something: what it had sent, nobody knows.
     pub lost: bool,
+    /// Whether the present owner found it done and makes sure of it: what it sends for that is on no record.
+    rejoined: bool,
     /// Epoch of its last transition: a new owner may begin an attempt anew.
     epoch: u64,
 }
@@ -196,7 +198,8 @@ impl StepState {
 
     /// Its owner is gone.
     pub(super) fn taken_over(&mut self) {
-        self.lost |= self.intent.is_some() && matches!(self.status, Status::Running | Status::Retrying);
+        self.lost |= self.intent.is_some() && (self.rejoined || matches!(self.status, Status::Running | Status::Retrying));
+        self.rejoined = false;
     }
 
     /// A person wants a failed step to be tried again.
@@ -269,7 +272,10 @@ impl StepState {
             StepKind::Answered { yes, by, note, simulated } => {
                 self.answers.push(Answer { at, yes: *yes, by: by.clone(), note: note.clone(), simulated: *simulated });
             }
-            StepKind::Found { done, detail } => self.found = Some((*done, detail.clone())),
+            StepKind::Found { done, detail } => {
+                self.rejoined = *done == Found::Done && self.status == Status::Applied;
+                self.found = Some((*done, detail.clone()));
+            }
             StepKind::AttemptFailed { attempt, failure, .. } => self.attempt_failures.push((*attempt, failure.clone())),
             StepKind::Applied { output, already, accepted_ms, .. } => {
                 self.ended = Some(at);

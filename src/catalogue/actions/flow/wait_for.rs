@@ -89,7 +89,7 @@ mod tests {
     async fn the_time_counts_from_the_start_of_the_step_and_anew_after_a_change() {
         let (sender, board) = Board::new();
         let set = |state, since| {
-            let standing = Standing { state: Some(state), since, good_since: None, detail: String::new() };
+            let standing = Standing { state: Some(state), since, good: None, is_unread: false, blind_since: None, detail: String::new() };
             sender.send_modify(|standings| _ = standings.insert("shop".to_owned(), standing));
         };
         let start = Instant::now();

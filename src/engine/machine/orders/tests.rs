@@ -11,10 +11,6 @@ use crate::model::plan::{ForEach, Plan, ProbeState, Retry, StepPlan, StopConditi
 use crate::model::time::Span;
 
 impl Rig {
-    fn order(&mut self, order: Order) {
-        self.feed(Input::Order(Asked { order, by: "ann".into(), why: "because".into() }));
-    }
-
     fn ends(&mut self, key: &str) {
         self.feed(Input::Applied(key.into(), Ok(Applied::changed(json!({}))), None));
     }

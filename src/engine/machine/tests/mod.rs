@@ -1,5 +1,6 @@
 mod emergency;
 mod resume;
+mod seen;
 
 use serde_json::json;
 
@@ -7,6 +8,7 @@ use super::*;
 use crate::model::event::Event;
 use crate::model::event::step::Found;
 use crate::model::failure::FailureKind;
+use crate::model::order::Order;
 use crate::model::plan::*;
 use crate::model::text::Text;
 use crate::model::time::{Span, Timestamp};
@@ -86,6 +88,14 @@ pub(super) struct Rig {
     stuck: Vec<&'static str>,
     /// Whether somebody took the marks off.
     lease_is_gone: bool,
+    /// What each probe shows now.
+    shows: BTreeMap<String, Standing>,
+    /// What does not read as before.
+    differs: Vec<&'static str>,
+    /// Probes of which no sample is sent now.
+    silent: Vec<&'static str>,
+    /// For which good samples the machine waits.
+    asked: Vec<(String, Moment)>,
     /// What a look at a step finds; what was to be done unless written.
     finds: Vec<(&'static str, Found)>,
 }
@@ -118,6 +128,10 @@ impl Rig {
             stuck: Vec::new(),
             lease_is_gone: false,
             finds: Vec::new(),
+            shows: BTreeMap::new(),
+            differs: Vec::new(),
+            silent: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -147,6 +161,12 @@ impl Rig {
                 self.perform(effect, &mut queue);
             }
         }
+    }
+
+    /// The answer to a reading that hung.
+    fn answer_reading(&mut self, key: &str) {
+        let planned = Planned::new(json!("was"), vec![crate::model::event::step::Target::new("toy", key, "")], vec![]);
+        self.feed(Input::Read(key.to_owned(), Ok((planned, json!({})))));
     }
 
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
@@ -194,12 +214,19 @@ impl Rig {
             }
             Effect::Read { key, .. } if self.hang.contains(&format!("look {key}").as_str()) => {}
             Effect::Read { key, with, .. } => {
+                self.log.push(format!("read {key}"));
+                if self.hang.contains(&format!("read {key}").as_str()) {
+                    return;
+                }
                 let found = self.finds.iter().find(|(name, _)| *name == key).map_or(Found::Done, |(_, found)| *found);
                 let mut there = planned(&key);
                 if found != Found::Done {
                     there.targets[0].change = "was -> is".into();
                 }
                 if found == Found::Unknown {
+                    there.before = json!("something else");
+                }
+                if self.differs.contains(&key.as_str()) {
                     there.before = json!("something else");
                 }
                 queue.push(Input::Read(key, Ok((there, with))));
@@ -209,6 +236,11 @@ impl Rig {
                 let answer = if self.lease_is_gone { Err(Failure::new(FailureKind::Conflict, "no marks")) } else { Ok(Timestamp::from_nanos(0)) };
                 queue.push(Input::Renewed(answer));
             }
+            Effect::Ask { probe, after } => {
+                self.log.push(format!("ask {probe} after {}", after.as_secs()));
+                self.asked.push((probe, after));
+                queue.extend(self.answers());
+            }
             Effect::Refused(why) => self.log.push(format!("refused: {why}")),
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
@@ -216,13 +248,50 @@ impl Rig {
     }
 
     pub(super) fn probe(&mut self, state: ProbeState) {
+        self.shows("p", state);
+    }
+
+    /// A probe that is confirmed to be so from now on, and is sampled all the time.
+    pub(super) fn shows(&mut self, probe: &str, state: ProbeState) {
         let now = Duration::from_secs(self.now);
-        let good_since = (state == ProbeState::Good).then_some(now);
-        self.feed(Input::Probe("p".into(), Standing { state: Some(state), since: now, good_since }));
+        let good = (state == ProbeState::Good).then_some(Streak::of(now, now));
+        self.show(probe, Standing { state: Some(state), since: now, good, detail: format!("{state:?}"), ..Standing::default() });
+    }
+
+    /// A probe whose last samples could not tell; what it was confirmed to be stays.
+    pub(super) fn blinds(&mut self, probe: &str) {
+        let known = self.shows.get(probe).cloned().unwrap_or_default();
+        let blind_since = known.blind_since.or(Some(Duration::from_secs(self.now)));
+        self.show(probe, Standing { good: None, is_unread: true, blind_since, detail: "no such host".into(), ..known });
+    }
+
+    fn show(&mut self, probe: &str, standing: Standing) {
+        self.shows.insert(probe.to_owned(), standing.clone());
+        self.feed(Input::Probe(probe.to_owned(), standing));
+    }
+
+    /// The good samples that the machine waits for and that can have been sent by now.
+    fn answers(&mut self) -> Vec<Input> {
+        let now = Duration::from_secs(self.now);
+        let is_good = |probe: &String| !self.silent.contains(&probe.as_str()) && self.shows.get(probe).is_some_and(|shown| shown.good.is_some());
+        let asked = std::mem::take(&mut self.asked).into_iter();
+        let (due, later): (Vec<_>, Vec<_>) = asked.partition(|(probe, after)| *after <= now && is_good(probe));
+        self.asked = later;
+        let answer = |(probe, _): (String, Moment)| {
+            let standing = self.shows.get_mut(&probe).expect("it shows something");
+            standing.good = standing.good.map(|good| good.with(now, now));
+            Input::Probe(probe, standing.clone())
+        };
+        due.into_iter().map(answer).collect()
+    }
+
+    pub(super) fn order(&mut self, order: Order) {
+        self.feed(Input::Order(Asked { order, by: "ann".into(), why: "because".into() }));
     }
 
     pub(super) fn at(&mut self, now: u64) {
         self.now = now;
+        self.answers().into_iter().for_each(|answer| self.feed(answer));
         self.feed(Input::Wake);
     }
 
@@ -273,7 +342,7 @@ fn nothing_is_injected_before_the_steady_state_has_held() {
 #[test]
 fn an_abort_while_a_step_hangs_takes_everything_back() {
     let mut rig = Rig::start(plan(vec![step("a", &[]), step("b", &["a"])]), |rig| rig.hang.push("failover/b"));
-    rig.feed(Input::Stop { abort: true, why: "ctrl-c".into(), by: "signal".into() });
+    rig.order(Order::Abort);
     assert_eq!(rig.undone(), ["fault", "failover/b", "failover/a"]);
 }
 
@@ -438,5 +507,5 @@ fn left(key: &str, target: &str) -> Held {
 }
 
 fn taken(held: Vec<Held>) -> Recovery {
-    Recovery { held, ..Recovery::default() }
+    Recovery { touched: !held.is_empty(), held, snapshot: Snapshots::default() }
 }

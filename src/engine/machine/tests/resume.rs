@@ -72,7 +72,7 @@ fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
         rig.stuck.push("failover/shared-b");
         rig.hang.push("undo failover/shared-a");
     });
-    rig.feed(Input::Stop { abort: true, why: "test".into(), by: "signal".into() });
+    rig.order(Order::Abort);
     assert_eq!(rig.undone(), ["fault", "failover/shared-b", "failover/shared-a"], "one gave up, the other was in hand when its owner died");
 
     let mut rig = resume(plan, rig.state, |rig| rig.hang.push("undo failover/shared-b"));
