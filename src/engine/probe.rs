@@ -1,5 +1,6 @@
 //! What an author of a probe writes, and the erased form in which the engine samples it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::action::{ParamError, parse_params};
+use crate::model::plan::ClientModel;
 
 /// A probe kind: a read that is repeated. The parameter struct *is* the probe; `expect` in it says what is good.
 ///
@@ -26,6 +28,11 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     /// The longest one sample may take; the engine counts a longer one as [`Probe::SILENCE`] with detail `no answer within …`.
     fn timeout(&self) -> Duration;
+
+    /// As which clients it asks a service; none = it is none.
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        BTreeSet::new()
+    }
 
     /// One reading.
     fn sample(&self, world: &W) -> impl Future<Output = Sample> + Send;
@@ -99,6 +106,8 @@ pub trait DynProbe<W>: Send + Sync {
     fn timeout(&self) -> Duration;
     /// The sample that had no answer within the timeout.
     fn late(&self) -> Sample;
+    /// See [`Probe::clients`].
+    fn clients(&self) -> BTreeSet<ClientModel>;
     /// See [`Probe::sample`].
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>>;
 }
@@ -111,6 +120,10 @@ impl<W: Send + Sync, P: Probe<W>> DynProbe<W> for P {
     fn late(&self) -> Sample {
         let detail = format!("no answer within {}", crate::model::time::Span::from(Probe::timeout(self)));
         Sample { reading: P::SILENCE, ..Sample::bad(detail) }
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        Probe::clients(self)
     }
 
     fn sample<'a>(&'a self, world: &'a W) -> Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

@@ -224,6 +224,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
             bad_after: 2,
             good_after: 2,
             service: true,
+            clients: Default::default(),
         }],
         steady_state: Some(SteadyState { probes: vec!["p".into()], hold: ms(20), timeout: ms(5000) }),
         fault: Some(FaultPlan {

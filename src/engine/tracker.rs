@@ -33,6 +33,8 @@ pub struct Tracker {
     consecutive: u32,
     standing: Option<Standing>,
     good_since: Option<Instant>,
+    /// When the last sample that could not tell was sent or due.
+    untold: Option<Timestamp>,
     counts: Counts,
 }
 
@@ -65,6 +67,7 @@ impl Tracker {
             consecutive: 0,
             standing: None,
             good_since: None,
+            untold: None,
             counts: Counts::since(clock.now()),
         }
     }
@@ -85,6 +88,7 @@ impl Tracker {
         let Some(state) = state else {
             // It neither confirms nor denies: counts go on, edges and streaks stay.
             self.counts.unknown += 1;
+            self.untold = Some(sent);
             return events;
         };
         match state {
@@ -123,7 +127,10 @@ impl Tracker {
 
     /// Counts samples that were never sent.
     pub fn miss(&mut self, count: u64) {
-        self.counts.missed += count;
+        if count > 0 {
+            self.counts.missed += count;
+            self.untold = Some(self.clock.now());
+        }
     }
 
     /// What is known now; `None` before the first sample that could tell.
@@ -150,6 +157,8 @@ impl Tracker {
             unknown: counts.unknown,
             late: counts.late,
             missed: counts.missed,
+            told: self.last_sent,
+            untold: self.untold,
         }
     }
 }

@@ -64,16 +64,22 @@ impl Length {
         Self { lo, hi, likely: lo + (hi - lo) / 2 }
     }
 
-    /// By how much the true length is at most longer or shorter than the likely one.
-    #[must_use]
-    pub fn off(self) -> i64 {
-        (self.hi - self.likely).max(self.likely - self.lo)
-    }
-
     /// Both bounds moved outwards by `by` nanoseconds.
     #[must_use]
     pub fn widened(self, by: i64) -> Self {
         Self { likely: self.likely, ..Self::new(self.lo.saturating_sub(by), self.hi.saturating_add(by)) }
+    }
+
+    /// The same with a better answer; what lies outside the bounds is moved to the nearer one.
+    #[must_use]
+    pub fn most_likely(self, likely: i64) -> Self {
+        Self { likely: likely.clamp(self.lo, self.hi), ..self }
+    }
+
+    /// The same length and `by` nanoseconds more.
+    #[must_use]
+    pub const fn longer(self, by: i64) -> Self {
+        Self { lo: self.lo.saturating_add(by), hi: self.hi.saturating_add(by), likely: self.likely.saturating_add(by) }
     }
 
     /// The bounds in whole milliseconds, rounded outwards so that they still hold the true value.
@@ -114,10 +120,9 @@ mod tests {
         let down = Moment::between(at(100), at(140));
         let up = Moment::between(at(1000), at(1060));
         assert_eq!(up.since(down), Length { lo: 860, hi: 960, likely: 910 });
-        assert_eq!(up.since(down).off(), 50);
         // A request that hung for long: the edge is near the moment it was sent, and may be anywhere until it was given up.
         let hung = Moment::between(at(100), at(140)).most_likely(at(105));
-        assert_eq!((up.since(hung), up.since(hung).off()), (Length { lo: 860, hi: 960, likely: 925 }, 65));
+        assert_eq!(up.since(hung), Length { lo: 860, hi: 960, likely: 925 }, "35 to one side and 65 to the other");
         assert_eq!(down.most_likely(at(9)).likely, at(100));
         assert_eq!(down.since(up), Length::new(0, 0), "never negative");
     }

@@ -130,6 +130,10 @@ pub struct Objective {
     /// Recovery time objective: from the first effect on users to restored service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rto: Option<Span>,
+    /// Recovery time objective for users who keep the answers of DNS for as long as they may: what was measured and, after a failover that changes DNS, the longest TTL
+    /// before the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto_cached: Option<Span>,
     /// Recovery point objective: how much committed data, in time, may be missing on the survivor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<Span>,
@@ -219,6 +223,29 @@ pub struct ProbePlan {
     pub good_after: u32,
     /// Whether its outages are a client-facing service's outages (kind `http`, unless the file says otherwise).
     pub service: bool,
+    /// As which clients it asks, whose experience its outages are; none = it is no client of a service, but reads data, names or what monitoring says.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeSet::is_empty")]
+    pub clients: std::collections::BTreeSet<ClientModel>,
+}
+
+/// What a client keeps from one request to the next, and with it how soon it notices that a name leads elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientModel {
+    /// Nothing: it resolves the name and connects anew for each.
+    ResolvesAnew,
+    /// Answers of DNS, until their TTL is over.
+    KeepsNames,
+    /// Its connection, for as long as the other side answers on it.
+    KeepsConnections,
+}
+
+impl ClientModel {
+    /// A client that keeps nothing.
+    #[must_use]
+    pub fn anew() -> std::collections::BTreeSet<Self> {
+        std::collections::BTreeSet::from([Self::ResolvesAnew])
+    }
 }
 
 /// How a probe samples while it is bad.

@@ -48,8 +48,8 @@ pub struct ScenarioFile {
     pub failback: Option<RunbookRef>,
     /// The probes of the source side itself: after the fault was taken out, going back waits until they are good.
     pub source: Option<SourceFile>,
-    /// The probe that reads which share of the requests, from 0 to 1, the target of the failover gets: `http.share`, or `prometheus` with a query of that share.
-    /// When it first stays at 0.95 the traffic has moved.
+    /// The probe that reads which share, from 0 to 1, the target of the failover gets: of users' requests (`prometheus`, or a cloud's metric, with a query of that share),
+    /// or of Lifeboat's own (`http.share`). When it first stays at 0.95 the traffic has moved.
     pub traffic: Option<String>,
     /// What makes the run abort by itself.
     #[serde(default)]

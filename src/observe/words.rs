@@ -10,8 +10,8 @@ use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
-use crate::model::measure::{Measured, Measures};
-use crate::model::plan::{Mode, Plan, ProbeState, Stage, Verdict};
+use crate::model::measure::{Measured, Measures, VANTAGE_POINTS};
+use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, parent_of};
 use crate::model::text::Lang;
 
@@ -140,7 +140,7 @@ fn stage_line(stage: Stage, state: &RunState) -> String {
 fn outages(state: &RunState) -> Vec<String> {
     let measures = Measures::of(state);
     let Some(plan) = state.plan() else { return Vec::new() };
-    let line = |probe: &crate::model::plan::ProbePlan| {
+    let line = |probe: &ProbePlan| {
         let outage = measures.outages.get(&probe.id)?;
         let rto = plan.objectives.get(&probe.id).and_then(|objective| objective.rto);
         if !probe.service && rto.is_none() {
@@ -148,15 +148,39 @@ fn outages(state: &RunState) -> Vec<String> {
         }
         let limit = rto.map(|rto| format!(" (RTO {rto})")).unwrap_or_default();
         Some(match outage.rta() {
-            Measured::Known(rta) => format!("{} recovered in {} s ± {} s{limit}", probe.id, seconds(rta.likely), seconds(rta.off())),
-            Measured::AtLeast(lo) => format!("{} was down for at least {} s{limit}", probe.id, seconds(lo)),
+            Measured::Known(rta) => {
+                // Bounds are rounded outwards.
+                let (lo, hi) = (seconds(rta.lo - TENTH / 2), seconds(rta.hi + TENTH / 2 - 1));
+                let cached = match measures.rta_with_caches(&probe.id) {
+                    Some(Measured::Known(bound)) if !probe.clients.is_empty() => {
+                        format!("; users who keep names ≤ {} s", seconds(bound.hi + TENTH / 2 - 1))
+                    }
+                    _ => String::new(),
+                };
+                format!("{} recovered in {} s ({lo}–{hi}){limit}{}{cached}", probe.id, seconds(rta.likely), seen_by(probe))
+            }
+            Measured::AtLeast(lo) => format!("{} was down for at least {} s{limit}{}", probe.id, seconds(lo - TENTH / 2), seen_by(probe)),
         })
     };
     plan.probes.iter().filter_map(line).collect()
 }
 
+/// As which clients a probe saw it; nothing for what is none.
+fn seen_by(probe: &ProbePlan) -> String {
+    let words = probe.clients.iter().map(|model| match model {
+        ClientModel::ResolvesAnew => "resolves anew",
+        ClientModel::KeepsNames => "keeps names",
+        ClientModel::KeepsConnections => "keeps connections",
+    });
+    let words = words.collect::<Vec<_>>().join(" or ");
+    if words.is_empty() { words } else { format!(", seen from {VANTAGE_POINTS} place by a client that {words}") }
+}
+
+const TENTH: i64 = 100 * MILLISECOND;
+
+/// Rounded to tenths; what is negative is zero.
 fn seconds(nanos: i64) -> String {
-    let tenths = (nanos / (10 * MILLISECOND) + 5) / 10;
+    let tenths = (nanos.max(0) + TENTH / 2) / TENTH;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

@@ -19,7 +19,9 @@ use crate::engine::secrets;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::forecast::{Forecast, short};
+use crate::model::measure::longest_ttl;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
+use crate::model::time::Span;
 use crate::ports::{self, Cloud, CloudError};
 use crate::world::World;
 
@@ -46,6 +48,9 @@ pub struct StepView {
     pub marks: Option<String>,
     /// What undo could not restore.
     pub not_undone: Vec<String>,
+    /// For how many seconds clients may keep the answers of DNS that it changes: the longest TTL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u64>,
     /// Why targets and calls are not known, when they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -67,6 +72,9 @@ pub struct DryRun {
     pub blast_radius: BTreeMap<String, usize>,
     /// How many calls would change something.
     pub mutating_calls: usize,
+    /// What stands in the way of an objective already, in one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How each guard of the environment would decide.
     pub guards: Vec<GuardView>,
     /// Whether a drill is refused for want of any guards.
@@ -115,7 +123,9 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         *blast_radius.entry(kind.to_owned()).or_default() += 1;
     }
     let mutating_calls = steps.iter().flat_map(|step| &step.calls).filter(|call| call.mutating).count();
+    let warnings = long_ttls(plan, &steps);
     DryRun {
+        warnings,
         name: plan.name.clone(),
         environment: plan.environment.clone(),
         steps,
@@ -126,6 +136,23 @@ pub async fn dry_run(plan: &Plan, world: &World) -> DryRun {
         forecast: None,
         budget: Budget::of(plan),
     }
+}
+
+/// Where the answers of DNS may be kept for longer than a service may be away: who keeps them is led to the old side until then.
+fn long_ttls(plan: &Plan, steps: &[StepView]) -> Vec<String> {
+    let failover = steps.iter().filter(|step| step.step.starts_with("failover/"));
+    let kept = failover.filter_map(|step| Some((&step.step, Span::from_secs(step.ttl_s?)))).max_by_key(|(_, ttl)| *ttl);
+    let Some((step, ttl)) = kept else { return Vec::new() };
+    let targets = plan.objectives.iter().flat_map(|(id, objective)| {
+        [("RTO", objective.rto), ("rto_cached", objective.rto_cached)].into_iter().filter_map(move |(what, target)| Some((id, what, target?)))
+    });
+    let late = targets.filter(|(_, _, target)| ttl > *target);
+    late.map(|(id, what, target)| {
+        format!(
+            "clients may keep the answers that {step} changes for {ttl} (TTL), longer than the {what} of {id}, {target}: lower the TTL beforehand"
+        )
+    })
+    .collect()
 }
 
 impl StepView {
@@ -140,6 +167,7 @@ impl StepView {
             calls: Vec::new(),
             marks: None,
             not_undone: Vec::new(),
+            ttl_s: None,
             unknown: None,
             silent: None,
         }
@@ -159,6 +187,7 @@ async fn ask(view: &mut StepView, with: &Value, scope: &Value, world: &World) {
         Err(why) => view.unknown = Some(why),
         Ok((action, with)) => match action.plan(&cx).await {
             Ok(planned) => {
+                view.ttl_s = longest_ttl(&view.uses, &planned.before);
                 if catalogue::action(&view.uses).is_some_and(|row| row.fault) {
                     mark(view, &*action, with, planned.before, world).await;
                 }
@@ -275,6 +304,9 @@ impl DryRun {
                 let kind = if call.mutating { "change" } else { "read  " };
                 let _ = writeln!(out, "      {kind}  {}", format!("{} {}", call.operation, call.subject).trim_end());
             }
+            if let Some(seconds) = step.ttl_s {
+                let _ = writeln!(out, "      kept    by clients for up to {} (TTL)", Span::from_secs(seconds));
+            }
             if let Some(marks) = &step.marks {
                 let _ = writeln!(out, "      marks   {marks}");
             }
@@ -294,6 +326,9 @@ impl DryRun {
             let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
         }
         let _ = writeln!(out, "\nBlast radius: {radius}; {} changing calls. Nothing was changed.", self.mutating_calls);
+        for warning in &self.warnings {
+            let _ = writeln!(out, "Warning: {warning}.");
+        }
         if let Some(forecast) = &self.forecast {
             let _ = writeln!(out, "Forecast: {forecast}.");
         }

@@ -105,14 +105,21 @@ impl Page<'_> {
         let unit = numbers::unit(split.total());
         let rto = self.rto().map(|rto| format!(" / {} {}", self.t(Label::RtoLine), self.target(rto))).unwrap_or_default();
         let sum: Vec<String> = shown(split).iter().take(split.entered).map(|part| numbers::digits(*part, unit)).collect();
-        let sign = if split.open { "≥" } else { "=" };
-        Some(format!(
-            "{}{}{} {sign} {}{rto}",
-            self.t(Label::WaterfallChart),
-            self.colon(),
-            sum.join(" + "),
-            numbers::length_in(split.total(), unit, self.lang)
-        ))
+        let total = self.total(split);
+        let total = if split.open {
+            format!(" {}{}{}{}{total}", self.t(Label::Seconds), self.comma_list(), self.t(Label::DownMark), self.semicolon())
+        } else {
+            format!(" {total}")
+        };
+        Some(format!("{}{}{}{total}{rto}", self.t(Label::WaterfallChart), self.colon(), sum.join(" + ")))
+    }
+
+    /// `= 13.00 s`, or of what was not restored the time that is proved: `≥ 60.99 s`.
+    fn total(&self, split: &Split) -> String {
+        match split.proved {
+            Some(proved) => format!("≥ {}", numbers::lower(proved, self.lang)),
+            None => format!("= {}", numbers::length_in(split.total(), numbers::unit(split.total()), self.lang)),
+        }
     }
 
     /// The waterfall's alternative text, as Markdown; none when there is no waterfall.
@@ -284,8 +291,7 @@ impl Page<'_> {
         let mut svg = Svg::new(760, 220, &title, &self.waterfall_words()?);
         svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, &title);
         let unit = numbers::unit(total);
-        let sign = if split.open { "≥" } else { "=" };
-        svg.bold((RIGHT, 24.0), Anchor::End, 14, INK, &format!("{sign} {}", numbers::length_in(total, unit, self.lang)));
+        svg.bold((RIGHT, 24.0), Anchor::End, 14, INK, &self.total(split));
         let rto = self.rto();
         // As in the timeline: a limit far off would leave nothing to see.
         let near = rto.filter(|rto| *rto <= total.saturating_mul(6));

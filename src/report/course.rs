@@ -142,13 +142,14 @@ impl Page<'_> {
             let _ = writeln!(out, "{}\n", self.t(Label::NoPhases));
             return;
         };
+        let seen_by = self.bracketed(&self.seen_by(&split.probe));
         let _ = match self.lang {
             crate::model::text::Lang::En => {
-                writeln!(out, "**{} {}**, {}\n", self.t(Label::PhasesLead), self.probe_name(&split.probe), self.t(Label::PhasesSum))
+                writeln!(out, "**{} {}**{seen_by}, {}\n", self.t(Label::PhasesLead), self.probe_name(&split.probe), self.t(Label::PhasesSum))
             }
             crate::model::text::Lang::Zh => writeln!(
                 out,
-                "**{}** {}。{}\n",
+                "**{}** {}{seen_by}。{}\n",
                 self.t(Label::PhasesLead).trim_end_matches('：'),
                 self.probe_name(&split.probe),
                 self.t(Label::PhasesSum)
@@ -198,9 +199,10 @@ impl Page<'_> {
         let reached = match phase {
             Phase::Detect => instants.detected,
             Phase::Decide => instants.decided,
-            Phase::Act => instants.acted,
+            Phase::Act => instants.spreads.or(instants.effective),
+            Phase::Spread if instants.spreads.is_none() => instants.effective,
             Phase::Spread if self.measures.traffic.is_some() => instants.moved,
-            Phase::Spread => instants.effective,
+            Phase::Spread => instants.shift_seen,
             Phase::Settle => instants.restored,
         };
         self.t(match phase {
@@ -208,8 +210,11 @@ impl Page<'_> {
             Phase::Detect if self.is_emergency() => Label::EndDetectEmergency,
             Phase::Detect => Label::EndDetect,
             Phase::Decide => Label::EndDecide,
+            Phase::Act if instants.spreads.is_none() => Label::EndActSeen,
             Phase::Act => Label::EndAct,
-            Phase::Spread if instants.moved.is_some() => Label::EndMoved,
+            Phase::Spread if instants.spreads.is_none() => Label::EndUnmoved,
+            Phase::Spread if instants.moved.is_some() && self.counts_users() => Label::EndMoved,
+            Phase::Spread if instants.moved.is_some() => Label::EndOwnMoved,
             Phase::Spread => Label::EndSpread,
             Phase::Settle => Label::EndSettle,
         })

@@ -27,15 +27,17 @@ impl Page<'_> {
             (self.t(Label::Samples), Align::Right),
             (self.t(Label::AvailabilityColumn), Align::Right),
             (self.t(Label::Outage), Align::Right),
+            (self.t(Label::SeenBy), Align::Left),
         ]);
-        for probe in &self.plan.probes {
-            let Some(standing) = self.state.probes.get(&probe.id) else { continue };
-            let tally = standing.tally;
-            let counts = if tally.all() == 0 {
-                self.t(Label::NotRecorded).to_owned()
-            } else {
-                format!("{} / {} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.missed, tally.late)
-            };
+        for probe in self.plan.probes.iter().filter(|probe| self.state.probes.contains_key(&probe.id)) {
+            // Counts and share are of the same samples.
+            let counts = self.measures.availability.get(&probe.id).map_or_else(
+                || self.t(Label::NotRecorded).to_owned(),
+                |share| {
+                    let tally = share.tally;
+                    format!("{} / {} / {} / {} / {}", tally.good, tally.bad, tally.unknown, tally.missed, tally.late)
+                },
+            );
             let availability = self.measures.availability.get(&probe.id).map_or_else(
                 || self.t(Label::NotRecorded).to_owned(),
                 |share| {
@@ -47,8 +49,9 @@ impl Page<'_> {
                 .measures
                 .outages
                 .get(&probe.id)
-                .map_or_else(|| self.t(Label::None).to_owned(), |outage| numbers::measured(outage.duration(), self.lang).0);
-            table.row(&[self.probe_name(&probe.id), code(&probe.uses), probe.every.to_string(), counts, availability, outage]);
+                .map_or_else(|| self.t(Label::None).to_owned(), |outage| numbers::measured(outage.duration(), self.lang));
+            let seen_by = self.seen_by(&probe.id);
+            table.row(&[self.probe_name(&probe.id), code(&probe.uses), probe.every.to_string(), counts, availability, outage, seen_by]);
         }
         out.push_str(&table.finish());
         let _ = writeln!(out, "{}\n", self.t(Label::AvailabilityRule));
@@ -130,7 +133,6 @@ impl Page<'_> {
             let mut table = Table::new(&[
                 (self.t(Label::Probe), Align::Left),
                 (self.t(Label::Peak), Align::Right),
-                (self.t(Label::Bounds), Align::Center),
                 (self.t(Label::PeakAt), Align::Left),
                 (self.t(Label::CaughtUp), Align::Right),
                 (self.t(Label::LastLag), Align::Right),
@@ -140,10 +142,9 @@ impl Page<'_> {
                 let before = if exposure.before_fault { self.bracketed(self.t(Label::BeforeFault)) } else { String::new() };
                 table.row(&[
                     self.probe_name(id),
-                    numbers::plus_minus(exposure.peak, self.lang),
-                    numbers::bounds(exposure.peak, self.lang),
+                    numbers::interval(exposure.peak, self.lang),
                     format!("{}{before}", self.zones.utc(exposure.at)),
-                    self.measures.caught_up(id).map_or_else(|| "–".to_owned(), |took| numbers::plus_minus(took, self.lang)),
+                    self.measures.caught_up(id).map_or_else(|| "–".to_owned(), |took| numbers::interval(took, self.lang)),
                     numbers::length(
                         i64::try_from(exposure.last_ms).unwrap_or(i64::MAX).saturating_mul(crate::model::interval::MILLISECOND),
                         self.lang,

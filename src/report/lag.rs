@@ -27,10 +27,8 @@ impl Page<'_> {
 
     /// What the picture shows, in words: the largest lag of each probe.
     fn lag_words(&self) -> String {
-        let peaks = self.lags().into_iter().map(|(id, lags)| {
-            let peak = lags.iter().map(|(_, lag)| *lag).max().unwrap_or(0);
-            format!("{} ≤ {}", self.probe_title(id), numbers::length(peak, self.lang))
-        });
+        let peaks =
+            self.measures.exposures.iter().map(|(id, exposure)| format!("{} {}", self.probe_title(id), numbers::upper(exposure.peak.hi, self.lang)));
         format!("{}{}{}", self.t(Label::LagChart), self.colon(), peaks.collect::<Vec<_>>().join(" · "))
     }
 

@@ -47,32 +47,49 @@ pub(super) fn length_in(nanos: i64, unit: i64, lang: Lang) -> String {
     if digits.contains(':') { digits } else { format!("{digits} {}", Label::Seconds.text(lang)) }
 }
 
-/// An interval by its likeliest value and how far off that may be: `13.00 s ± 0.41 s`.
-pub(super) fn plus_minus(value: Length, lang: Lang) -> String {
-    let unit = unit(value.hi);
-    // Rounded up: it is a bound.
-    let off = rounded((value.off() + unit - 1).div_euclid(unit), unit);
-    format!("{} ± {off} {}", length_in(value.likely, unit, lang), Label::Seconds.text(lang))
+/// An interval by its likeliest value and its bounds, which need not be equally far from it: `9.60 s (8.40–9.81)`; what is exact has none.
+pub(super) fn interval(value: Length, lang: Lang) -> String {
+    if value.lo == value.hi {
+        return length(value.lo, lang);
+    }
+    let likely = length_in(value.likely, unit(value.hi), lang);
+    let bounds = between(value);
+    match lang {
+        Lang::En => format!("{likely} ({bounds})"),
+        Lang::Zh => format!("{likely}（{bounds}）"),
+    }
 }
 
 /// The bounds of an interval, rounded outwards: `12.59–13.41 s`.
 pub(super) fn bounds(value: Length, lang: Lang) -> String {
-    let unit = unit(value.hi);
-    let (lo, hi) = (rounded(value.lo.div_euclid(unit), unit), rounded((value.hi + unit - 1).div_euclid(unit), unit));
-    let seconds = if hi.contains(':') { String::new() } else { format!(" {}", Label::Seconds.text(lang)) };
-    format!("{lo}–{hi}{seconds}")
+    let bounds = between(value);
+    if bounds.contains(':') { bounds } else { format!("{bounds} {}", Label::Seconds.text(lang)) }
 }
 
-/// What was measured, and its bounds.
-pub(super) fn measured(value: Measured, lang: Lang) -> (String, String) {
+fn between(value: Length) -> String {
+    let unit = unit(value.hi);
+    let (lo, hi) = (rounded(value.lo.div_euclid(unit), unit), rounded((value.hi + unit - 1).div_euclid(unit), unit));
+    format!("{lo}–{hi}")
+}
+
+/// What was measured, with its bounds.
+pub(super) fn measured(value: Measured, lang: Lang) -> String {
     match value {
-        Measured::Known(value) if value.lo == value.hi => (length(value.lo, lang), Label::Exact.text(lang).to_owned()),
-        Measured::Known(value) => (plus_minus(value, lang), bounds(value, lang)),
-        Measured::AtLeast(lo) => {
-            let unit = unit(lo);
-            (format!("{} {}", Label::AtLeast.text(lang), length_in(lo.div_euclid(unit) * unit, unit, lang)), "–".to_owned())
-        }
+        Measured::Known(value) => interval(value, lang),
+        Measured::AtLeast(lo) => format!("{} {}", Label::AtLeast.text(lang), lower(lo, lang)),
     }
+}
+
+/// A lower bound, rounded down.
+pub(super) fn lower(nanos: i64, lang: Lang) -> String {
+    let unit = unit(nanos);
+    length_in(nanos.div_euclid(unit) * unit, unit, lang)
+}
+
+/// An upper bound, rounded up: `≤ 14.81 s`.
+pub(super) fn upper(nanos: i64, lang: Lang) -> String {
+    let unit = unit(nanos);
+    format!("≤ {}", length_in((nanos.saturating_add(unit - 1)).div_euclid(unit) * unit, unit, lang))
 }
 
 /// A target as people write it: `60 s`, `15:00`, `0.50 s`.
@@ -176,12 +193,22 @@ mod tests {
     #[test]
     fn numbers_carry_bounds_that_hold() {
         let value = Length::new(ms(12_595), ms(13_405));
-        assert_eq!(plus_minus(value, Lang::En), "13.00 s ± 0.41 s");
+        assert_eq!(interval(value, Lang::En), "13.00 s (12.59–13.41)");
         assert_eq!(bounds(value, Lang::En), "12.59–13.41 s");
-        assert_eq!(plus_minus(value, Lang::Zh), "13.00 秒 ± 0.41 秒");
+        assert_eq!(interval(value, Lang::Zh), "13.00 秒（12.59–13.41）");
         let long = Length::new(ms(792_300), ms(802_100));
-        assert_eq!(plus_minus(long, Lang::En), "13:17.2 ± 4.9 s");
+        assert_eq!(interval(long, Lang::En), "13:17.2 (13:12.3–13:22.1)");
         assert_eq!(bounds(long, Lang::En), "13:12.3–13:22.1");
+        // A request that hung: the truth is most likely near one of the bounds.
+        assert_eq!(interval(Length { lo: ms(8400), hi: ms(9810), likely: ms(9600) }, Lang::En), "9.60 s (8.40–9.81)");
+        assert_eq!(interval(Length::new(ms(20), ms(20)), Lang::En), "0.02 s");
+    }
+
+    #[test]
+    fn one_sided_bounds_are_rounded_so_that_they_hold() {
+        assert_eq!((lower(ms(7669), Lang::En), upper(ms(7661), Lang::En)), ("7.66 s".to_owned(), "≤ 7.67 s".to_owned()));
+        assert_eq!((lower(ms(125_690), Lang::Zh), upper(ms(125_610), Lang::Zh)), ("2:05.6".to_owned(), "≤ 2:05.7".to_owned()));
+        assert_eq!(measured(Measured::AtLeast(ms(7669)), Lang::En), "at least 7.66 s");
     }
 
     #[test]

@@ -40,7 +40,17 @@ impl Page<'_> {
                 format!("cannot be told: {measure}, {}, lies inside the bounds of the measurement", self.subject(subject))
             }
             Reason::NotTested { measure, subject } => format!("not tested: {measure}, {}", self.subject(subject)),
-            Reason::TooManyUnknown { probe } => format!("more than 5 % of the samples of {} could not tell", self.probe_name(probe)),
+            Reason::Unseen { measure, subject } => format!(
+                "cannot be told: {measure}, {}: too many samples are missing; had all of them been bad, it would not be met",
+                self.subject(subject)
+            ),
+            Reason::RecoveryUnseen { probe } => format!(
+                "cannot be told: whether {} stayed good: too many samples are missing, some of them after its recovery",
+                self.probe_name(probe)
+            ),
+            Reason::ImpactUnseen { probe } => {
+                format!("cannot be told: whether {} went bad: too many samples are missing", self.probe_name(probe))
+            }
             Reason::NotRecovered
             | Reason::Stopped { .. }
             | Reason::NoSteadyState
@@ -66,7 +76,11 @@ impl Page<'_> {
                 format!("无法判定：{}，{}，目标落在测量区间之内", measure_zh(*measure), self.subject(subject))
             }
             Reason::NotTested { measure, subject } => format!("未测试：{}，{}", measure_zh(*measure), self.subject(subject)),
-            Reason::TooManyUnknown { probe } => format!("{} 的未知样本超过 5%", self.probe_name(probe)),
+            Reason::Unseen { measure, subject } => {
+                format!("无法判定：{}，{}：缺失样本过多；若均为失败样本，则目标未达成", measure_zh(*measure), self.subject(subject))
+            }
+            Reason::RecoveryUnseen { probe } => format!("无法判定 {} 是否保持正常：缺失样本过多，且部分在恢复之后", self.probe_name(probe)),
+            Reason::ImpactUnseen { probe } => format!("无法判定 {} 是否异常：缺失样本过多", self.probe_name(probe)),
             Reason::Earlier { text: earlier } => text(earlier),
         }
     }
@@ -80,6 +94,7 @@ impl Page<'_> {
 const fn measure_zh(measure: Measure) -> &'static str {
     match measure {
         Measure::Rto => "RTO",
+        Measure::RtoCached => "RTO（保留 DNS 应答的用户）",
         Measure::Rpo => "RPO",
         Measure::Missing => "无缺失",
         Measure::Doubled => "无重复",

@@ -7,8 +7,10 @@ use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::guard::{Guard, Outcome};
-use crate::model::measure::{Criterion, Judgement, Measure};
-use crate::model::plan::{Mode, Verdict};
+use crate::model::interval::MILLISECOND;
+use crate::model::measure::{Criterion, Judgement, Measure, Measured, VANTAGE_POINTS};
+use crate::model::plan::{ClientModel, Mode, Verdict};
+use crate::model::time::Span;
 
 impl Page<'_> {
     /// Title, verdict, identity, objectives, pictures.
@@ -27,6 +29,7 @@ impl Page<'_> {
         }
         let _ = writeln!(out, "## 1 {}\n", self.t(Label::ResultsTitle));
         self.objectives(out);
+        self.kept(out);
         self.also_measured(out);
         let _ = writeln!(out, "![{}]({})\n", self.timeline_alt(), self.file("timeline"));
         if let Some(alt) = self.waterfall_alt() {
@@ -116,7 +119,7 @@ impl Page<'_> {
             (self.t(Label::Mandatory), Align::Center),
             (self.t(Label::Target), Align::Right),
             (self.t(Label::Measured), Align::Right),
-            (self.t(Label::Bounds), Align::Center),
+            (self.t(Label::SeenBy), Align::Left),
             (self.t(Label::Result), Align::Center),
         ]);
         for criterion in &self.measures.criteria {
@@ -126,35 +129,102 @@ impl Page<'_> {
                 Judgement::Indeterminate => Label::Indeterminate,
                 Judgement::NotTested => Label::NotTested,
             };
-            let (target, measured, bounds) = self.criterion(criterion);
-            table.row(&[self.criterion_name(criterion), self.t(Label::Yes).to_owned(), target, measured, bounds, self.t(result).to_owned()]);
+            let (target, measured) = self.criterion(criterion);
+            let seen_by = match criterion.measure {
+                Measure::Rto | Measure::RtoCached => self.seen_by(&criterion.subject),
+                Measure::Rpo | Measure::Missing | Measure::Doubled => "–".to_owned(),
+            };
+            table.row(&[self.criterion_name(criterion), self.t(Label::Yes).to_owned(), target, measured, seen_by, self.t(result).to_owned()]);
         }
         out.push_str(&table.finish());
+    }
+
+    /// As which clients a probe saw what it saw, and from how many places; a dash for what is no client.
+    pub(super) fn seen_by(&self, probe: &str) -> String {
+        let models = self.probe_plan(probe).map(|probe| &probe.clients).into_iter().flatten();
+        let words: Vec<&str> = models
+            .map(|model| {
+                self.t(match model {
+                    ClientModel::ResolvesAnew => Label::ResolvesAnew,
+                    ClientModel::KeepsNames => Label::KeepsNames,
+                    ClientModel::KeepsConnections => Label::KeepsConnections,
+                })
+            })
+            .collect();
+        if words.is_empty() {
+            return "–".to_owned();
+        }
+        format!("{}{}{VANTAGE_POINTS} {}", words.join(self.comma_list()), self.comma_list(), self.t(Label::VantagePoints))
+    }
+
+    /// How long clients may keep the answers of DNS that the failover made wrong, and where that is longer than they may be away.
+    fn kept(&self, out: &mut String) {
+        let Some(kept) = self.measures.kept else { return };
+        let Some(ttl) = kept.ttl else {
+            let _ = writeln!(out, "{}\n", self.t(Label::KeptUnread));
+            return;
+        };
+        let seconds = ttl / 1_000_000_000;
+        let late = self.plan.objectives.iter().filter_map(|(id, objective)| Some((id, objective.rto?))).filter(|(_, rto)| nanos(*rto) < ttl);
+        let late: Vec<String> = late
+            .map(|(id, rto)| {
+                format!(
+                    " ▲ {} {}{}{}.",
+                    self.t(Label::KeptLonger),
+                    self.probe_name(id),
+                    self.comma_list(),
+                    numbers::target(rto.as_millis(), self.lang)
+                )
+            })
+            .collect();
+        let _ = writeln!(out, "{}{}{seconds} {}{}\n", self.t(Label::KeptFor), self.colon(), self.t(Label::KeptRule), late.concat());
     }
 
     fn criterion_name(&self, criterion: &Criterion) -> String {
         let subject = self.subject(&criterion.subject);
         match criterion.measure {
             Measure::Rto => format!("{}{}{subject}", self.t(Label::CriterionRto), self.colon()),
+            Measure::RtoCached => format!("{}{}{subject}", self.t(Label::CriterionRtoCached), self.colon()),
             Measure::Rpo => format!("{}{}{subject}", self.t(Label::CriterionRpo), self.colon()),
             Measure::Missing => format!("{subject}{}{}", self.colon(), self.t(Label::CriterionMissing)),
             Measure::Doubled => format!("{subject}{}{}", self.colon(), self.t(Label::CriterionDoubled)),
         }
     }
 
-    /// Target, measured value and bounds.
-    fn criterion(&self, criterion: &Criterion) -> (String, String, String) {
+    /// Target, and measured value with its bounds.
+    fn criterion(&self, criterion: &Criterion) -> (String, String) {
         if let Some(count) = criterion.count {
-            return (criterion.target.to_string(), count.to_string(), self.t(Label::Exact).to_owned());
+            return (criterion.target.to_string(), count.to_string());
         }
         let target = format!("≤ {}", numbers::target(criterion.target, self.lang));
-        match criterion.measured {
-            None => (target, "–".to_owned(), "–".to_owned()),
-            Some(measured) => {
-                let (value, bounds) = numbers::measured(measured, self.lang);
-                (target, if criterion.no_impact { self.t(Label::NoImpact).to_owned() } else { value }, bounds)
+        let Some(measured) = criterion.measured else { return (target, "–".to_owned()) };
+        let value = match (criterion.measure, measured) {
+            // Users with caches see it at some time until then.
+            (Measure::RtoCached, Measured::Known(length)) => numbers::upper(length.hi, self.lang),
+            (Measure::Rto, Measured::Known(length)) if criterion.no_impact => {
+                format!("{}{}", self.t(Label::NoImpact), self.bracketed(&numbers::upper(length.hi, self.lang)))
             }
+            _ => numbers::measured(measured, self.lang),
+        };
+        let mut lines = vec![value];
+        if criterion.measure == Measure::Rto {
+            lines.extend(self.beside_rta(&criterion.subject));
         }
+        (target, lines.join("<br>"))
+    }
+
+    /// What stands beside a recovery time: the bound for users with caches, and for what is no service the time from the fault.
+    fn beside_rta(&self, probe: &str) -> Vec<String> {
+        let plan = self.probe_plan(probe);
+        let cached = match self.measures.rta_with_caches(probe) {
+            Some(Measured::Known(length)) if plan.is_some_and(|plan| !plan.clients.is_empty()) => {
+                Some((Label::WithCaches, numbers::upper(length.hi, self.lang)))
+            }
+            _ => None,
+        };
+        let from_fault = self.measures.since_fault(probe).filter(|_| plan.is_some_and(|plan| !plan.service));
+        let from_fault = from_fault.map(|measured| (Label::FromFault, numbers::measured(measured, self.lang)));
+        cached.into_iter().chain(from_fault).map(|(label, value)| format!("{}{}{value}", self.t(label), self.colon())).collect()
     }
 
     /// What no objective asks for and everybody wants to know.
@@ -167,24 +237,23 @@ impl Page<'_> {
         }
         lines.push((Label::RtaDeclared, instants.restored.zip(instants.decided)));
         let traffic = self.measures.traffic;
-        lines.push((Label::TrafficMoved, instants.moved.zip(instants.acted)));
-        lines.push((Label::TrafficDrained, traffic.and_then(|traffic| traffic.drained).zip(instants.acted)));
+        let [moved, drained] = if self.counts_users() { [Label::TrafficMoved, Label::TrafficDrained] } else { [Label::OwnMoved, Label::OwnDrained] };
+        lines.push((moved, instants.moved.zip(instants.shifted)));
+        lines.push((drained, traffic.and_then(|traffic| traffic.drained).zip(instants.shifted)));
         lines.push((Label::SustainedRun, instants.failback.zip(instants.restored)));
         let lines: Vec<String> = lines
             .into_iter()
             .filter_map(|(label, ends)| {
                 let (to, from) = ends?;
-                let length = to.since(from);
-                let value = if length.lo == length.hi {
-                    numbers::length(length.lo, self.lang)
-                } else {
-                    format!("{}{}", numbers::plus_minus(length, self.lang), self.bracketed(&numbers::bounds(length, self.lang)))
-                };
-                Some(format!("{}{}{value}", self.t(label), self.colon()))
+                Some(format!("{}{}{}", self.t(label), self.colon(), numbers::interval(to.since(from), self.lang)))
             })
             .collect();
         if !lines.is_empty() {
             let _ = writeln!(out, "{}{}{}\n", self.t(Label::AlsoMeasured), self.colon(), lines.join(" · "));
         }
     }
+}
+
+fn nanos(span: Span) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)
 }

@@ -26,18 +26,30 @@ impl Page<'_> {
         readings.iter().filter_map(|reading| Some((reading.done.as_nanos(), share(&reading.value)?))).collect()
     }
 
+    /// Whether the share of the traffic is counted where users' requests are, by monitoring, and not of requests that Lifeboat sends.
+    pub(super) fn counts_users(&self) -> bool {
+        let probe = self.plan.traffic.as_ref().and_then(|id| self.probe_plan(id));
+        probe.is_some_and(|probe| probe.uses == "prometheus" || probe.uses.ends_with(".metric"))
+    }
+
+    fn share_head(&self) -> &'static str {
+        self.t(if self.counts_users() { Label::TrafficChart } else { Label::OwnChart })
+    }
+
     /// What the picture shows, in words.
     fn share_words(&self) -> String {
-        let head = self.t(Label::TrafficChart);
+        let head = self.share_head();
         let Some(traffic) = self.measures.traffic else { return head.to_owned() };
         let now = format!("{}{}", numbers::percent(traffic.last), numbers::percent_sign(self.lang));
         let took = self
             .measures
             .instants
             .moved
-            .zip(self.measures.instants.acted)
+            .zip(self.measures.instants.shifted)
             .map(|(moved, acted)| numbers::length(moved.since(acted).likely, self.lang));
-        let took = took.map(|took| format!(" · {}{}{took}", self.t(Label::TrafficMoved), self.colon())).unwrap_or_default();
+        let took = took
+            .map(|took| format!(" · {}{}{took}", self.t(if self.counts_users() { Label::TrafficMoved } else { Label::OwnMoved }), self.colon()))
+            .unwrap_or_default();
         format!("{head}{}{now}{took}", self.colon())
     }
 
@@ -50,7 +62,7 @@ impl Page<'_> {
     pub(super) fn share(&self) -> Option<String> {
         let shares = self.shares();
         let (first, last) = (shares.first()?.0, shares.last()?.0);
-        let title = self.t(Label::TrafficChart);
+        let title = self.share_head();
         let mut svg = Svg::new(760, 240, title, &self.share_words());
         svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, title);
         let time = Axis { from: self.start.at.as_nanos(), to: self.end().as_nanos(), left: SCALE, right: RIGHT };
@@ -75,7 +87,7 @@ impl Page<'_> {
             }
         }
         let instants = &self.measures.instants;
-        let marks = [(instants.acted, Label::EvLastChange, ALARM), (instants.moved, Label::EvMoved, INK)];
+        let marks = [(instants.shifted, Label::EvLastChange, ALARM), (instants.moved, Label::EvMoved, INK)];
         let mut x = LEFT;
         for (moment, label, color) in marks {
             let Some(moment) = moment else { continue };
@@ -96,17 +108,10 @@ impl Page<'_> {
         }
         for (id, propagation) in &self.measures.propagations {
             let _ = writeln!(out, "**{}** {}\n", self.t(Label::DnsSpread), self.bracketed(&self.probe_name(id)).trim());
-            let mut table = Table::new(&[
-                (self.t(Label::DnsServer), Align::Left),
-                (self.t(Label::DnsTook), Align::Right),
-                (self.t(Label::Bounds), Align::Center),
-            ]);
+            let mut table = Table::new(&[(self.t(Label::DnsServer), Align::Left), (self.t(Label::DnsTook), Align::Right)]);
             for (server, took) in &propagation.servers {
-                let (value, bounds) = match took {
-                    Some(took) => (numbers::plus_minus(*took, self.lang), numbers::bounds(*took, self.lang)),
-                    None => (format!("▲ {}", self.t(Label::DnsStale)), "–".to_owned()),
-                };
-                table.row(&[code(server), value, bounds]);
+                let value = took.map_or_else(|| format!("▲ {}", self.t(Label::DnsStale)), |took| numbers::interval(took, self.lang));
+                table.row(&[code(server), value]);
             }
             out.push_str(&table.finish());
             let _ = writeln!(out, "{}\n\n{}\n", self.spread_words(propagation), self.t(Label::DnsRule));

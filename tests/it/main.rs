@@ -30,6 +30,7 @@
 mod aliyun_client;
 mod approvals;
 mod bad_files;
+mod caches;
 mod canary;
 mod catalogue_conflicts;
 mod catalogue_undo;

@@ -108,7 +108,7 @@ async fn a_replica_follows_until_its_primary_is_gone() {
     let ask = async || sample("mysql", with(&replica, "select 1", &json!({ "role": "replica", "max_lag": "5s" }))).await;
     let found = until(&ask, |found| found.detail == "0.0 s behind").await;
     is_good(&found, "0.0 s behind");
-    assert_eq!(found.value, Some(json!({ "lag_ms": 0 })));
+    assert_eq!(found.value, Some(json!({ "lag_ms": 0, "resolution_ms": 1000 })), "it tells whole seconds");
     drop(primary);
     is_bad(&until(&ask, |found| found.detail != "0.0 s behind").await, "it does not follow");
 }

@@ -1,10 +1,13 @@
 //! As which client a service is asked.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::NameServer;
+use crate::model::plan::ClientModel;
 use crate::world::World;
 use crate::world::client::{Addresses, Client};
 use crate::world::http::{HttpAnswer, HttpError, HttpRequest};
@@ -94,6 +97,16 @@ impl AsClient {
     pub(crate) fn of_one_address() -> Self {
         let file = ClientFile { connection: Connection::Fresh, addresses: AddressesFile::InTurn, resolver: None, keep_names: false };
         Self { file, resolver: None, kept: Client::default() }
+    }
+
+    /// What it keeps.
+    pub(crate) fn models(&self) -> BTreeSet<ClientModel> {
+        let fresh = if self.file.keep_names { ClientModel::KeepsNames } else { ClientModel::ResolvesAnew };
+        match self.file.connection {
+            Connection::Fresh => BTreeSet::from([fresh]),
+            Connection::Kept => BTreeSet::from([ClientModel::KeepsConnections]),
+            Connection::Both => BTreeSet::from([fresh, ClientModel::KeepsConnections]),
+        }
     }
 
     /// Every answer to one question; at least one element.

@@ -60,6 +60,8 @@ pub(crate) struct Answer {
     pub(crate) role: Option<Role>,
     /// How far it is behind, or why there is no telling, if that was asked.
     pub(crate) lag: Option<Result<Duration, Unmet>>,
+    /// In what steps it tells that, if they are coarse.
+    pub(crate) steps: Duration,
     /// The first cell of the query's first row.
     pub(crate) cell: Option<String>,
 }
@@ -78,7 +80,7 @@ impl DatabaseExpect {
         if let Some((allowed, lag)) = self.max_lag.zip(answer.lag.as_ref()) {
             let lag = lag.clone()?;
             said = behind(lag, allowed)?;
-            value = Some(lag_value(lag));
+            value = Some(lag_value(lag, answer.steps));
         }
         let cell = answer.cell.as_deref();
         if let Some(text) = &self.text
@@ -128,9 +130,14 @@ pub(crate) fn refused(sql_state: Option<&str>, text: String) -> Unmet {
     }
 }
 
-/// A lag as the value of a sample: what recovery points are read from.
-pub(crate) fn lag_value(lag: Duration) -> Value {
-    json!({ "lag_ms": u64::try_from(lag.as_millis()).unwrap_or(u64::MAX) })
+/// A lag that is told in `steps` as the value of a sample: what recovery points are read from.
+pub(crate) fn lag_value(lag: Duration, steps: Duration) -> Value {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut value = json!({ "lag_ms": millis(lag) });
+    if !steps.is_zero() {
+        value["resolution_ms"] = json!(millis(steps));
+    }
+    value
 }
 
 #[cfg(test)]
@@ -147,7 +154,7 @@ mod tests {
         let replica = |lag: Result<u64, &str>| Answer {
             role: Some(Role::Replica),
             lag: Some(lag.map(Duration::from_millis).map_err(|text| Unmet::Differs(text.to_owned()))),
-            cell: None,
+            ..Answer::default()
         };
         let cell = |cell: Option<&str>| Answer { cell: cell.map(str::to_owned), ..Answer::default() };
         let good = |text: &str, value: Option<Value>| Ok((text.to_owned(), value));

@@ -1,6 +1,6 @@
 //! `group`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::catalogue::expect::enough::Enough;
 use crate::engine::probe::{DynProbe, Probe, Reading, Sample};
+use crate::model::plan::ClientModel;
 use crate::world::World;
 
 /// Several probes that are sampled together and count as one: a service that is up as long as enough of its parts are.
@@ -94,6 +95,10 @@ impl Probe<World> for Group {
     fn timeout(&self) -> Duration {
         // Each part has its own; this is for a machine that is late to notice.
         self.of.values().map(|part| part.0.0.timeout()).max().unwrap_or_default() + Duration::from_millis(100)
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        self.of.values().flat_map(|part| part.0.0.clients()).collect()
     }
 
     async fn sample(&self, world: &World) -> Sample {

@@ -1,5 +1,6 @@
 //! `grpc.health`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::catalogue::expect::Unmet;
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::{World, tls};
 
@@ -57,6 +59,10 @@ impl Probe<World> for GrpcHealth {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {

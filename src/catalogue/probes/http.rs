@@ -1,6 +1,6 @@
 //! `http`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
 use crate::catalogue::expect::client::AsClient;
 use crate::catalogue::expect::place::worst;
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::http::{HttpAnswer, HttpError};
@@ -52,6 +53,10 @@ impl Probe<World> for HttpProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        self.client.models()
     }
 
     async fn sample(&self, world: &World) -> Sample {

@@ -1,6 +1,6 @@
 //! `http.share`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
 use crate::catalogue::expect::client::AsClient;
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::http::HttpError;
@@ -93,6 +94,10 @@ impl Probe<World> for HttpShare {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration() + Duration::from_millis(100)
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        self.client.models()
     }
 
     async fn sample(&self, world: &World) -> Sample {

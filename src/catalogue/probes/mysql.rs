@@ -1,5 +1,6 @@
 //! `mysql`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::catalogue::expect::database::{refused, Answer, DatabaseExpect, Role};
 use crate::catalogue::expect::place::{HostPort, everywhere};
 use crate::catalogue::servers::mysql::{MysqlServer, is_our_failure};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::chain;
@@ -90,6 +92,10 @@ impl Probe<World> for MysqlProbe {
         self.timeout.duration()
     }
 
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
+    }
+
     async fn sample(&self, world: &World) -> Sample {
         everywhere(world, &self.server.address, |address| self.at(address)).await
     }
@@ -123,6 +129,7 @@ impl MysqlProbe {
         }
         if self.expect.max_lag.is_some() {
             answer.lag = Some(lag(connection).await?);
+            answer.steps = Duration::from_secs(1);
         }
         Ok(answer)
     }

@@ -1,5 +1,6 @@
 //! `postgres`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::catalogue::expect::Unmet;
 use crate::catalogue::servers::postgres::{PostgresServer, cell, refusal};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 
@@ -86,6 +88,10 @@ impl Probe<World> for PostgresProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {

@@ -1,6 +1,6 @@
 //! `redis`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::catalogue::expect::database::{Role, behind, lag_value};
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::catalogue::servers::redis::{RedisServer, command};
 use crate::engine::probe::{Probe, Reading, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
@@ -108,6 +109,10 @@ impl Probe<World> for RedisProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {
@@ -208,18 +213,26 @@ impl Fresh {
         let (seconds, micros): (i64, i64) = command(server, &redis::cmd("TIME")).await?;
         let content: Option<String> = command(server, redis::cmd("GET").arg(&self.key)).await?;
         let content = content.ok_or_else(|| Unmet::Untold(format!("there is no key {}", self.key)))?;
-        let written = time(&content).ok_or_else(|| Unmet::Untold(format!("{} holds \"{content}\", which is no time", self.key)))?;
+        let (written, steps) = time(&content).ok_or_else(|| Unmet::Untold(format!("{} holds \"{content}\", which is no time", self.key)))?;
         let age = Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000))).since(written);
-        behind(age, self.max_age).map(|text| Sample::good(text).with_value(lag_value(age)))
+        let mut value = lag_value(age, steps);
+        // Whoever wrote the key has another clock than the server.
+        value["age_ms"] = value["lag_ms"].clone();
+        behind(age, self.max_age).map(|text| Sample::good(text).with_value(value))
     }
 }
 
-/// A time as programs write it into a key: numbers below 100,000,000,000 are seconds (they reach to the year 5138), those above milliseconds.
-fn time(text: &str) -> Option<Timestamp> {
+/// A time as programs write it into a key, and in what steps: numbers below 100,000,000,000 are seconds (they reach to the year 5138), those above milliseconds.
+fn time(text: &str) -> Option<(Timestamp, Duration)> {
     let text = text.trim();
+    let steps = |is_whole: bool| if is_whole { Duration::from_secs(1) } else { Duration::from_millis(1) };
     match text.parse::<i64>() {
-        Ok(number) => number.checked_mul(if number < 100_000_000_000 { 1_000_000_000 } else { 1_000_000 }).map(Timestamp::from_nanos),
-        Err(_) => text.parse().ok(),
+        Ok(number) => {
+            let is_whole = number < 100_000_000_000;
+            let nanos = number.checked_mul(if is_whole { 1_000_000_000 } else { 1_000_000 })?;
+            Some((Timestamp::from_nanos(nanos), steps(is_whole)))
+        }
+        Err(_) => Some((text.parse().ok()?, steps(!text.contains('.')))),
     }
 }
 
@@ -239,11 +252,12 @@ mod tests {
 
     #[test]
     fn times_are_read_as_programs_write_them() {
-        let told = |text: &str| time(text).map(|at| at.to_string());
-        let expected = Some("2026-11-22T23:27:11.000000000Z".to_owned());
-        assert_eq!(told("1795390031"), expected);
-        assert_eq!(told("1795390031000\n"), expected);
-        assert_eq!(told("2026-11-23T07:27:11+08:00"), expected);
+        let told = |text: &str| time(text).map(|(at, steps)| (at.to_string(), steps.as_millis()));
+        let expected = |steps| Some(("2026-11-22T23:27:11.000000000Z".to_owned(), steps));
+        assert_eq!(told("1795390031"), expected(1000));
+        assert_eq!(told("1795390031000\n"), expected(1));
+        assert_eq!(told("2026-11-23T07:27:11+08:00"), expected(1000));
+        assert_eq!(told("2026-11-22T23:27:11.000Z"), expected(1));
         assert_eq!(told("yesterday"), None);
         assert_eq!(told("99999999999999999999"), None);
     }

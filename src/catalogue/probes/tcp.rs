@@ -1,5 +1,6 @@
 //! `tcp`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::reason;
@@ -63,6 +65,10 @@ impl Probe<World> for TcpProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {

@@ -1,5 +1,6 @@
 //! `tls`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use crate::catalogue::expect::answer::lasts;
 use crate::catalogue::expect::place::{HostPort, connected, everywhere};
 use crate::engine::probe::{Probe, Sample};
+use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::{World, tls};
 
@@ -49,6 +51,10 @@ impl Probe<World> for TlsProbe {
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        ClientModel::anew()
     }
 
     async fn sample(&self, world: &World) -> Sample {

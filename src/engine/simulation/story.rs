@@ -55,6 +55,7 @@ impl Story {
                 bad_after: 1,
                 good_after: 1,
                 service: true,
+                clients: Default::default(),
             }],
             steady_state: (!emergency).then(|| SteadyState { probes: vec!["p".into()], hold: seconds(3), timeout: seconds(60) }),
             fault: (!emergency).then(|| FaultPlan {

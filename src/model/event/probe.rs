@@ -73,6 +73,12 @@ pub enum ProbeKind {
         /// Samples that were not sent at all: their time was over before this machine got to them.
         #[serde(default)]
         missed: u64,
+        /// When the last sample that could tell was sent, of all so far; absent before the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Timestamp>,
+        /// When the last sample that could not tell was sent, or one that was not sent was due, of all so far; absent while there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        untold: Option<Timestamp>,
     },
     /// From a newer Lifeboat.
     #[serde(other)]

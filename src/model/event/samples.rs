@@ -143,7 +143,16 @@ impl Script {
     }
 
     pub(crate) fn tally(&mut self, probe: &str, from: u64, to: u64, [good, bad, unknown, late]: [u64; 4]) -> &mut Self {
-        self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late, missed: 0 })
+        let untold = (unknown > 0).then(|| t(from));
+        self.probe(probe, ProbeKind::Tally { from: t(from), to: t(to), good, bad, unknown, late, missed: 0, told: Some(t(to)), untold })
+    }
+
+    /// Puts the events into the order of their times; those of one time stay as they are.
+    fn sort(&mut self) {
+        self.events.sort_by_key(|event| event.at);
+        for (event, seq) in self.events.iter_mut().zip(1_u64..) {
+            (event.seq, event.id) = (seq, format!("00000000-0000-4000-8000-{seq:012}"));
+        }
     }
 
     /// The last event, with the verdict that follows from the others.
@@ -165,12 +174,12 @@ pub(crate) fn plan(mode: Mode) -> Plan {
         "environment": "lab",
         "zone": "Asia/Shanghai",
         "scope": {},
-        "objectives": {"orders": {"rpo": "5s"}, "storefront": {"rto": "60s"}},
+        "objectives": {"orders": {"rpo": "5s"}, "storefront": {"rto": "60s", "rto_cached": "90s"}},
         "controls": ["iso-22301:8.5", "soc2:A1.3", "mlps-2.0:8.1.10.13"],
         "probes": [
-            {"id": "checkout", "title": {"en": "Checkout", "zh": "结算"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true},
+            {"id": "checkout", "title": {"en": "Checkout", "zh": "结算"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true, "clients": ["resolves-anew"]},
             {"id": "orders", "title": {"en": "Orders in sync", "zh": "订单同步"}, "uses": "sync.lag", "with": {}, "every": "500ms", "timeout": "2s", "bad_after": 2, "good_after": 2, "service": false},
-            {"id": "storefront", "title": {"en": "Storefront", "zh": "商城首页"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true}
+            {"id": "storefront", "title": {"en": "Storefront", "zh": "商城首页"}, "uses": "http", "with": {}, "every": "200ms", "timeout": "1s", "bad_after": 3, "good_after": 5, "service": true, "clients": ["resolves-anew"]}
         ],
         "steady_state": {"probes": ["storefront", "orders"], "hold": "3s", "timeout": "30s"},
         "fault": {"uses": "aliyun.region-outage", "with": {"region": "cn-hangzhou", "vpc": "vpc-bp1"}, "lease": "2m", "timeout": "1m"},
@@ -324,7 +333,14 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
             retry_in_ms: Some(2000),
         },
     );
+    // Read twice a second; the standby job catches up at the end.
+    for at in (4500..7000).step_by(500) {
+        script.at(at).reading("orders", ProbeState::Good, json!({"lag_ms": at - 4100, "missing": 1}));
+    }
     script.edge("orders", ProbeState::Bad, 6492, 7000, "lag 2.4 s").reading("orders", ProbeState::Bad, json!({"lag_ms": 2400, "missing": 3}));
+    for at in (7500..20_000).step_by(500) {
+        script.at(at).reading("orders", ProbeState::Bad, json!({"lag_ms": 2300, "missing": 3}));
+    }
     script.at(7500).changed("orders", ProbeState::Bad, "lag 2.3 s");
     script.at(7640).started("failover/start-standby", 2).at(7700).call("failover/start-standby", Cloud::Aws, "ec2:StartInstances", true);
     script.at(13_700).applied("failover/start-standby", 2, Some(70), false);
@@ -332,7 +348,7 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
         "failover/shift-dns",
         "dns.shift-weight",
         json!({"zone": "shop.example.com.", "record": "shop", "to": {"aws": 100, "aliyun": 0}}),
-        json!({"aws": 0, "aliyun": 100}),
+        json!([{"label": "aws", "weight": 0, "ttl": 60}, {"label": "aliyun", "weight": 100, "ttl": 60}]),
         vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100"), Target::new("record", "shop.example.com. aliyun", "weight 100 → 0")],
     );
     script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true);
@@ -345,6 +361,9 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
     script.edge("storefront", ProbeState::Good, 17_605, 18_010, "200 in 3 ms").at(18_810).changed("storefront", ProbeState::Good, "200 in 4 ms");
     script.at(18_820).applied("failover/watch-recovery", 1, None, false).at(18_830).stage(Stage::Verify);
     script.edge("orders", ProbeState::Good, 19_492, 20_000, "lag 0.3 s").reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
+    for at in (20_500..28_000).step_by(500) {
+        script.at(at).reading("orders", ProbeState::Good, json!({"lag_ms": 300, "missing": 0}));
+    }
     script.at(20_500).changed("orders", ProbeState::Good, "lag 0.3 s");
     shift_seen(&mut script, 21_000, 1.0, [true, true]);
     tallies(&mut script, 28_020, [120, 0, 0, 0], [21, 26, 1, 0], [55, 65, 0, 1]);
@@ -374,6 +393,7 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
     script.at(32_000).undone("failover/shift-dns", (Cloud::Aws, "route53:ChangeResourceRecordSets"), true);
     script.at(33_000).undone("failover/start-standby", (Cloud::Aws, "ec2:StopInstances"), false);
     script.at(34_000).undone("failover/share-image", (Cloud::Aws, "ec2:ModifyImageAttribute"), false);
+    script.sort();
     script.at(35_000).end()
 }
 
@@ -476,7 +496,7 @@ pub(crate) fn emergency() -> Vec<Event> {
         "failover/shift-dns",
         "dns.shift-weight",
         json!({"zone": "shop.example.com."}),
-        json!({"aws": 0, "aliyun": 100}),
+        json!([{"label": "aws", "weight": 0, "ttl": 60}, {"label": "aliyun", "weight": 100, "ttl": 60}]),
         vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100")],
     );
     script.at(12_100).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(14_000).applied(

@@ -16,6 +16,35 @@ pub enum Measured {
     AtLeast(i64),
 }
 
+impl Measured {
+    /// The same, and possibly `by` nanoseconds longer.
+    #[must_use]
+    pub fn worse(self, by: i64) -> Self {
+        match self {
+            Self::Known(length) => Self::Known(Length { hi: length.hi.saturating_add(by), ..length }),
+            Self::AtLeast(_) => self,
+        }
+    }
+
+    /// The same and `by` nanoseconds more; what has no end has none with them either.
+    #[must_use]
+    pub const fn longer(self, by: i64) -> Self {
+        match self {
+            Self::Known(length) => Self::Known(length.longer(by)),
+            Self::AtLeast(_) => self,
+        }
+    }
+}
+
+/// Why it cannot be told how a criterion came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The target lies inside the bounds.
+    Bounds,
+    /// Samples are missing that would have missed it, had they been bad.
+    Samples,
+}
+
 /// How a criterion came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
@@ -23,7 +52,7 @@ pub enum Judgement {
     Met,
     /// The whole interval misses it.
     NotMet,
-    /// The target lies inside the bounds, or the measurement is too poor.
+    /// It cannot be told; the criterion's [`Doubt`] says why.
     Indeterminate,
     /// Nothing was measured.
     NotTested,
@@ -34,6 +63,8 @@ pub enum Judgement {
 pub enum Measure {
     /// Recovery time, from the first effect on users.
     Rto,
+    /// Recovery time of users who keep the answers of DNS for as long as they may: what was measured and the longest TTL before the change.
+    RtoCached,
     /// Recovery point: how much committed data, in time, was at stake.
     Rpo,
     /// Things missing after the recovery.
@@ -59,9 +90,11 @@ pub struct Criterion {
     pub no_impact: bool,
     /// How it came out.
     pub judgement: Judgement,
+    /// Why that cannot be told, if it cannot.
+    pub doubt: Option<Doubt>,
 }
 
-/// More than this share of samples that could not tell makes a criterion indeterminate: one in …
+/// Where more than this share of the samples could not tell, they are judged once more as if all of them had been bad: one in …
 const UNKNOWN_LIMIT: u64 = 20;
 
 /// All criteria: recovery times by name, recovery points by name, then what was counted.
@@ -69,13 +102,19 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
     let Some(plan) = state.plan() else { return Vec::new() };
     let rtos = plan.objectives.iter().filter_map(|(id, objective)| {
         let probe = plan.probes.iter().find(|probe| probe.id == *id);
-        Some(rto_criterion(id, objective.rto?, probe, measures, has_too_many_unknown(measures, id)))
+        let times = [(Measure::Rto, objective.rto), (Measure::RtoCached, objective.rto_cached)];
+        Some(times.into_iter().filter_map(move |(measure, target)| Some(rto_criterion(state, measure, id, target?, probe, measures))))
     });
     let rpos = plan.objectives.iter().filter_map(|(id, objective)| {
-        let measured = measures.exposures.get(id).map(|exposure| Measured::Known(exposure.peak));
-        Some(at_most(Measure::Rpo, id, objective.rpo?, measured, has_too_many_unknown(measures, id)))
+        let exposure = measures.exposures.get(id);
+        let mut criterion = at_most(Measure::Rpo, id, objective.rpo?, exposure.map(|exposure| Measured::Known(exposure.peak)));
+        // Its bounds hold whatever happened between two readings, however far they are apart.
+        if criterion.doubt.is_some() && exposure.is_some_and(|exposure| exposure.punctual <= nanos(criterion.target)) {
+            criterion.doubt = Some(Doubt::Samples);
+        }
+        Some(criterion)
     });
-    let mut criteria: Vec<Criterion> = rtos.chain(rpos).collect();
+    let mut criteria: Vec<Criterion> = rtos.flatten().chain(rpos).collect();
     for found in integrity(state, &measures.exposures) {
         for (measure, count) in [(Measure::Missing, found.counts.missing), (Measure::Doubled, found.counts.doubled)] {
             let Some(count) = count else { continue };
@@ -93,6 +132,7 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
                 count: Some(count),
                 no_impact: false,
                 judgement,
+                doubt: (judgement == Judgement::Indeterminate).then_some(Doubt::Bounds),
             });
         }
     }
@@ -100,27 +140,49 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
 }
 
 /// The recovery time of one probe. One that stayed good while others went down recovered in no time, give or take a sample; when nothing went down nothing was tested.
-fn rto_criterion(id: &str, rto: Span, probe: Option<&ProbePlan>, measures: &Measures, poor: bool) -> Criterion {
+fn rto_criterion(state: &RunState, measure: Measure, id: &str, target: Span, probe: Option<&ProbePlan>, measures: &Measures) -> Criterion {
     let measured = measures.outages.get(id).map(Outage::rta);
     let sampled = measures.availability.get(id).is_some_and(|availability| availability.tally.good > 0);
     let unharmed = measured.is_none() && sampled && measures.instants.impact.is_some();
     let blind = probe.filter(|_| unharmed).map(|probe| {
         let unseen = u64::from(probe.bad_after).saturating_mul(probe.every.as_millis()).saturating_add(probe.timeout.as_millis());
-        Measured::Known(Length::new(0, i64::try_from(unseen).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)))
+        Measured::Known(Length::new(0, nanos(unseen)))
     });
-    Criterion { no_impact: unharmed, ..at_most(Measure::Rto, id, rto, measured.or(blind), poor) }
+    let measured = match (measure, measures.kept) {
+        (Measure::RtoCached, Some(kept)) => measured.or(blind).zip(kept.ttl).map(|(measured, ttl)| measured.longer(ttl)),
+        _ => measured.or(blind),
+    };
+    let mut criterion = Criterion { no_impact: unharmed, ..at_most(measure, id, target, measured) };
+    if criterion.judgement == Judgement::Met && has_too_many_unknown(measures, id) {
+        let missing = state
+            .probes
+            .get(id)
+            .zip(super::disrupted_from(state))
+            .map_or(0, |(standing, from)| standing.unseen_between(from, super::failover_until(state)));
+        let every = probe.map_or(0, |probe| probe.every.as_millis());
+        let worst = measured.map(|measured| measured.worse(nanos(every.saturating_mul(missing))));
+        if at_most(measure, id, target, worst).judgement != Judgement::Met {
+            (criterion.judgement, criterion.doubt) = (Judgement::Indeterminate, Some(Doubt::Samples));
+        }
+    }
+    criterion
 }
 
-fn at_most(measure: Measure, subject: &str, target: Span, measured: Option<Measured>, poor: bool) -> Criterion {
-    let limit = i64::try_from(target.as_millis()).unwrap_or(i64::MAX).saturating_mul(MILLISECOND);
+fn at_most(measure: Measure, subject: &str, target: Span, measured: Option<Measured>) -> Criterion {
+    let limit = nanos(target.as_millis());
     let judgement = match measured {
         None => Judgement::NotTested,
         Some(Measured::Known(length)) if length.lo > limit => Judgement::NotMet,
         Some(Measured::AtLeast(lo)) if lo > limit => Judgement::NotMet,
-        Some(Measured::Known(length)) if length.hi <= limit && !poor => Judgement::Met,
+        Some(Measured::Known(length)) if length.hi <= limit => Judgement::Met,
         Some(_) => Judgement::Indeterminate,
     };
-    Criterion { measure, subject: subject.to_owned(), target: target.as_millis(), measured, count: None, no_impact: false, judgement }
+    let doubt = (judgement == Judgement::Indeterminate).then_some(Doubt::Bounds);
+    Criterion { measure, subject: subject.to_owned(), target: target.as_millis(), measured, count: None, no_impact: false, judgement, doubt }
+}
+
+fn nanos(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)
 }
 
 /// Whether more than 5 % of a probe's samples could not tell.

@@ -1,11 +1,18 @@
 //! How far a replica fell behind, and whether data is missing or doubled in the end.
 //!
-//! A probe that measures this reads `{"lag_ms", "missing", "doubled"}`: `lag_ms` is the age, on the source's own clock, of the oldest thing that the replica does not have.
+//! A probe that measures this reads `{"lag_ms", "missing", "doubled"}`: `lag_ms` is how much committed time, on the source's own clock, the replica lacks. A reading without
+//! it, or with `"source_read": false`, tells nothing: until the next one that does, the replica may have fallen behind all the while.
+//!
+//! - `source_newest`, `mirror_contiguous`: when the newest thing of the source, and the newest one below which the replica lacks nothing, were committed.
+//! - `lag_at_least_ms`: what a reading without its source says all the same.
+//! - `resolution_ms`: in what steps times are told; `age_ms`: that they are of two machines' clocks.
+//! - `unseen_ms`: what the first reading after a blind time found that the replica lacked at most while nobody could read the source.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::outage::{blur, two_clocks};
 use crate::model::interval::{Length, MILLISECOND};
 use crate::model::plan::{ProbePlan, ProbeState};
 use crate::model::state::probe::Reading;
@@ -15,9 +22,12 @@ use crate::model::time::Timestamp;
 /// What one probe read about a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// The largest lag between the fault and the recovery, plus the time in which a larger one could have gone unseen: the recovery point actually reached, RPA.
+    /// The recovery point actually reached, RPA: at least the largest lag that was read between the fault and the recovery, at most what it can have grown to between any
+    /// two readings.
     pub peak: Length,
-    /// When it was read.
+    /// The same, had every reading come in its time: what lies beyond is owed to those that are missing.
+    pub punctual: i64,
+    /// When the largest lag was read.
     pub at: Timestamp,
     /// Whether it was read before the fault, because nothing could be read afterwards.
     pub before_fault: bool,
@@ -46,25 +56,77 @@ impl Counts {
     }
 }
 
+/// One reading that told the lag, in nanoseconds.
+struct Told<'a> {
+    reading: &'a Reading,
+    lag: i64,
+    /// When the newest thing of the source was committed.
+    newest: Option<Timestamp>,
+    /// When the newest one was committed below which the replica lacked nothing.
+    contiguous: Option<Timestamp>,
+}
+
+impl<'a> Told<'a> {
+    fn of(reading: &'a Reading) -> Option<Self> {
+        let time = |name: &str| reading.value.get(name)?.as_str()?.parse::<Timestamp>().ok();
+        let lag = nanos(lag_ms(&reading.value)?);
+        Some(Self { reading, lag, newest: time("source_newest"), contiguous: time("mirror_contiguous") })
+    }
+
+    /// The most that the lag can have been from this reading to the `next`, or to `until`: all the while it may have grown as fast as time goes by, from the commit of the
+    /// newest thing that both sides had (the two may be told by clocks that differ by `clocks`). Once the source was read again, from what it held then.
+    fn most(&self, next: Option<&Self>, until: Timestamp, clocks: i64) -> i64 {
+        let end = next.map_or(until, |next| next.reading.done.min(until));
+        let age = self.newest.map_or(0, |newest| self.reading.sent.nanos_since(newest).max(0).saturating_add(clocks));
+        let grown = self.lag.saturating_add(end.nanos_since(self.reading.sent).max(0)).saturating_add(age);
+        let held = self.contiguous.zip(next.and_then(|next| next.newest)).map(|(contiguous, newest)| newest.nanos_since(contiguous).max(self.lag));
+        let found = next.and_then(|next| next.reading.value.get("unseen_ms")?.as_u64()).map(nanos);
+        [held, found].into_iter().flatten().fold(grown, i64::min)
+    }
+}
+
+/// At least how far a replica was behind by a reading, in nanoseconds: what it told, or without its source the bound that it gave.
+fn least(reading: &Reading) -> Option<i64> {
+    let bound = || reading.value.get("lag_at_least_ms")?.as_u64();
+    lag_ms(&reading.value).or_else(bound).map(nanos)
+}
+
 /// The exposure each lag probe read from `from` (the fault) to `until`.
 pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timestamp) -> BTreeMap<String, Exposure> {
     let probes = state.plan().map_or(&[][..], |plan| &plan.probes);
     let of = |probe: &ProbePlan| {
-        let readings: Vec<(&Reading, u64)> =
-            state.probes.get(&probe.id)?.readings.iter().filter_map(|reading| Some((reading, lag_ms(&reading.value)?))).collect();
-        let (newest, last_ms) = *readings.last()?;
+        let (standing, from) = (state.probes.get(&probe.id)?, from?);
+        let told: Vec<Told<'_>> = standing.readings.iter().filter_map(Told::of).collect();
+        let newest = told.last()?;
         let every = nanos(probe.every.as_millis());
-        let from = from?;
-        let during = readings.iter().filter(|(reading, _)| reading.done >= from && reading.sent <= until).rev().max_by_key(|(_, lag)| *lag);
-        let (peak, at, before_fault) = match during {
-            Some((reading, lag)) => (Length::new(nanos(*lag), nanos(*lag).saturating_add(every)), reading.done, false),
-            None => {
-                let (reading, lag) = readings.iter().rev().find(|(reading, _)| reading.done < from)?;
-                let unseen = from.nanos_since(reading.done).saturating_add(every);
-                (Length::new(nanos(*lag), nanos(*lag).saturating_add(unseen)), reading.done, true)
-            }
+        // From the last reading before the fault on: what it did not see yet belongs to what follows.
+        let first = told.iter().rposition(|told| told.reading.done < from).unwrap_or(0);
+        let relevant: Vec<&Told<'_>> = told.get(first..)?.iter().take_while(|told| told.reading.sent <= until).collect();
+        let during = standing.readings.iter().filter(|reading| reading.done >= from && reading.sent <= until);
+        let during = during.filter_map(|reading| Some((least(reading)?, reading.done))).rev().max_by_key(|(least, _)| *least);
+        let clocks = two_clocks(state);
+        let most = relevant.iter().enumerate().map(|(index, one)| one.most(told.get(first + index + 1), until, clocks)).max()?;
+        let punctual = relevant.iter().map(|told| told.lag.saturating_add(every)).max()?;
+        // Nobody saw what happened before the first reading if that came after the fault.
+        let unseen = told.first().map_or(0, |told| told.reading.done.min(until).nanos_since(from)).max(0);
+        let (least, likely, at) = match during {
+            Some((least, at)) => (least, least.saturating_add(every / 2), at),
+            // What it lacked before may have come in time.
+            None => (0, told[first].lag, told[first].reading.done),
         };
-        Some(Exposure { peak, at, before_fault, last_ms, counts: Counts::of(&newest.value), last_good: newest.state == Some(ProbeState::Good) })
+        let peak = Length::new(least, most.max(unseen)).most_likely(likely).widened(blur(state, standing));
+        let last_ms = lag_ms(&newest.reading.value)?;
+        let counts = Counts::of(&newest.reading.value);
+        let last_good = newest.reading.state == Some(ProbeState::Good);
+        Some(Exposure {
+            peak,
+            punctual: punctual.saturating_add(blur(state, standing)),
+            at,
+            before_fault: during.is_none(),
+            last_ms,
+            counts,
+            last_good,
+        })
     };
     probes.iter().filter_map(|probe| Some((probe.id.clone(), of(probe)?))).collect()
 }
@@ -95,9 +157,12 @@ pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Ve
         .collect()
 }
 
-/// The lag that a probe read, milliseconds.
+/// The lag that a probe read, milliseconds; nothing where its source could not be read.
 #[must_use]
 pub fn lag_ms(value: &Value) -> Option<u64> {
+    if value.get("source_read") == Some(&Value::Bool(false)) {
+        return None;
+    }
     let lag = value.get("lag_ms")?;
     // Never negative, and a fraction of a millisecond is rounded up: the bound must hold.
     lag.as_u64().or_else(|| lag.as_i64().map(|_| 0)).or_else(|| lag.as_f64().filter(|lag| lag.is_finite()).map(|lag| lag.max(0.0).ceil() as u64))

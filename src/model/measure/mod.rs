@@ -3,6 +3,7 @@
 //! Every time is an interval. All events of one process carry one monotonic clock, so no clock error enters a difference between two of them; where another process took
 //! the run over in between, twice the bound of the wall clock's error is added.
 
+mod caching;
 mod criteria;
 mod exposure;
 mod forecast;
@@ -22,7 +23,8 @@ use super::plan::{Mode, Objective, Slo, Stage};
 use super::state::probe::Tally;
 use super::state::{RunState, Status, StepState};
 use super::time::Timestamp;
-pub use criteria::{Criterion, Judgement, Measure, Measured};
+pub use caching::{Kept, longest_ttl};
+pub use criteria::{Criterion, Doubt, Judgement, Measure, Measured};
 pub use exposure::{Counts, Exposure, Integrity, integrity, lag_ms};
 pub use forecast::{Past, foresee};
 pub use outage::{Basis, Outage, outages};
@@ -48,6 +50,8 @@ pub struct Measures {
     pub traffic: Option<Traffic>,
     /// How DNS spread over the servers that a probe asks, by probe id.
     pub propagations: BTreeMap<String, Propagation>,
+    /// How long answers of the names that the failover led elsewhere may be kept; absent when it changed none.
+    pub kept: Option<Kept>,
     /// Share of good samples from the first sample to the end of the recovery, by probe id.
     pub availability: BTreeMap<String, Availability>,
     /// What the run spent of the error budget of each service that has a service level objective, by probe id.
@@ -73,6 +77,12 @@ pub struct Instants {
     pub acted: Option<Moment>,
     /// That change was seen to be in effect by its own step.
     pub effective: Option<Moment>,
+    /// t_S, the last change that moves traffic was accepted; absent when there was none.
+    pub shifted: Option<Moment>,
+    /// From then on, and not before every other change of the critical steps was in effect, it spread.
+    pub spreads: Option<Moment>,
+    /// The change that moves traffic was seen to be in effect by its own step.
+    pub shift_seen: Option<Moment>,
     /// t_95, the target got at least 95 % of the requests from here on; absent also when no probe reads it.
     pub moved: Option<Moment>,
     /// t_R, restored: last bad sample sent … first good sample done.
@@ -120,7 +130,8 @@ impl Measures {
         measures.instants = phases::instants(state, measures.primary.as_ref().and_then(|id| measures.outages.get(id)), until);
         measures.traffic = traffic::traffic(state, from, until);
         measures.instants.moved = measures.traffic.and_then(|traffic| traffic.moved);
-        measures.propagations = traffic::propagations(state, measures.instants.acted, until);
+        measures.propagations = traffic::propagations(state, until);
+        measures.kept = caching::kept(state);
         measures.split = phases::split(&measures, until);
         measures.exposures = exposure::exposures(state, from, until);
         measures.availability = state
@@ -152,10 +163,31 @@ impl Measures {
     pub fn rta(&self, probe: &str) -> Option<Measured> {
         self.outages.get(probe).map(Outage::rta)
     }
+
+    /// Recovery time of users who keep the answers of DNS for as long as they may, by what a probe saw that may keep none: its upper bound is theirs. Absent when the
+    /// failover changed no name, or it is not known how long its answers may be kept.
+    #[must_use]
+    pub fn rta_with_caches(&self, probe: &str) -> Option<Measured> {
+        Some(self.rta(probe)?.longer(self.kept?.ttl?))
+    }
+
+    /// How long after the fault was injected something came back that is no service: its own outage begins only when what it expects has run out.
+    #[must_use]
+    pub fn since_fault(&self, probe: &str) -> Option<Measured> {
+        let (outage, fault) = (self.outages.get(probe)?, self.instants.fault?);
+        Some(match (outage.censored, outage.up) {
+            (None, Some(up)) => Measured::Known(up.since(fault).widened(outage.clock)),
+            (censored, _) => Measured::AtLeast(censored.unwrap_or(0).saturating_add(outage.down.hi.nanos_since(fault.hi)).max(0)),
+        })
+    }
 }
 
+/// From how many places Lifeboat sends its samples: the machine on which it runs.
+pub const VANTAGE_POINTS: usize = 1;
+
 /// What the last line of `drill --output json` says of each service that went down: the raw edges and the time between them.
-/// `up` and the upper bound are null for a service that did not come back.
+/// `up` and the upper bound are null for a service that did not come back. `clients` says as which clients it was asked; `rta_with_caches_ms` is the most that users saw who
+/// keep the answers of DNS for their TTL, where the failover changed any.
 #[must_use]
 pub fn services_json(state: &RunState, measures: &Measures) -> Value {
     let mut services = Map::new();
@@ -166,7 +198,13 @@ pub fn services_json(state: &RunState, measures: &Measures) -> Value {
             Measured::Known(length) => json!(length.millis()),
             Measured::AtLeast(lo) => json!([Length::new(lo, lo).millis()[0], null]),
         };
-        services.insert(probe.id.clone(), json!({"down": pair(outage.down), "up": outage.up.map(pair), "rta_ms": rta}));
+        let mut service = json!({
+            "down": pair(outage.down), "up": outage.up.map(pair), "rta_ms": rta, "clients": probe.clients, "vantage_points": VANTAGE_POINTS
+        });
+        if let Some(Measured::Known(bound)) = measures.rta_with_caches(&probe.id) {
+            service["rta_with_caches_ms"] = json!(bound.millis()[1]);
+        }
+        services.insert(probe.id.clone(), service);
     }
     Value::Object(services)
 }
@@ -210,5 +248,7 @@ fn outcome(step: &StepState) -> StepOutcome {
     }
 }
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Outages: from the edge that began the bad samples to the edge that began the good ones.
 
-use crate::model::interval::{Length, Moment};
+use crate::model::interval::{Length, MILLISECOND, Moment};
 use crate::model::plan::{Mode, ProbePlan, ProbeState};
 use crate::model::state::{ProbeStanding, RunState};
 use crate::model::time::Timestamp;
@@ -18,9 +18,10 @@ pub struct Outage {
     pub confirmed: Timestamp,
     /// When it ended: last bad sample sent … first of the good samples done; absent when it did not.
     pub up: Option<Moment>,
-    /// How long it lasted at least, when it did not end, or not before the recovery was over.
+    /// How long it lasted at least, when it did not end, or not before the recovery was over: from the first bad sample done to the last one sent.
     pub censored: Option<i64>,
-    /// Nanoseconds of clock error in a difference, because another process took over in between.
+    /// Nanoseconds by which its length may be off beyond its edges: another process took over in between, or the probe compares this machine's clock with that of
+    /// a store, which tells times in steps.
     pub clock: i64,
 }
 
@@ -98,7 +99,7 @@ pub(super) fn bad_time(standing: &ProbeStanding, probe: &ProbePlan, from: Timest
     for outage in outages(standing, probe, from) {
         let bounds = match outage.up {
             Some(up) => up.since(outage.down),
-            None => Length::new(end.nanos_since(outage.down.hi).max(0), end.nanos_since(outage.down.lo).max(0)),
+            None => Length::new(bad_until(standing, &outage, end).nanos_since(outage.down.hi), end.nanos_since(outage.down.lo)),
         };
         (lo, hi) = (lo.saturating_add(bounds.lo), hi.saturating_add(bounds.hi));
     }
@@ -123,14 +124,42 @@ pub(super) fn of_disruption(state: &RunState, probe: &ProbePlan, from: Timestamp
         };
     }
     let end = outage.up.map_or(until, |up| up.hi);
-    let takeovers = state.resumed.iter().filter(|takeover| takeover.at > outage.down.hi && takeover.at <= end.max(until)).count();
-    if takeovers > 0 {
-        let error_ms = state.start.as_ref().and_then(|start| start.clock_error_ms).filter(|error| error.is_finite() && *error > 0.0).unwrap_or(0.0);
-        // At most an hour: what is beyond is not a clock.
-        outage.clock = std::time::Duration::from_secs_f64((2.0 * error_ms / 1000.0).min(3600.0)).as_nanos().try_into().unwrap_or(0);
+    let was_taken_over = state.resumed.iter().any(|takeover| takeover.at > outage.down.hi && takeover.at <= end.max(until));
+    let declared = outage.basis == Basis::Declared;
+    outage.clock = blur(state, standing);
+    if was_taken_over || declared {
+        outage.clock = outage.clock.saturating_add(two_clocks(state));
     }
     if outage.up.is_none_or(|up| up.hi > until) {
-        outage.censored = Some(Length::new(until.nanos_since(outage.down.hi), i64::MAX).widened(outage.clock).lo);
+        let bad_until = bad_until(standing, &outage, until);
+        outage.censored = Some(Length::new(bad_until.nanos_since(outage.down.hi), i64::MAX).widened(outage.clock).lo);
     }
     Some(outage)
+}
+
+/// The latest moment, at most `until`, at which the service is known to have been bad still: a bad sample was sent then.
+fn bad_until(standing: &ProbeStanding, outage: &Outage, until: Timestamp) -> Timestamp {
+    let seen = match outage.up {
+        // The last bad sample that is known of was sent then.
+        Some(up) => up.lo,
+        None => standing.told_until(until).unwrap_or(outage.confirmed),
+    };
+    seen.min(until)
+}
+
+/// By how much the clocks of two machines, or of one at two times, may differ, in nanoseconds: twice the bound of this one's error, for each is taken to be as
+/// good as the other. 0 where no bound is recorded.
+pub(super) fn two_clocks(state: &RunState) -> i64 {
+    let error_ms = state.start.as_ref().and_then(|start| start.clock_error_ms).filter(|error| error.is_finite() && *error > 0.0).unwrap_or(0.0);
+    // At most an hour: what is beyond is not a clock.
+    std::time::Duration::from_secs_f64((2.0 * error_ms / 1000.0).min(3600.0)).as_nanos().try_into().unwrap_or(0)
+}
+
+/// By how much what a probe reads may be off, in nanoseconds: its values say in what steps the times are told that it compares (`resolution_ms`), and by an `age_ms`
+/// that those are of two machines' clocks.
+pub(super) fn blur(state: &RunState, standing: &ProbeStanding) -> i64 {
+    let values = || standing.readings.iter().map(|reading| &reading.value);
+    let steps = values().filter_map(|value| value.get("resolution_ms")?.as_u64()).max().unwrap_or(0);
+    let clocks = if values().any(|value| value.get("age_ms").is_some()) { two_clocks(state) } else { 0 };
+    i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(MILLISECOND).saturating_add(clocks)
 }

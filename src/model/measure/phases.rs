@@ -15,9 +15,10 @@ pub enum Phase {
     Detect,
     /// From detection to the decision.
     Decide,
-    /// From the decision until the last change of the critical steps was accepted.
+    /// From the decision until the change that moves traffic was accepted and every other change of the critical steps was in effect.
     Act,
-    /// Until the traffic had moved; where no probe reads that, until that step saw its change in effect, such as DNS in sync.
+    /// From then until the traffic had moved; where no probe reads that, until the step saw its change in effect, such as DNS in sync. Takes no time where nothing was
+    /// changed that moves traffic.
     Spread,
     /// Until the service was good for good.
     Settle,
@@ -37,6 +38,8 @@ pub struct Split {
     pub begin: Timestamp,
     /// Whether the service was not restored: the phases end where the recovery was given up.
     pub open: bool,
+    /// How long the outage has lasted for certain, nanoseconds, where it is open: less than the sum, which runs from the likeliest beginning to the end of looking.
+    pub proved: Option<i64>,
     /// How many of the phases were entered.
     pub entered: usize,
 }
@@ -86,16 +89,23 @@ pub(super) fn instants(state: &RunState, outage: Option<&Outage>, until: Timesta
         }
     };
     let restored = outage.filter(|outage| outage.censored.is_none()).and_then(|outage| outage.up);
-    let changes = critical_changes(state, &plan.failover);
-    let last = changes.iter().filter(|(accepted, _)| restored.is_none_or(|up| *accepted <= up.hi)).max();
+    let mut changes = critical_changes(state, &plan.failover);
+    changes.retain(|change| restored.is_none_or(|up| change.accepted <= up.hi));
+    let last = changes.iter().max_by_key(|change| (change.accepted, change.ended));
+    let shift = changes.iter().filter(|change| change.moves == Moves::Traffic).max_by_key(|change| (change.accepted, change.ended));
+    // What other changes were for was not there before they were in effect.
+    let others = changes.iter().filter(|change| change.moves != Moves::Traffic).map(|change| change.ended).max();
     let normal = state.steps.values().filter_map(|step| step.undo_ended.filter(|_| step.status == Status::Undone)).max();
     Instants {
         fault,
         impact: outage.map(|outage| outage.down),
         detected: detected.map(Moment::exact),
         decided: state.decided.as_ref().map(|decision| Moment::exact(decision.at)),
-        acted: last.map(|(accepted, _)| Moment::exact(*accepted)),
-        effective: last.map(|(_, ended)| Moment::exact(*ended)),
+        acted: last.map(|change| Moment::exact(change.accepted)),
+        effective: last.map(|change| Moment::exact(change.ended)),
+        shifted: shift.map(|change| Moment::exact(change.accepted)),
+        spreads: shift.map(|change| Moment::exact(others.map_or(change.accepted, |others| others.max(change.accepted)))),
+        shift_seen: shift.map(|change| Moment::exact(change.ended)),
         moved: None,
         restored,
         verified: state.stage_began(Stage::Verify).filter(|_| is_verified(state, until)).map(|_| Moment::exact(until)),
@@ -104,17 +114,48 @@ pub(super) fn instants(state: &RunState, outage: Option<&Outage>, until: Timesta
     }
 }
 
-/// When the last change of each critical step that changed something was accepted, and when it was seen in effect. Of a runbook without critical steps all count.
-fn critical_changes(state: &RunState, runbook: &RunbookPlan) -> Vec<(Timestamp, Timestamp)> {
+/// A change of a critical step.
+struct Change {
+    /// When it was accepted.
+    accepted: Timestamp,
+    /// When it was seen in effect.
+    ended: Timestamp,
+    moves: Moves,
+}
+
+/// What a change may have done to the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moves {
+    /// It leads it elsewhere: a record of DNS, a route.
+    Traffic,
+    /// Nobody can tell what a command or a request of the user's own does.
+    Unknown,
+    /// It starts, stops or copies something.
+    Nothing,
+}
+
+impl Moves {
+    /// What a step's change may have done to the traffic; absent when it changed nothing.
+    pub(super) fn of(step: &StepState) -> Option<Self> {
+        let intent = step.intent.as_ref().filter(|_| step.applied && !step.already)?;
+        let leads = intent.uses.starts_with("dns.") || intent.targets.iter().any(|target| matches!(target.kind.as_str(), "record" | "route"));
+        Some(match intent.uses.as_str() {
+            _ if leads => Self::Traffic,
+            "exec" | "http.request" => Self::Unknown,
+            _ => Self::Nothing,
+        })
+    }
+}
+
+/// The changes of the critical steps that changed something. Of a runbook without critical steps all count.
+fn critical_changes(state: &RunState, runbook: &RunbookPlan) -> Vec<Change> {
     let any = runbook.steps.iter().any(|step| step.critical);
     let counts = |key: &str| step_plan(runbook, key).is_some_and(|step| step.critical || !any);
-    let changed = |step: &StepState| step.applied && step.intent.is_some();
-    state
-        .steps
-        .iter()
-        .filter(|(key, step)| key.starts_with("failover/") && changed(step) && counts(key))
-        .filter_map(|(_, step)| step.ended.map(|ended| (step.accepted.unwrap_or(ended), ended)))
-        .collect()
+    let change = |(key, step): (&String, &StepState)| {
+        let (moves, ended) = Moves::of(step).zip(step.ended)?;
+        (key.starts_with("failover/") && counts(key)).then(|| Change { accepted: step.accepted.unwrap_or(ended), ended, moves })
+    };
+    state.steps.iter().filter_map(change).collect()
 }
 
 /// The plan of the step `book/id` or `book/id[n]`.
@@ -141,6 +182,18 @@ pub(super) fn is_verified(state: &RunState, until: Timestamp) -> bool {
     })
 }
 
+/// Probes that define recovery and whose missing samples, had all of them been bad, would have kept it from being stable until `until`.
+pub(super) fn unsure_recoveries(state: &RunState, until: Timestamp) -> Vec<&String> {
+    let Some((plan, recovered)) = state.plan().and_then(|plan| Some((plan, plan.recovered.as_ref()?))) else { return Vec::new() };
+    let is_unsure = |id: &&String| {
+        let (Some(standing), Some(probe)) = (state.probes.get(*id), plan.probes.iter().find(|probe| probe.id == **id)) else { return false };
+        let stable = |since: Timestamp| until.since(since) + probe.every.duration() >= recovered.stable_for.duration();
+        // Where nobody wrote down when they were missing they may have been missed last.
+        standing.tally_before(until).unseen() > 0 && !standing.untold_before(until).is_some_and(stable)
+    };
+    recovered.probes.iter().filter(is_unsure).collect()
+}
+
 /// Splits the primary outage. Instants out of order (a decision before the impact was confirmed) make a phase of length zero, never a negative one.
 pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
     let probe = measures.primary.clone()?;
@@ -150,10 +203,14 @@ pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
     let end = instants.restored.map_or(until, |restored| restored.likely).max(begin);
     let mut parts = [0; 5];
     let mut from = begin;
+    let acted = instants.spreads.or(instants.effective);
     // A share that was never too small says nothing about when it moved.
-    let spread =
-        if measures.traffic.is_some_and(|traffic| traffic.moved.is_some() || !traffic.has_moved()) { instants.moved } else { instants.effective };
-    let bounds = [instants.detected, instants.decided, instants.acted, spread, None];
+    let spread = match instants.spreads {
+        Some(_) if measures.traffic.is_some_and(|traffic| traffic.moved.is_some() || !traffic.has_moved()) => instants.moved,
+        Some(_) => instants.shift_seen,
+        None => acted,
+    };
+    let bounds = [instants.detected, instants.decided, acted, spread, None];
     let entered = if open { bounds.iter().take_while(|bound| bound.is_some()).count() + 1 } else { PHASES.len() };
     for (part, bound) in parts.iter_mut().zip(bounds) {
         // What never happened lasted until the end.
@@ -161,5 +218,6 @@ pub(super) fn split(measures: &Measures, until: Timestamp) -> Option<Split> {
         *part = to.nanos_since(from);
         from = to;
     }
-    Some(Split { probe, parts, begin, open, entered })
+    let proved = measures.outages.get(&probe).and_then(|outage| outage.censored).filter(|_| open);
+    Some(Split { probe, parts, begin, open, proved, entered })
 }

@@ -9,14 +9,14 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::interval::MILLISECOND;
 use crate::model::plan::{ProbeState, Verdict};
 
-fn measured(events: &[Event]) -> (RunState, Measures) {
+pub(super) fn measured(events: &[Event]) -> (RunState, Measures) {
     let state = RunState::from_events(events).unwrap();
     let measures = Measures::of(&state);
     (state, measures)
 }
 
 /// The verdict of a run without its last event.
-fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
+pub(super) fn verdict_of(events: &[Event]) -> (Verdict, Vec<String>) {
     let cut =
         if matches!(events.last().unwrap().body, crate::model::event::Body::Run(RunEvent::Ended { .. })) { events.len() - 1 } else { events.len() };
     verdict(&events[..cut])
@@ -29,7 +29,7 @@ fn likely_length(measured: Measured) -> i64 {
     }
 }
 
-const fn ms(millis: i64) -> i64 {
+pub(super) const fn ms(millis: i64) -> i64 {
     millis * MILLISECOND
 }
 
@@ -72,7 +72,10 @@ fn recovery_time_runs_from_raw_edge_to_raw_edge() {
         json!({"storefront": {
             "down": ["2026-11-22T23:27:15.605000000Z", "2026-11-22T23:27:16.010000000Z"],
             "up": ["2026-11-22T23:27:28.605000000Z", "2026-11-22T23:27:29.010000000Z"],
-            "rta_ms": [12595, 13405]
+            "rta_ms": [12595, 13405],
+            "clients": ["resolves-anew"],
+            "vantage_points": 1,
+            "rta_with_caches_ms": 73405
         }})
     );
 }
@@ -91,7 +94,8 @@ fn phases_sum_to_the_midpoint_of_the_recovery_time() {
 fn exposure_is_the_largest_lag_after_the_fault_plus_what_could_go_unseen() {
     let (_, measures) = measured(&samples::success());
     let exposure = measures.exposures["orders"];
-    assert_eq!(exposure.peak, Length::new(ms(2400), ms(2900)));
+    // Read as 2.4 s by a reading that was sent at 6.992 s; the next one was done at 7.5 s.
+    assert_eq!(exposure.peak, Length { lo: ms(2400), hi: ms(2908), likely: ms(2650) });
     assert_eq!((exposure.last_ms, exposure.counts.missing, exposure.before_fault), (300, Some(0), false));
 }
 
@@ -185,13 +189,13 @@ fn an_emergency_counts_from_the_declared_beginning() {
     let (_, measures) = measured(&samples::emergency());
     let outage = measures.outages["storefront"];
     assert_eq!(outage.basis, Basis::Declared);
-    // Declared at 23:20:00, seven minutes and eleven seconds before the start.
-    assert_eq!(outage.rta(), Measured::Known(Length::new(ms(431_000 + 15_605), ms(431_000 + 16_010))));
+    // Declared at 23:20:00, seven minutes and eleven seconds before the start, by somebody's clock: twice 4.2 ms are between it and this one.
+    assert_eq!(outage.rta(), Measured::Known(Length::new(ms(431_000 + 15_605), ms(431_000 + 16_010)).widened(8_400_000)));
     assert_eq!(verdict_of(&samples::emergency()).0, Verdict::Fail, "the RTO is 60 s");
 }
 
 /// A drill up to the end of the stage `verify` in which the storefront's samples are what `edges` says.
-fn drill(plan: serde_json::Value, script: impl FnOnce(&mut Script)) -> Vec<Event> {
+pub(super) fn drill(plan: serde_json::Value, script: impl FnOnce(&mut Script)) -> Vec<Event> {
     let mut run = Script::new(serde_json::from_value(plan).unwrap());
     run.at(10).stage(Stage::SteadyState).at(1000).changed("storefront", ProbeState::Good, "200").changed("checkout", ProbeState::Good, "200");
     run.at(2000).stage(Stage::Inject).started("fault", 1).at(2010).intended("fault", "x", json!({}), json!({}), Vec::new());
@@ -200,13 +204,13 @@ fn drill(plan: serde_json::Value, script: impl FnOnce(&mut Script)) -> Vec<Event
     run.events
 }
 
-fn plain_plan() -> serde_json::Value {
+pub(super) fn plain_plan() -> serde_json::Value {
     let mut plan = serde_json::to_value(samples::plan(Mode::Rehearse)).unwrap();
     plan["objectives"] = json!({"storefront": {"rto": "60s"}});
     plan
 }
 
-fn recover(run: &mut Script, up: u64) {
+pub(super) fn recover(run: &mut Script, up: u64) {
     run.stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: String::new() }).stage(Stage::Failover);
     run.edge("storefront", ProbeState::Good, up - 200, up, "200").at(up + 800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
     run.at(up + 10_100).tally("storefront", 10, up + 10_100, [70, 20, 0, 0]).stage(Stage::Cleanup).undone(
@@ -216,7 +220,7 @@ fn recover(run: &mut Script, up: u64) {
     );
 }
 
-fn down(run: &mut Script, at: u64) {
+pub(super) fn down(run: &mut Script, at: u64) {
     run.edge("storefront", ProbeState::Bad, at - 200, at, "refused").at(at + 400).changed("storefront", ProbeState::Bad, "refused");
 }
 
@@ -285,18 +289,6 @@ fn a_recovery_that_was_not_stable_fails() {
         verify.for_each(|event| event.at = t(8000));
     });
     assert_eq!(verdict_of(&events), (Verdict::Fail, vec!["the service was not stable again within the time allowed".to_owned()]));
-}
-
-#[test]
-fn too_many_samples_that_cannot_tell_are_inconclusive() {
-    let events = drill(plain_plan(), |run| {
-        down(run, 2500);
-        run.tally("storefront", 10, 2900, [10, 1, 6, 0]);
-        recover(run, 5000);
-    });
-    let (verdict, reasons) = verdict_of(&events);
-    assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(reasons.contains(&"more than 5 % of the samples of storefront could not tell".to_owned()), "{reasons:?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::phases::Moves;
 use crate::model::interval::{Length, Moment};
-use crate::model::plan::Plan;
 use crate::model::state::probe::Reading;
 use crate::model::state::{RunState, StepState};
 use crate::model::time::Timestamp;
@@ -98,10 +98,10 @@ impl Propagation {
     }
 }
 
-/// The spread of the change that moved the traffic, by the probe that saw it.
-pub(super) fn propagations(state: &RunState, acted: Option<Moment>, until: Timestamp) -> BTreeMap<String, Propagation> {
-    let Some(plan) = state.plan() else { return BTreeMap::new() };
-    let Some(accepted) = dns_change(state, plan).or(acted.map(|acted| acted.hi)) else { return BTreeMap::new() };
+/// The spread of the change that moved the traffic, by the probe that saw it. Nothing spreads of what was not changed.
+pub(super) fn propagations(state: &RunState, until: Timestamp) -> BTreeMap<String, Propagation> {
+    let accepted = dns_change(state, |uses, _| uses.starts_with("dns.")).or_else(|| dns_change(state, |_, moves| moves == Moves::Unknown));
+    let Some(accepted) = accepted else { return BTreeMap::new() };
     let of = |readings: &[Reading]| {
         let all: Vec<(&Reading, &serde_json::Map<String, Value>)> =
             readings.iter().filter_map(|reading| Some((reading, reading.value.get("servers")?.as_object()?))).collect();
@@ -142,12 +142,11 @@ fn arrived(told: &[(&Reading, bool)], accepted: Timestamp) -> Option<Length> {
     Some(Moment::between(lo, told[first].0.done.max(lo)).since(Moment::exact(accepted)))
 }
 
-/// When the last change of DNS in the failover was accepted.
-fn dns_change(state: &RunState, plan: &Plan) -> Option<Timestamp> {
+/// When the last change in the failover was accepted that may have been one of DNS, by its action and what it moves.
+fn dns_change(state: &RunState, may_be: impl Fn(&str, Moves) -> bool) -> Option<Timestamp> {
     let accepted = |(key, step): (&String, &StepState)| {
-        let changed = key.starts_with("failover/") && step.applied && step.intent.is_some();
-        let is_dns = plan.step(key).is_some_and(|step| step.uses.starts_with("dns."));
-        step.accepted.or(step.ended).filter(|_| changed && is_dns)
+        let (moves, intent) = Moves::of(step).zip(step.intent.as_ref())?;
+        step.accepted.or(step.ended).filter(|_| key.starts_with("failover/") && may_be(&intent.uses, moves))
     };
     state.steps.iter().filter_map(accepted).max()
 }

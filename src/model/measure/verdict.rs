@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::criteria::has_too_many_unknown;
-use super::phases::{is_verified, step_plan};
-use super::{Judgement, Measure, Measures, failover_until};
+use super::phases::{is_verified, step_plan, unsure_recoveries};
+use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::Difference;
 use crate::model::failure::FailureKind;
@@ -82,8 +82,20 @@ pub enum Reason {
         /// Of which probe.
         subject: String,
     },
-    /// More than 5 % of a probe's samples could not tell.
-    TooManyUnknown {
+    /// An objective would not be met had all the samples been bad that could not tell, or were not sent.
+    Unseen {
+        /// What.
+        measure: Measure,
+        /// Of which probe.
+        subject: String,
+    },
+    /// The recovery would not have been stable had they been bad.
+    RecoveryUnseen {
+        /// The probe that misses them.
+        probe: String,
+    },
+    /// The probe that should have noticed the fault misses too many of its samples.
+    ImpactUnseen {
         /// Which.
         probe: String,
     },
@@ -93,6 +105,7 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rto => "RTO",
+            Self::RtoCached => "RTO with caches",
             Self::Rpo => "RPO",
             Self::Missing => "nothing missing",
             Self::Doubled => "nothing doubled",
@@ -116,7 +129,13 @@ impl fmt::Display for Reason {
             Self::NoImpact { probe } => write!(f, "the fault was injected but {probe} never went bad"),
             Self::Indeterminate { measure, subject } => write!(f, "cannot be told: {measure} of {subject} lies inside the bounds of the measurement"),
             Self::NotTested { measure, subject } => write!(f, "not tested: {measure} of {subject}"),
-            Self::TooManyUnknown { probe } => write!(f, "more than 5 % of the samples of {probe} could not tell"),
+            Self::Unseen { measure, subject } => {
+                write!(f, "cannot be told: {measure} of {subject}: too many samples are missing; had all of them been bad, it would not be met")
+            }
+            Self::RecoveryUnseen { probe } => {
+                write!(f, "cannot be told: whether {probe} stayed good: too many samples are missing, some of them after its recovery")
+            }
+            Self::ImpactUnseen { probe } => write!(f, "cannot be told: whether {probe} went bad: too many samples are missing"),
         }
     }
 }
@@ -261,7 +280,8 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
         if let Some((detect, active)) = plan.detect.as_ref().zip(active).filter(|_| waited) {
             let went_bad = |(changed, at): &(ProbeState, _)| *changed == ProbeState::Bad && *at >= active;
             if !state.probes.get(&detect.probe).is_some_and(|standing| standing.changes.iter().any(went_bad)) {
-                return vec![Reason::NoImpact { probe: detect.probe.clone() }];
+                let probe = detect.probe.clone();
+                return vec![if has_too_many_unknown(measures, &probe) { Reason::ImpactUnseen { probe } } else { Reason::NoImpact { probe } }];
             }
         }
     }
@@ -271,20 +291,14 @@ fn doubts(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     for criterion in &measures.criteria {
         let (measure, subject) = (criterion.measure, criterion.subject.clone());
         match criterion.judgement {
+            Judgement::Indeterminate if criterion.doubt == Some(Doubt::Samples) => reasons.push(Reason::Unseen { measure, subject }),
             Judgement::Indeterminate => reasons.push(Reason::Indeterminate { measure, subject }),
             Judgement::NotTested => reasons.push(Reason::NotTested { measure, subject }),
             Judgement::Met | Judgement::NotMet => {}
         }
     }
-    let counted = plan
-        .objectives
-        .keys()
-        .chain(plan.recovered.iter().flat_map(|recovered| &recovered.probes))
-        .chain(plan.detect.iter().map(|detect| &detect.probe));
-    let mut unknown: Vec<&String> = counted.filter(|probe| has_too_many_unknown(measures, probe)).collect();
-    unknown.sort();
-    unknown.dedup();
-    reasons.extend(unknown.into_iter().map(|probe| Reason::TooManyUnknown { probe: probe.clone() }));
+    let unsure = unsure_recoveries(state, failover_until(state)).into_iter().filter(|probe| has_too_many_unknown(measures, probe));
+    reasons.extend(unsure.map(|probe| Reason::RecoveryUnseen { probe: probe.clone() }));
     reasons
 }
 

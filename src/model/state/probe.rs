@@ -28,8 +28,8 @@ pub struct ProbeStanding {
     pub detail: String,
     /// Counts of its samples so far, as tallied.
     pub tally: Tally,
-    /// The single tallies with the time each begins, in order.
-    pub tallies: Vec<(Timestamp, Tally)>,
+    /// The single tallies, in order.
+    pub tallies: Vec<Counted>,
     /// Whether another process took over since the latest edge or change: its first sample cannot know what the one before it was.
     anew: bool,
 }
@@ -41,7 +41,7 @@ impl ProbeStanding {
         // The first confirmed state holds from the first sample on; edges move it.
         let first = self.initial.map(|(state, at)| (at, state));
         let opposite = |state: ProbeState| if state == ProbeState::Good { ProbeState::Bad } else { ProbeState::Good };
-        let begins = self.tallies.first().map(|(begins, _)| *begins);
+        let begins = self.tallies.first().map(|counted| counted.from);
         let before = self.edges.first().map(|edge| opposite(edge.to)).or(first.map(|(_, state)| state))?;
         let mut state = (begins.or(first.map(|(at, _)| at))? < to).then_some(before)?;
         let mut worst = state;
@@ -102,6 +102,21 @@ pub struct Tally {
     pub missed: u64,
 }
 
+/// Samples counted over a part of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// From.
+    pub from: Timestamp,
+    /// To.
+    pub to: Timestamp,
+    /// How many.
+    pub tally: Tally,
+    /// When the last sample up to `to` that could tell was sent.
+    pub told: Option<Timestamp>,
+    /// When the last one that could not tell was sent or due.
+    pub untold: Option<Timestamp>,
+}
+
 impl Tally {
     /// All samples that there should have been.
     #[must_use]
@@ -150,7 +165,29 @@ impl ProbeStanding {
     /// Counts of the samples in the tallies that begin before `until`.
     #[must_use]
     pub fn tally_before(&self, until: Timestamp) -> Tally {
-        self.tallies.iter().filter(|(from, _)| *from < until).fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally))
+        self.counted_before(until).fold(Tally::default(), |sum, counted| sum.plus(counted.tally))
+    }
+
+    /// How many samples said nothing in the tallies that lie, wholly or in part, between `from` and `until`.
+    #[must_use]
+    pub fn unseen_between(&self, from: Timestamp, until: Timestamp) -> u64 {
+        self.counted_before(until).filter(|counted| counted.to > from).fold(0, |sum, counted| sum.saturating_add(counted.tally.unseen()))
+    }
+
+    /// Up to when, at most `until`, samples are known to have said what the latest of them said: when the last one that could tell was sent. Absent where nobody counted.
+    #[must_use]
+    pub fn told_until(&self, until: Timestamp) -> Option<Timestamp> {
+        self.counted_before(until).filter_map(|counted| counted.told).max().map(|told| told.min(until))
+    }
+
+    /// When the last sample before `until` that could not tell was sent or due.
+    #[must_use]
+    pub fn untold_before(&self, until: Timestamp) -> Option<Timestamp> {
+        self.counted_before(until).filter_map(|counted| counted.untold).max()
+    }
+
+    fn counted_before(&self, until: Timestamp) -> impl Iterator<Item = &Counted> {
+        self.tallies.iter().filter(move |counted| counted.from < until)
     }
 
     /// Whether what is known comes from whoever owns the run now, not from a former owner.
@@ -193,10 +230,10 @@ impl ProbeStanding {
             ProbeKind::Reading { sent, done, state, value } => {
                 self.readings.push(Reading { sent: *sent, done: *done, state: *state, value: value.clone() });
             }
-            ProbeKind::Tally { from, good, bad, unknown, late, missed, .. } => {
+            ProbeKind::Tally { from, to, good, bad, unknown, late, missed, told, untold } => {
                 let tally = Tally { good: *good, bad: *bad, unknown: *unknown, late: *late, missed: *missed };
                 self.tally = self.tally.plus(tally);
-                self.tallies.push((*from, tally));
+                self.tallies.push(Counted { from: *from, to: *to, tally, told: *told, untold: *untold });
             }
             ProbeKind::Unknown => {}
         }
@@ -216,6 +253,7 @@ impl ProbeStanding {
 
     /// The latest moment at which the raw state is known for certain.
     fn known_until(&self) -> Option<Timestamp> {
-        self.edge().map(|edge| edge.moment.hi).into_iter().chain(self.changed()).max()
+        let told = self.tallies.iter().filter_map(|counted| counted.told).max();
+        self.edge().map(|edge| edge.moment.hi).into_iter().chain(self.changed()).chain(told).max()
     }
 }

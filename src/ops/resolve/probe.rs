@@ -152,6 +152,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             bad_after: probe.bad_after,
             good_after: probe.good_after,
             service: probe.service.unwrap_or(row.service),
+            clients: parsed.clients(),
         })
     }
 

@@ -9,7 +9,7 @@ use super::value::Scope;
 use super::{Resolver, Site};
 use crate::model::decode::decode;
 use crate::model::diagnostic::Diagnostic;
-use crate::model::plan::{Detect, FaultPlan, Plan, Recovered, RunbookPlan, Source, SteadyState, StopCondition};
+use crate::model::plan::{Detect, FaultPlan, Objective, Plan, ProbePlan, Recovered, RunbookPlan, Source, SteadyState, StopCondition};
 use crate::model::scenario::{FaultFile, RunbookRef, ScenarioFile};
 use crate::model::time::Span;
 use crate::model::yaml::{Node, way};
@@ -37,6 +37,14 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let failover = self.book(&written.failover, &root.under(&way!["failover"]));
         let failback = written.failback.as_ref().map(|reference| self.book(reference, &root.under(&way!["failback"])));
         let probes = self.probe_plans();
+        for (id, objective) in &written.objectives {
+            let is_client = |probe: &ProbePlan| probe.id != *id || !probe.clients.is_empty();
+            if objective.rto_cached.is_some() && !probes.iter().all(is_client) {
+                let at = root.under(&way!["objectives", id, "rto_cached"]);
+                let problem = at.problem(format!("`{id}` is no client of a service: it says nothing about users who keep names"));
+                self.say(problem.hint("name a probe such as `http`, `tcp` or `grpc.health`, or say `rto`"));
+            }
+        }
         if !self.problems.is_empty() {
             return Err(self.told());
         }
@@ -65,8 +73,17 @@ impl<W: Send + Sync> Resolver<'_, W> {
     fn mention_everything(&mut self, written: &ScenarioFile, root: &Site) {
         for (id, objective) in &written.objectives {
             let at = root.under(&way!["objectives", id]);
-            if objective.rto.is_none() && objective.rpo.is_none() && objective.slo.is_none() {
-                self.say(at.key_problem(format!("the objective of `{id}` is empty")).hint("say `rto`, `rpo`, `slo` or several of them"));
+            if *objective == Objective::default() {
+                self.say(
+                    at.key_problem(format!("the objective of `{id}` is empty")).hint("say `rto`, `rto_cached`, `rpo`, `slo` or several of them"),
+                );
+            }
+            if let Some((cached, rto)) = objective.rto_cached.zip(objective.rto).filter(|(cached, rto)| cached < rto) {
+                self.say(
+                    at.under(&way!["rto_cached"])
+                        .problem(format!("`rto_cached` ({cached}) is shorter than `rto` ({rto})"))
+                        .hint("users who keep the answers of DNS are served again later than a probe that keeps none: allow the TTL more"),
+                );
             }
             self.mention_key(id, at);
         }

@@ -13,8 +13,9 @@ use crate::model::time::Timestamp;
 const MOST_KEYS: usize = 1000;
 const USUAL_KEYS: usize = 100;
 
+/// A time as OSS tells it: to the second, with three zeros (`2012-02-24T08:43:07.000Z` in the API reference of ListObjectsV2).
 fn iso(at: Timestamp) -> String {
-    at.to_utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    at.to_utc().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
 fn location_name(state: &State) -> String {

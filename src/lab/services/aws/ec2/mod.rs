@@ -167,9 +167,9 @@ impl Kind {
     }
 }
 
-/// A moment as EC2 writes it: milliseconds and `Z`.
+/// A moment as EC2 tells it: to the second, with three zeros (`2018-05-08T16:46:19.000Z` in the API reference of DescribeInstances).
 fn moment(at: crate::model::time::Timestamp) -> String {
-    at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    at.to_utc().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
 /// The tags as EC2 lists them.

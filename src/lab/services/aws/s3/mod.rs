@@ -134,9 +134,9 @@ fn bucket_mut<'a>(state: &'a mut State, name: &str) -> S3Result<&'a mut Bucket> 
     bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
 }
 
-/// A moment in the library's type.
+/// A moment in the library's type, to the second: S3 tells no finer times (`2009-10-12T17:50:30.000Z` in the API reference of ListObjectsV2).
 fn s3_time(at: Timestamp) -> S3Time {
-    let since = std::time::Duration::from_nanos(u64::try_from(at.as_nanos()).unwrap_or(0));
+    let since = std::time::Duration::from_secs(u64::try_from(at.as_nanos()).unwrap_or(0) / 1_000_000_000);
     S3Time::from(std::time::UNIX_EPOCH + since)
 }
 
