@@ -96,10 +96,10 @@ labels! {
     VantagePoints: "vantage point", "个观测点";
     WithCaches: "users who keep names", "保留域名应答的用户";
     FromFault: "from the fault", "自故障起";
-    KeptFor: "Users may keep the old answers of DNS for as long as the longest TTL before the change", "用户可在变更前最长 TTL 内继续使用旧的 DNS 应答";
-    KeptRule: "s. Who keeps them is led to the old side until then: the bound for such users is the upper bound of the recovery time and this.", "秒。其间这些用户仍被引向原侧，其恢复时间上界为所测上界加此时长。";
-    KeptUnread: "Users may keep the old answers of DNS for their TTL, which was not read.", "用户可在 TTL 内继续使用旧的 DNS 应答；该 TTL 未读取。";
-    KeptLonger: "That is longer than the RTO of", "超过 RTO：";
+    AnswersFor: "Users may keep the old answers of DNS for as long as the longest TTL before the change", "用户可在变更前最长 TTL 内继续使用旧的 DNS 应答";
+    AnswersRule: "s. Who keeps them is led to the old side until then: the bound for such users is the upper bound of the recovery time and this.", "秒。其间这些用户仍被引向原侧，其恢复时间上界为所测上界加此时长。";
+    AnswersUnread: "Users may keep the old answers of DNS for their TTL, which was not read.", "用户可在 TTL 内继续使用旧的 DNS 应答；该 TTL 未读取。";
+    AnswersLonger: "That is longer than the RTO of", "超过 RTO：";
     Result: "Result", "结果";
     Met: "● met", "● 达成";
     NotMet: "▲ not met", "▲ 未达成";

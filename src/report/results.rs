@@ -37,7 +37,7 @@ impl Page<'_> {
         }
         let _ = writeln!(out, "## 1 {}\n", self.t(Label::ResultsTitle));
         self.objectives(out);
-        self.kept(out);
+        self.kept_answers(out);
         self.also_measured(out);
         self.stop_conditions(out);
         let _ = writeln!(out, "![{}]({})\n", self.timeline_alt(), self.file("timeline"));
@@ -234,10 +234,10 @@ impl Page<'_> {
     }
 
     /// How long clients may keep the answers of DNS that the failover made wrong, and where that is longer than they may be away.
-    fn kept(&self, out: &mut String) {
+    fn kept_answers(&self, out: &mut String) {
         let Some(kept) = self.measures.kept else { return };
         let Some(ttl) = kept.ttl else {
-            let _ = writeln!(out, "{}\n", self.t(Label::KeptUnread));
+            let _ = writeln!(out, "{}\n", self.t(Label::AnswersUnread));
             return;
         };
         let seconds = ttl / 1_000_000_000;
@@ -247,14 +247,14 @@ impl Page<'_> {
                 let stop = if self.lang == Lang::En { "." } else { "。" };
                 format!(
                     " ▲ {} {}{}{}{stop}",
-                    self.t(Label::KeptLonger),
+                    self.t(Label::AnswersLonger),
                     self.probe_name(id),
                     self.comma_list(),
                     numbers::target(rto.as_millis(), self.lang)
                 )
             })
             .collect();
-        let _ = writeln!(out, "{}{}{seconds} {}{}\n", self.t(Label::KeptFor), self.colon(), self.t(Label::KeptRule), late.concat());
+        let _ = writeln!(out, "{}{}{seconds} {}{}\n", self.t(Label::AnswersFor), self.colon(), self.t(Label::AnswersRule), late.concat());
     }
 
     fn criterion_name(&self, criterion: &Criterion) -> String {

@@ -46,6 +46,12 @@ pub struct World {
 }
 
 impl World {
+    /// Which cloud serves which zone.
+    #[must_use]
+    pub const fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
     /// Clients of their own for everything that `settings` names. Sends nothing yet.
     pub async fn connect(settings: &Settings, gate: &Gate) -> Self {
         let resolver = Resolver::new(settings.name_server.clone());

@@ -80,7 +80,7 @@ fn every_probe_says_as_which_clients_it_asks() {
             ids.join(", ")
         ),
     );
-    let loaded = load_project(project.path()).unwrap();
+    let loaded = load_project(project.path(), None).unwrap();
     let plan = plan_scenario(&project.path().join("drill.yaml"), &loaded, Words::of_catalogue(), &Request::new("lab", Mode::Rehearse));
     let plan = plan.unwrap_or_else(|problems| panic!("{problems:#?}"));
     for (id, .., clients) in probes {

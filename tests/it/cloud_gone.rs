@@ -45,7 +45,7 @@ fn stop(lab: &LabProcess, cloud: Cloud, role: &str) {
         let hosts = world.compute(cloud).unwrap();
         let ids: Vec<String> = hosts.find(&Selector { ids: Vec::new(), tags }).await.unwrap().into_iter().map(|host| host.id).collect();
         assert!(!ids.is_empty());
-        hosts.stop(&ids).await.unwrap();
+        hosts.stop(&ids, Rest::Plain).await.unwrap();
     });
 }
 

@@ -30,16 +30,22 @@ fn put_both(state: &mut State, key: &str, content: &[u8]) {
     }
 }
 
-/// What comparing comes to within three seconds; nothing = it still differs.
-async fn compare(stage: &Stage) -> Option<Result<Value, String>> {
+/// For so long is waited until both are the same; large contents are read in that time.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// After so long two that are not the same have been compared at least once.
+const LOOK: Duration = Duration::from_secs(4);
+
+/// What comparing comes to within `patience`; nothing = it still differs.
+async fn compare(stage: &Stage, patience: Duration) -> Option<Result<Value, String>> {
     let with = json!({ "source": { "store": "aws", "bucket": SOURCE, "prefix": "data/" }, "mirror": { "store": "aliyun", "bucket": MIRROR, "prefix": "data/" } });
     let step = stage.step(&Sample { kind: "objects.reconcile", with });
-    let compared = tokio::time::timeout(Duration::from_secs(3), step.apply_in(&stage.world, &Value::Null)).await.ok()?;
+    let compared = tokio::time::timeout(patience, step.apply_in(&stage.world, &Value::Null)).await.ok()?;
     Some(compared.0.map(|applied| applied.output).map_err(|error| error.to_string()))
 }
 
-async fn is_same(stage: &Stage) -> bool {
-    match compare(stage).await {
+async fn is_same(stage: &Stage, patience: Duration) -> bool {
+    match compare(stage, patience).await {
         Some(Ok(output)) => output["missing"] == 0 && output["different"] == 0,
         Some(Err(error)) => panic!("{error}"),
         None => false,
@@ -61,7 +67,7 @@ fn equal_contents_are_equal_whatever_their_etags() {
             mark(state, SOURCE, "both-in-parts", "4a8a08f09d37b73795649038408b5f33-2");
             mark(state, MIRROR, "both-in-parts", "4a8a08f09d37b73795649038408b5f33-2");
         });
-        assert!(is_same(&stage).await);
+        assert!(is_same(&stage, PATIENCE).await);
     });
 }
 
@@ -74,7 +80,7 @@ fn different_contents_differ_whatever_their_etags() {
     ] {
         on_stage(|stage| async move {
             stage.meddle(|state| {
-                let mut content = vec![7; (9 << 20) + 5];
+                let mut content = vec![7; (4 << 20) + 5];
                 put(state, SOURCE, key, &content);
                 *content.last_mut().unwrap() = 8;
                 put(state, MIRROR, key, &content);
@@ -84,7 +90,7 @@ fn different_contents_differ_whatever_their_etags() {
                     }
                 }
             });
-            assert!(!is_same(&stage).await, "{key}");
+            assert!(!is_same(&stage, LOOK).await, "{key}");
         });
     }
 }
@@ -111,7 +117,7 @@ fn what_is_written_meanwhile_is_left_out_by_its_time() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let same = tokio::select! { same = is_same(&stage) => same, () = writer => false };
+        let same = tokio::select! { same = is_same(&stage, PATIENCE) => same, () = writer => false };
         assert!(same);
         // What was there at the first look has to be there, whatever its key.
         stage.meddle(|state| put(state, SOURCE, "0-lost", b"1"));
@@ -122,17 +128,17 @@ fn what_is_written_meanwhile_is_left_out_by_its_time() {
                 state.buckets.get_mut(bucket).unwrap().objects.get_mut("data/zz").unwrap().modified_at = newest;
             }
         });
-        assert!(!is_same(&stage).await);
+        assert!(!is_same(&stage, LOOK).await);
     });
 }
 
 #[test]
 fn nothing_is_nothing_to_compare() {
     on_stage(|stage| async move {
-        let error = compare(&stage).await.unwrap().unwrap_err();
+        let error = compare(&stage, LOOK).await.unwrap().unwrap_err();
         assert!(error.contains("there is nothing under s3://shop-orders-mirror/data/"), "{error}");
         // Nor is a source that was emptied the same as its mirror.
         stage.meddle(|state| put(state, MIRROR, "1", b"1"));
-        assert!(compare(&stage).await.unwrap().is_err());
+        assert!(compare(&stage, LOOK).await.unwrap().is_err());
     });
 }

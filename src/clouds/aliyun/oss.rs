@@ -87,8 +87,11 @@ impl ObjectStore for Aliyun {
             }
             let mut draft = Draft::new(GET, Method::GET, bucket, key);
             draft.range = Some(format!("bytes={from}-{}", from + wanted - 1));
-            // A range that an object no longer has is answered with all of it.
-            let read = |answer: &Answer| if answer.body.len() as u64 == wanted { Ok(answer.body.clone()) } else { Err(shrunk()) };
+            // A range that an object no longer has is answered with all of it, and 200.
+            let read = |answer: &Answer| {
+                let is_piece = (answer.status == 206 || from == 0) && answer.body.len() as u64 == wanted;
+                if is_piece { Ok(answer.body.clone()) } else { Err(shrunk()) }
+            };
             self.oss(&draft, read).await.map_err(|error| if error.code.as_deref() == Some("InvalidRange") { shrunk() } else { error })
         })
     }

@@ -76,16 +76,17 @@ impl ObjectStore for Aws {
             }
             let range = format!("bytes={from}-{}", from + wanted - 1);
             let mut is_again = false;
-            let body = loop {
+            let (body, is_part) = loop {
                 let sent = send!(operation, aws_sdk_s3, self.shared.s3.get_object().bucket(bucket).key(key).range(&range));
                 let answer = sent.map_err(|error| if error.code.as_deref() == Some("InvalidRange") { shrunk() } else { error })?;
+                let is_part = answer.content_range().is_some() || from == 0;
                 match time::timeout(operation.timeout(), whole(answer.body)).await {
                     Ok(Err(error)) if error.kind == Kind::Transport && !is_again => is_again = true,
-                    Ok(body) => break body?,
+                    Ok(body) => break (body?, is_part),
                     Err(_) => return Err(CloudError::new(Cloud::Aws, GET, Kind::Timeout, "the content did not arrive in time")),
                 }
             };
-            if body.len() as u64 == wanted { Ok(body) } else { Err(shrunk()) }
+            if is_part && body.len() as u64 == wanted { Ok(body) } else { Err(shrunk()) }
         })
     }
 

@@ -32,7 +32,7 @@ use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::measure::{self, Measures};
 use crate::model::order::{Asked, Order};
-use crate::model::plan::{Mode, ProbeState, Verdict};
+use crate::model::plan::{ClientModel, Mode, ProbeState, Verdict};
 use crate::model::state::{FAULT, RunState, Status};
 use crate::model::time::Timestamp;
 
@@ -142,6 +142,18 @@ struct Told;
 impl DynProbe<()> for Told {
     fn timeout(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    fn clients(&self) -> BTreeSet<ClientModel> {
+        BTreeSet::new()
+    }
+
+    fn late(&self) -> Sample {
+        Sample::bad("no answer within 1s")
+    }
+
+    fn is_on_duty(&self) -> bool {
+        false
     }
 
     fn sample<'a>(&'a self, _: &'a ()) -> std::pin::Pin<Box<dyn Future<Output = Sample> + Send + 'a>> {

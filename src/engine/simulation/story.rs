@@ -112,6 +112,8 @@ fn probe(id: &str, every: u64) -> ProbePlan {
         bad_after: 1,
         good_after: 1,
         service: true,
+        on_duty: false,
+        clients: Default::default(),
     }
 }
 
@@ -129,6 +131,7 @@ fn of_each() -> StepPlan {
         on_failure: OnFailure::Stop,
         critical: true,
         ungraceful: None,
+        fresh: false,
         for_each: Some(ForEach { items: json!(["x0", "x1"]), concurrency: 1 }),
     }
 }

@@ -35,7 +35,7 @@ pub enum Reason {
         lacking: Vec<Lacking>,
     },
     /// All was done, but nothing shows that the service is good since then, nor that it is not.
-    RecoveryUnsure {
+    RecoveryUnseen {
         /// The probes that could not tell.
         lacking: Vec<Lacking>,
     },
@@ -123,7 +123,7 @@ pub enum Reason {
         subject: String,
     },
     /// The recovery would not have been stable had they been bad.
-    RecoveryUnseen {
+    RecoveryUnsure {
         /// The probe that misses them.
         probe: String,
     },

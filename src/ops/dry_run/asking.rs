@@ -109,7 +109,7 @@ impl Asking<'_> {
     }
 
     pub(super) async fn step(&mut self, mut view: StepView, with: &Value, scope: &Value) {
-        let cloud = preflight::cloud_of(&view.uses, with);
+        let cloud = preflight::cloud_of(&self.world.zones(), &view.uses, with);
         if cloud.is_some_and(|cloud| self.silent.contains(&cloud)) {
             let error = CloudError::new(cloud.unwrap_or(Cloud::Aws), "plan", ports::Kind::Timeout, "did not answer before");
             view.unknown(error.to_string(), Unknown::Silent(error));

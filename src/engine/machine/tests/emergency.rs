@@ -43,7 +43,7 @@ fn what_a_later_step_has_made_of_it_has_not_moved() {
 #[test]
 fn an_abort_while_it_is_read_puts_it_back() {
     let mut rig = executed(emergency(vec![step("a", &[])]), |rig| rig.finds.push(("failover/a", Found::NotDone)));
-    rig.feed(Input::Stop { abort: true, why: "no".into(), by: "signal".into() });
+    rig.feed(Input::Order(Asked { order: Order::Abort, by: "signal".into(), why: "no".into() }));
     assert_eq!(rig.undone(), ["failover/a"]);
     (1..40).for_each(|now| rig.at(now));
     assert_eq!(rig.log.last().unwrap(), "finish");
@@ -91,7 +91,7 @@ fn a_failed_emergency_goes_on_with_the_step_that_failed() {
 fn a_stopped_emergency_goes_on_with_what_had_not_begun() {
     let plan = emergency(vec![step("a", &[]), step("b", &["a"]), step("c", &["b"])]);
     let mut rig = executed(plan.clone(), |rig| rig.hang.push("failover/b"));
-    rig.feed(Input::Stop { abort: false, why: "signal SIGTERM".into(), by: "signal".into() });
+    rig.feed(Input::Order(Asked { order: Order::Stop, by: "signal".into(), why: "signal SIGTERM".into() }));
     rig.feed(Input::Applied("failover/b".into(), Ok(Applied::changed(json!({}))), None));
     assert_eq!(rig.log.last().unwrap(), "finish");
     let next = gone_on(rig, plan, |_| {});
@@ -106,7 +106,7 @@ fn what_was_done_or_asked_back_is_not_gone_on_with() {
     done.record(Body::Run(RunEvent::Ended { verdict: Verdict::Pass, reasons: Vec::new() }));
     assert!(!done.state.may_go_on());
     let mut aborted = executed(plan, |rig| rig.hang.push("failover/a"));
-    aborted.feed(Input::Stop { abort: true, why: "no".into(), by: "signal".into() });
+    aborted.feed(Input::Order(Asked { order: Order::Abort, by: "signal".into(), why: "no".into() }));
     (1..40).for_each(|now| aborted.at(now));
     aborted.record(Body::Run(RunEvent::Ended { verdict: Verdict::Aborted, reasons: Vec::new() }));
     assert!(!aborted.state.may_go_on());

@@ -16,6 +16,8 @@ fn sampled_every(seconds: u64, id: &str) -> ProbePlan {
         bad_after: 1,
         good_after: 1,
         service: true,
+        on_duty: false,
+        clients: Default::default(),
     }
 }
 
