@@ -1,9 +1,9 @@
 //! The states of all probes, for actions that wait for one and for the machine.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::model::plan::ProbeState;
@@ -58,10 +58,14 @@ impl<T: Copy> Streak<T> {
     }
 }
 
+/// A probe, and the moment from which on a good sample of it is waited for.
+pub type Ask = (String, Instant);
+
 /// A shared view of the standings; clones see the same.
 #[derive(Clone, Debug)]
 pub struct Board {
     receiver: watch::Receiver<BTreeMap<String, Standing>>,
+    asks: Arc<OnceLock<mpsc::UnboundedSender<Ask>>>,
 }
 
 impl Board {
@@ -69,7 +73,7 @@ impl Board {
     #[must_use]
     pub fn new() -> (watch::Sender<BTreeMap<String, Standing>>, Self) {
         let (sender, receiver) = watch::channel(BTreeMap::new());
-        (sender, Self { receiver })
+        (sender, Self { receiver, asks: Arc::default() })
     }
 
     /// What is known of `probe`.
@@ -84,24 +88,23 @@ impl Board {
         self.receiver.borrow().contains_key(probe)
     }
 
-    /// Waits until `probe` has been in `state` for `lasting`; never returns if that never happens (the step's timeout ends the wait).
-    pub async fn wait_for(&self, probe: &str, state: ProbeState, lasting: Duration) {
-        let mut receiver = self.receiver.clone();
-        loop {
-            let since = receiver.borrow_and_update().get(probe).filter(|standing| standing.state == Some(state)).map(|standing| standing.since);
-            match since {
-                Some(since) if since.elapsed() >= lasting => return,
-                Some(since) => {
-                    let enough = tokio::time::sleep_until(since + lasting);
-                    tokio::select! { () = enough => {}, changed = receiver.changed() => if changed.is_err() { return std::future::pending().await } }
-                }
-                None => {
-                    if receiver.changed().await.is_err() {
-                        // The probes ended; the run is ending too.
-                        return std::future::pending().await;
-                    }
-                }
-            }
+    /// The standings, and when they change.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<BTreeMap<String, Standing>> {
+        self.receiver.clone()
+    }
+
+    /// Where asks go from now on: to whoever takes the samples.
+    pub fn connect(&self, asks: mpsc::UnboundedSender<Ask>) {
+        // Once is enough: a run has one watch.
+        let _ = self.asks.set(asks);
+    }
+
+    /// Asks to be told of a probe as soon as there is a good sample of it that was sent at `after` or later.
+    pub fn ask(&self, probe: &str, after: Instant) {
+        if let Some(asks) = self.asks.get() {
+            // Once the sampling has ended there is nothing to be told.
+            let _ = asks.send((probe.to_owned(), after));
         }
     }
 }

@@ -322,7 +322,9 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         Some(file) => Samples::start(file).map(|(samples, writer)| (samples, Some(writer))).map_err(EngineError::Probes)?,
         None => (Samples::nowhere(), None),
     };
-    shell.watch = Some(Watch::start(watched, probe_world, clock, reports, samples).map_err(EngineError::Probes)?);
+    let watch = Watch::start(watched, probe_world, clock, reports, samples).map_err(EngineError::Probes)?;
+    shell.board.connect(watch.asks());
+    shell.watch = Some(watch);
     let begin = match begin {
         Begin::Fresh => Input::Start,
         Begin::TakeBack(recovery) => Input::Recover(recovery),

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use self::sampled::Sampled;
 use self::schedule::{Due, Schedule};
 use self::timer::Timer;
-use super::board::Standing;
+use super::board::{Ask, Standing};
 use super::clock::RunClock;
 use super::probe::{DynProbe, Sample};
 use super::samples::{Row, Samples};
@@ -66,9 +66,6 @@ pub struct Watch {
     asks: mpsc::UnboundedSender<Ask>,
     thread: Option<JoinHandle<()>>,
 }
-
-/// A probe, and the moment from which on a good sample of it is waited for.
-type Ask = (String, Instant);
 
 const END: u64 = u64::MAX;
 
@@ -116,6 +113,12 @@ impl Watch {
     pub fn ask(&self, probe: &str, after: Instant) {
         // Once the sampling has ended there is nothing to be told.
         let _ = self.asks.send((probe.to_owned(), after));
+    }
+
+    /// Where else such asks can be sent.
+    #[must_use]
+    pub fn asks(&self) -> mpsc::UnboundedSender<Ask> {
+        self.asks.clone()
     }
 
     /// Asks every probe for its counts since the last time.
