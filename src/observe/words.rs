@@ -181,7 +181,10 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::StopRequested { abort: true, why, by } => {
             let why = phrase(why, lang);
-            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; what can be put back is put back"), format!("中止（{by}）：{why}；凡可还原者均将还原")))
+            (
+                Weight::Trouble,
+                pick(lang, format!("abort ({by}): {why}; what can be put back is put back"), format!("中止（{by}）：{why}；凡可还原者均将还原")),
+            )
         }
         RunEvent::StopRequested { abort: false, why, by } => {
             let why = phrase(why, lang);
@@ -389,11 +392,7 @@ fn seen_by(probe: &ProbePlan, lang: Lang) -> String {
     if words.is_empty() {
         return words;
     }
-    pick(
-        lang,
-        format!(", seen from {VANTAGE_POINTS} place by a client that {words}"),
-        format!("，由 {VANTAGE_POINTS} 处{words}的客户端所见"),
-    )
+    pick(lang, format!(", seen from {VANTAGE_POINTS} place by a client that {words}"), format!("，由 {VANTAGE_POINTS} 处{words}的客户端所见"))
 }
 
 const TENTH: i64 = 100 * MILLISECOND;

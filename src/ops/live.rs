@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::environment::Environment;
 use crate::catalogue;
 use crate::engine::action::{Cx, Planned};
-use crate::engine::foreseen::NOTHING;
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
+use crate::engine::foreseen::NOTHING;
 use crate::engine::machine::moved;
 use crate::engine::probe::Reading;
 use crate::engine::secrets;
@@ -152,7 +152,17 @@ async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Result<(
     let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
     let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
     let (_, board) = Board::new();
-    let cx = Cx { world, run: "abort", step: key, board: &board, desk: &Desk::simulated(), progress: &|_| {}, warn: &|_| {}, foreseen: &NOTHING, accepted: &|| {} };
+    let cx = Cx {
+        world,
+        run: "abort",
+        step: key,
+        board: &board,
+        desk: &Desk::simulated(),
+        progress: &|_| {},
+        warn: &|_| {},
+        foreseen: &NOTHING,
+        accepted: &|| {},
+    };
     match tokio::time::timeout(PATIENCE, exempt(action.plan(&cx))).await {
         Ok(planned) => planned.map(|planned| (planned, with.clone())).map_err(|error| error.failure()),
         Err(_) => Err(Failure::new(FailureKind::Timeout, "no answer")),

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use lifeboat::model::call::Cloud;
-use lifeboat::ports::compute::Selector;
+use lifeboat::ports::compute::{Rest, Selector};
 use lifeboat::ports::gate::Gate;
 use lifeboat::world::World;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn stop(lab: &LabProcess, cloud: Cloud, role: &str) {
         let hosts = world.compute(cloud).unwrap();
         let ids: Vec<String> = hosts.find(&Selector { ids: Vec::new(), tags }).await.unwrap().into_iter().map(|host| host.id).collect();
         assert!(!ids.is_empty());
-        hosts.stop(&ids, Rest::Plain).await.unwrap();
+        hosts.stop(&ids, Rest::Kept).await.unwrap();
     });
 }
 

@@ -104,7 +104,11 @@ fn a_reading_without_its_source_is_none_and_while_blind_the_bound_grows() {
         blind(7500),
         (11_500, json!({"lag_ms": 0, "source_read": true, "unseen_ms": 8300, "unseen_at_least_ms": 4530})),
     ]);
-    assert_eq!((exposure.peak.lo, exposure.peak.hi, criteria[0].judgement), (ms(4530), ms(8300), Judgement::NotMet), "no pass: it was behind for 4.53 s at least");
+    assert_eq!(
+        (exposure.peak.lo, exposure.peak.hi, criteria[0].judgement),
+        (ms(4530), ms(8300), Judgement::NotMet),
+        "no pass: it was behind for 4.53 s at least"
+    );
 }
 
 #[test]
