@@ -87,9 +87,9 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::Samples(kept) => (Weight::Detail, format!("{} single samples in {}", kept.rows, kept.file)),
         RunEvent::Note { text } => (Weight::Trouble, text.clone()),
-        RunEvent::Unseen { of, within, lacking } => {
-            let then = if *of == Awaited::Source { "; going on" } else { "" };
-            (Weight::Trouble, format!("{of} {within}: {}{then}", all_of(lacking)))
+        RunEvent::Unseen { awaited, within, lacking } => {
+            let then = if *awaited == Awaited::Source { "; going on" } else { "" };
+            (Weight::Trouble, format!("{awaited} {within}: {}{then}", all_of(lacking)))
         }
         RunEvent::Ended { verdict, reasons } => {
             let mut lines = vec![format!("verdict: {}", verdict_word(*verdict))];
