@@ -247,9 +247,9 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             (Weight::Detail, pick(lang, format!("{rows} single samples in {file}"), format!("{file} 中有 {rows} 个样本")))
         }
         RunEvent::Note { text } => (Weight::Trouble, phrase(text, lang).into_owned()),
-        RunEvent::Unseen { of, within, lacking } => {
-            let (en, zh) = if *of == Awaited::Source { ("; going on", "；继续") } else { ("", "") };
-            let (what, within, why) = (of.to_string(), span(*within, lang), all_of(lacking));
+        RunEvent::Unseen { awaited, within, lacking } => {
+            let (en, zh) = if *awaited == Awaited::Source { ("; going on", "；继续") } else { ("", "") };
+            let (what, within, why) = (awaited.to_string(), span(*within, lang), all_of(lacking));
             let (what, why) = (phrase(&what, lang), phrase(&why, lang));
             (Weight::Trouble, pick(lang, format!("{what} {within}: {why}{en}"), format!("{what} {within}：{why}{zh}")))
         }

@@ -65,8 +65,8 @@ impl Page<'_> {
                 RunEvent::Decided { by, basis } => line(self.said(Label::EvDecided, basis), code(by)),
                 RunEvent::StopRequested { abort, why, by } => line(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
                 RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
-                RunEvent::Unseen { of, within, lacking } => {
-                    let label = match of {
+                RunEvent::Unseen { awaited, within, lacking } => {
+                    let label = match awaited {
                         Awaited::Recovery => Label::UnseenRecovery,
                         Awaited::Source => Label::UnseenSource,
                         Awaited::Normal => Label::UnseenNormal,

@@ -19,7 +19,10 @@ const EXECUTE: [&str; 4] = ["execute", "over.yaml", "--env", "lab"];
 
 /// The emergency on a terminal.
 fn on_a_terminal(place: &Workplace, more: &[&str]) -> Terminal {
-    Terminal::run(&place.command(&[&EXECUTE[..], &["--lab", place.lab.control()], more].concat()))
+    let mut terminal = Terminal::run(&place.command(&[&EXECUTE[..], &["--lab", place.lab.control()], more].concat()));
+    terminal.await_after(0, "When did the disruption begin?");
+    terminal.type_in("\n");
+    terminal
 }
 
 #[test]

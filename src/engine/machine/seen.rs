@@ -114,20 +114,22 @@ impl Machine {
     pub(super) fn all_good_for(&mut self, probes: &[String], span: Duration) -> bool {
         let mut all = true;
         for probe in probes {
-            match self.seen.proof(probe, self.probes.get(probe), span, self.now) {
-                Proof::Is => {}
-                Proof::At(at) => {
-                    self.wake_at(at);
-                    all = false;
-                }
-                Proof::Sample(after) => {
-                    if self.seen.is_to_ask(probe, after) {
+            let proof = loop {
+                match self.seen.proof(probe, self.probes.get(probe), span, self.now) {
+                    Proof::Sample(after) if self.seen.is_to_ask(probe, after) => {
                         self.effects.push(Effect::Ask { probe: probe.clone(), after });
+                        // What the watch would answer may be known already, and then is no news.
+                        if let Some(standing) = self.probes.get(probe) {
+                            self.seen.note(probe, standing);
+                        }
                     }
-                    all = false;
+                    proof => break proof,
                 }
-                Proof::Lacks => all = false,
+            };
+            if let Proof::At(at) = proof {
+                self.wake_at(at);
             }
+            all &= matches!(proof, Proof::Is);
         }
         all
     }
@@ -156,8 +158,8 @@ impl Machine {
     }
 
     /// Records that what was waited for was not seen in time.
-    pub(super) fn unseen(&mut self, of: Awaited, within: Span, probes: &[String], span: Duration) {
+    pub(super) fn unseen(&mut self, awaited: Awaited, within: Span, probes: &[String], span: Duration) {
         let lacking = self.lacking(probes, span);
-        self.record_run(RunEvent::Unseen { of, within, lacking });
+        self.record_run(RunEvent::Unseen { awaited, within, lacking });
     }
 }

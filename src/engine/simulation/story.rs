@@ -46,6 +46,7 @@ impl Story {
         });
         let seconds = Span::from_secs;
         let every = [1, 1, 1, 7][rng.random_range(0..4_usize)];
+        let good_after = rng.random_range(1..4);
         let is_watched = rng.random_ratio(1, 3);
         let plan = Plan {
             realism: Default::default(),
@@ -60,7 +61,7 @@ impl Story {
             since: None,
             objectives: BTreeMap::new(),
             controls: Vec::new(),
-            probes: vec![probe("p", every), probe("w", 1)],
+            probes: vec![ProbePlan { good_after, ..probe("p", every) }, probe("w", 1)],
             steady_state: (!emergency).then(|| SteadyState { probes: vec!["p".into()], hold: seconds(3), timeout: seconds(60) }),
             fault: (!emergency).then(|| FaultPlan {
                 uses: "toy.fault".into(),

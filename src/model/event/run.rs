@@ -111,7 +111,7 @@ pub enum RunEvent {
     /// What was waited for was not seen in time.
     Unseen {
         /// What was waited for.
-        of: Awaited,
+        awaited: Awaited,
         /// For how long.
         within: Span,
         /// The probes that did not show it, with what they showed instead.

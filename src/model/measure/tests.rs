@@ -388,7 +388,9 @@ fn good_samples_too_few_to_end_an_outage_do_not_begin_it_either() {
 fn what_was_waited_for_in_vain_is_no_pass_and_is_named() {
     let run = |of: Awaited, why: Lack| {
         let lacking = vec![Lacking { probe: "orders".into(), why, detail: "denied".into() }];
-        let unseen = RunEvent::Unseen { of, within: crate::model::time::Span::from_secs(60), lacking };
+        let unseen = RunEvent::Unseen { awaited: of, within: crate::model::time::Span::from_secs(60), lacking };
+        let written = serde_json::to_string(&crate::model::event::Body::Run(unseen.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<crate::model::event::Body>(&written).unwrap(), crate::model::event::Body::Run(unseen.clone()));
         let events = drill(plain_plan(), |run| {
             down(run, 2500);
             if of == Awaited::Recovery {

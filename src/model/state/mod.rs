@@ -312,7 +312,7 @@ impl RunState {
                 let (uses, with, before, targets) = (uses.clone(), with.clone(), before.clone(), targets.clone());
                 self.snapshot.read(step, Snapshot { uses, with, before, targets, covered: Vec::new() });
             }
-            RunEvent::Unseen { of, lacking, .. } => self.unseen.push(Unseen { at, of: *of, lacking: lacking.clone() }),
+            RunEvent::Unseen { awaited, lacking, .. } => self.unseen.push(Unseen { at, of: *awaited, lacking: lacking.clone() }),
             RunEvent::Baseline { same, differences } => {
                 self.baseline = Some(Baseline { at, same: same.clone(), differences: differences.clone() });
             }

@@ -62,6 +62,28 @@ fn a_probe_that_was_good_before_the_last_change_counts_from_its_next_good_sample
 }
 
 #[test]
+fn a_good_sample_that_was_told_before_anybody_asked_for_it_counts() {
+    let mut rig = Rig::new(two_probes(vec![step("a", &[]), StepPlan { uses: "toy.read".into(), ..step("b", &["a"]) }]));
+    rig.hang.push("failover/b");
+    rig.feed(Input::Start);
+    ["q", "p"].into_iter().for_each(|probe| rig.shows(probe, ProbeState::Good));
+    rig.at(3);
+    rig.silent.push("q");
+    rig.now = 5;
+    rig.probe(ProbeState::Bad);
+    // Confirmed, and therefore told, while the last step still reads; the samples in a row began before the last change.
+    rig.now = 6;
+    let good =
+        Streak { first_sent: Duration::from_secs(4), since: Duration::from_secs(4), ..Streak::of(Duration::from_secs(6), Duration::from_secs(6)) };
+    rig.show("q", Standing { state: Some(ProbeState::Good), since: Duration::from_secs(6), good: Some(good), ..Standing::default() });
+    rig.feed(Input::Applied("failover/b".into(), Ok(Applied::changed(json!({}))), None));
+    rig.at(10);
+    assert!(rig.undone().is_empty());
+    rig.at(11);
+    assert_eq!(rig.undone(), ["fault", "failover/a"]);
+}
+
+#[test]
 fn a_runbook_that_only_reads_recovers_nothing_from_a_fault_that_stands() {
     let note = StepPlan { uses: "toy.read".into(), ..step("note", &[]) };
     let mut rig = Rig::begins(two_probes(vec![note]), &["q"]);
