@@ -94,7 +94,7 @@ impl Plan {
     /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
     #[must_use]
     pub fn may_be_mended(&self, key: &str) -> bool {
-        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue)
+        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue && !step.asks_people())
     }
 }
 
@@ -360,6 +360,14 @@ pub struct StepPlan {
     /// Run once for each item, as `step[0]`, `step[1]`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
+}
+
+impl StepPlan {
+    /// Whether it is a question to people itself: who said no, or did not answer in time, is not waited for once more.
+    #[must_use]
+    pub fn asks_people(&self) -> bool {
+        matches!(self.uses.as_str(), "approval" | "manual")
+    }
 }
 
 /// What is different about a step when the source side is not relied upon.
