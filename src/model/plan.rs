@@ -135,7 +135,7 @@ impl Plan {
     /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
     #[must_use]
     pub fn may_be_mended(&self, key: &str) -> bool {
-        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue)
+        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue && !step.asks_people())
     }
 }
 
@@ -434,6 +434,14 @@ pub struct StepPlan {
     /// Whether it acts on whatever is there when it runs, not only on what was there when the plan was made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+}
+
+impl StepPlan {
+    /// Whether it is a question to people itself: who said no, or did not answer in time, is not waited for once more.
+    #[must_use]
+    pub fn asks_people(&self) -> bool {
+        matches!(self.uses.as_str(), "approval" | "manual")
+    }
 }
 
 /// What is different about a step when the source side is not relied upon.

@@ -18,7 +18,7 @@ const LONGEST_UNDO_BACKOFF: Duration = Duration::from_secs(10);
 /// How long the services of an emergency are watched once everything is put back, whatever they say at first.
 const NOTICE: Span = Span::from_secs(5);
 /// How long they may take to be good then.
-const RETURN: Span = Span::from_secs(60);
+const RETURN: Span = Span::from_secs(30);
 /// The least an attempt to undo is given, however little is left of the budget.
 const LEAST_UNDO: Duration = Duration::from_secs(10);
 

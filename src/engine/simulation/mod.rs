@@ -555,9 +555,8 @@ impl Simulation {
         let Some((number, in_hand)) = self
             .tasks
             .iter()
-            .filter(|(_, task)| task.owner == owner && task.key == key)
             // As in the shell, the latest.
-            .next_back()
+            .rfind(|(_, task)| task.owner == owner && task.key == key)
             .map(|(number, task)| (*number, task.in_hand))
         else {
             return;

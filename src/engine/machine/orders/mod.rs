@@ -156,7 +156,13 @@ impl Machine {
     pub(super) fn ask_people(&mut self, key: &str) -> bool {
         let patience = self.plan.limits.patience.duration();
         let Some(step) = self.steps.get_mut(key) else { return false };
-        if patience.is_zero() || self.stop.is_some() || self.halted || key == FAULT || step.plan.on_failure == OnFailure::Continue {
+        if patience.is_zero()
+            || self.stop.is_some()
+            || self.halted
+            || key == FAULT
+            || step.plan.on_failure == OnFailure::Continue
+            || step.plan.asks_people()
+        {
             return false;
         }
         let until = self.now + patience;

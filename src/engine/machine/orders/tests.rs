@@ -62,6 +62,15 @@ fn a_pause_holds_what_has_not_begun_and_nothing_else() {
 }
 
 #[test]
+fn a_question_that_was_answered_with_no_is_not_waited_for_once_more() {
+    for (uses, waits) in [("toy.change", true), ("approval", false), ("manual", false)] {
+        let asking = StepPlan { uses: uses.into(), ..step("a", &[]) };
+        let rig = Rig::start(patient(vec![asking]), |rig| rig.fail.push(("failover/a", broken())));
+        assert_eq!(rig.undone().is_empty(), waits, "{uses}: {:?}", rig.log);
+    }
+}
+
+#[test]
 fn what_is_waited_for_may_take_as_long_as_without_the_pause() {
     let mut rig = Rig::start(plan(vec![]), |_| {});
     rig.now = 10;
