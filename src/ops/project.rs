@@ -60,27 +60,28 @@ pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Di
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let mut files = Files::default();
     let whole = files.load(file).map_err(|error| vec![error.of(file)])?;
-    let problems = match project_of(&mut files, &whole) {
-        Err(problems) => problems,
-        Ok(project) => return Ok(project),
-    };
     let mut broken: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
-    for problem in &problems {
-        let names = environments_of(&whole.doc, problem);
-        if names.is_empty() {
-            return Err(problems);
+    // What does not even have the form of an environment is told before what is wrong beyond that.
+    loop {
+        let mut doc = whole.doc.clone();
+        if let Some(Node { kind: yaml::Kind::Map(environments), .. }) = doc.root.get_mut(&way!["environments"]) {
+            environments.retain(|(name, _)| !broken.contains_key(&name.text));
         }
-        for name in names {
-            broken.entry(name).or_default().push(problem.clone());
+        let rest = Rc::new(Loaded { path: whole.path.clone(), doc, sha256: whole.sha256.clone() });
+        let problems = match project_of(&mut files, &rest) {
+            Ok(project) => return Ok(Project { loaded: Some(whole), broken, ..project }),
+            Err(problems) => problems,
+        };
+        for problem in &problems {
+            let names = environments_of(&rest.doc, problem);
+            if names.is_empty() {
+                return Err(problems);
+            }
+            for name in names {
+                broken.entry(name).or_default().push(problem.clone());
+            }
         }
     }
-    let mut doc = whole.doc.clone();
-    if let Some(Node { kind: yaml::Kind::Map(environments), .. }) = doc.root.get_mut(&way!["environments"]) {
-        environments.retain(|(name, _)| !broken.contains_key(&name.text));
-    }
-    let rest = Rc::new(Loaded { path: whole.path.clone(), doc, sha256: whole.sha256.clone() });
-    let project = project_of(&mut files, &rest)?;
-    Ok(Project { loaded: Some(whole), broken, ..project })
 }
 
 /// The environments that a problem is about: the one it stands in, or those whose freeze calendar it is in; none = it is the whole file's.

@@ -93,7 +93,7 @@ fn what_is_not_there_makes_the_plan_fail_and_its_blast_radius_is_never_nothing()
             "{ route_table: rtb-0a11febe0a7b00002, destination: 10.20.0.0/16, target: { interface: eni-0123456789abcdef0 } }",
             "eni-0123456789abcdef0",
         ),
-        ("aliyun.dts.start-job", "{ job: dtsnobody }", "job not exist"),
+        ("aliyun.dts.start-job", "{ job: dtsnobody }", "Forbidden.InstanceNotFound"),
         ("aws.ec2.start-instances", "{ instances: { tags: { role: storefront } }, at_least: 9 }", "at least 9 are asked for"),
     ] {
         project(folder.path(), &format!("  - {{ id: act, uses: {uses}, with: {with} }}\n"));
