@@ -185,6 +185,9 @@ pub struct Execute {
     /// What is said to the guards.
     #[command(flatten)]
     pub guarding: Guarding,
+    /// Begin at once: ask neither whether to begin nor when the disruption began
+    #[arg(long)]
+    pub yes: bool,
     /// Go on although guards warn, with the reason for the report
     #[arg(long, value_name = "REASON")]
     pub yes_because: Option<String>,

@@ -3,6 +3,7 @@
 //! [`args`] is what may be typed; each command's own part is in the module of its name.
 
 pub mod args;
+mod beginning;
 mod commands;
 mod ctl;
 mod definitions;

@@ -1,6 +1,6 @@
 //! The commands that reach an environment: they start a runtime, open the environment and run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::About;
 use super::output::Output;
-use super::{errors, since, steering, taking_back, terminal};
+use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -18,6 +18,7 @@ use crate::model::diagnostic::Diagnostic;
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
+use crate::model::text::Lang;
 use crate::model::time::Span;
 use crate::observe::{self, Observer};
 use crate::ops::approvals::Given;
@@ -69,11 +70,15 @@ pub(super) fn project_for(file: Option<&Path>) -> Result<Project, Exit> {
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     // Both clouds' clients and the probes use the one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))
+        .map_err(|error| Exit::new(Kind::Environment, "no threads to run on").cause(error.to_string()))?;
+    // A file beyond the process's limit is to fail like one on a full disk, not to kill whoever holds a fault. Once caught it is caught to the end.
+    let caught = tokio::signal::unix::SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    let _ = runtime.block_on(async { tokio::signal::unix::signal(caught) });
+    Ok(runtime)
 }
 
 fn choice(place: &Where) -> LabChoice {
@@ -166,8 +171,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let seen = looked_at(&plan, &environment).await;
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
-        if plan.since.is_none() && terminal::can_ask(output.terminal) {
-            plan.since = since::asked();
+        if !args.yes && terminal::can_ask(output.terminal) {
+            plan.since = plan.since.or_else(since::asked);
+            beginning::wanted(&plan, &seen, &decisions)?;
         }
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
@@ -327,6 +333,15 @@ async fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) 
     Ok(plan)
 }
 
+/// The report in the language of the locale, if it is there.
+fn in_language(report: &Path) -> PathBuf {
+    let own = report.with_file_name(match observe::language() {
+        Lang::En => "report.en.md",
+        Lang::Zh => "report.zh.md",
+    });
+    if own.is_file() { own } else { report.to_owned() }
+}
+
 /// Prints what a run came to, and what takes back what it left; returns its exit code.
 ///
 /// # Errors
@@ -342,11 +357,16 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
             "report": absolute(&outcome.report),
             "journal": absolute(&outcome.journal),
             "services": services,
+            "objectives": state.as_ref().map(|state| measure::criteria_json(&measure::Measures::of(state))),
+            "changes_that_stand": state.as_ref().map(|state| measure::count(&measure::standing(state))),
             "held": state.as_ref().map(RunState::held),
             "moved": state.as_ref().and_then(|state| state.kept.as_ref()).map(|kept| &kept.moved),
         }));
     } else {
-        output.say(&format!("\n{}  {}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, outcome.report.display()));
+        let table = state.as_ref().map(|state| observe::results(state, observe::language())).unwrap_or_default();
+        let table = table.iter().map(|line| format!("\n{line}")).collect::<String>();
+        let report = in_language(&outcome.report);
+        output.say(&format!("\n{}  {}{table}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, report.display()));
     }
     // A lab that was part of this process takes along what was left in it.
     let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| plan.scope.pointer("/env/lab/embedded") != Some(&Value::Bool(true)));

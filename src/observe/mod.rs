@@ -3,6 +3,7 @@
 mod bars;
 mod frame;
 mod lines;
+mod results;
 mod row;
 mod words;
 
@@ -10,6 +11,7 @@ use std::io;
 
 pub use bars::Bars;
 pub use lines::Lines;
+pub use results::results;
 
 use crate::model::event::Event;
 use crate::model::state::RunState;

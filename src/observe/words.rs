@@ -395,10 +395,10 @@ fn seen_by(probe: &ProbePlan, lang: Lang) -> String {
     pick(lang, format!(", seen from {VANTAGE_POINTS} place by a client that {words}"), format!("，由 {VANTAGE_POINTS} 处{words}的客户端所见"))
 }
 
-const TENTH: i64 = 100 * MILLISECOND;
+pub(super) const TENTH: i64 = 100 * MILLISECOND;
 
 /// Rounded to tenths; what is negative is zero.
-fn seconds(nanos: i64) -> String {
+pub(super) fn seconds(nanos: i64) -> String {
     let tenths = (nanos.max(0) + TENTH / 2) / TENTH;
     format!("{}.{}", tenths / 10, tenths % 10)
 }

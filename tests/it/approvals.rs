@@ -22,6 +22,8 @@ fn on_a_terminal(place: &Workplace, more: &[&str]) -> Terminal {
     let mut terminal = Terminal::run(&place.command(&[&EXECUTE[..], &["--lab", place.lab.control()], more].concat()));
     terminal.await_after(0, "When did the disruption begin?");
     terminal.type_in("\n");
+    terminal.await_after(0, "Begin? y yes");
+    terminal.type_in("y\n");
     terminal
 }
 

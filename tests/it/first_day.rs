@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::common::{folder, lifeboat, run, text};
+use crate::workplace::UNJUDGED;
 
 const SAY: &str = "lifeboat: 1\nkind: runbook\ntitle: Say\nsteps:\n  - { id: say, uses: note, with: { text: hello } }\n";
 
@@ -37,7 +38,7 @@ fn a_mistake_in_one_environment_keeps_nobody_from_another() {
     project(folder.path());
     let execute = |name: &str| run(lifeboat().current_dir(folder.path()).args(["execute", "runbooks/say.yaml", "--env", name]));
     let right = execute("right");
-    assert_eq!(right.status.code(), Some(0), "{}", said(&right));
+    assert_eq!(right.status.code(), Some(UNJUDGED), "{}", said(&right));
     for (name, place, mistake) in
         [("misspelt", "lifeboat.yaml:4:15", "kindd"), ("nowhere", "lifeboat.yaml:5:", "is not an address"), ("frozen", "days.yaml:3:", "nam")]
     {
@@ -70,10 +71,10 @@ fn the_project_is_that_of_the_folder_or_else_that_of_the_file_and_a_folder_can_b
     project(there.path());
     let runbook = there.path().join("runbooks/say.yaml");
     let from_elsewhere = run(lifeboat().current_dir(here.path()).arg("execute").arg(&runbook).args(["--env", "right"]));
-    assert_eq!(from_elsewhere.status.code(), Some(0), "{}", said(&from_elsewhere));
+    assert_eq!(from_elsewhere.status.code(), Some(UNJUDGED), "{}", said(&from_elsewhere));
     assert_eq!(fs::read_dir(there.path().join("reports")).unwrap().count(), 1, "its runs are where the project says");
     let named = run(lifeboat().current_dir(here.path()).arg("-C").arg(there.path()).args(["execute", "runbooks/say.yaml", "--env", "right"]));
-    assert_eq!(named.status.code(), Some(0), "{}", said(&named));
+    assert_eq!(named.status.code(), Some(UNJUDGED), "{}", said(&named));
     let nowhere = run(lifeboat().current_dir(here.path()).args(["-C", "absent", "runs"]));
     assert_eq!(nowhere.status.code(), Some(64));
     assert!(said(&nowhere).contains("-C absent: No such file or directory"), "{}", said(&nowhere));

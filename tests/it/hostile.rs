@@ -228,7 +228,9 @@ async fn what_never_ends_ends_with_the_last_attempt_and_says_why() {
             let (result, attempts_made) = attempts(client.read()).await;
             let error = result.unwrap_err();
             assert_eq!((error.kind, error.ambiguous), (kind, false), "{cloud} {does}: {error}");
-            assert!((3..=4).contains(&attempts_made), "{cloud} {does} {effect}: {attempts_made}");
+            // Whoever is asked to slow down comes again for as long as there is time; a service in trouble is left alone after a few attempts.
+            let most = if kind == Kind::Throttled { usize::MAX } else { 4 };
+            assert!((3..=most).contains(&attempts_made), "{cloud} {does} {effect}: {attempts_made}");
         }
     }
     lab.stop().await;

@@ -148,7 +148,7 @@ fn a_full_disk_stops_the_run_and_says_how_to_take_it_back() {
     let before = lab.world();
     // A limit on the size of files is a disk that is full for the journal.
     let script = format!(
-        "ulimit -f 24; exec {} drill {OUTAGE} --output json --lab {} --reports {}",
+        "ulimit -f 96; exec {} drill {OUTAGE} --output json --lab {} --reports {}",
         env!("CARGO_BIN_EXE_lifeboat"),
         lab.control(),
         reports.path().display()

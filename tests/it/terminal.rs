@@ -10,7 +10,7 @@ use crate::pty::{INTERRUPT, Terminal};
 use crate::workplace::{UNJUDGED, Workplace};
 
 const DRILL: [&str; 2] = ["drill", "drill.yaml"];
-const EMERGENCY: [&str; 4] = ["execute", "over.yaml", "--env", "lab"];
+const EMERGENCY: [&str; 5] = ["execute", "over.yaml", "--env", "lab", "--yes"];
 const MENU: &str = "c go on · a abort: put all back · q stop: leave it · Ctrl-C aborts";
 
 fn on_a_terminal(place: &Workplace, arguments: &[&str]) -> Terminal {
@@ -61,14 +61,16 @@ fn the_third_ctrl_c_leaves_at_once_with_the_command_that_takes_it_back() {
 #[test]
 fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
     let place = Workplace::new("1ms", "3m");
-    let mut terminal = on_a_terminal(&place, &EMERGENCY);
+    let mut terminal = on_a_terminal(&place, &EMERGENCY[..4]);
     terminal.await_after(0, "When did the disruption begin?");
     terminal.type_in("tomorrow\n");
     terminal.await_after(0, "`tomorrow` is not a time");
     terminal.type_in("10m\n");
+    terminal.await_after(0, "Begin? y yes");
+    terminal.type_in("y\n");
     place.await_step("failover/last", "started");
     until("keys", || terminal.is_key_by_key().then_some(()));
-    terminal.type_and_see(INTERRUPT, MENU);
+    terminal.type_and_see(INTERRUPT, "c go on · q stop: leave it as it is · a abort: put all back · Ctrl-C stops");
     terminal.type_in(INTERRUPT);
     assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
     assert_eq!(place.all("stop-requested")[0]["abort"], false);
@@ -78,6 +80,24 @@ fn an_emergency_is_stopped_by_ctrl_c_and_keeps_what_it_did() {
     let ago = time(&started["at"]).nanos_since(time(&started["plan"]["since"])) / 1_000_000_000;
     assert!((600..700).contains(&ago), "{ago} s");
     place.take_back();
+}
+
+#[test]
+fn an_emergency_says_what_it_will_do_and_begins_only_when_somebody_says_yes() {
+    let place = Workplace::new("1ms", "3m");
+    for answer in ["\n", "n\n"] {
+        let mut terminal = on_a_terminal(&place, &EMERGENCY[..4]);
+        terminal.await_after(0, "When did the disruption begin?");
+        terminal.type_in("\n");
+        let asked = terminal.await_after(0, "Begin? y yes");
+        let shown = terminal.shown();
+        assert!(shown.contains("for real in lab:") && shown.contains("aws.ec2.start-instances  instance i-"), "{shown}");
+        terminal.type_in(answer);
+        terminal.await_after(asked, "nobody said yes; nothing was changed");
+        assert_eq!(terminal.end(), Some(77), "{}", terminal.shown());
+    }
+    assert!(place.runs().is_empty());
+    place.is_as_before();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Ten runs, and for each the whole world beside what was said: the state of the clouds, the exit code, the sentences of the report, every figure again.
+"""Eleven runs, and for each the whole world beside what was said: the state of the clouds, the exit code, the sentences of the report, every figure again.
 
 LIFEBOAT is the binary. Each run has a lab of its own. `arm.py NAME…` makes only these.
 """
@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -234,6 +235,16 @@ def custom_endpoint(claims, place):
     claims.equal("the world is as it was before", place.world(), before)
 
 
+def bad_day(claims, place):
+    """The environment of the README in which the clouds misbehave, as it stands there."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(block for block in re.findall(r"```yaml\n(.*?)```", readme, flags=re.S) if "bad-day:" in block)
+    project = (place.folder / "lifeboat.yaml").read_text(encoding="utf-8")
+    place.write("lifeboat.yaml", project.replace("environments:\n", block, 1))
+    code, said = place.run("drill", "scenarios/aliyun-region-outage.yaml", "--env", "bad-day")
+    judged(claims, place, code, said, 0, ["● **PASS**", "Nothing is left over"], ["▲ not met"])
+
+
 RUNS = {
     "region-outage": shipped("aliyun-region-outage"),
     "route-failure": shipped("aws-route-failure"),
@@ -245,6 +256,7 @@ RUNS = {
     "failed-step": failed_step,
     "blind-source": blind_source,
     "custom-endpoint": custom_endpoint,
+    "bad-day": bad_day,
 }
 
 

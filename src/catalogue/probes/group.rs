@@ -15,7 +15,7 @@ use crate::engine::probe::{DynProbe, Probe, Reading, Sample};
 use crate::model::plan::ClientModel;
 use crate::world::World;
 
-/// Several probes that are sampled together and count as one: a service that is up as long as enough of its parts are.
+/// As it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GroupFile {
@@ -27,7 +27,7 @@ struct GroupFile {
     good: Enough,
 }
 
-/// A group as it is sampled.
+/// Several probes that are sampled together and count as one: a service that is up as long as enough of its parts are.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "GroupFile")]
 #[schemars(with = "GroupFile")]

@@ -19,12 +19,7 @@ use crate::model::time::Span;
 use crate::world::World;
 use crate::world::connect::chain;
 
-/// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection each time, at every address
-/// its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does
-/// not let this user in, when the query is at fault, and when it gives nothing.
-///
-/// A primary is a server that takes writes, a replica one that is `read_only`. A replica's lag is what it says of itself in whole seconds (Seconds_Behind_Source), for
-/// which the user needs the right to ask (REPLICATION CLIENT or REPLICA MONITOR).
+/// As it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MysqlFile {
@@ -52,7 +47,12 @@ struct MysqlFile {
     expect: DatabaseExpect,
 }
 
-/// A server and what is expected of it.
+/// Asks a MySQL or MariaDB server (or one that speaks as they do: Aurora, PolarDB, OceanBase), over a new connection each time, at every address
+/// its host has at that moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does
+/// not let this user in, when the query is at fault, and when it gives nothing.
+///
+/// A primary is a server that takes writes, a replica one that is `read_only`. A replica's lag is what it says of itself in whole seconds (Seconds_Behind_Source), for
+/// which the user needs the right to ask (REPLICATION CLIENT or REPLICA MONITOR).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(from = "MysqlFile")]
 #[schemars(with = "MysqlFile")]

@@ -19,12 +19,7 @@ use crate::model::plan::ClientModel;
 use crate::model::time::Span;
 use crate::world::World;
 
-/// Asks a PostgreSQL server (or one that speaks as it does: Aurora, PolarDB), over a new connection each time, at every address its host has at that
-/// moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does not let this user in,
-/// when the query is at fault, and when it gives nothing.
-///
-/// A replica's lag is 0 while it receives and has replayed all it received, else the age of the last transaction that it replayed: it grows on when the
-/// primary is gone, and when nobody writes to a primary that is. A receiver notices a primary that fell silent after `wal_receiver_timeout` only.
+/// As it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PostgresFile {
@@ -52,7 +47,12 @@ struct PostgresFile {
     expect: DatabaseExpect,
 }
 
-/// A server and what is expected of it.
+/// Asks a PostgreSQL server (or one that speaks as it does: Aurora, PolarDB), over a new connection each time, at every address its host has at that
+/// moment. Good when it lets the user in, answers the query in a transaction that only reads, and is as expected. Unknown when it does not let this user in,
+/// when the query is at fault, and when it gives nothing.
+///
+/// A replica's lag is 0 while it receives and has replayed all it received, else the age of the last transaction that it replayed: it grows on when the
+/// primary is gone, and when nobody writes to a primary that is. A receiver notices a primary that fell silent after `wal_receiver_timeout` only.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(from = "PostgresFile")]
 #[schemars(with = "PostgresFile")]

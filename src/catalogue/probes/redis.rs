@@ -20,8 +20,7 @@ use crate::model::plan::ClientModel;
 use crate::model::time::{Span, Timestamp};
 use crate::world::World;
 
-/// Asks a Redis server (or one that speaks as it does: Valkey, ElastiCache, Tair), over a new connection each time, at every address its host has at
-/// that moment. Good when it lets the user in, answers PING and is as expected. Unknown when it does not let this user in, and when what it is asked for is not there.
+/// As it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RedisFile {
@@ -47,7 +46,8 @@ struct RedisFile {
     expect: RedisExpect,
 }
 
-/// A server and what is expected of it.
+/// Asks a Redis server (or one that speaks as it does: Valkey, ElastiCache, Tair), over a new connection each time, at every address its host has at
+/// that moment. Good when it lets the user in, answers PING and is as expected. Unknown when it does not let this user in, and when what it is asked for is not there.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(from = "RedisFile")]
 #[schemars(with = "RedisFile")]

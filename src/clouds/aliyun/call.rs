@@ -221,10 +221,14 @@ impl Aliyun {
                 return Ok(Answer { status: head.status.as_u16(), headers: head.headers, body });
             }
         };
+        let place = request.url().host_str().map_or_else(String::new, |host| match request.url().port() {
+            Some(port) => format!("{host}:{port}: "),
+            None => format!("{host}: "),
+        });
         let broken = |error: &reqwest::Error| {
             // Without a connection nothing was sent.
             let kind = if error.is_timeout() { Kind::Timeout } else { Kind::Transport };
-            api.error(kind, chain(error)).ambiguous(api.mutating && !error.is_connect())
+            api.error(kind, format!("{place}{}", chain(error))).ambiguous(api.mutating && !error.is_connect())
         };
         let mut response = http.execute(request).await.map_err(|error| broken(&error.without_url()))?;
         let mut body = BytesMut::new();

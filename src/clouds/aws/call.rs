@@ -70,6 +70,8 @@ pub(super) struct Operation {
     timeout: Duration,
     attempts: u32,
     source: Arc<str>,
+    /// The address that stands in place of the vendor's, as it was given.
+    endpoint: Option<Arc<str>>,
     keys: Arc<Keys>,
     pace: Arc<Pace>,
 }
@@ -104,7 +106,8 @@ impl Aws {
     fn operation(&self, name: &'static str, mutating: bool, region: &str) -> Operation {
         let shared = &self.shared;
         let (source, keys, pace) = (Arc::clone(&shared.source), Arc::clone(&shared.keys), Arc::clone(&shared.pace));
-        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, attempts: shared.attempts, source, keys, pace }
+        let endpoint = shared.endpoint.clone();
+        Operation { name, mutating, region: region.to_owned(), timeout: shared.timeout, attempts: shared.attempts, source, endpoint, keys, pace }
     }
 }
 
@@ -129,6 +132,11 @@ impl Operation {
     /// The region to send to, unless the client's own is right.
     pub(super) fn signing_region(&self) -> Option<aws_config::Region> {
         (self.region != GLOBAL).then(|| aws_config::Region::new(self.region.clone()))
+    }
+
+    /// What stands before the words of a connection that failed: the address, where it is not the vendor's own.
+    pub(super) fn place(&self) -> String {
+        self.endpoint.as_ref().map_or_else(String::new, |endpoint| format!("{endpoint}: "))
     }
 
     /// Where its credentials come from, in words.

@@ -98,6 +98,7 @@ pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attem
         zones: Mutex::default(),
         changing: Mutex::default(),
         source: source(&settings).into(),
+        endpoint: settings.endpoint.as_deref().map(Into::into),
         account: settings.account,
         gate: settings.gate,
         timeout: settings.timeout,

@@ -165,7 +165,8 @@ where
                 return no_credentials(operation, credentials);
             }
             let kind = if cause.is_timeout() { Kind::Timeout } else { Kind::Transport };
-            error(kind, one_line(&innermost(&failure))).ambiguous(operation.mutating && !never_sent(&failure))
+            let said = format!("{}{}", operation.place(), one_line(&innermost(&failure)));
+            error(kind, said).ambiguous(operation.mutating && !never_sent(&failure))
         }
         _ => match find::<CredentialsError>(&failure) {
             Some(credentials) => no_credentials(operation, credentials),
@@ -238,6 +239,15 @@ fn no_credentials(operation: &Operation, cause: &CredentialsError) -> CloudError
         CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => (Kind::Denied, "no credentials"),
         CredentialsError::ProviderTimedOut(_) => (Kind::Timeout, "no answer to the request for credentials"),
         _ => (Kind::Unavailable, "nobody gives out the credentials"),
+    };
+    // What this program was built without says nothing to whoever has such a profile.
+    let said = match said.as_str() {
+        text if text.contains("was not enabled") => {
+            format!(
+                "{said}: profiles of IAM Identity Center (`aws sso login`) and of `aws login` are not read; export keys with `aws configure export-credentials`"
+            )
+        }
+        _ => said,
     };
     // The cause names files and profiles, never their contents.
     CloudError::new(Cloud::Aws, operation.name, kind, format!("{what} from {}: {said}", operation.source()))

@@ -55,6 +55,8 @@ struct Shared {
     attempts: u32,
     /// Where credentials come from, in words, for whoever finds none there.
     source: Arc<str>,
+    /// The address that stands in place of the vendor's.
+    endpoint: Option<Arc<str>>,
     keys: Arc<credentials::Keys>,
     /// How fast the account may be asked, for everything that this client does.
     pace: Arc<Pace>,

@@ -211,6 +211,28 @@ pub fn services_json(state: &RunState, measures: &Measures) -> Value {
     Value::Object(services)
 }
 
+/// Every objective as one line of JSON, for programs: times in whole milliseconds, bounds rounded outwards; `measured` is `[lo, hi]`, or `[lo, null]` of
+/// what did not end, or null of what was not measured.
+#[must_use]
+pub fn criteria_json(measures: &Measures) -> Value {
+    let one = |criterion: &Criterion| {
+        let measured = match (criterion.count, criterion.measured) {
+            (Some(count), _) => json!(count),
+            (None, None) => Value::Null,
+            (None, Some(Measured::Known(length))) => json!(length.millis()),
+            (None, Some(Measured::AtLeast(lo))) => json!([Length::new(lo, lo).millis()[0], null]),
+        };
+        let judgement = match criterion.judgement {
+            Judgement::Met => "met",
+            Judgement::NotMet => "missed",
+            Judgement::Indeterminate => "cannot be told",
+            Judgement::NotTested => "not tested",
+        };
+        json!({ "measure": criterion.measure.to_string(), "of": criterion.subject, "target": criterion.target, "measured": measured, "result": judgement })
+    };
+    Value::Array(measures.criteria.iter().map(one).collect())
+}
+
 /// From when on a bad sample counts as an effect of the disruption: the fault's intent; in an emergency the start of the run. Absent before the fault.
 fn disrupted_from(state: &RunState) -> Option<Timestamp> {
     match state.mode()? {

@@ -119,8 +119,6 @@ struct Signals {
     quit: Signal,
     terminate: Signal,
     hangup: Signal,
-    // A file beyond the process's limit is to fail like one on a full disk, not to kill a run that holds a fault.
-    _too_large: Option<Signal>,
 }
 
 impl Signals {
@@ -130,7 +128,6 @@ impl Signals {
             quit: signal(SignalKind::quit())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
-            _too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).ok(),
         })
     }
 

@@ -220,6 +220,7 @@ impl Workspace {
                 "aws": { "region": "us-east-1", "endpoint": aws },
                 "aliyun": { "region": "cn-hangzhou", "endpoint": aliyun, "oss_endpoint": oss },
                 "dns": { "server": at("dns") },
+                "zones": { "example.com": { "provider": "aws" }, "example.cn": { "provider": "aliyun" } },
                 "vars": { "greeting": CONTROL, "token": { "secret": "env:C_HEADER" } },
             })
         };

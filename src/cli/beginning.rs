@@ -1,0 +1,69 @@
+//! What an emergency is about to do, shown once before its first change to whoever sits in front of it.
+
+use std::fmt::Write as _;
+
+use super::guarded::typed;
+use crate::model::event::step::Target;
+use crate::model::guard::{Decision, Outcome};
+use crate::model::phrases::phrase;
+use crate::model::plan::Plan;
+use crate::model::text::Lang;
+use crate::observe::language;
+use crate::ops::dry_run::{DryRun, StepView};
+use crate::ops::exit::{Exit, Kind};
+
+/// Shows it and asks.
+///
+/// # Errors
+/// [`Kind::Refused`] unless somebody says yes; nothing was changed.
+pub(super) fn wanted(plan: &Plan, seen: &DryRun, decisions: &[Decision]) -> Result<(), Exit> {
+    let lang = language();
+    let question = match lang {
+        Lang::En => "Begin? y yes, anything else leaves everything as it is: ",
+        Lang::Zh => "开始？y 是，其他任意输入则保持现状：",
+    };
+    let answer = typed(&format!("{}{question}", shown(plan, seen, decisions, lang))).unwrap_or_default();
+    if matches!(answer.trim(), "y" | "yes" | "Y" | "是") {
+        return Ok(());
+    }
+    Err(Exit::new(Kind::Refused, "nobody said yes; nothing was changed").hint("`--yes` begins without asking"))
+}
+
+/// Title, steps in order with what they act on, and every guard that warns.
+fn shown(plan: &Plan, seen: &DryRun, decisions: &[Decision], lang: Lang) -> String {
+    let title = plan.title.get(lang);
+    let title = if title.is_empty() { &plan.name } else { title };
+    let mut out = match lang {
+        Lang::En => format!("\n{title}, for real in {}:\n", plan.environment),
+        Lang::Zh => format!("\n{title}，在 {} 环境真实执行：\n", plan.environment),
+    };
+    let id = |step: &StepView| step.step.split_once('/').map_or_else(|| step.step.clone(), |(_, id)| id.to_owned());
+    let width = seen.steps.iter().map(|step| id(step).len()).max().unwrap_or(0);
+    for step in &seen.steps {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "  {:width$}  {}  {}", id(step), step.uses, acts_on(step, lang));
+    }
+    for decision in decisions.iter().filter(|decision| decision.outcome != Outcome::Allows) {
+        let word = if lang == Lang::En { "guard" } else { "守卫规则" };
+        let _ = writeln!(out, "  {word} {}: {}", decision.guard, phrase(&decision.detail, lang));
+    }
+    out
+}
+
+/// A few of the things and what becomes of each, how many more, or why it is not known.
+fn acts_on(step: &StepView, lang: Lang) -> String {
+    const SHOWN: usize = 3;
+    if let Some(why) = &step.unknown {
+        return phrase(why, lang).into_owned();
+    }
+    let one = |target: &Target| {
+        if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) }
+    };
+    let (list, more) = (step.targets.iter().take(SHOWN).map(one).collect::<Vec<_>>(), step.targets.len().saturating_sub(SHOWN));
+    match (more, lang) {
+        (0, Lang::En) => list.join(", "),
+        (0, Lang::Zh) => list.join("、"),
+        (_, Lang::En) => format!("{} and {more} more", list.join(", ")),
+        (_, Lang::Zh) => format!("{} 等，另有 {more} 个", list.join("、")),
+    }
+}
