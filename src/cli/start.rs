@@ -397,7 +397,8 @@ fn ways_on(state: &RunState, run: &str, store: &FileStore) -> Vec<String> {
     if held.is_empty() {
         return lines;
     }
-    let moved: Vec<&str> = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread()).map(|one| one.step.as_str()).collect();
+    let mut moved: Vec<&str> = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread()).map(|one| one.step.as_str()).collect();
+    moved.dedup();
     let stays: Vec<&str> = held.iter().copied().filter(|key| !moved.contains(key)).collect();
     let still = if stays.is_empty() { "nothing of what it changed".to_owned() } else { stays.join(", ") };
     let changed = if moved.is_empty() { String::new() } else { format!(" (changed by others since: {})", moved.join(", ")) };

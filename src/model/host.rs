@@ -76,11 +76,11 @@ fn parsed(address: &str) -> Option<Parsed> {
 
 fn of_name(name: &str) -> Owner {
     let ends = |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if AWS.iter().chain(&ALIYUN).any(|suffix| ends(&suffix)) {
+    if AWS.iter().chain(&ALIYUN).any(&ends) {
         return if name.split('.').any(|label| CUSTOMERS.contains(&label)) { Owner::Unknown } else { Owner::Vendor };
     }
     // A name of one label is one of this network: a container, a machine next door.
-    if !name.contains('.') || LOCAL.iter().any(|suffix| ends(&suffix)) { Owner::Private } else { Owner::Unknown }
+    if !name.contains('.') || LOCAL.iter().any(ends) { Owner::Private } else { Owner::Unknown }
 }
 
 fn is_private_v4(ip: Ipv4Addr) -> bool {

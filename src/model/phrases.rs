@@ -20,9 +20,9 @@ const PHRASES: &[(&str, &str)] = &[
     // What the run says of itself
     ("the fault is active", "故障已生效"),
     ("the runbook was started by hand", "应急预案由人工启动"),
-    ("probe {0} is bad", "探测 {0} 异常"),
-    ("probe {0} has been {1} for {2}", "探测 {0} 持续{1} {2}"),
-    ("probe {0} did not notice the fault within {1}", "探测 {0} 在 {1} 内未发现故障"),
+    ("probe {0} is bad", "探针 {0} 异常"),
+    ("probe {0} has been {1} for {2}", "探针 {0} 持续{1} {2}"),
+    ("probe {0} did not notice the fault within {1}", "探针 {0} 在 {1} 内未发现故障"),
     ("the steady state was not reached within {0}: {1}", "{0} 内未达到稳态：{1}"),
     ("the steady state did not return within {0} of undoing everything: {1}", "全部还原后 {0} 内未回到稳态：{1}"),
     ("not recovered within {0} of the last step: {1}", "最后一步之后 {0} 内未恢复：{1}"),
@@ -274,12 +274,12 @@ mod tests {
     #[test]
     fn sentences_with_parts_in_parts_are_said_in_chinese() {
         for (english, chinese) in [
-            ("probe storefront is bad", "探测 storefront 异常"),
+            ("probe storefront is bad", "探针 storefront 异常"),
             ("not recovered within 2m of the last step: not good: storefront, orders", "最后一步之后 2 分钟 内未恢复：不正常：storefront、orders"),
             ("127.0.0.1:8080: connection refused", "127.0.0.1:8080：连接被拒绝"),
             ("503 Service Unavailable in 3 ms", "503 Service Unavailable，3 毫秒"),
             ("2 of 3 good; pay: no answer within 1s", "2/3 正常；pay：1 秒 内无应答"),
-            ("probe checkout has been bad for 1m30s", "探测 checkout 持续异常 1 分 30 秒"),
+            ("probe checkout has been bad for 1m30s", "探针 checkout 持续异常 1 分 30 秒"),
             ("5m", "5 分钟"),
         ] {
             assert_eq!(phrase(english, Lang::Zh), chinese);

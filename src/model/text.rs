@@ -26,7 +26,7 @@ pub fn span_in(span: Span, lang: Lang) -> String {
     let mut parts = Vec::new();
     for (unit, word, alone) in UNITS {
         if rest >= unit {
-            let word = if parts.is_empty() && rest % unit == 0 { alone } else { word };
+            let word = if parts.is_empty() && rest.is_multiple_of(unit) { alone } else { word };
             parts.push(format!("{} {word}", rest / unit));
             rest %= unit;
         }

@@ -62,7 +62,7 @@ phrases! {
     Missed: "MISSED", "已超时";
     ComingBack: "coming back", "恢复中";
     NotKnown: "not known yet", "尚未知";
-    OtherProbes: "other probes", "其他探测";
+    OtherProbes: "other probes", "其他探针";
     Ended: "ended", "已结束";
     Starting: "starting", "启动中";
     OutOf: "of", "/";

@@ -53,7 +53,7 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
             if let Some((mut checked, _)) = check(&file, is_named, project, words, request, &mut files) {
                 let has_no_project = |problem: &Diagnostic| problem.hint.as_deref().is_some_and(|hint| hint.starts_with(NO_PROJECT));
                 let is_told = told.iter().any(has_no_project);
-                checked.problems.retain(|problem| !told.contains(problem) && !(is_told && has_no_project(problem)));
+                checked.problems.retain(|problem| !(told.contains(problem) || is_told && has_no_project(problem)));
                 told.extend(checked.problems.iter().cloned());
                 results.push(checked);
             }

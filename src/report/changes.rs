@@ -37,7 +37,7 @@ impl Page<'_> {
     /// What stands of one step, and why.
     fn stands(&self, one: &Standing) -> String {
         let why = match &one.why {
-            Stands::LeftOver(why) => format!("{}{}{}", self.t(Label::StandsLeftOver), self.colon(), text(why)),
+            Stands::LeftOver(why) => format!("{}{}{}", self.t(Label::StandsLeftOver), self.colon(), self.sentence(why)),
             Stands::CannotBeUndone => String::new(),
             Stands::Emergency => self.t(Label::StandsEmergency).to_owned(),
             Stands::Asked => self.t(Label::StandsAsked).to_owned(),
@@ -64,7 +64,8 @@ impl Page<'_> {
         let _ = writeln!(out, "**{}{}** {}\n", self.t(Label::FaultTitle), self.colon().trim_end(), code(&plan.uses));
         let state = self.state.fault();
         let Some((fault, intent)) = state.and_then(|fault| Some((fault, fault.intent.as_ref()?))) else {
-            let why = state.and_then(|fault| fault.failure.as_ref()).map(|failure| format!(" {}", text(&failure.to_string()))).unwrap_or_default();
+            let why =
+                state.and_then(|fault| fault.failure.as_ref()).map(|failure| format!(" {}", self.sentence(&failure.to_string()))).unwrap_or_default();
             let _ = writeln!(out, "{}{why}\n", self.t(Label::FaultNotInjected));
             return;
         };
@@ -81,7 +82,8 @@ impl Page<'_> {
             Status::UndoFailed => Label::BackFailed,
             _ => Label::BackOpen,
         };
-        let failure = fault.undo_failure.as_ref().map(|failure| format!("{}{}", self.colon(), text(&failure.to_string()))).unwrap_or_default();
+        let failure =
+            fault.undo_failure.as_ref().map(|failure| format!("{}{}", self.colon(), self.sentence(&failure.to_string()))).unwrap_or_default();
         let mut table = Table::pairs();
         let mut row = |label: Label, value: String| table.row(&[self.t(label).to_owned(), value]);
         row(Label::FaultParameters, code(&intent.with.to_string()));

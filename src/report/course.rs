@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Page;
 use super::fields::Field;
 use super::labels::Label;
-use super::markdown::{Align, Table, code, text};
+use super::markdown::{Align, Table, code};
 use super::numbers;
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::run::Awaited;
@@ -127,7 +127,7 @@ impl Page<'_> {
                 // Of the very first sample nobody knows what the one before it would have been.
                 let before =
                     if lo == hi || *after == 0 { String::new() } else { self.bracketed(&format!("{} {}", self.t(other), self.zones.utc(*lo))) };
-                Some(Line { at: *hi, what: format!("{}{}{}{before}", self.t(label), self.colon(), text(detail)), by })
+                Some(Line { at: *hi, what: format!("{}{}{}{before}", self.t(label), self.colon(), self.sentence(detail)), by })
             }
             ProbeKind::Changed { state, .. } => {
                 let first = self.state.probes.get(probe)?.changes.first().is_some_and(|(_, at)| *at == event.at);
@@ -149,7 +149,7 @@ impl Page<'_> {
     }
 
     fn said(&self, label: Label, what: &str) -> String {
-        if what.is_empty() { self.t(label).to_owned() } else { format!("{}{}{}", self.t(label), self.colon(), text(what)) }
+        if what.is_empty() { self.t(label).to_owned() } else { format!("{}{}{}", self.t(label), self.colon(), self.sentence(what)) }
     }
 
     fn phases(&self, out: &mut String) {

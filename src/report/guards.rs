@@ -28,7 +28,7 @@ impl Page<'_> {
                 Outcome::Warns => Label::GuardWarns,
             };
             let overridden = overridden.as_ref().map_or_else(|| "–".to_owned(), |own| format!("{}{}{}", code(&own.by), self.colon(), text(&own.why)));
-            table.row(&[code(guard), self.t(said).to_owned(), text(detail), overridden]);
+            table.row(&[code(guard), self.t(said).to_owned(), self.sentence(detail), overridden]);
         }
         out.push_str(&table.finish());
     }

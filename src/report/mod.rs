@@ -31,6 +31,7 @@ use numbers::Zones;
 
 use crate::model::event::Event;
 use crate::model::measure::{self, Measures, Standing};
+use crate::model::phrases::phrase;
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
 use crate::model::realism::Exercise;
 use crate::model::state::{RunState, Start};
@@ -144,6 +145,11 @@ impl<'a> Page<'a> {
     fn step_name(&self, key: &str) -> String {
         let title = self.step_plan(key).map_or("", |step| step.title.get(self.lang));
         if title.is_empty() { code(key) } else { format!("{} {}", text(title), code(key)) }
+    }
+
+    /// A sentence of the journal in the language of the report, where its shape is known.
+    fn sentence(&self, journalled: &str) -> String {
+        text(&phrase(journalled, self.lang))
     }
 
     /// A colon or what stands for it: Chinese sets its own, without a blank.

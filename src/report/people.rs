@@ -73,7 +73,7 @@ impl Page<'_> {
             Order::Answer { step, yes } => (if *yes { Label::DeedApproved } else { Label::DeedSaidNo }, Some(step)),
         };
         let step = step.map(|step| format!("{}{}", self.colon(), self.step_name(step))).unwrap_or_default();
-        let why = if why.is_empty() { String::new() } else { format!("{}{}", self.colon(), text(why)) };
+        let why = if why.is_empty() { String::new() } else { format!("{}{}", self.colon(), self.sentence(why)) };
         format!("{}{step}{why}", self.t(label))
     }
 }

@@ -82,20 +82,20 @@ impl Page<'_> {
     fn reason_zh(&self, reason: &Reason) -> String {
         match reason {
             Reason::Missed { measure, subject } => format!("未达成目标：{}，{}", measure_zh(*measure), self.subject(subject)),
-            Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), text(why)),
+            Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), self.sentence(why)),
             Reason::NotRecovered { lacking } if lacking.is_empty() => "业务未在允许时间内恢复稳定".to_owned(),
             Reason::NotRecovered { lacking } => format!("业务未在允许时间内恢复稳定：{}", self.lacking(lacking)),
             Reason::RecoveryUnseen { lacking } => format!("未能观测到业务是否恢复：{}", self.lacking(lacking)),
             Reason::NormalUnseen { lacking } => format!("未能观测到稳态是否恢复：{}", self.lacking(lacking)),
-            Reason::Leftover { step, why } => format!("未能还原：{}：{}", self.step_name(step), text(why)),
-            Reason::Moved { step, why } => format!("{} 所做的变更此后被改动：{}", self.step_name(step), text(why)),
-            Reason::NotReadAgain { step, why } => format!("无法确认 {} 所做的变更是否仍在：{}", self.step_name(step), text(why)),
+            Reason::Leftover { step, why } => format!("未能还原：{}：{}", self.step_name(step), self.sentence(why)),
+            Reason::Moved { step, why } => format!("{} 所做的变更此后被改动：{}", self.step_name(step), self.sentence(why)),
+            Reason::NotReadAgain { step, why } => format!("无法确认 {} 所做的变更是否仍在：{}", self.step_name(step), self.sentence(why)),
             Reason::WentDown { probe } => format!("撤回切换时 {} 中断，或此后处于中断", self.probe_name(probe)),
             Reason::NotNormal { probe } => format!("稳态未恢复：结束时 {} 异常", self.probe_name(probe)),
-            Reason::Stopped { by, why } => format!("被 {} 停止：{}", code(by), text(why)),
+            Reason::Stopped { by, why } => format!("被 {} 停止：{}", code(by), self.sentence(why)),
             Reason::NoSteadyState => "未达到稳态，未注入任何故障".to_owned(),
             Reason::Unfinished => "恢复完成之前运行已结束".to_owned(),
-            Reason::NoFault { why } => format!("故障未注入：{}", text(why)),
+            Reason::NoFault { why } => format!("故障未注入：{}", self.sentence(why)),
             Reason::NoImpact { probe } => format!("故障已注入，但 {} 始终未见异常", self.probe_name(probe)),
             Reason::Indeterminate { measure, subject } => {
                 format!("无法判定：{}，{}，目标落在测量区间之内", measure_zh(*measure), self.subject(subject))
@@ -130,8 +130,8 @@ impl Page<'_> {
             };
             let detail = match why {
                 _ if detail.is_empty() => String::new(),
-                Lack::Unsampled => self.bracketed(&format!("{} {}", self.t(Label::LackEvery), text(detail))),
-                _ => self.bracketed(&text(detail)),
+                Lack::Unsampled => self.bracketed(&format!("{} {}", self.t(Label::LackEvery), self.sentence(detail))),
+                _ => self.bracketed(&self.sentence(detail)),
             };
             format!("{} {said}{detail}", self.probe_name(probe))
         };

@@ -102,11 +102,11 @@ impl Page<'_> {
                     Lang::En => format!(", attempt {attempt}"),
                     Lang::Zh => format!("，第 {attempt} 次尝试"),
                 };
-                lines.push(format!("- {name}{attempt}{}{}", self.colon(), text(&failure.to_string())));
+                lines.push(format!("- {name}{attempt}{}{}", self.colon(), self.sentence(&failure.to_string())));
             }
             let last = step.attempt_failures.last().map(|(_, failure)| failure);
             if let Some(failure) = step.failure.as_ref().filter(|failure| last != Some(*failure)) {
-                lines.push(format!("- {name}{}{}", self.colon(), text(&failure.to_string())));
+                lines.push(format!("- {name}{}{}", self.colon(), self.sentence(&failure.to_string())));
             }
         }
         if !lines.is_empty() {

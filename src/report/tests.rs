@@ -191,7 +191,7 @@ fn counts_and_share_of_a_row_are_of_the_same_samples() {
 fn users_are_spoken_of_only_where_monitoring_counts_theirs() {
     let of = |uses: &str, lang| {
         let events = planned(samples::shifted(), |plan| {
-            plan.probes.iter_mut().filter(|probe| probe.id == "share").for_each(|probe| probe.uses = uses.to_owned())
+            plan.probes.iter_mut().filter(|probe| probe.id == "share").for_each(|probe| probe.uses = uses.to_owned());
         });
         render(&events, HEAD, lang) + &charts(&events).into_iter().map(|(_, svg)| svg).collect::<String>()
     };

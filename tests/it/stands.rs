@@ -66,7 +66,7 @@ fn what_serves_users_is_taken_back_for_a_reason_only_and_going_down_with_it_is_n
         "serves users now",
         "service      shop is good",
         "source side  source is BAD",
-        "failover/shift  record shop.example.com. aliyun: ",
+        "failover/shift  record shop.example.com A aliyun: ",
         "failover/start  instance ",
         "THE SOURCE SIDE IS NOT GOOD: taking this back takes the service down",
         "The way back in order, with its checks: lifeboat execute back.yaml --env lab",
@@ -151,7 +151,7 @@ fn what_a_controller_puts_back_before_the_end_of_an_emergency_is_no_pass() {
     assert_eq!(moved.len(), 2, "{moved:?}");
     assert!(moved.iter().all(|(step, before, after)| step == "failover/shift" && before != after), "{moved:?}");
     for part in [
-        "NOT AS IT WAS MADE: failover/shift record shop.example.com.",
+        "NOT AS IT WAS MADE: failover/shift record shop.example.com A ",
         "nothing of what it changed (changed by others since: failover/shift",
         "此后被改动",
     ] {

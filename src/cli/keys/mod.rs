@@ -142,7 +142,7 @@ impl Prompt {
     fn why(&mut self, order: Order, mut text: String, key: Key) -> Option<(Order, String)> {
         match key {
             Key::Enter if text.trim().is_empty() && matches!(order, Order::Skip { .. }) => {
-                self.say("doing without a step needs a reason", "跳过步骤须说明理由")
+                self.say("doing without a step needs a reason", "跳过步骤须说明理由");
             }
             Key::Enter => return Some((order, text.trim().to_owned())),
             Key::Escape => {}

@@ -136,7 +136,8 @@ impl Machine {
             Some(Status::Failed | Status::Skipped) => self.give_up("the fault could not be injected"),
             // The fault is not part of a runbook: nobody else starts its next attempt. Before its intent nothing was injected.
             Some(Status::Backoff(at)) if self.now >= *at => {
-                if self.steps.get(FAULT).is_some_and(|step| step.before.is_some()) || self.may_inject(Moment::MAX) {
+                let is_intended = self.steps.get(FAULT).is_some_and(|step| step.before.is_some());
+                if is_intended || self.may_inject(Moment::MAX) {
                     self.start_attempt(FAULT);
                 }
             }

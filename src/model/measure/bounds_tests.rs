@@ -216,7 +216,7 @@ fn a_run_that_moved_no_traffic_has_no_spread() {
             json!([]),
             vec![Target::new("instance", "i-1", "stopped → running")],
             [3100, 4000, 11_260],
-        )
+        );
     });
     assert_eq!((parts[2], parts[3], parts[4]), (8260, 0, 13_900 - 11_260));
     assert!(!spread && instants.shifted.is_none());
@@ -243,7 +243,7 @@ fn a_run_that_moved_no_traffic_has_no_spread() {
             json!({}),
             vec![Target::new("route", "rtb-1 10.20.0.0/16", "eni-1 → eni-2")],
             [4400, 4500, 9000],
-        )
+        );
     });
     assert_eq!((parts[2], parts[3], spread), (1500, 4500, false));
     // What a command of the user's own does nobody knows: servers that give the new answer say that it was DNS.

@@ -100,10 +100,10 @@ const UNKNOWN_LIMIT: u64 = 20;
 /// All criteria: recovery times by name, recovery points by name, then what was counted.
 pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> {
     let Some(plan) = state.plan() else { return Vec::new() };
-    let rtos = plan.objectives.iter().filter_map(|(id, objective)| {
+    let rtos = plan.objectives.iter().flat_map(|(id, objective)| {
         let probe = plan.probes.iter().find(|probe| probe.id == *id);
         let times = [(Measure::Rto, objective.rto), (Measure::RtoCached, objective.rto_cached)];
-        Some(times.into_iter().filter_map(move |(measure, target)| Some(rto_criterion(state, measure, id, target?, probe, measures))))
+        times.into_iter().filter_map(move |(measure, target)| Some(rto_criterion(state, measure, id, target?, probe, measures)))
     });
     let rpos = plan.objectives.iter().filter_map(|(id, objective)| {
         let exposure = measures.exposures.get(id);
@@ -114,7 +114,7 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
         }
         Some(criterion)
     });
-    let mut criteria: Vec<Criterion> = rtos.flatten().chain(rpos).collect();
+    let mut criteria: Vec<Criterion> = rtos.chain(rpos).collect();
     for found in integrity(state, &measures.exposures) {
         for (measure, count) in [(Measure::Missing, found.counts.missing), (Measure::Doubled, found.counts.doubled)] {
             let Some(count) = count else { continue };

@@ -15,6 +15,7 @@ use crate::engine::desk::Desk;
 use crate::engine::foreseen::Foreseen;
 use crate::engine::lease::Mark;
 use crate::engine::secrets;
+use crate::model::credentials;
 use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::measure::longest_ttl;
@@ -109,7 +110,7 @@ impl Asking<'_> {
     }
 
     pub(super) async fn step(&mut self, mut view: StepView, with: &Value, scope: &Value) {
-        let cloud = preflight::cloud_of(&self.world.zones(), &view.uses, with);
+        let cloud = preflight::cloud_of(self.world.zones(), &view.uses, with);
         if cloud.is_some_and(|cloud| self.silent.contains(&cloud)) {
             let error = CloudError::new(cloud.unwrap_or(Cloud::Aws), "plan", ports::Kind::Timeout, "did not answer before");
             view.unknown(error.to_string(), Unknown::Silent(error));
@@ -195,7 +196,10 @@ impl Asking<'_> {
         };
         let parsed = match expression::resolve(with, scope) {
             Err(_) => return view.unknown("depends on what earlier steps give", Unknown::Later),
-            Ok(with) => parse(&view.uses, with),
+            Ok(with) => {
+                view.has_secret = credentials::has_reference(&with);
+                parse(&view.uses, with)
+            }
         };
         match parsed {
             Err(why) => view.unknown(why, Unknown::Refused),

@@ -68,6 +68,9 @@ pub struct StepView {
     /// What kind of reason that is.
     #[serde(skip)]
     pub why: Option<Unknown>,
+    /// Whether its parameters hold secrets, so that its targets may spell one out.
+    #[serde(skip)]
+    has_secret: bool,
 }
 
 /// Why a step could not be planned.
@@ -194,6 +197,7 @@ impl StepView {
             ttl_s: None,
             unknown: None,
             why: None,
+            has_secret: false,
         }
     }
 
@@ -280,10 +284,11 @@ impl DryRun {
         Err(exit.hint("mend what it names, or the step; what only earlier steps make is known by an expression over `steps`"))
     }
 
-    /// What every step acts on, for the plan of a run that is about to begin.
+    /// What every step acts on, for the plan of a run that is about to begin. Steps with secrets are left out: a plan is kept for ever, and
+    /// holds secrets by reference only.
     #[must_use]
     pub fn frozen(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let known = self.steps.iter().filter(|step| step.unknown.is_none() && step.may_change() && !step.targets.is_empty());
+        let known = self.steps.iter().filter(|step| step.unknown.is_none() && step.may_change() && !step.has_secret && !step.targets.is_empty());
         known.map(|step| (step.step.clone(), Target::names(&step.targets))).collect()
     }
 }

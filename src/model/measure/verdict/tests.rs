@@ -189,7 +189,7 @@ fn only_what_changed_something_stands() {
 fn what_nothing_can_put_back_stands_whatever_is_undone() {
     let irrevocable = |all| StepKind::Irrevocable { what: vec!["what `x` did".to_owned()], all };
     let lasting = |run: &mut Script| {
-        _ = run.step(START, irrevocable(true)).intended(START, "exec", json!({}), json!({}), Vec::new()).applied(START, 1, None, false)
+        _ = run.step(START, irrevocable(true)).intended(START, "exec", json!({}), json!({}), Vec::new()).applied(START, 1, None, false);
     };
     assert_eq!(stands(lasting), [(Stands::Emergency, 1, false)]);
     let undone = |run: &mut Script| {

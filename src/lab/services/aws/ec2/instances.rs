@@ -279,7 +279,7 @@ fn change(
     }
     commit(parameters)?;
     let mut changes = Vec::with_capacity(ids.len());
-    for id in ids.to_vec() {
+    for id in ids.iter().cloned() {
         if during::fails(&id) {
             // Those before it are done.
             let message = format!("We currently do not have sufficient capacity for the instance '{id}' in the Availability Zone you requested.");
