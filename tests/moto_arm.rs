@@ -180,7 +180,7 @@ async fn an_image_is_shared_and_taken_back() {
 
 #[tokio::test]
 async fn a_route_is_replaced_deleted_and_made_again() {
-    let (aws, table, &block) = (moto().await, id("table"), "10.20.0.0/16".parse::<Destination>().unwrap());
+    let (aws, table, block) = (moto().await, id("table"), "10.20.0.0/16".parse::<Destination>().unwrap());
     let database = RouteTarget::NetworkInterface(id("interface"));
     let spare = RouteTarget::NetworkInterface(id("spare"));
     let before = aws.route(&table, &block).await.unwrap().unwrap();

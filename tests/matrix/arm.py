@@ -218,6 +218,7 @@ def custom_endpoint(claims, place):
         "aws": {"region": "us-east-1", "account": "111122223333", "endpoint": ends["aws"]},
         "aliyun": {"region": "cn-hangzhou", "account": "1234567890123456", "endpoint": ends["aliyun"], "oss_endpoint": ends["oss"]},
         "dns": {"server": ends["dns"]},
+        "zones": {"example.com": {"provider": "aws"}, "example.cn": {"provider": "aliyun"}},
         "guards": {"max_targets": 100},
         "vars": vars_of_lab,
     }
