@@ -104,7 +104,7 @@ impl Page<'_> {
             Reason::NoObjective => "无判定依据：未设定 RTO 或 RPO".to_owned(),
             Reason::NoDetection => "未测试故障是否被发现：演练场景未写 `detect`".to_owned(),
             Reason::NoRecovery => "未测试恢复：演练场景未写 `recovered`".to_owned(),
-            Reason::NothingDown => "无可判定之事：没有探针观察到中断".to_owned(),
+            Reason::NothingDown => "无可判定之事：没有探针被确认中断".to_owned(),
             Reason::StillDown { probe } => format!("{} 曾中断且仍未恢复", self.probe_name(probe)),
             Reason::NothingDone => "切换步骤无一成功".to_owned(),
             Reason::NothingRun => "切换步骤均未运行".to_owned(),

@@ -73,7 +73,7 @@ fn what_was_already_as_asked_or_refused_is_not_still_in_place() {
         line(&first, "| **Verdict**").contains("failback not tested · ") && first.contains("kept: in an emergency nothing is undone unasked"),
         "{first}"
     );
-    assert!(line(&first, "| **Why**").contains("there is nothing to judge: no probe saw anything down"), "{first}");
+    assert!(line(&first, "| **Why**").contains("there is nothing to judge: no probe was confirmed down"), "{first}");
     assert!(first.starts_with("# Failover report, rehearsal of an emergency") && !first.contains("real failover"), "{first}");
     // The same again changes nothing.
     let output = place.see_through(&["execute", "over.yaml", "--env", "lab", "--override", "overlap=the other one is over"]);

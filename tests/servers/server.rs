@@ -102,6 +102,6 @@ pub(crate) fn execute(runbook: &serde_json::Value, ca: Option<&Path>) -> Result<
     let ended = ca.into_iter().fold(&mut command, |command, ca| command.env("SSL_CERT_FILE", ca)).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     // 3: it ended well, and as nothing was down there is nothing to judge.
-    let is_well = |code: i32| code == 3 && said.contains("there is nothing to judge: no probe saw anything down");
+    let is_well = |code: i32| code == 3 && said.contains("there is nothing to judge: no probe was confirmed down");
     if ended.status.success() || ended.status.code().is_some_and(is_well) { Ok(said) } else { Err(said) }
 }

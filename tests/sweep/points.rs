@@ -9,13 +9,17 @@ use lifeboat::model::event::{Body, Event, ProbeEvent, StepEvent};
 
 use crate::case::{Case, Hardship, Recovery};
 
-/// What goes wrong with a call for good, and once.
-const FOR_GOOD: [&str; 3] = ["denied", "throttle", "server-error"];
-const ONCE: [&str; 3] = ["reset-before", "reset-after", "hang-after"];
+/// What goes wrong with a call for good, and what passes.
+const FOR_GOOD: [&str; 2] = ["denied", "server-error"];
+const PASSING: [&str; 4] = ["reset-before", "reset-after", "hang-after", "throttle"];
 
-/// Whether a trouble does not end by itself.
-pub(crate) fn is_for_good(does: &str) -> bool {
-    FOR_GOOD.contains(&does)
+/// How many calls a trouble spoils; `None`: all from then on. A throttle ends before a step's time does, within which it is waited for.
+pub(crate) fn how_many(does: &str) -> Option<u32> {
+    match does {
+        "throttle" => Some(6),
+        _ if FOR_GOOD.contains(&does) => None,
+        _ => Some(1),
+    }
 }
 
 /// A case for every point at which the run's process can die, taken up in both ways by turns.
@@ -40,11 +44,11 @@ pub(crate) fn troubles(subject: &str, events: &[Event]) -> Vec<Case> {
         let Body::Step(StepEvent { kind: StepKind::Call { call }, .. }) = &event.body else { continue };
         let nth = count.entry(&call.operation).or_default();
         *nth += 1;
-        let (for_good, once) = if call.mutating { (&FOR_GOOD[..], &ONCE[..]) } else { (&FOR_GOOD[..1], &ONCE[..1]) };
+        let (for_good, passing) = if call.mutating { (&FOR_GOOD[..], &PASSING[..]) } else { (&FOR_GOOD[..1], &PASSING[..1]) };
         // The same read again and again is waiting for an effect.
         if call.mutating || *nth <= 3 {
             let trouble = |does: &&str| Hardship::Trouble { does: (*does).to_owned(), call: call.operation.clone(), nth: *nth };
-            cases.extend(for_good.iter().chain(once).map(|does| Case::new(subject, trouble(does))));
+            cases.extend(for_good.iter().chain(passing).map(|does| Case::new(subject, trouble(does))));
         }
     }
     cases

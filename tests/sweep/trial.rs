@@ -94,7 +94,7 @@ impl Trial<'_> {
             _ => (None, Recovery::Abort, None),
         };
         if let Hardship::Trouble { does, call, nth } = &self.case.hardship {
-            let count = if points::is_for_good(does) { json!("forever") } else { json!(1) };
+            let count = points::how_many(does).map_or_else(|| json!("forever"), |count| json!(count));
             let rule = json!({ "does": does, "calls": call, "skip": nth - 1, "count": count });
             self.faults("POST", &rule.to_string());
         }

@@ -138,7 +138,7 @@ pub enum Reason {
     NoDetection,
     /// The scenario does not say what recovery is.
     NoRecovery,
-    /// Nothing was down when an emergency began, nor later.
+    /// Nothing was confirmed down when an emergency began, nor later; single bad samples do not confirm.
     NothingDown,
     /// A service that was down in an emergency still is.
     StillDown {
@@ -197,7 +197,7 @@ impl fmt::Display for Reason {
             Self::NoObjective => f.write_str("there is nothing to judge by: no RTO and no RPO is set"),
             Self::NoDetection => f.write_str("whether the fault was noticed was not tested: the scenario has no `detect`"),
             Self::NoRecovery => f.write_str("recovery was not tested: the scenario has no `recovered`"),
-            Self::NothingDown => f.write_str("there is nothing to judge: no probe saw anything down"),
+            Self::NothingDown => f.write_str("there is nothing to judge: no probe was confirmed down"),
             Self::StillDown { probe } => write!(f, "{probe} was down and still is"),
             Self::NothingDone => f.write_str("no step of the failover succeeded"),
             Self::NothingRun => f.write_str("no step of the failover was run"),

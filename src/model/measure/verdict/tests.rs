@@ -62,7 +62,7 @@ fn emergency(seen: &[(ProbeState, u64)]) -> (Verdict, Vec<String>) {
 #[test]
 fn an_emergency_is_judged_by_what_was_down() {
     use ProbeState::{Bad, Good};
-    assert_eq!(emergency(&[]), (Verdict::Inconclusive, vec!["there is nothing to judge: no probe saw anything down".to_owned()]));
+    assert_eq!(emergency(&[]), (Verdict::Inconclusive, vec!["there is nothing to judge: no probe was confirmed down".to_owned()]));
     assert_eq!(emergency(&[(Bad, 1000), (Good, 9000)]), (Verdict::Pass, Vec::new()));
     assert_eq!(emergency(&[(Bad, 1000)]), (Verdict::Fail, vec!["storefront was down and still is".to_owned()]));
     assert_eq!(emergency(&[(Bad, 1000), (Good, 9000), (Bad, 12_000)]).0, Verdict::Fail);
