@@ -1,6 +1,6 @@
 //! Canaries: markers that go from a primary to its replica, of Redis, PostgreSQL and MariaDB.
 
-use lifeboat::engine::probe::{Reading, Sample};
+use lifeboat::engine::probe::Sample;
 use serde_json::{Value, json};
 
 use crate::server::Server;

@@ -175,7 +175,7 @@ impl Trial<'_> {
 
     fn lifeboat(&self, arguments: &[&str], crash: Option<&str>) -> Result<Ended, String> {
         let reports = self.reports();
-        let place = ["--lab", self.lab.control(), "--reports", &reports.to_string_lossy().into_owned()].map(str::to_owned);
+        let place = ["--lab", self.lab.control(), "--reports", &reports.to_string_lossy()].map(str::to_owned);
         let all: Vec<&str> = arguments.iter().copied().chain(place.iter().map(String::as_str)).collect();
         lifeboat(self.workspace, &self.folder.join("printed.txt"), &all, crash)
     }
