@@ -91,8 +91,6 @@ pub struct Lab {
     faults: Arc<Faults>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    /// Holds the prefix against other labs.
-    _claim: StdListener,
 }
 
 impl Lab {
@@ -123,7 +121,7 @@ impl Lab {
             secret_access_key: accounts.secret_access_key,
         });
 
-        let mut servers = Servers::default();
+        let mut servers = Servers::new(claim);
         let taken = |source| LabError::Listen { address: format!("the instances' addresses in 127.{prefix}.0.0/16, port {SERVICE_PORT}"), source };
         servers.follow(&world).map_err(taken)?;
         history.sample(&world);
@@ -153,7 +151,7 @@ impl Lab {
         for service in customers_of {
             tasks.spawn(load::customers(Arc::clone(&world), service, stop.clone()));
         }
-        Ok(Self { world, endpoints, faults, stop, tasks, _claim: claim })
+        Ok(Self { world, endpoints, faults, stop, tasks })
     }
 
     /// Where it is reached.

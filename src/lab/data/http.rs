@@ -33,13 +33,20 @@ use crate::model::time::Timestamp;
 const AHEAD: Duration = Duration::from_millis(50);
 
 /// The open servers by address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Servers {
+    /// Holds the addresses against other labs until the last server is closed, also where a lab is dropped and not stopped.
+    claim: Arc<StdListener>,
     open: BTreeMap<Ipv4Addr, (CancellationToken, JoinHandle<()>)>,
     closing: Vec<JoinHandle<()>>,
 }
 
 impl Servers {
+    /// None is open yet; `claim` is what holds their addresses against other labs.
+    pub(crate) fn new(claim: StdListener) -> Self {
+        Self { claim: Arc::new(claim), open: BTreeMap::new(), closing: Vec::new() }
+    }
+
     /// Opens and closes servers so that exactly the healthy instances have one. Gives the moment at which the next one is to be opened.
     /// An error says that an address is taken; all others are served.
     pub(crate) fn follow(&mut self, world: &Arc<World>) -> io::Result<Option<Timestamp>> {
@@ -53,7 +60,7 @@ impl Servers {
         let mut outcome = Ok(opens_at);
         for address in wanted {
             if let Entry::Vacant(vacant) = self.open.entry(address) {
-                match open(world, address) {
+                match open(world, address, &self.claim) {
                     Ok(server) => _ = vacant.insert(server),
                     Err(error) => outcome = Err(error),
                 }
@@ -99,13 +106,17 @@ fn wanted(world: &World) -> (Vec<Ipv4Addr>, Option<Timestamp>) {
     (now.into_iter().map(|(address, _)| address).collect(), opens_at)
 }
 
-fn open(world: &Arc<World>, address: Ipv4Addr) -> io::Result<(CancellationToken, JoinHandle<()>)> {
+fn open(world: &Arc<World>, address: Ipv4Addr, claim: &Arc<StdListener>) -> io::Result<(CancellationToken, JoinHandle<()>)> {
     let listener = StdListener::bind((address, SERVICE_PORT))?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let stop = CancellationToken::new();
     let world = Arc::clone(world);
-    let serve = listen::accept(listener, stop.clone(), move |stream| connection(stream, Arc::clone(&world), address));
+    let (claim, stopped) = (Arc::clone(claim), stop.clone());
+    let serve = async move {
+        let _until_closed = claim;
+        listen::accept(listener, stopped, move |stream| connection(stream, Arc::clone(&world), address)).await;
+    };
     Ok((stop, tokio::task::spawn(serve)))
 }
 
