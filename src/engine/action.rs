@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::board::Board;
 use super::desk::Desk;
-use super::foreseen::Foreseen;
+use super::foreseen::{Foreseen, NOTHING};
 use super::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
@@ -41,6 +41,14 @@ pub struct Cx<'a, W> {
     pub foreseen: &'a Foreseen,
     /// Tells the engine that the last change was accepted and what follows is verification; call it once, after the last mutating call.
     pub accepted: &'a (dyn Fn() + Send + Sync),
+}
+
+impl<'a, W> Cx<'a, W> {
+    /// For looking at or undoing a step outside a run: nobody hears what it says, and nothing is foreseen.
+    #[must_use]
+    pub fn unheard(world: &'a W, run: &'a str, step: &'a str, board: &'a Board, desk: &'a Desk) -> Self {
+        Self { world, run, step, board, desk, progress: &|_| {}, warn: &|_| {}, foreseen: &NOTHING, accepted: &|| {} }
+    }
 }
 
 /// An action: the parameter struct *is* the action. Its doc comment is its help text.

@@ -1,4 +1,4 @@
-//! Patterns over the words of actions: `aws.*`, `*.stop-instances`.
+//! Patterns with `*`: over the words of actions, `aws.*`, `*.stop-instances`, and over names.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A pattern; `*` stands for any characters, also none.
+/// A pattern over words of actions; `*` stands for any characters, also none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
@@ -15,18 +15,23 @@ impl Glob {
     /// Whether the whole of `word` fits.
     #[must_use]
     pub fn fits(&self, word: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = word.strip_prefix(first) else { return false };
-        let Some(mut last) = parts.next() else { return rest.is_empty() };
-        for part in parts {
-            // What stands between two stars is taken as early as it comes: that leaves the most for those after it.
-            let Some(at) = rest.find(last) else { return false };
-            rest = &rest[at + last.len()..];
-            last = part;
-        }
-        rest.ends_with(last)
+        fits(&self.0, word)
     }
+}
+
+/// Whether the whole of `word` fits `pattern`, in which `*` stands for any characters, also none.
+#[must_use]
+pub fn fits(pattern: &str, word: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = word.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(mut last) = parts.next() else { return rest.is_empty() };
+    for part in parts {
+        // What stands between two stars is taken as early as it comes: that leaves the most for those after it.
+        let Some(at) = rest.find(last) else { return false };
+        rest = &rest[at + last.len()..];
+        last = part;
+    }
+    rest.ends_with(last)
 }
 
 impl FromStr for Glob {

@@ -149,7 +149,7 @@ where
             is_any_asked = true;
             continue;
         };
-        denied += u32::from(error.kind == Kind::Denied);
+        denied += u32::from(error.kind == Kind::Denied && !is_protection(&error));
         // A right that is missing for all is not asked for machine by machine.
         if !may_be_one_of_many(&error) || (denied >= DENIALS && !is_any_asked) {
             let doubt = error.ambiguous || is_any_asked;
@@ -167,6 +167,12 @@ where
 
 /// Denials with nobody accepted after which nobody will be.
 const DENIALS: u32 = 8;
+
+/// Whether it is a machine's own protection that refuses, for which EC2 has the kind of code that it has for missing rights:
+/// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_StopProtection.html
+fn is_protection(error: &CloudError) -> bool {
+    error.code.as_deref() == Some("OperationNotPermitted")
+}
 
 /// Whether one machine of several may be the reason for a refusal: the vendor gave one, and it is none about the request as such.
 fn may_be_one_of_many(error: &CloudError) -> bool {

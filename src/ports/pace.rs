@@ -1,7 +1,7 @@
 //! How fast one API of an account may be called: a bucket of tokens, shared by everything that a client of the account does.
 //!
 //! The vendors publish few of their limits and change them; so a bucket begins with what is published, if anything is, and learns the rest: whoever
-//! is refused halves the rate for all, and every success lets it grow again.
+//! is refused halves the rate for all, and every success lets it grow again: to what is published, and where nothing is, to what was taken for it then.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -56,9 +56,12 @@ impl Pace {
     /// Waits until `key` may be called; first come, first served by the size of the debt that the bucket has.
     pub async fn turn(&self, key: &str) {
         let wait = self.take(key, Instant::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        if wait.is_zero() {
+            return;
         }
+        let owed = Owed { pace: self, key };
+        tokio::time::sleep(wait).await;
+        std::mem::forget(owed);
     }
 
     /// Takes a token, or owes one: how long until it is there.
@@ -111,6 +114,20 @@ impl Pace {
     }
 }
 
+/// A token that is waited for. Whoever is cut off meanwhile gives it back: undo does not wait for calls that nobody makes any more.
+struct Owed<'a> {
+    pace: &'a Pace,
+    key: &'a str,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.pace.lock().get_mut(self.key) {
+            bucket.tokens += 1.0;
+        }
+    }
+}
+
 impl Bucket {
     fn fill(&mut self, now: Instant) {
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
@@ -132,6 +149,18 @@ mod tests {
         assert!(waits[..5].iter().all(Duration::is_zero), "{waits:?}");
         assert_eq!(waits[24].as_millis(), 2000, "5 at once, then 10 a second");
         assert!((0..1000).all(|_| pace.take("ec2:StartInstances", now).is_zero()), "nothing is known of it");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_cut_off_while_waiting_owes_nothing() {
+        let pace = Pace::new(PUBLISHED);
+        let mut waiting: Vec<_> = (0..69).map(|_| Box::pin(pace.turn("route53"))).collect();
+        for turn in &mut waiting {
+            _ = futures_util::poll!(turn);
+        }
+        drop(waiting);
+        let tokens = pace.lock()["route53"].tokens;
+        assert!(tokens > -0.01, "only the five that had their turn took a token: {tokens}");
     }
 
     #[test]

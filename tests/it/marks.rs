@@ -10,7 +10,6 @@ use lifeboat::engine::action::{ActionError, Cx, DynAction};
 use lifeboat::engine::board::Board;
 use lifeboat::engine::clock::RunClock;
 use lifeboat::engine::desk::Desk;
-use lifeboat::engine::foreseen::NOTHING;
 use lifeboat::engine::lease::{Anchor, Mark, Marker as _};
 use lifeboat::model::time::Timestamp;
 use lifeboat::ops::marks::{self, WorldMarker};
@@ -80,17 +79,8 @@ struct Left {
 async fn planned(world: &World, run: &str, uses: &str, with: &Value, until: Timestamp) -> Left {
     let action = read(uses, with);
     let (_sender, board) = Board::new();
-    let cx = Cx {
-        world,
-        run,
-        step: "fault",
-        board: &board,
-        desk: &Desk::simulated(),
-        progress: &|_| {},
-        warn: &|_| {},
-        foreseen: &NOTHING,
-        accepted: &|| {},
-    };
+    let desk = Desk::simulated();
+    let cx = Cx::unheard(world, run, "fault", &board, &desk);
     let before = action.plan(&cx).await.unwrap().before;
     let mark = Mark { run: run.to_owned(), step: "fault".to_owned(), until, uses: uses.to_owned(), with: with.clone(), before };
     Left { anchors: action.anchors(&mark.before).unwrap(), action, mark }
@@ -100,33 +90,15 @@ impl Left {
     async fn inject(&self, world: &Arc<World>) {
         WorldMarker::new(Arc::clone(world)).put(&self.anchors, &self.mark).await.unwrap();
         let (_sender, board) = Board::new();
-        let cx = Cx {
-            world: &**world,
-            run: &self.mark.run,
-            step: "fault",
-            board: &board,
-            desk: &Desk::simulated(),
-            progress: &|_| {},
-            warn: &|_| {},
-            foreseen: &NOTHING,
-            accepted: &|| {},
-        };
+        let desk = Desk::simulated();
+        let cx = Cx::unheard(&**world, &self.mark.run, "fault", &board, &desk);
         self.action.apply(&cx, &self.mark.before).await.unwrap();
     }
 
     async fn undo(&self, world: &World) -> Result<(), ActionError> {
         let (_sender, board) = Board::new();
-        let cx = Cx {
-            world,
-            run: &self.mark.run,
-            step: "fault",
-            board: &board,
-            desk: &Desk::simulated(),
-            progress: &|_| {},
-            warn: &|_| {},
-            foreseen: &NOTHING,
-            accepted: &|| {},
-        };
+        let desk = Desk::simulated();
+        let cx = Cx::unheard(world, &self.mark.run, "fault", &board, &desk);
         exempt(self.action.undo(&cx, &self.mark.before)).await.map(|_| ())
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct BlindLook {
     pub(crate) done: Timestamp,
     /// When the newest object was committed that both sides were known to have.
     pub(crate) common: Option<Timestamp>,
+    /// Whether the mirror was read: only then is what it did not show known to have been missing.
+    pub(crate) mirror_read: bool,
 }
 
 /// A time in which not both sides could be read.
@@ -71,7 +73,7 @@ impl Blind {
             if let Some(look) = looks[..had].iter().find(|look| look.done >= *taken) {
                 unseen.most = unseen.most.zip(look.common).map(|(most, common)| most.max(last.since(common)));
             }
-            if let Some(common) = looks[..had].iter().find(|look| look.sent >= last).and_then(|look| look.common)
+            if let Some(common) = looks[..had].iter().find(|look| look.mirror_read && look.sent >= last).and_then(|look| look.common)
                 && newest <= Some(*taken)
             {
                 newest = Some(*taken);
@@ -94,7 +96,7 @@ mod tests {
     fn blind(looks: &[(i64, i64, &[u32])]) -> Blind {
         let mut blind = Blind::default();
         for (second, common, mirror) in looks {
-            let look = BlindLook { sent: at(*second), done: at(*second), common: Some(at(*common)) };
+            let look = BlindLook { sent: at(*second), done: at(*second), common: Some(at(*common)), mirror_read: true };
             blind.keep(look, "010", mirror.iter().map(|number| format!("{number:03}")));
         }
         blind
@@ -140,7 +142,17 @@ mod tests {
     #[test]
     fn without_anything_common_there_is_no_telling() {
         let mut blind = Blind::default();
-        blind.keep(BlindLook { sent: at(11), done: at(11), common: None }, "", []);
+        blind.keep(BlindLook { sent: at(11), done: at(11), common: None, mirror_read: true }, "", []);
         assert_eq!(blind.end(&source(&[(1, 5)])), Some(Unseen { most: None, missed: None }));
+    }
+
+    #[test]
+    fn a_mirror_that_could_not_be_read_may_have_had_everything() {
+        let mut blind = Blind::default();
+        for second in [12, 13, 14] {
+            blind.keep(BlindLook { sent: at(second), done: at(second), common: Some(at(10)), mirror_read: false }, "010", []);
+        }
+        let unseen = blind.end(&source(&[(11, 11), (12, 12)])).unwrap();
+        assert_eq!(unseen, Unseen { most: Some(Duration::from_secs(3)), missed: None }, "it may have lacked them, and is not known to");
     }
 }

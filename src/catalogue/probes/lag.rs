@@ -102,7 +102,7 @@ impl Probe<World> for ObjectsLag {
                 }
             }
             _ => {
-                let seen = BlindLook { sent, done: now, common: look.contiguous };
+                let seen = BlindLook { sent, done: now, common: look.contiguous, mirror_read: mirror.is_ok() };
                 self.blind().keep(seen, &floor, mirror.unwrap_or_default().into_keys());
             }
         }
@@ -117,6 +117,8 @@ struct Look {
     newest: Option<Timestamp>,
     /// When the newest object of the mirror with nothing missing below it was committed.
     contiguous: Option<Timestamp>,
+    /// Whether there is such an object, whatever it says of its time.
+    has_contiguous: bool,
     /// See [`Gap`].
     missing: Option<usize>,
     /// Whether the source is known to have had anything.
@@ -142,7 +144,7 @@ impl ObjectsLag {
         let [source, mirror] = listed.map(|listed| listed.as_ref().ok().map(|names| names.keys().filter(|name| name.as_str() > floor).cloned().collect()));
         let Gap { newest, contiguous, missing } = known.sides.look(source, mirror.as_ref());
         let [unread_source, unread_mirror] = listed.map(|listed| listed.as_ref().err().cloned());
-        let mut look = Look { missing, has_any: newest.is_some(), source: unread_source, mirror: unread_mirror, ..Look::default() };
+        let mut look = Look { missing, has_contiguous: contiguous.is_some(), has_any: newest.is_some(), source: unread_source, mirror: unread_mirror, ..Look::default() };
         // The copy carries the same time, so whichever side can be read says when an object was committed.
         let (newest_time, contiguous_time) = join(
             in_time(until, self.time(world, [&self.source, &self.mirror], newest.as_deref(), &known.times)),
@@ -244,7 +246,7 @@ impl Look {
             }
             None if !self.has_any => Sample::unknown("no objects in the source yet"),
             // Nothing at all in the mirror is a loss; a commit time that is not told is not known to be one.
-            None if missing > 0 && self.contiguous.is_none() && self.newest.is_some() => Sample::bad(format!("{missing} missing")),
+            None if missing > 0 && !self.has_contiguous && self.newest.is_some() => Sample::bad(format!("{missing} missing")),
             None => Sample::unknown("the objects do not say when they were committed"),
         }
     }
@@ -259,7 +261,7 @@ mod tests {
     }
 
     fn look(newest: i64, contiguous: i64) -> Look {
-        Look { newest: Some(at(newest)), contiguous: Some(at(contiguous)), missing: Some(3), has_any: true, ..Look::default() }
+        Look { newest: Some(at(newest)), contiguous: Some(at(contiguous)), has_contiguous: true, missing: Some(3), has_any: true, ..Look::default() }
     }
 
     fn check(look: &Look, now: i64, reading: Reading, detail: &str, lags: [Option<u64>; 3]) {
@@ -274,7 +276,8 @@ mod tests {
         check(&look(10, 10), 99, Reading::Good, "0.0 s behind, 3 missing", [Some(0), None, None]);
         check(&look(10, 8), 99, Reading::Good, "2.0 s behind, 3 missing", [Some(2000), None, None]);
         check(&look(10, 7), 99, Reading::Bad, "3.0 s behind, 3 missing, allowed 2s", [Some(3000), None, None]);
-        check(&Look { contiguous: None, ..look(10, 0) }, 99, Reading::Bad, "3 missing", [None; 3]);
+        check(&Look { contiguous: None, has_contiguous: false, ..look(10, 0) }, 99, Reading::Bad, "3 missing", [None; 3]);
+        check(&Look { contiguous: None, ..look(10, 0) }, 99, Reading::Unknown, "the objects do not say when they were committed", [None; 3]);
         check(&Look { newest: None, contiguous: None, ..look(0, 0) }, 99, Reading::Unknown, "the objects do not say when they were committed", [None; 3]);
         check(&Look::default(), 99, Reading::Unknown, "no objects in the source yet", [None; 3]);
     }

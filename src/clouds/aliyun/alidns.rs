@@ -206,14 +206,16 @@ impl Dns for Aliyun {
         Box::pin(async move {
             let wanted: Vec<String> = names.iter().map(|name| name.name.clone()).collect();
             let now = self.names(zone, Names::These(&wanted)).await?;
-            let mut done = 0;
+            // All of them before the first is sent: what cannot be changed refuses everything while nothing has changed.
+            let mut open = Vec::new();
             for name in names {
                 let is = now.iter().find(|is| is.name == name.name).map(|is| is.records.as_slice()).unwrap_or_default();
-                for step in steps(is, &name.records).map_err(|(kind, message)| WEIGHT.error(kind, message))? {
-                    // Without a batch, a failure in the middle leaves some of it done.
-                    self.step(zone, &name.name, &step).await.map_err(|error| if done > 0 { error.ambiguous(true) } else { error })?;
-                    done += 1;
-                }
+                let steps = steps(is, &name.records).map_err(|(kind, message)| WEIGHT.error(kind, message))?;
+                open.extend(steps.into_iter().map(|step| (&name.name, step)));
+            }
+            for (done, (name, step)) in open.iter().enumerate() {
+                // Without a batch, a failure in the middle leaves some of it done.
+                self.step(zone, name, step).await.map_err(|error| if done > 0 { error.ambiguous(true) } else { error })?;
             }
             Ok(Vec::new())
         })

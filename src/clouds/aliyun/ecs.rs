@@ -1,13 +1,14 @@
 //! ECS instances behind the compute port.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
-use crate::ports::compute::{Ailing, Compute, ComputeCalls, Machine, MachineState, Obstacle, Refused, Rest, Selector};
+use crate::ports::compute::{Ailing, Compute, ComputeCalls, Machine, MachineState, Obstacle, Refused, Rest, Selector, halved};
 use crate::ports::{CloudError, Kind, PortFuture};
 
 const FIND: Api = Api::reads("ecs:DescribeInstances");
@@ -217,65 +218,45 @@ impl Aliyun {
     async fn batch(&self, api: Api, ids: &[String], stopped_mode: Option<&str>, already: &[&str]) -> Result<Refused, CloudError> {
         let mut refused = Refused::new();
         for (round, ids) in ids.chunks(IDS).enumerate() {
-            // One instance in the wrong state would otherwise refuse the whole batch. Keeping the charges keeps the machine's place and address.
-            let params = Params::new()
-                .set("RegionId", &self.region)
-                .set("BatchOptimization", "SuccessFirst")
-                .maybe("StoppedMode", stopped_mode)
-                .list("InstanceId", ids);
-            let answer = match self.rpc::<Batch>(api, &params).await {
-                Ok(answer) => answer,
-                // An id that does not exist refuses the whole batch all the same, and so may a right that is missing for one.
-                Err(error) if ids.len() > 1 && matches!(error.kind, Kind::NotFound | Kind::Denied) => {
-                    refused.extend(Box::pin(self.one_by_one(api, ids, stopped_mode, already, &error)).await?);
-                    continue;
-                }
-                Err(error) if ids.len() == 1 && matches!(error.kind, Kind::NotFound) => {
-                    refused.extend(ids.iter().map(|id| (id.clone(), error.clone())));
-                    continue;
-                }
-                Err(error) => return Err(if round > 0 { error.ambiguous(true) } else { error }),
-            };
-            let responses = answer.instance_responses.instance_response;
-            let silent: Vec<&str> =
-                ids.iter().map(String::as_str).filter(|id| !responses.iter().any(|response| response.instance_id == *id)).collect();
-            if !silent.is_empty() {
-                return Err(api.malformed(format!("the answer says nothing of {}", silent.join(", "))));
-            }
-            for response in responses {
-                let is_fine =
-                    response.code == "200" || (response.code == "IncorrectInstanceStatus" && already.contains(&response.current_status.as_str()));
-                if !is_fine {
-                    refused.insert(response.instance_id, super::error::told(api, 200, &response.code, &response.message));
-                }
-            }
+            // One instance in the wrong state would otherwise refuse the whole batch; an id that does not exist, or a right that is missing for one, does so
+            // all the same.
+            let own = Mutex::new(Refused::new());
+            let whole = halved(ids, |part| self.request(api, part, stopped_mode, already, &own)).await;
+            refused.extend(whole.map_err(|error| if round > 0 { error.ambiguous(true) } else { error })?);
+            refused.extend(own.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(refused)
     }
 
-    /// The same for each alone, after a refusal of all; when the first two are refused like the whole, it was about no single one.
-    async fn one_by_one(
+    /// One request; those that were refused in it go to `refused`.
+    async fn request(
         &self,
         api: Api,
-        ids: &[String],
+        ids: Vec<String>,
         stopped_mode: Option<&str>,
         already: &[&str],
-        whole: &CloudError,
-    ) -> Result<Refused, CloudError> {
-        let mut refused = Refused::new();
-        for (number, id) in ids.iter().enumerate() {
-            match self.batch(api, std::slice::from_ref(id), stopped_mode, already).await {
-                Ok(more) => refused.extend(more),
-                Err(error) if error.kind == whole.kind => {
-                    refused.insert(id.clone(), error);
-                }
-                Err(error) => return Err(error.ambiguous(number > 0)),
-            }
-            if number == 1 && whole.kind == Kind::Denied && refused.len() == 2 {
-                return Err(whole.clone());
+        refused: &Mutex<Refused>,
+    ) -> Result<(), CloudError> {
+        // Keeping the charges keeps the machine's place and address.
+        let params = Params::new()
+            .set("RegionId", &self.region)
+            .set("BatchOptimization", "SuccessFirst")
+            .maybe("StoppedMode", stopped_mode)
+            .list("InstanceId", &ids);
+        let responses = self.rpc::<Batch>(api, &params).await?.instance_responses.instance_response;
+        let silent: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !responses.iter().any(|response| response.instance_id == *id)).collect();
+        if !silent.is_empty() {
+            return Err(api.malformed(format!("the answer says nothing of {}", silent.join(", "))));
+        }
+        for response in responses {
+            let is_fine =
+                response.code == "200" || (response.code == "IncorrectInstanceStatus" && already.contains(&response.current_status.as_str()));
+            if !is_fine {
+                let error = super::error::told(api, 200, &response.code, &response.message);
+                refused.lock().unwrap_or_else(PoisonError::into_inner).insert(response.instance_id, error);
             }
         }
-        Ok(refused)
+        Ok(())
     }
 }
 

@@ -60,6 +60,9 @@ impl Dns for Aws {
     fn change<'a>(&'a self, zone: &'a Zone, names: &'a [NameRecords]) -> PortFuture<'a, Vec<ChangeId>> {
         Box::pin(async move {
             let wanted: Vec<String> = names.iter().map(|name| name.name.clone()).collect();
+            // One at a time for each zone: Route 53 refuses the next while it works on one.
+            let turn = Arc::clone(self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner).entry(zone.id.clone()).or_default());
+            let _turn = turn.lock().await;
             // Read again: an UPSERT replaces the whole record set, and values, TTL and health check must be those of this moment.
             let sets = self.sets(zone, Names::These(&wanted)).await?;
             let mut changed = Vec::new();
@@ -67,9 +70,6 @@ impl Dns for Aws {
                 let own = sets.get(&name.name).map(|found| found.sets.clone()).unwrap_or_default();
                 changed.push(changed_sets(own, &name.records, &name.name)?);
             }
-            // One at a time for each zone: Route 53 refuses the next while it works on one.
-            let turn = Arc::clone(self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner).entry(zone.id.clone()).or_default());
-            let _turn = turn.lock().await;
             let mut sent = Vec::new();
             for batch in batches(changed, |set| size(set.resource_records().iter().map(|record| record.value()))) {
                 // Of several batches some may be done when one fails.

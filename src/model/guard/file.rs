@@ -8,9 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::freeze::FreezeEntry;
-use super::glob::Glob;
 use super::window::Window;
 use crate::model::call::Cloud;
+use crate::model::glob::Glob;
 use crate::model::time::Span;
 
 /// What a run in this environment must keep to. A drill that does not is refused; in an emergency each guard warns and asks instead. `lifeboat plan`

@@ -1,6 +1,6 @@
 //! The guards of an environment: what a run there must keep to, and how that was decided.
 //!
-//! - `file`: the `guards:` of an environment as written, with `window`, `freeze` and `glob` for what stands in its texts.
+//! - `file`: the `guards:` of an environment as written, with `window`, `freeze` and `model::glob` for what stands in its texts.
 //! - `facts`: everything that a decision is made from.
 //! - `evaluate`: from guards and facts to decisions.
 
@@ -8,7 +8,6 @@ mod evaluate;
 mod facts;
 pub mod file;
 mod freeze;
-mod glob;
 mod window;
 
 #[cfg(test)]
@@ -20,12 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Mode;
 
+pub use super::glob::Glob;
 pub use evaluate::evaluate;
 pub use facts::{
     AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, NeighbourFact, Overrides, Person, RegionFact, TargetFact,
 };
 pub use freeze::{Freeze, FreezeEntry, FreezesFile, Zone};
-pub use glob::Glob;
 pub use window::Window;
 
 /// The guards there are, in the order in which they are told.

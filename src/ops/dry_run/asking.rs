@@ -183,17 +183,9 @@ impl Asking<'_> {
         let (_, board) = Board::new();
         let notes = Mutex::new(Vec::new());
         let step = view.step.clone();
-        let cx = Cx {
-            world: self.world,
-            run: "plan",
-            step: &step,
-            board: &board,
-            desk: &Desk::simulated(),
-            progress: &|_| {},
-            warn: &|line| notes.lock().unwrap_or_else(PoisonError::into_inner).push(line),
-            foreseen: &self.foreseen,
-            accepted: &|| {},
-        };
+        let desk = Desk::simulated();
+        let warn = |line| notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let cx = Cx { warn: &warn, foreseen: &self.foreseen, ..Cx::unheard(self.world, "plan", &step, &board, &desk) };
         let parsed = match expression::resolve(with, scope) {
             Err(_) => return view.unknown("depends on what earlier steps give", Unknown::Later),
             Ok(with) => {

@@ -9,7 +9,6 @@ use crate::catalogue;
 use crate::engine::action::{ActionError, Cx, DynAction, Undone};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
-use crate::engine::foreseen::NOTHING;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
 use crate::engine::secrets;
 use crate::model::difference::differences;
@@ -56,17 +55,8 @@ fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
 async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World>, anchors: &[Anchor], now: Timestamp) -> (Outcome, String) {
     let mark = &standing.mark;
     let (_sender, board) = Board::new();
-    let cx = Cx {
-        world: &*reaper.world,
-        run: &mark.run,
-        step: &mark.step,
-        board: &board,
-        desk: &Desk::simulated(),
-        progress: &|_| {},
-        warn: &|_| {},
-        foreseen: &NOTHING,
-        accepted: &|| {},
-    };
+    let desk = Desk::simulated();
+    let cx = Cx::unheard(&*reaper.world, &mark.run, &mark.step, &board, &desk);
     let (mut pause, mut attempt, mut conflicts) = (PAUSE, 0, 0);
     loop {
         attempt += 1;

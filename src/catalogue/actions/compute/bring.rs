@@ -121,6 +121,8 @@ pub(super) struct Brought {
 struct Course {
     /// Those that were asked, with whether they were since seen on their way.
     asked: BTreeMap<String, bool>,
+    /// Whether a request was sent of which nobody knows whether it took effect.
+    is_maybe_asked: bool,
     refused: Refused,
     /// They were on their way and fell back, as for want of capacity.
     fell_back: BTreeMap<String, String>,
@@ -176,7 +178,7 @@ impl Bring<'_> {
         })
         .await?;
         let course = locked(course);
-        Ok(Brought { asked: !course.asked.is_empty(), ended: course.ended.clone(), missing })
+        Ok(Brought { asked: !course.asked.is_empty() || course.is_maybe_asked, ended: course.ended.clone(), missing })
     }
 
     /// Asks blindly: whoever may not look may still act. Gives those that were refused.
@@ -199,8 +201,10 @@ impl Bring<'_> {
                 }
             }
         }
-        let refused = self.ask(&now).await?;
+        let answer = self.ask(&now).await;
         let mut course = locked(course);
+        course.is_maybe_asked |= answer.as_ref().is_err_and(|error| error.ambiguous);
+        let refused = answer?;
         course.asked.extend(now.into_iter().filter(|id| !refused.contains_key(id)).map(|id| (id, false)));
         course.refused.extend(refused);
         for machine in machines.iter().filter(|machine| self.wanted.is_heading_there(machine.state)) {

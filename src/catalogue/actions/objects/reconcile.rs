@@ -134,7 +134,8 @@ impl Comparison<'_> {
         let ([here, there], newer) = (listed.counts, listed.newer);
         let found = listed.with(different);
         let left_out = if newer > 0 { format!("; {newer} newer than the first look left out") } else { String::new() };
-        Ok((found.line(here, there) + &left_out, found.is_none().then(|| Compared::new(here, there, &found))))
+        // Nothing agrees with nothing: what was there at the first look must still be, or something older than it.
+        Ok((found.line(here, there) + &left_out, (here > 0 && found.is_none()).then(|| Compared::new(here, there, &found))))
     }
 
     /// Whether equal etags mean equal contents, as the smallest pair that has them shows: its etag must be the MD5 of what it holds.

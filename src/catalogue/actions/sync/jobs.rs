@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::catalogue::until::until;
 use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Undone};
+use crate::engine::foreseen::Foreseen;
 use crate::model::event::step::Target;
 use crate::model::time::Span;
 use crate::ports::Kind;
@@ -40,6 +41,9 @@ pub(super) const LONGEST_PAUSE: Span = Span::from_secs(6 * 3600);
 /// How far apart two looks at a paused job are that tell whether it rests: checkpoints are whole seconds.
 const APART: Duration = if cfg!(test) { Duration::from_millis(8) } else { Duration::from_millis(1100) };
 
+/// How long a paused job that tells no checkpoint may still hand over what was in hand.
+const UNTOLD: Duration = if cfg!(test) { Duration::from_millis(40) } else { Duration::from_secs(10) };
+
 const READ: &str = "dts:DescribeDtsJobDetail";
 const SUSPEND: &str = "dts:SuspendDtsJob";
 const START: &str = "dts:StartDtsJob";
@@ -70,10 +74,12 @@ impl Wanted {
     }
 }
 
-pub(super) async fn plan(sync: &dyn Sync, id: &str, wanted: Wanted) -> Result<Planned<Wanted>, ActionError> {
+pub(super) async fn plan(sync: &dyn Sync, id: &str, wanted: Wanted, foreseen: &Foreseen) -> Result<Planned<Wanted>, ActionError> {
     let job = sync.job(id).await?;
-    let before =
+    let found =
         Wanted::of(job.state).ok_or_else(|| ActionError::NoTargets(format!("job {id} is {}: it can be neither started nor paused", job.status)))?;
+    let before = foreseen.read(&format!("sync-job {id}"), found);
+    foreseen.write(&format!("sync-job {id}"), &wanted);
     let mut calls = vec![PlannedCall::read(READ, id)];
     let (mut change, mut undo) = (String::new(), Vec::new());
     if before != wanted {
@@ -130,6 +136,8 @@ impl Seen {
     /// Whether a paused job rests: the vendor's word for it comes at once, while what was in hand is still handed over.
     fn rests(&mut self, job: &SyncJob) -> bool {
         match self.paused {
+            // Nothing but time tells.
+            Some((since, None)) if job.checkpoint.is_none() => since.elapsed() >= UNTOLD,
             Some((since, checkpoint)) if checkpoint == job.checkpoint => since.elapsed() >= APART,
             _ => {
                 self.paused = Some((Instant::now(), job.checkpoint));
@@ -204,6 +212,7 @@ async fn bring(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::foreseen::NOTHING;
     use crate::ports::{Cloud, CloudError, PortFuture};
 
     /// A job that shows one word after another, each at one look; the last one stays.
@@ -272,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_paused_until_its_checkpoint_stands_still_and_undo_starts_it_through_every_state() {
         let fake = Fake::new(&[(JobState::Starting, "Initializing"), RUNS]);
-        let before = plan(&fake, "j", Wanted::Suspended).await.unwrap().before;
+        let before = plan(&fake, "j", Wanted::Suspended, &NOTHING).await.unwrap().before;
         assert_eq!(before, Wanted::Running);
         let applied = apply(&fake, "j", Wanted::Suspended, before, &|_| {}, &|| {}).await.unwrap();
         assert_eq!((applied.already, applied.output.status.as_str()), (false, "Suspending"));
@@ -288,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn already_as_asked_asks_nothing() {
         let fake = Fake::new(&[PAUSED]);
-        let planned = plan(&fake, "j", Wanted::Suspended).await.unwrap();
+        let planned = plan(&fake, "j", Wanted::Suspended, &NOTHING).await.unwrap();
         assert!(planned.calls.iter().all(|call| !call.mutating));
         assert!(apply(&fake, "j", Wanted::Suspended, planned.before, &|_| {}, &|| {}).await.unwrap().already);
         assert!(fake.calls.lock().unwrap().is_empty());
@@ -313,7 +322,7 @@ mod tests {
         let error = apply(&fake, "j", Wanted::Running, Wanted::Suspended, &|_| {}, &|| {}).await.unwrap_err();
         assert_eq!(error.to_string(), "job j is PrecheckFailed");
         let locked = Fake::new(&[(JobState::Other, "Locked")]);
-        assert!(matches!(plan(&locked, "j", Wanted::Running).await.unwrap_err(), ActionError::NoTargets(_)));
+        assert!(matches!(plan(&locked, "j", Wanted::Running, &NOTHING).await.unwrap_err(), ActionError::NoTargets(_)));
         assert!(matches!(undo(&locked, "j", Wanted::Running, &|_| {}).await.unwrap_err(), ActionError::Conflict { .. }));
     }
 }

@@ -24,7 +24,7 @@ impl Action<World> for PauseJob {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
-        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended).await
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, cx.foreseen).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {

@@ -22,7 +22,7 @@ impl Action<World> for StartJob {
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
-        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Running).await
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Running, cx.foreseen).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {

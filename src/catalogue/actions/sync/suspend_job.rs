@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::foreseen::NOTHING;
 use crate::engine::lease::Anchor;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -34,7 +35,8 @@ impl Action<World> for SuspendJob {
     }
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
-        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended).await
+        // The fault is out again before anything but the failover runs.
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, &NOTHING).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {

@@ -82,9 +82,14 @@ pub(super) async fn agree<S: Server>(cx: &Cx<'_, World>, source: &S, mirror: &S,
     let columns = columns(table, [source, mirror].map(Server::address), both(&S::columns(table)).await?)?;
     let (key, columns) = with_key::<S>(table, key, &columns)?;
     // Without a name of its own the text would be called as the column is, and be what is ordered by.
-    let newest = format!("select {} as {} from {table} order by {} desc limit 1", S::text(&key), S::quoted("text of it"), key.quoted);
+    let newest =
+        format!("select {} as {} from {table} where {2} is not null order by {2} desc limit 1", S::text(&key), S::quoted("text of it"), key.quoted);
     let newest = ask(source, &newest).await?;
-    let questions = Questions::new::<S>(table, &key, &columns, newest.first().map(String::as_str));
+    // Nothing agrees with nothing, whatever happened to either.
+    let Some(newest) = newest.first() else {
+        return Err(ActionError::Check(format!("{}: {table} holds no row with a `{}`: there is nothing to compare", source.address(), key.name)));
+    };
+    let questions = Questions::new::<S>(table, &key, &columns, Some(newest));
     let (both, questions, shown) = (&both, &questions, &Mutex::new(String::new()));
     let compared = until_at_most(PAUSE, || async move {
         let begun = tokio::time::Instant::now();

@@ -24,10 +24,10 @@ impl Server for MysqlServer {
         for statement in ["set session transaction read only", "set session time_zone = '+00:00'"] {
             connection.query_drop(statement).await.map_err(|error| chain(&error))?;
         }
-        let found = connection.query(question).await.map_err(|error| chain(&error))?;
+        let found: Vec<Option<String>> = connection.query(question).await.map_err(|error| chain(&error))?;
         // The answer is there: how the connection ends says nothing more.
         let _ = connection.disconnect().await;
-        Ok(found)
+        found.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| "the table holds rows whose key is NULL: they cannot be told apart".to_owned())
     }
 
     fn columns(table: &Table) -> String {

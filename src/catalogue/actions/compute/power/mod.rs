@@ -10,6 +10,7 @@ use super::bring::{Bring, Brought, Until, Wanted, failed, label, refusal, state_
 use crate::engine::action::{ActionError, Planned, PlannedCall, Undone};
 use crate::engine::foreseen::Foreseen;
 use crate::model::event::step::Target;
+use crate::ports::Kind;
 use crate::ports::compute::{Ailing, Compute, Machine, MachineState, Rest, Selector};
 
 /// How every machine was, by id. A machine on its way counts as where it was going.
@@ -238,7 +239,13 @@ impl Asked<'_> {
         let (wanted, back) = (self.wanted, self.wanted.opposite());
         let (mut there, mut again) = (BTreeMap::new(), BTreeMap::new());
         if foreseen.looks_closer() && !changed.is_empty() {
-            there = self.compute.obstacles(changed, wanted.power()).await?;
+            there = match self.compute.obstacles(changed, wanted.power()).await {
+                Err(error) if error.kind != Kind::Denied => {
+                    warn(format!("what else keeps {} from following could not be asked: {error}", changed.join(" ")));
+                    BTreeMap::new()
+                }
+                answer => answer?,
+            };
             match self.compute.obstacles(changed, back.power()).await {
                 Ok(found) => again = found,
                 Err(error) => not_undone.push(format!("{}: {error}", changed.join(" "))),

@@ -11,8 +11,10 @@ use super::shares::Shares;
 use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, weight};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::foreseen::Foreseen;
 use crate::model::domain::{canonical, relative, within};
 use crate::model::event::step::Target;
+use crate::model::glob;
 use crate::model::time::Span;
 use crate::ports::dns::{Dns, NameRecords, Names, WeightedRecord, Zone};
 use crate::ports::{Cloud, Kind};
@@ -125,7 +127,7 @@ impl Action<World> for ShiftWeight {
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
         let (dns, zone) = cx.world.dns(&self.0.zone, self.0.provider)?;
-        self.plan_on(dns, &zone).await
+        self.plan_on(dns, &zone, cx.foreseen).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
@@ -153,10 +155,17 @@ impl ShiftWeight {
         Choice { lines: &self.0.lines, types: &self.0.types, sides: &self.0.sides }
     }
 
-    async fn plan_on(&self, dns: &dyn Dns, zone: &str) -> Result<Planned<Before>, ActionError> {
+    async fn plan_on(&self, dns: &dyn Dns, zone: &str, foreseen: &Foreseen) -> Result<Planned<Before>, ActionError> {
         let zone = dns.zone(zone).await?;
         let found = self.look_up(dns, &zone).await?;
-        let records = self.acted_on(&found)?;
+        let mut records = self.acted_on(&found)?;
+        let key = |name: &str, record: &WeightedRecord| format!("record {} {name} {:?}", zone.id, record.key());
+        for name in &mut records {
+            for record in &mut name.records {
+                (record.weight, record.enabled, record.weighted) =
+                    foreseen.read(&key(&name.name, record), (record.weight, record.enabled, record.weighted));
+            }
+        }
         for stage in &self.0.stages {
             self.wanted(dns, &records, &stage.to)?;
         }
@@ -184,6 +193,9 @@ impl ShiftWeight {
                     *record.1 = then.clone();
                 }
             }
+        }
+        for (name, record) in now.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
+            foreseen.write(&key(&name.name, record), &(record.weight, record.enabled, record.weighted));
         }
         Ok(Planned::new(Before { zone, names: records }, targets, calls))
     }
@@ -271,14 +283,20 @@ impl ShiftWeight {
         wanted.iter().all(|name| is_worth(records_of(current, &name.name), &name.records))
     }
 
-    /// The stages from the one that was reached last on: another attempt does not lead the traffic back to those before it.
+    /// The stages from the one that was reached last on, be it by some of the records only: another attempt does not lead the traffic back to those
+    /// before it.
     fn stages_left(&self, dns: &dyn Dns, current: &[NameRecords]) -> Result<&[Stage], ActionError> {
-        for (at, stage) in self.0.stages.iter().enumerate().rev() {
-            if self.is_done(current, &self.wanted(dns, current, &stage.to)?.0) {
-                return Ok(&self.0.stages[at..]);
-            }
-        }
-        Ok(&self.0.stages)
+        let ways = self.0.stages.iter().map(|stage| Ok(self.wanted(dns, current, &stage.to)?.0)).collect::<Result<Vec<_>, ActionError>>()?;
+        let is_on_its_way = |before: &[NameRecords], then: &[NameRecords]| {
+            let stands = |record: &WeightedRecord, name: &NameRecords, way: &[NameRecords]| {
+                records_of(way, &name.name).iter().any(|other| other.key() == record.key() && record.stands_as(other))
+            };
+            let all = || current.iter().flat_map(|name| name.records.iter().map(move |record| (name, record)));
+            all().all(|(name, record)| stands(record, name, before) || stands(record, name, then)) && all().any(|(name, record)| stands(record, name, then))
+        };
+        let is_reached = |at: usize| self.is_done(current, &ways[at]) || (at > 0 && is_on_its_way(&ways[at - 1], &ways[at]));
+        let reached = (0..ways.len()).rev().find(|at| is_reached(*at)).unwrap_or_default();
+        Ok(&self.0.stages[reached..])
     }
 
     async fn undo_on(&self, side: &Side<'_>, before: &Before) -> Result<Undone, ActionError> {
@@ -301,13 +319,24 @@ impl ShiftWeight {
         }
         let shares = self.0.stages.iter().map(|stage| &stage.to).chain([&self.0.to]);
         let ways = shares.map(|to| Ok(self.wanted(dns, &before.names, to)?.0)).collect::<Result<Vec<_>, ActionError>>()?;
-        for name in &before.names {
+        // Of several names those are put back that nobody else has changed, before it is said which were.
+        let mut conflict = None;
+        let mut ours = Vec::new();
+        for (name, back) in before.names.iter().zip(wanted) {
             let ways: Vec<Vec<WeightedRecord>> = ways.iter().map(|way| records_of(way, &name.name).to_vec()).collect();
-            check_ours(&name.name, records_of(&current, &name.name), &name.records, &ways)?;
+            match check_ours(&name.name, records_of(&current, &name.name), &name.records, &ways) {
+                Ok(()) => ours.push(back),
+                Err(error) => conflict = conflict.or(Some(error)),
+            }
         }
-        self.send(side, &before.zone, &wanted, "as before", &|| {}).await?;
-        let read = dns.names(&before.zone, Names::These(&names)).await?;
-        if wanted.iter().all(|name| is_as(records_of(&read, &name.name), &name.records)) { Ok(Undone::Restored) } else { Err(not_taken(&wanted)) }
+        if !ours.is_empty() {
+            self.send(side, &before.zone, &ours, "as before", &|| {}).await?;
+            let read = dns.names(&before.zone, Names::These(&names)).await?;
+            if !ours.iter().all(|name| is_as(records_of(&read, &name.name), &name.records)) {
+                return Err(not_taken(&ours));
+            }
+        }
+        conflict.map_or(Ok(Undone::Restored), Err)
     }
 
     /// Sets what does not already draw its share, and waits until every name server answers it and it reads back as set: what was read then.
@@ -392,19 +421,7 @@ fn fits(pattern: &str, name: &str, zone: &str) -> bool {
     // An international pattern is held against names in their one form.
     let pattern = if pattern.is_ascii() { pattern } else { canonical(&pattern).unwrap_or(pattern) };
     let pattern = pattern.trim_end_matches('.');
-    glob(pattern, relative(name, zone)) || glob(pattern, name)
-}
-
-fn glob(pattern: &str, word: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = word.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let Some(mut last) = parts.next() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(last) else { return false };
-        rest = &rest[at + last.len()..];
-        last = part;
-    }
-    rest.ends_with(last)
+    glob::fits(pattern, relative(name, zone)) || glob::fits(pattern, name)
 }
 
 /// Of `wanted` the sets that do not draw their shares yet; the others keep the weights they have.
