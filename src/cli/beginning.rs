@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use super::guarded::typed;
-use crate::model::event::step::Target;
 use crate::model::guard::{Decision, Outcome};
 use crate::model::phrases::phrase;
 use crate::model::plan::Plan;
 use crate::model::text::Lang;
-use crate::observe::language;
+use crate::observe::{heading, language, listed};
 use crate::ops::dry_run::{DryRun, StepView};
 use crate::ops::exit::{Exit, Kind};
 
@@ -31,12 +30,7 @@ pub(super) fn wanted(plan: &Plan, seen: &DryRun, decisions: &[Decision]) -> Resu
 
 /// Title, steps in order with what they act on, and every guard that warns.
 fn shown(plan: &Plan, seen: &DryRun, decisions: &[Decision], lang: Lang) -> String {
-    let title = plan.title.get(lang);
-    let title = if title.is_empty() { &plan.name } else { title };
-    let mut out = match lang {
-        Lang::En => format!("\n{title}, for real in {}:\n", plan.environment),
-        Lang::Zh => format!("\n{title}，在 {} 环境真实执行：\n", plan.environment),
-    };
+    let mut out = format!("\n{}\n", heading(plan, lang));
     let id = |step: &StepView| step.step.split_once('/').map_or_else(|| step.step.clone(), |(_, id)| id.to_owned());
     let width = seen.steps.iter().map(|step| id(step).len()).max().unwrap_or(0);
     for step in &seen.steps {
@@ -50,20 +44,7 @@ fn shown(plan: &Plan, seen: &DryRun, decisions: &[Decision], lang: Lang) -> Stri
     out
 }
 
-/// A few of the things and what becomes of each, how many more, or why it is not known.
+/// What it acts on, or why that is not known.
 fn acts_on(step: &StepView, lang: Lang) -> String {
-    const SHOWN: usize = 3;
-    if let Some(why) = &step.unknown {
-        return phrase(why, lang).into_owned();
-    }
-    let one = |target: &Target| {
-        if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) }
-    };
-    let (list, more) = (step.targets.iter().take(SHOWN).map(one).collect::<Vec<_>>(), step.targets.len().saturating_sub(SHOWN));
-    match (more, lang) {
-        (0, Lang::En) => list.join(", "),
-        (0, Lang::Zh) => list.join("、"),
-        (_, Lang::En) => format!("{} and {more} more", list.join(", ")),
-        (_, Lang::Zh) => format!("{} 等，另有 {more} 个", list.join("、")),
-    }
+    step.unknown.as_ref().map_or_else(|| listed(&step.targets, lang), |why| phrase(why, lang).into_owned())
 }

@@ -2,18 +2,22 @@
 
 use super::guarded::typed;
 use crate::engine::clock::wall;
+use crate::model::text::Lang;
 use crate::model::time::{Span, Timestamp};
+use crate::observe::language;
 
 const QUESTION: &str = "When did the disruption begin? A time such as 2026-11-22T23:27:11Z, or how long ago such as 10m; Enter if nobody knows: ";
+const QUESTION_ZH: &str = "中断何时开始？可输入时刻（如 2026-11-22T23:27:11Z）或多久以前（如 10m）；无人知晓则直接回车：";
 
 /// Asks until there is an answer that can be: a time that is over. Nothing when nobody knows, or nobody is there any more.
 pub(super) fn asked() -> Option<Timestamp> {
-    let mut question = QUESTION.to_owned();
+    let asked = if language() == Lang::Zh { QUESTION_ZH } else { QUESTION };
+    let mut question = asked.to_owned();
     loop {
         let line = typed(&question).filter(|line| !line.is_empty())?;
         match read(&line, wall()) {
             Ok(since) => return Some(since),
-            Err(why) => question = format!("{why}. {QUESTION}"),
+            Err(why) => question = format!("{why}. {asked}"),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
+use crate::model::event::run::{Awaited, all_of};
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::RunState;
@@ -292,6 +293,11 @@ fn taken_back(state: &RunState) -> Result<u8, Exit> {
     if !down.is_empty() {
         return Err(Exit::new(Kind::Environment, format!("everything is put back, and {} went down with it", down.join(", ")))
             .hint("the source side does not serve it: `lifeboat execute RUNBOOK` fails over again"));
+    }
+    let since = state.resumed.last().map(|takeover| takeover.at);
+    if let Some(unseen) = state.unseen(Awaited::Normal).filter(|unseen| since.is_none_or(|since| unseen.at >= since)) {
+        let lacking = all_of(&unseen.lacking);
+        return Err(Exit::new(Kind::Environment, format!("everything is put back, and the services were not seen to be well after it: {lacking}")));
     }
     Ok(0)
 }

@@ -136,6 +136,7 @@ fn hide_run(event: &mut RunEvent) {
         RunEvent::Baseline { differences, .. } | RunEvent::Kept { moved: differences, .. } => {
             differences.iter_mut().flat_map(|one| [&mut one.what, &mut one.before, &mut one.after]).for_each(mask);
         }
+        RunEvent::Snapshot { targets, .. } => targets.iter_mut().flat_map(|one| [&mut one.id, &mut one.change]).for_each(mask),
         RunEvent::Note { text } => mask(text),
         RunEvent::Unseen { lacking, .. } => lacking.iter_mut().for_each(|one| mask(&mut one.detail)),
         RunEvent::Ended { reasons, .. } => reasons.iter_mut().for_each(mask),

@@ -28,6 +28,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("not recovered within {0} of the last step: {1}", "最后一步之后 {0} 内未恢复：{1}"),
     ("the source side was not good within {0} of taking the fault out ({1}); going on", "解除故障后 {0} 内源侧未恢复正常（{1}）；继续"),
     ("{0} repaired what the fault had broken; undoing it would only bring the harm back", "{0} 修复了故障造成的损坏；撤销只会使损坏重现"),
+    ("{0} needs it and could not be put back", "{0} 依赖此步骤且未能还原"),
     ("the recovery was not seen within", "以下时间内未观测到恢复："),
     ("the source side was not seen to be back within", "以下时间内未观测到源侧恢复："),
     ("the steady state was not seen to return within", "以下时间内未观测到稳态恢复："),

@@ -8,6 +8,7 @@ use super::Observer;
 use super::frame::{Frame, Size};
 use super::words::{Weight, one_line, said};
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::phrases::phrase;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -88,7 +89,7 @@ impl Observer for Bars {
         // The verdict itself is the command's last word.
         if let Some(end) = &state.ended {
             for reason in &end.reasons {
-                let _ = self.screen.println(format!("  {}", one_line(reason)));
+                let _ = self.screen.println(format!("  {}", one_line(&phrase(reason, self.lang))));
             }
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Frame<'a> {
 struct Group {
     name: String,
     rows: Vec<Row>,
+    /// Whether a quiet row of it is over: a step is, a probe never.
+    ends: bool,
 }
 
 impl Frame<'_> {
@@ -69,6 +71,7 @@ impl Frame<'_> {
         let steps = |stage: Stage, keys: Vec<String>| Group {
             name: stage_word(stage, self.lang).to_owned(),
             rows: keys.iter().filter_map(|key| step_row(self.state, key, self.now, self.lang, columns.state)).collect(),
+            ends: true,
         };
         let of = |book: &str, steps: &[crate::model::plan::StepPlan]| steps.iter().map(|step| format!("{book}/{}", step.id)).collect();
         let mut groups = Vec::new();
@@ -81,7 +84,7 @@ impl Frame<'_> {
             groups.push(steps(Stage::Failback, of("failback", &failback.steps)));
         }
         let probes = self.plan.probes.iter().map(|probe| probe_row(self.state, self.plan, probe, self.now, self.lang)).collect();
-        groups.push(Group { name: Phrase::OtherProbes.text(self.lang).to_owned(), rows: probes });
+        groups.push(Group { name: Phrase::OtherProbes.text(self.lang).to_owned(), rows: probes, ends: false });
         groups
     }
 }
@@ -122,7 +125,12 @@ fn fold(group: &Group, folds: &[Rank], lang: Lang) -> Vec<Row> {
             let first = alike().next().map_or_else(String::new, |row| row.state.clone());
             let same = alike().all(|other| other.state == first);
             let of = if count == all { Phrase::all(lang, count) } else { Phrase::of(lang, count as u32, all as u32) };
-            let state = if same { format!("{of} {first}") } else { format!("{of} {}", Phrase::Over.text(lang)) };
+            let state = match row.rank {
+                _ if same => format!("{of} {first}"),
+                Rank::Quiet if group.ends => format!("{of} {}", Phrase::Over.text(lang)),
+                // Each says something else: how many there are is all that is true of them together.
+                _ => of,
+            };
             let tone = if alike().all(|other| other.tone == row.tone) { row.tone } else { Tone::Plain };
             rows.push(Row { name: group.name.clone(), strip: None, state, time: String::new(), tone, ..row.clone() });
         }

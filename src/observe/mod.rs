@@ -12,6 +12,7 @@ use std::io;
 pub use bars::Bars;
 pub use lines::Lines;
 pub use results::results;
+pub(crate) use words::{heading, listed};
 
 use crate::model::event::Event;
 use crate::model::state::RunState;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::event::probe::ProbeKind;
-use crate::model::event::run::{Awaited, all_of};
+use crate::model::event::run::{Awaited, Difference, all_of};
 use crate::model::event::step::{Found, StepKind, Target};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
@@ -210,7 +210,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             )
         }
         RunEvent::Baseline { differences, .. } => {
-            let line = |one: &crate::model::event::run::Difference| {
+            let line = |one: &Difference| {
                 let (step, what, before, after) = (&one.step, phrase(&one.what, lang), &one.before, phrase(&one.after, lang));
                 one_line(&if one.is_unread() {
                     pick(lang, format!("NOT KNOWN TO BE AS BEFORE: {step}: {after}"), format!("无法确认是否复原：{step}：{after}"))
@@ -225,17 +225,24 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: differences.iter().map(line).collect() });
         }
         RunEvent::Kept { same, moved } if moved.is_empty() => {
-            (Weight::Course, format!("{} of {} steps that stay read as they were made", same.len(), same.len()))
+            let count = same.len();
+            let zh = format!("保留的 {count} 个步骤读数均与变更后一致");
+            (Weight::Course, pick(lang, format!("{count} of {count} steps that stay read as they were made"), zh))
         }
         RunEvent::Kept { moved, .. } => {
             let lines = moved.iter().map(|one| {
+                let Difference { step, what, before, after } = one;
                 one_line(&if one.is_unread() {
-                    format!("NOT KNOWN TO BE STILL THERE: {}: {}", one.step, one.after)
+                    pick(lang, format!("NOT KNOWN TO BE STILL THERE: {step}: {after}"), format!("无法确认是否仍在：{step}：{after}"))
                 } else {
-                    format!("NOT AS IT WAS MADE: {} {}: {} → {}", one.step, one.what, one.before, one.after)
+                    pick(
+                        lang,
+                        format!("NOT AS IT WAS MADE: {step} {what}: {before} → {after}"),
+                        format!("与变更后不一致：{step} {what}：{before} → {after}"),
+                    )
                 })
             });
-            return Some(Said { weight: Weight::Trouble, subject: "run".to_owned(), lines: lines.collect() });
+            return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: lines.collect() });
         }
         RunEvent::Forecast(forecast) => {
             let at_risk = forecast.recovery.as_ref().is_some_and(crate::model::forecast::Recovery::is_at_risk);
@@ -282,7 +289,7 @@ fn guard_line(decision: &Decision, lang: Lang) -> String {
 }
 
 /// `Alibaba Cloud region outage: rehearsal in lab`.
-pub(super) fn heading(plan: &Plan, lang: Lang) -> String {
+pub(crate) fn heading(plan: &Plan, lang: Lang) -> String {
     let title = plan.title.get(lang);
     let title = if title.is_empty() { &plan.name } else { title };
     let (en, zh) = match plan.mode {
@@ -486,7 +493,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
 }
 
 /// The targets with what changes; a few, and how many more.
-fn listed(targets: &[Target], lang: Lang) -> String {
+pub(crate) fn listed(targets: &[Target], lang: Lang) -> String {
     const SHOWN: usize = 3;
     if targets.is_empty() {
         return pick(lang, "nothing in particular", "无特定对象");

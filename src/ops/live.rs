@@ -3,7 +3,6 @@
 //! A run carries live traffic when what it made stays on purpose, is still there, and leads users (`dns.shift-weight`) or keeps a service good that its
 //! plan watches. Then the source side is asked first, by the probes that the plan names for it.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,8 +13,6 @@ use crate::catalogue;
 use crate::engine::action::{Cx, Planned};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
-use crate::engine::foreseen::NOTHING;
-use crate::engine::machine::moved;
 use crate::engine::probe::Reading;
 use crate::engine::secrets;
 use crate::model::event::step::Target;
@@ -132,17 +129,17 @@ pub async fn look(state: &RunState, environment: &Environment) -> Option<Live> {
     Some(Live { services, source, undone, back: plan.back.clone() })
 }
 
-/// Whether a step that leads users still does: what somebody else has changed meanwhile, undo refuses by itself.
+/// Whether a step that leads users may still do so: unless everything it changed reads as before it. What somebody has changed only in part, or cannot
+/// be read, may well lead them.
 async fn leads(state: &RunState, kept: &[&str], world: &World) -> bool {
     for key in kept {
         let Some(intent) = state.step(key).and_then(|step| step.intent.as_ref()) else { continue };
         if !is_leader(state, key) {
             continue;
         }
-        let found = moved(key, &intent.targets, &BTreeSet::new(), &planned(key, &intent.uses, &intent.with, world).await);
-        // What cannot be read may well be there.
-        if found.iter().all(|one| one.is_unread()) {
-            return true;
+        match planned(key, &intent.uses, &intent.with, world).await {
+            Ok((now, _)) if now.before == intent.before => {}
+            _ => return true,
         }
     }
     false
@@ -152,17 +149,8 @@ async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Result<(
     let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
     let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
     let (_, board) = Board::new();
-    let cx = Cx {
-        world,
-        run: "abort",
-        step: key,
-        board: &board,
-        desk: &Desk::simulated(),
-        progress: &|_| {},
-        warn: &|_| {},
-        foreseen: &NOTHING,
-        accepted: &|| {},
-    };
+    let desk = Desk::simulated();
+    let cx = Cx::unheard(world, "abort", key, &board, &desk);
     match tokio::time::timeout(PATIENCE, exempt(action.plan(&cx))).await {
         Ok(planned) => planned.map(|planned| (planned, with.clone())).map_err(|error| error.failure()),
         Err(_) => Err(Failure::new(FailureKind::Timeout, "no answer")),
@@ -177,10 +165,10 @@ async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> 
         let parsed = row.and_then(|row| (row.parse)(&secrets::reveal(&plan.with).ok()?).ok());
         let (reading, detail) = match parsed {
             None => (Reading::Unknown, "it cannot be asked from here".to_owned()),
-            Some(probe) => match tokio::time::timeout(probe.timeout().max(PATIENCE), probe.sample(world)).await {
-                Ok(sample) => (sample.reading, sample.detail),
-                Err(_) => (Reading::Bad, "no answer".to_owned()),
-            },
+            Some(probe) => {
+                let sample = tokio::time::timeout(probe.timeout(), probe.sample(world)).await.unwrap_or_else(|_| probe.late());
+                (sample.reading, sample.detail)
+            }
         };
         seen.push(Seen { probe: plan.id.clone(), reading, detail });
     }

@@ -291,6 +291,11 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
         return Err(Exit::new(Kind::Usage, format!("run {run} has ended ({verdict}); there is nothing to go on with"))
             .hint(format!("`lifeboat abort {run}` takes back what it left")));
     }
+    let is_injected = state.fault().is_some_and(|fault| fault.intent.is_some());
+    if to == Takeover::GoOn && plan.mode == Mode::Drill && plan.fault.is_some() && !is_injected {
+        return Err(Exit::new(Kind::Usage, format!("run {run} has not injected its fault: there is nothing to go on with"))
+            .hint(format!("`lifeboat abort {run}` ends it; a new drill asks the guards again, which may decide otherwise by now")));
+    }
     owner.epoch = state.epoch + 1;
     let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator() };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();

@@ -83,7 +83,7 @@ fn nothing_is_injected_while_a_stop_condition_holds_already_or_nobody_can_read_i
     let other = r"  other: { uses: exec, with: { command: [/bin/sh, -c, 'SCRIPT'], timeout: 2s }, every: 200ms, bad_after: 2 }";
     for (script, why) in [
         ("false", "probe other is bad already, for which this run would be stopped; nothing was injected"),
-        ("echo '{\\\"state\\\": \\\"unknown\\\"}'", "probe other cannot be read for 5s"),
+        ("echo '{\\\"state\\\": \\\"unknown\\\"}'", "probe other cannot be read ("),
     ] {
         let place = place("200ms", "stop_conditions: [{ probe: other, is: bad, for: 5s }]", &["{ id: say, uses: note, with: { text: hello } }"]);
         let drill = fs::read_to_string(place.path("drill.yaml")).unwrap();

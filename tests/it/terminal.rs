@@ -91,7 +91,7 @@ fn an_emergency_says_what_it_will_do_and_begins_only_when_somebody_says_yes() {
         terminal.type_in("\n");
         let asked = terminal.await_after(0, "Begin? y yes");
         let shown = terminal.shown();
-        assert!(shown.contains("for real in lab:") && shown.contains("aws.ec2.start-instances  instance i-"), "{shown}");
+        assert!(shown.contains("EMERGENCY, rehearsed in lab") && shown.contains("aws.ec2.start-instances  instance i-"), "{shown}");
         terminal.type_in(answer);
         terminal.await_after(asked, "nobody said yes; nothing was changed");
         assert_eq!(terminal.end(), Some(77), "{}", terminal.shown());
@@ -157,7 +157,7 @@ fn a_failed_step_of_an_emergency_on_a_terminal_waits_for_somebody_and_is_gone_on
     let mut terminal = on_a_terminal(&place, &EMERGENCY);
     place.await_step("failover/mark", "failed");
     terminal.await_text("failover/mark failed: r tries it again, s does without it");
-    terminal.await_text("r retry · s do without failover/mark, which failed · 14m");
+    terminal.await_text("r retry · s skip · 14m");
     terminal.type_and_see("q", "stop, and leave what the steps did as it is?");
     terminal.type_in("y");
     assert_eq!(terminal.end(), Some(2), "{}", terminal.shown());

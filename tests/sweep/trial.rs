@@ -50,9 +50,7 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
         let aborted = trial.lifeboat(&["abort", "latest", "--yes-because", "the sweep"], None)?;
         (end.events, end.state) = trial.read()?;
         // Its verdict stays what it was: what a run came to is not changed by taking it back later.
-        // Undo follows the steps backwards, so that for a while users may be led to a standby that was stopped already: that is told by 69.
-        let is_done = matches!(aborted, Ended::Exited(0 | 69));
-        if !is_done || !end.state.held().is_empty() {
+        if aborted != Ended::Exited(0) || !end.state.held().is_empty() {
             return Err(format!("abort of what was left ({left}) ended with {aborted:?} and left {}", end.state.held().join(", ")));
         }
     }

@@ -81,9 +81,18 @@ impl Prompt {
         self.said = None;
         match (std::mem::take(&mut self.mode), key) {
             (Mode::Idle, Key::Char(c)) => self.idle(c, state),
+            // What leads users back whether the source side is well or not needs a reason.
+            (Mode::Sure(Order::Abort), Key::Char('y')) if is_emergency(state) => {
+                self.mode = Mode::Why { order: Order::Abort, text: String::new() };
+                None
+            }
             (Mode::Sure(order), Key::Char('y')) => Some((order, asked())),
             (Mode::Pick { retry, step }, key) => self.pick(retry, &step, key, state),
             (Mode::Why { order, text }, key) => self.why(order, text, key),
+            (Mode::Interrupted, Key::Char('a')) if is_emergency(state) => {
+                self.mode = Mode::Sure(Order::Abort);
+                None
+            }
             (Mode::Interrupted, Key::Char('a')) => Some((Order::Abort, asked())),
             (Mode::Interrupted, Key::Char('q')) => Some((Order::Stop, asked())),
             (Mode::Interrupted, Key::Char('c') | Key::Escape) => {
@@ -144,6 +153,9 @@ impl Prompt {
             Key::Enter if text.trim().is_empty() && matches!(order, Order::Skip { .. }) => {
                 self.say("doing without a step needs a reason", "跳过步骤须说明理由");
             }
+            Key::Enter if text.trim().is_empty() && order == Order::Abort => {
+                self.say("putting back what serves users needs a reason", "还原正在服务用户的变更须说明理由");
+            }
             Key::Enter => return Some((order, text.trim().to_owned())),
             Key::Escape => {}
             key => {
@@ -197,8 +209,8 @@ impl Prompt {
                 "c 继续 · a 中止：全部还原 · q 停止：保持现状 · 再按 Ctrl-C 中止",
             ),
             Mode::Sure(Order::Abort) if is_emergency(state) => say(
-                "abort: everything is put back, users too, whether the source side is well or not? y yes · n no",
-                "中止：全部还原，用户也随之回到源侧，无论源侧是否正常？y 是 · n 否",
+                "y yes · n no: put all back, users too, even if the source side is down?",
+                "y 是 · n 否：全部还原，用户也随之回到源侧，即使源侧异常？",
             ),
             Mode::Sure(Order::Abort) => say("abort and put everything back? y yes · n no", "中止并全部还原？y 是 · n 否"),
             Mode::Sure(Order::Stop) => say("stop, and leave what the steps did as it is? y yes · n no", "停止，步骤已做的变更保持现状？y 是 · n 否"),
@@ -251,14 +263,14 @@ fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
     if let Some((step, left)) = to_be_mended(state) {
         let left = span_in(left, lang);
         let (then, then_zh) = if is_emergency(state) {
-            ("the run ends there, and `lifeboat resume` goes on", "运行到此结束，可用 `lifeboat resume` 继续")
+            ("it ends and `resume` goes on", "运行结束，可用 `resume` 继续")
         } else {
             ("everything is put back", "全部还原")
         };
         return text_in(
             lang,
-            &format!("r retry · s do without {step}, which failed · {left} left, then {then}"),
-            &format!("r 重试 · s 跳过失败的 {step} · 剩余 {left}，之后{then_zh}"),
+            &format!("r retry · s skip · {left} left, then {then} · {step} failed"),
+            &format!("r 重试 · s 跳过 · 剩余 {left}，之后{then_zh} · {step} 失败"),
         );
     }
     let mut words =

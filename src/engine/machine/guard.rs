@@ -30,8 +30,10 @@ impl Machine {
             return;
         }
         let plan = self.plan.clone();
+        // Before the steady state there is nothing to be watched yet: a first number that is late is waited for.
+        let is_watched = !matches!(self.phase, Phase::SteadyState { .. });
         for (index, condition) in plan.stop_conditions.iter().enumerate() {
-            let Some((since, why)) = self.probes.get(&condition.probe).and_then(|standing| alarm(condition, standing)) else {
+            let Some((since, why)) = self.probes.get(&condition.probe).and_then(|standing| alarm(condition, standing, is_watched)) else {
                 self.alarms.remove(&index);
                 continue;
             };
@@ -94,15 +96,16 @@ impl Machine {
     }
 }
 
-/// Since when a stop condition holds, or nobody can tell whether it does, and what is said of it when it has done so for as long as it may.
-fn alarm(condition: &StopCondition, standing: &Standing) -> Option<(Moment, String)> {
+/// Since when a stop condition holds or, where it `is_watched`, nobody can tell whether it does, and what is said of it when it has done so for as long
+/// as it may.
+fn alarm(condition: &StopCondition, standing: &Standing, is_watched: bool) -> Option<(Moment, String)> {
     let StopCondition { probe, is, lasts } = condition;
-    if let Some(since) = standing.blind_since {
-        let why =
-            format!("probe {probe} cannot be read for {lasts} ({}), so that nobody watches what this run is to be stopped for", standing.detail);
-        return Some((since, why));
-    }
-    (standing.state == Some(*is)).then(|| (standing.since, format!("probe {probe} has been {} for {lasts}", word(*is))))
+    let unread =
+        || format!("probe {probe} cannot be read for {lasts} ({}), so that nobody watches what this run is to be stopped for", standing.detail);
+    let blind = standing.blind_since.filter(|_| is_watched).map(|since| (since, unread()));
+    // What cannot be read says nothing against what was read before.
+    let holds = (standing.state == Some(*is)).then(|| (standing.since, format!("probe {probe} has been {} for {lasts}", word(*is))));
+    holds.into_iter().chain(blind).min_by_key(|(since, _)| *since)
 }
 
 fn word(state: ProbeState) -> &'static str {

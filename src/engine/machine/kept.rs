@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::resume::is_on_its_way;
 use super::{Effect, FAULT, Machine, Moment, Phase, Planned, Status};
 use crate::model::event::RunEvent;
 use crate::model::event::run::Difference;
@@ -13,24 +14,19 @@ use crate::model::failure::{Failure, FailureKind};
 /// What a change is written with: what is there, and what it becomes.
 const ARROW: &str = " → ";
 
-/// What a target is recognised by.
-type Thing = (String, String);
-
-fn thing(target: &Target) -> Thing {
-    (target.kind.clone(), target.id.clone())
-}
-
 /// What of the things that a step made is not as it made them: `planned` is what the step would do now. Of others that it would act on now, and of
 /// those that later steps have acted on, it says nothing.
 #[must_use]
-pub fn moved(step: &str, made: &[Target], later: &BTreeSet<Thing>, planned: &Result<(Planned<Value>, Value), Failure>) -> Vec<Difference> {
-    let ours: Vec<&Target> = made.iter().filter(|target| !later.contains(&thing(target))).collect();
+pub fn moved(step: &str, made: &[Target], later: &BTreeSet<String>, planned: &Result<(Planned<Value>, Value), Failure>) -> Vec<Difference> {
+    let ours: Vec<&Target> = made.iter().filter(|target| !later.contains(&target.name())).collect();
     let one = |what: String, before: String, after: String| Difference { step: step.to_owned(), what, before, after };
     let name = |target: &Target| format!("{} {}", target.kind, target.id);
     match planned {
+        // It was accepted, and is on its way by itself.
+        Ok((now, _)) if is_on_its_way(now) => Vec::new(),
         Ok((now, _)) => {
             let differs = |target: &&Target| {
-                let found = now.targets.iter().find(|found| found.kind == target.kind && found.id == target.id);
+                let found = now.targets.iter().find(|found| found.name() == target.name());
                 match found {
                     None => Some(one(name(target), "as the step made it".to_owned(), "not found".to_owned())),
                     Some(found) if found.change.is_empty() => None,
@@ -61,14 +57,13 @@ impl Machine {
                 && self
                     .steps
                     .get(*key)
-                    .is_some_and(|step| step.status == Status::Done && step.targets.iter().any(|target| !self.later(key).contains(&thing(target))))
+                    .is_some_and(|step| step.status == Status::Done && step.targets.iter().any(|target| !self.later(key).contains(&target.name())))
         };
         let keys: Vec<String> = self.intents.iter().filter(stays).cloned().collect();
         if keys.is_empty() {
             return self.finish();
         }
-        // Whoever asked to stop wants an end: then one look must do.
-        let until = if self.stop.is_some() { self.now } else { self.now + super::baseline::SETTLES };
+        let until = self.now + super::baseline::SETTLES;
         let read = |key: &String| self.steps.get(key).map(|step| (key.clone(), (step.plan.uses.clone(), step.with.clone())));
         let what = keys.iter().filter_map(read).collect();
         self.readings.begin(keys, what);
@@ -77,15 +72,20 @@ impl Machine {
     }
 
     /// What steps after this one have acted on and not put back.
-    fn later(&self, key: &str) -> BTreeSet<Thing> {
+    fn later(&self, key: &str) -> BTreeSet<String> {
         let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
         let standing = after.filter_map(|other| self.steps.get(other)).filter(|step| step.status != Status::Undone);
-        standing.flat_map(|step| step.targets.iter().map(thing)).collect()
+        standing.flat_map(|step| step.targets.iter().map(Target::name)).collect()
     }
 
     pub(super) fn reviewed(&mut self, key: &str, result: &Result<(Planned<Value>, Value), Failure>) {
         let Some(step) = self.steps.get(key) else { return };
-        let found = moved(key, &step.targets, &self.later(key), result);
+        // What its output names as `missing` did not follow when it was applied, although enough did: nobody has moved that since.
+        let missing = step.output.get("missing").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let missing: BTreeSet<&str> = missing.collect();
+        let made: Vec<Target> =
+            step.targets.iter().filter(|target| !missing.contains(target.name().rsplit(' ').next().unwrap_or_default())).cloned().collect();
+        let found = moved(key, &made, &self.later(key), result);
         self.readings.found(key, found);
     }
 
@@ -100,6 +100,8 @@ impl Machine {
             }
             return;
         }
+        // Whoever asked to stop wants an end: then one look must do.
+        let until = if self.stop.is_some() { self.now } else { until };
         if let Some((same, moved)) = self.settled_readings(until) {
             self.record_run(RunEvent::Kept { same, moved });
             self.finish();
@@ -120,7 +122,7 @@ mod tests {
 
     fn said(made: &[(&str, &str)], later: &[&str], now: &Result<(Planned<Value>, Value), Failure>) -> Vec<String> {
         let made: Vec<Target> = made.iter().map(|(id, change)| Target::new("record", *id, *change)).collect();
-        let later = later.iter().map(|id| ("record".to_owned(), (*id).to_owned())).collect();
+        let later = later.iter().map(|id| Target::new("record", *id, "").name()).collect();
         moved("failover/x", &made, &later, now).into_iter().map(|one| format!("{}|{}|{}", one.what, one.before, one.after)).collect()
     }
 

@@ -320,6 +320,8 @@ struct Step {
     late: Option<Moment>,
     /// Whether it was in effect, as far as the journal knows, when this process took the run over.
     stood: bool,
+    /// Whether it does something that nothing can put back, be it by the hands of a person.
+    lasting: bool,
     /// When it was last put back.
     undone_at: Moment,
     /// What a new owner sees of it while it still moves.
@@ -355,6 +357,7 @@ impl Step {
             forgiven: 0,
             late: None,
             stood: false,
+            lasting: false,
             undone_at: Moment::ZERO,
             look: None,
             dependents: Vec::new(),

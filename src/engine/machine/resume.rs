@@ -61,7 +61,7 @@ fn is_over_what_is_back(state: &RunState, key: &str) -> bool {
 /// Whether a step came over one that is as `wanted`.
 fn is_over(state: &RunState, key: &str, wanted: impl Fn(&str, &StepState) -> bool) -> bool {
     let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
-    let shares = |other: &Intent| other.targets.iter().any(|target| own.targets.iter().any(|same| same.kind == target.kind && same.id == target.id));
+    let shares = |other: &Intent| !Target::names(&other.targets).is_disjoint(&Target::names(&own.targets));
     state
         .steps
         .iter()
@@ -207,11 +207,8 @@ impl Machine {
             looks.push(FAULT.into());
         }
         if then == Phase::Inject && self.steps.get(FAULT).is_none_or(|step| step.status == Status::Waiting) {
-            if let Some(fault) = &plan.fault {
-                self.steps.entry(FAULT.into()).or_insert_with(|| fault_step(fault, self.mutates));
-            }
-            self.phase = then;
-            return self.start_attempt(FAULT);
+            // Nothing was injected, and what was seen before that is old: it begins anew.
+            return self.begin();
         }
         self.look_at(looks, then);
     }
@@ -389,7 +386,7 @@ impl Machine {
 }
 
 /// Whether things change by themselves to what is asked: they are not there yet, and yet no call would be sent for them.
-fn is_on_its_way(now: &Planned<Value>) -> bool {
+pub(super) fn is_on_its_way(now: &Planned<Value>) -> bool {
     !now.calls.is_empty() && now.calls.iter().all(|call| !call.mutating)
 }
 
@@ -418,6 +415,7 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         step.before = Some(intent.before.clone());
         step.targets = intent.targets.clone();
     }
+    step.lasting = !was.irrevocable.is_empty();
     step.stood = was.status == state::Status::Applied;
     step.late = may_come_late(was).then_some(now + LATE);
     step.output = was.output.clone().unwrap_or(Value::Null);

@@ -99,8 +99,8 @@ impl Seen {
 impl Machine {
     /// What `key` did has ended, in one way or another: unless nothing was to be done, samples count from here on only.
     pub(super) fn may_have_changed(&mut self, key: &str, is_already: bool) {
-        if !is_already && self.steps.get(key).is_some_and(|step| step.mutates) {
-            self.seen.changed = self.now;
+        if !is_already && self.steps.get(key).is_some_and(|step| step.mutates || step.lasting) {
+            self.seen.changed = self.seen.changed.max(self.now);
         }
     }
 

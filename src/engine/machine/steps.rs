@@ -216,8 +216,8 @@ impl Machine {
         if step.mutates && planned.targets.is_empty() {
             return self.attempt_failed(key, Failure::new(FailureKind::NoTargets, "nothing matches what the step should act on"));
         }
-        // What other parameters select, no plan has looked at.
-        let is_as_planned = step.plan.ungraceful.is_none() || !self.ungraceful;
+        // What other parameters than those of the plan select, no plan has looked at.
+        let is_as_planned = step.plan.ungraceful.is_none() || self.ungraceful == self.plan.ungraceful;
         if step.mutates
             && is_as_planned
             && let Some(strayed) = self.plan.strayed(key, &planned.targets)
@@ -234,6 +234,7 @@ impl Machine {
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
         if !planned.not_undone.is_empty() {
             let what = planned.not_undone.clone();
+            step.lasting = true;
             self.record_step(key, StepKind::Irrevocable { what, all: planned.irrevocable });
         }
         if let Some(step) = self.steps.get_mut(key).filter(|step| step.mutates) {

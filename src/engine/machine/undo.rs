@@ -1,5 +1,6 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
@@ -191,6 +192,9 @@ impl Machine {
             if self.comes_late_over(&key) && self.looks_once_more() {
                 return;
             }
+            if self.keeps_what_carries_another(&key) {
+                continue;
+            }
             if !self.was_healed_with_the_fault(&key) {
                 return self.start_undo_of(&key);
             }
@@ -277,7 +281,7 @@ impl Machine {
 
     pub(super) fn share_targets(&self, one: &str, other: &str) -> bool {
         let (Some(one), Some(other)) = (self.steps.get(one), self.steps.get(other)) else { return false };
-        one.targets.iter().any(|target| other.targets.iter().any(|same| same.kind == target.kind && same.id == target.id))
+        !Target::names(&one.targets).is_disjoint(&Target::names(&other.targets))
     }
 
     /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
@@ -319,24 +323,73 @@ impl Machine {
     /// Once the fault is taken out, its targets are as they were before the run.
     fn was_healed_with_the_fault(&self, key: &str) -> bool {
         let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
-        let is_the_faults = |target: &Target| fault.targets.iter().any(|broken| broken.kind == target.kind && broken.id == target.id);
+        let broken = Target::names(&fault.targets);
         // A fault that could not be taken out is no reason to bring its harm back either.
         key != FAULT
             && matches!(fault.status, Status::Undone | Status::UndoFailed)
             && !step.targets.is_empty()
-            && step.targets.iter().all(is_the_faults)
+            && Target::names(&step.targets).is_subset(&broken)
     }
 
-    pub(super) fn due_undo(&self) -> Option<String> {
-        let is_due = |step: &Step| matches!(step.status, Status::UndoBackoff(at) if self.now >= at);
-        self.steps.iter().find(|(key, step)| is_due(step) && !self.is_beneath_what_goes_back(key)).map(|(key, _)| key.clone())
+    pub(super) fn due_undo(&mut self) -> Option<String> {
+        let is_due = |machine: &Self, (key, step): &(&String, &Step)| {
+            matches!(step.status, Status::UndoBackoff(at) if machine.now >= at) && !machine.is_beneath_what_goes_back(key)
+        };
+        loop {
+            let key = self.steps.iter().find(|one| is_due(self, one)).map(|(key, _)| key.clone())?;
+            if !self.keeps_what_carries_another(&key) {
+                return Some(key);
+            }
+        }
     }
 
-    /// Whether a later step with the same targets is being undone: its `before` is what this one made.
+    /// Whether a later step is being undone that needs this one or has the same targets: its `before` is what this one made.
     fn is_beneath_what_goes_back(&self, key: &str) -> bool {
         let goes_back = |other: &String| matches!(self.steps.get(other).map(|step| &step.status), Some(Status::Undoing | Status::UndoBackoff(_)));
         let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
-        after.into_iter().any(|other| goes_back(other) && self.share_targets(key, other))
+        after.into_iter().any(|other| goes_back(other) && (self.share_targets(key, other) || self.needs(other, key)))
+    }
+
+    /// Leaves a step as it is when another that needs it could not be put back: a standby is not stopped while names may still lead to it. The journal
+    /// has it as one that could not be put back either. True when that was so.
+    fn keeps_what_carries_another(&mut self, key: &str) -> bool {
+        // Of the same targets, what lies beneath is what was there first: putting it back puts both back.
+        let is_carried = |other: &&String| self.stands_for_good(other) && self.needs(other, key) && !self.share_targets(other, key);
+        let Some(above) = self.intents.iter().find(is_carried).cloned() else { return false };
+        let attempt = self.steps.get_mut(key).map_or(1, |step| {
+            step.undo_attempt += 1;
+            step.undo_attempt
+        });
+        self.record_step(key, StepKind::Undoing { attempt });
+        let failure = Failure::new(FailureKind::Check, format!("{above} needs it and could not be put back"));
+        self.record_step(key, StepKind::UndoFailed { failure });
+        self.settle_step(key, Status::UndoFailed);
+        self.parent_of(key);
+        true
+    }
+
+    /// Whether undoing it has failed and nothing that was put back beneath it has undone its effect all the same.
+    fn stands_for_good(&self, key: &str) -> bool {
+        let before = self.intents.iter().take_while(|other| *other != key);
+        self.steps.get(key).is_some_and(|step| step.status == Status::UndoFailed)
+            && !before.into_iter().any(|other| self.is_back(other) && self.share_targets(key, other))
+    }
+
+    /// Whether a step needs another of its runbook, itself or by what it needs. An item of a `for_each` needs what its step needs.
+    fn needs(&self, key: &str, other: &str) -> bool {
+        let (Some((book, id)), Some((others, wanted))) = (key.split_once('/'), other.split_once('/')) else { return false };
+        let runbook = match book {
+            "failover" => Some(&self.plan.failover),
+            _ => self.plan.failback.as_ref(),
+        };
+        let Some(runbook) = runbook.filter(|_| book == others) else { return false };
+        let step_of = |id: &str| id.split('[').next().unwrap_or_default().to_owned();
+        let (mut open, mut seen) = (vec![step_of(id)], BTreeSet::new());
+        while let Some(id) = open.pop() {
+            let needs = runbook.steps.iter().filter(|step| step.id == id).flat_map(|step| &step.needs);
+            open.extend(needs.filter(|need| seen.insert((*need).clone())).cloned());
+        }
+        seen.contains(&step_of(wanted))
     }
 
     pub(super) fn start_undo_of(&mut self, key: &str) {

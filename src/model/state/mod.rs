@@ -6,7 +6,7 @@ pub mod probe;
 mod snapshot;
 pub mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::run::{Awaited, Difference, Lacking};
@@ -419,6 +419,10 @@ impl RunState {
         self.stops.clear();
         self.past_orders = self.orders.len();
         self.steps.values_mut().for_each(StepState::go_on);
+        let parents: BTreeSet<String> = self.steps.keys().filter_map(|key| key.rsplit_once('[')).map(|(parent, _)| parent.to_owned()).collect();
+        for parent in parents {
+            self.steps.entry(parent).and_modify(StepState::go_on_with_items);
+        }
     }
 
     /// The current stage.

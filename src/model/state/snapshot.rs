@@ -39,8 +39,8 @@ impl Snapshot {
 pub struct Snapshots {
     by_key: BTreeMap<String, Snapshot>,
     were_read: bool,
-    /// Kind and id of every target that one of them is about.
-    targets: BTreeSet<(String, String)>,
+    /// The name of every target that one of them is about.
+    targets: BTreeSet<String>,
 }
 
 impl Snapshots {
@@ -70,14 +70,14 @@ impl Snapshots {
     /// What was read for `key` before anything was changed.
     pub fn read(&mut self, key: &str, snapshot: Snapshot) {
         self.were_read = true;
-        self.targets.extend(snapshot.targets.iter().map(name));
+        self.targets.extend(snapshot.targets.iter().map(Target::name));
         self.by_key.insert(key.to_owned(), snapshot);
     }
 
     /// The intent of `key`, which restores `before`. Of what no snapshot covers yet, that is what was there before the run.
     pub fn first_intent(&mut self, key: &str, uses: &str, with: &Value, before: &Value, targets: &[Target]) {
-        let (known, new): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| self.targets.contains(&name(target)));
-        self.targets.extend(new.iter().map(|target| name(target)));
+        let (known, new): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| self.targets.contains(&target.name()));
+        self.targets.extend(new.iter().map(|target| target.name()));
         if new.is_empty() || self.by_key.contains_key(key) {
             return;
         }
@@ -85,10 +85,6 @@ impl Snapshots {
         let covered = known.into_iter().map(|target| target.id.clone()).collect();
         self.by_key.insert(key.to_owned(), Snapshot { uses, with, before, targets: new.into_iter().cloned().collect(), covered });
     }
-}
-
-fn name(target: &Target) -> (String, String) {
-    (target.kind.clone(), target.id.clone())
 }
 
 #[cfg(test)]

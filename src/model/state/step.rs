@@ -228,7 +228,7 @@ impl StepState {
         }
         match self.status {
             // Nothing of it is left: it begins anew, with what is there then.
-            Status::Skipped | Status::Undone => {
+            Status::Skipped | Status::Undone if !self.has_no_undo => {
                 let (attempts, calls, attempt_failures) =
                     (self.attempts, std::mem::take(&mut self.calls), std::mem::take(&mut self.attempt_failures));
                 *self = Self { attempts, calls, attempt_failures, epoch: self.epoch, ..Self::default() };
@@ -238,6 +238,13 @@ impl StepState {
                 (self.failure, self.ended) = (None, None);
                 (self.undoing, self.undo_ended, self.undo_failure) = (None, None, None);
             }
+        }
+    }
+
+    /// Its items are gone on with, and it with them.
+    pub(super) fn go_on_with_items(&mut self) {
+        if self.status == Status::Retrying {
+            self.status = Status::Running;
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::status::Status;
 use crate::model::order::{Asked, Order};
+use crate::model::plan::Mode;
 use crate::model::state::RunState;
 
 /// The longest line, in bytes: a reason is a sentence.
@@ -68,7 +69,9 @@ impl Request {
             Order::Answer { step, yes } => Order::Answer { step: key(&step, state)?, yes },
             other => other,
         };
-        let why = if why.is_empty() && matches!(order, Order::Stop | Order::Abort) { "asked for".into() } else { why };
+        // What leads users back needs a reason of somebody's own; who needs one is the run's to say.
+        let is_enough = order == Order::Stop || (order == Order::Abort && state.mode() != Some(Mode::Emergency));
+        let why = if why.is_empty() && is_enough { "asked for".into() } else { why };
         Ok(Self::Order(Asked { order, by, why }))
     }
 }

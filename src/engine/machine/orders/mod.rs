@@ -11,6 +11,10 @@ impl Machine {
         let Asked { order, by, why } = asked;
         let done = match &order {
             Order::Stop if self.is_taking_back() => Err("the run is taking things back; what it has begun to undo it undoes".to_owned()),
+            // It leads users back, whether the source side is well or not.
+            Order::Abort if self.plan.mode == Mode::Emergency && why.trim().is_empty() && !self.held().is_empty() => {
+                Err("say why: putting back what an emergency has changed needs a reason".to_owned())
+            }
             Order::Stop | Order::Abort => return self.stop_requested(order == Order::Abort, why, by),
             Order::Pause => self.may_pause(),
             Order::Unpause if self.paused.is_none() => Err("the run is not paused".to_owned()),

@@ -66,6 +66,32 @@ fn a_fault_that_somebody_took_out_meanwhile_is_not_brought_back() {
 }
 
 #[test]
+fn what_a_step_needs_stays_while_that_step_cannot_be_put_back() {
+    let plan = plan(vec![step("standby", &[]), step("check", &["standby"]), step("names", &["check"]), step("other", &[])]);
+    let mut rig = Rig::start(plan.clone(), |rig| rig.stuck.push("failover/names"));
+    rig.order(Order::Abort);
+    (1..200).for_each(|now| rig.at(now));
+    let gave_up = |rig: &Rig, key: &str| rig.log.contains(&format!("{key} undo-failed"));
+    assert!(["failover/names", "failover/check", "failover/standby"].iter().all(|key| gave_up(&rig, key)), "{:?}", rig.log);
+    assert!(!gave_up(&rig, "failover/other"));
+    let undone: BTreeSet<_> = rig.undone().into_iter().collect();
+    assert_eq!(undone, ["failover/names", "failover/other", "fault"].into(), "names may still lead to the standby");
+
+    // Once the names can be put back, so can what they needed, and in that order.
+    let mut rig = resume(plan.clone(), rig.state, |_| {});
+    (1..200).for_each(|now| rig.at(now));
+    assert_eq!(rig.undone(), ["failover/names", "failover/check", "failover/standby"]);
+    let mut rig = Rig::start(plan.clone(), |rig| rig.stuck.push("failover/names"));
+    rig.order(Order::Abort);
+    (1..200).for_each(|now| rig.at(now));
+    let left = Recovery::of(&rig.state);
+    let mut rig = Rig::over(plan, RunState::default());
+    rig.feed(Input::Recover(left));
+    (1..200).for_each(|now| rig.at(now));
+    assert_eq!(rig.undone(), ["failover/names", "failover/check", "failover/standby"]);
+}
+
+#[test]
 fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
     let plan = plan(vec![step("shared-a", &[]), step("shared-b", &["shared-a"])]);
     let mut rig = Rig::start(plan.clone(), |rig| {
