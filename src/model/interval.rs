@@ -76,12 +76,6 @@ impl Length {
         Self { likely: likely.clamp(self.lo, self.hi), ..self }
     }
 
-    /// The same length and `by` nanoseconds more.
-    #[must_use]
-    pub const fn longer(self, by: i64) -> Self {
-        Self { lo: self.lo.saturating_add(by), hi: self.hi.saturating_add(by), likely: self.likely.saturating_add(by) }
-    }
-
     /// The bounds in whole milliseconds, rounded outwards so that they still hold the true value.
     #[must_use]
     pub fn millis(self) -> [i64; 2] {

@@ -158,21 +158,22 @@ impl Page<'_> {
             return;
         };
         let seen_by = self.bracketed(&self.seen_by(&split.probe));
+        let rule = self.t(if split.open { Label::PhasesOpen } else { Label::PhasesSum });
         let _ = match self.lang {
             crate::model::text::Lang::En => {
-                writeln!(out, "**{} {}**{seen_by}, {}\n", self.t(Label::PhasesLead), self.probe_name(&split.probe), self.t(Label::PhasesSum))
+                writeln!(
+                    out,
+                    "**{} {}**{seen_by}{}{}\n",
+                    self.t(Label::PhasesLead),
+                    self.probe_name(&split.probe),
+                    if split.open { ". " } else { ", " },
+                    rule
+                )
             }
-            crate::model::text::Lang::Zh => writeln!(
-                out,
-                "**{}** {}{seen_by}。{}\n",
-                self.t(Label::PhasesLead).trim_end_matches('：'),
-                self.probe_name(&split.probe),
-                self.t(Label::PhasesSum)
-            ),
+            crate::model::text::Lang::Zh => {
+                writeln!(out, "**{}** {}{seen_by}。{rule}\n", self.t(Label::PhasesLead).trim_end_matches('：'), self.probe_name(&split.probe))
+            }
         };
-        if split.open {
-            let _ = writeln!(out, "{}\n", self.t(Label::PhasesOpen));
-        }
         let mut table = Table::new(&[
             (self.t(Label::Phase), Align::Left),
             (self.t(Label::PhaseEnds), Align::Left),

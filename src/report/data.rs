@@ -9,7 +9,8 @@ use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code};
 use super::numbers;
-use crate::model::measure::integrity;
+use crate::model::event::run::Awaited;
+use crate::model::measure::{differs, integrity};
 use crate::model::plan::{ProbeState, Stage};
 use crate::model::time::Timestamp;
 
@@ -211,10 +212,7 @@ impl Page<'_> {
             ]);
         }
         if self.plan.fault.is_some() {
-            let steady = self.plan.steady_state.iter().flat_map(|steady| &steady.probes);
-            let holds = steady.clone().all(|probe| self.state.probes.get(probe).is_some_and(|standing| standing.raw == Some(ProbeState::Good)));
-            let known = self.state.ended.is_some() && holds && self.standing.is_empty();
-            table.row(&[self.t(Label::Known).to_owned(), self.t(if known { Label::KnownYes } else { Label::KnownNo }).to_owned()]);
+            table.row(&[self.t(Label::Known).to_owned(), self.t(if self.is_as_before() { Label::KnownYes } else { Label::KnownNo }).to_owned()]);
         }
         if let Some(why) = why {
             let _ = writeln!(out, "{}\n", self.t(why));
@@ -222,5 +220,16 @@ impl Page<'_> {
         if !table.is_empty() {
             out.push_str(&table.finish());
         }
+    }
+
+    /// Whether the steady state was seen to hold at the end and everything reads as before the run.
+    fn is_as_before(&self) -> bool {
+        let is_good = |probe: &String| {
+            let standing = self.state.probes.get(probe);
+            standing.is_some_and(|standing| standing.is_current() && standing.raw == Some(ProbeState::Good))
+        };
+        let holds = self.plan.steady_state.as_ref().is_some_and(|steady| steady.probes.iter().all(is_good));
+        let is_back = self.standing.is_empty() && differs(self.state).is_empty();
+        self.state.ended.is_some() && holds && is_back && self.state.unseen(Awaited::Normal).is_none()
     }
 }

@@ -1,6 +1,6 @@
 //! Every fixed text of the reports and pictures, in both languages, in one table.
 //!
-//! Data is never translated: ids, digests, times and the words of the journal are the same in both reports.
+//! Data is never translated: ids, digests and times are the same in both reports. What the journal says in sentences is looked up in `model::phrases`.
 
 use crate::model::text::Lang;
 
@@ -113,12 +113,12 @@ labels! {
     NoImpact: "stayed up", "未中断";
     AtLeast: "at least", "至少";
     RtaDeclared: "From the decision to restored service", "自决策至业务恢复";
-    TrafficMoved: "From the last change until 95 % of the requests were at the target", "自最后变更至 95% 请求到达目标侧";
+    TrafficMoved: "From the change that moves traffic until 95 % of the requests were at the target", "自引导流量的变更至 95% 请求到达目标侧";
     TrafficDrained: "Until the old side was drained", "至原侧流量排空";
-    OwnMoved: "From the last change until 95 % of the tool's own samples were at the target", "自最后变更至 95% 自发样本到达目标侧";
+    OwnMoved: "From the change that moves traffic until 95 % of the tool's own samples were at the target", "自引导流量的变更至 95% 自发样本到达目标侧";
     OwnDrained: "Until all of them were", "至全部自发样本到达目标侧";
     OwnChart: "Share of the tool's own samples at the target", "目标侧自发样本占比";
-    EvLastChange: "last change accepted", "最后变更已受理";
+    EvShifted: "traffic change accepted", "引导流量的变更已受理";
     EvMoved: "95 % at the target (t_95)", "95% 到达目标侧（t_95）";
     TrafficChart: "Share of the requests at the target", "目标侧请求占比";
     DnsSpread: "Spread of the DNS change", "DNS 变更传播";
@@ -210,8 +210,8 @@ labels! {
     WaitedRule: "when several people are waited for, the time counts once", "同时等待多人的时间只计一次";
     // Phases
     PhasesLead: "Recovery time of", "恢复时间构成：";
-    PhasesSum: "counted between the midpoints of the instants, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻区间的中点计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";
-    PhasesOpen: "The service was not restored by the failover; the phases end where the recovery was given up.", "业务未由切换恢复；各阶段止于放弃恢复的时刻。";
+    PhasesSum: "counted between the likeliest moments of the instants, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻的最可能值计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";
+    PhasesOpen: "The service was not restored by the failover; the phases end where the recovery was given up, and their sum is no measured time.", "业务未由切换恢复；各阶段止于放弃恢复的时刻，其总和并非实测时间。";
     Phase: "Phase", "阶段";
     PhaseEnds: "Ends when", "结束于";
     PhaseEndsAt: "Ends at (UTC)", "结束时刻（UTC）";
@@ -373,7 +373,7 @@ labels! {
     LastLag: "Lag at the end", "结束时滞后";
     BehindAtEnd: "Not yet there at the end", "结束时尚未到达";
     BeforeFault: "read before the fault; afterwards nothing could be read", "读取于故障之前；其后无法读取";
-    DataRule: "The lag is the age of the oldest thing the replica lacked, on the source's clock; its upper bound is what it can have grown to until the next reading that succeeded.", "滞后指副本所缺最早数据的时间差，按源端时钟计；上界为其在下一次成功读取之前可能达到的值。";
+    DataRule: "The lag is how much committed time the replica lacked, on the source's clock: from its newest to what it held without a gap; its upper bound is what it can have grown to until the next reading that succeeded.", "滞后指副本缺少的已提交时间跨度（源端最新数据至副本连续持有的数据），按源端时钟计；上界为其在下一次成功读取之前可能达到的值。";
     Counted: "Counted", "核对";
     Missing: "Missing", "缺失";
     Doubled: "Doubled", "重复";

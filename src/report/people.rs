@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Page;
 use super::labels::Label;
-use super::markdown::{Align, Table, code, text};
+use super::markdown::{Align, Table, code};
 use super::numbers;
 use crate::model::measure::people::{Act, Deed, people};
 use crate::model::order::Order;
@@ -36,7 +36,7 @@ impl Page<'_> {
                 self.zones.zoned(act.at),
                 self.deed(act),
                 if act.by.is_empty() { dash() } else { code(&act.by) },
-                if act.said.is_empty() { dash() } else { text(&act.said) },
+                if act.said.is_empty() { dash() } else { self.sentence(&act.said) },
                 act.waited.map_or_else(dash, |waited| numbers::length(waited, self.lang)),
             ]);
         }

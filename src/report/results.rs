@@ -81,7 +81,7 @@ impl Page<'_> {
         row(Label::RunId, self.holding(Field::ReportId, code(&self.state.run)));
         let digest = if self.start.plan_sha256.is_empty() { String::new() } else { code(&format!("sha256:{}", self.start.plan_sha256)) };
         row(Label::PlanDigest, self.holding(Field::PlanRef, digest));
-        row(Label::PlanApproval, self.holding(Field::PlanApproval, self.approval().map(text).unwrap_or_default()));
+        row(Label::PlanApproval, self.holding(Field::PlanApproval, self.approval().map(|said| self.sentence(said)).unwrap_or_default()));
         row(Label::Programme, String::new());
         table.finish()
     }

@@ -34,7 +34,7 @@ impl Page<'_> {
         let steps = self.state.ordered();
         let lines: Vec<String> = steps
             .into_iter()
-            .flat_map(|(key, step)| step.warnings.iter().map(move |line| format!("- {}{}{}", name(key), self.colon(), text(line))))
+            .flat_map(|(key, step)| step.warnings.iter().map(move |line| format!("- {}{}{}", name(key), self.colon(), self.sentence(line))))
             .collect();
         if !lines.is_empty() {
             let _ = writeln!(out, "**{}**\n\n{}\n", self.t(Label::Warnings), lines.join("\n"));
@@ -127,7 +127,7 @@ impl Page<'_> {
                     .state
                     .step(&times.key)
                     .and_then(|step| step.skipped.as_deref())
-                    .map_or_else(|| self.t(Label::OutNotRun).trim_start_matches("– ").to_owned(), text);
+                    .map_or_else(|| self.t(Label::OutNotRun).trim_start_matches("– ").to_owned(), |why| self.sentence(why));
                 format!("- {name}{}{why}", self.colon())
             })
             .collect();

@@ -88,7 +88,7 @@ impl Page<'_> {
             }
         }
         let instants = &self.measures.instants;
-        let marks = [(instants.shifted, Label::EvLastChange, ALARM), (instants.moved, Label::EvMoved, INK)];
+        let marks = [(instants.shifted, Label::EvShifted, ALARM), (instants.moved, Label::EvMoved, INK)];
         let mut x = LEFT;
         for (moment, label, color) in marks {
             let Some(moment) = moment else { continue };

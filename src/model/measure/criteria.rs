@@ -25,15 +25,6 @@ impl Measured {
             Self::AtLeast(_) => self,
         }
     }
-
-    /// The same and `by` nanoseconds more; what has no end has none with them either.
-    #[must_use]
-    pub const fn longer(self, by: i64) -> Self {
-        match self {
-            Self::Known(length) => Self::Known(length.longer(by)),
-            Self::AtLeast(_) => self,
-        }
-    }
 }
 
 /// Why it cannot be told how a criterion came out.
@@ -149,7 +140,8 @@ fn rto_criterion(state: &RunState, measure: Measure, id: &str, target: Span, pro
         Measured::Known(Length::new(0, nanos(unseen)))
     });
     let measured = match (measure, measures.kept) {
-        (Measure::RtoCached, Some(kept)) => measured.or(blind).zip(kept.ttl).map(|(measured, ttl)| measured.longer(ttl)),
+        // An answer that was kept may end at once: only the upper bound is proved to be later.
+        (Measure::RtoCached, Some(kept)) => measured.or(blind).zip(kept.ttl).map(|(measured, ttl)| measured.worse(ttl)),
         _ => measured.or(blind),
     };
     let mut criterion = Criterion { no_impact: unharmed, ..at_most(measure, id, target, measured) };

@@ -170,7 +170,7 @@ impl Measures {
     /// failover changed no name, or it is not known how long its answers may be kept.
     #[must_use]
     pub fn rta_with_caches(&self, probe: &str) -> Option<Measured> {
-        Some(self.rta(probe)?.longer(self.kept?.ttl?))
+        Some(self.rta(probe)?.worse(self.kept?.ttl?))
     }
 
     /// How long after the fault was injected something came back that is no service: its own outage begins only when what it expects has run out.
