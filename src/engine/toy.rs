@@ -334,7 +334,7 @@ async fn hold(
     let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });
     let recorder = Recorder::new(store.clone(), owner, "r".into(), clock, state.seq, before.head, Box::new(|_| {}));
     let setup = Setup {
-        opening: if is_new { started() } else { RunEvent::Resumed { to: "abort".into(), by: String::new() } },
+        opening: if is_new { started() } else { RunEvent::Resumed { to: "abort".into(), by: String::new(), patience: None } },
         plan: Arc::new(plan.clone()),
         actions: &ACTIONS,
         probes: &PROBES,

@@ -3,12 +3,13 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::words::{TENTH, fitted, seconds};
-use crate::model::measure::{Criterion, Judgement, Measure, Measured, Measures, count, standing};
+use crate::model::measure::{Criterion, Judgement, Measure, Measured, Measures, UNWATCHED, count, is_unwatched, standing};
+use crate::model::phrases::phrase;
 use crate::model::state::RunState;
 use crate::model::text::{Lang, span_in};
 use crate::model::time::Span;
 
-/// The rows of the table, aligned; none for a run without objectives that has left nothing. Two columns of blanks stand before each.
+/// The rows of the table, aligned; none for a run without objectives that has left nothing and was watched. Two columns of blanks stand before each.
 #[must_use]
 pub fn results(state: &RunState, lang: Lang) -> Vec<String> {
     let measures = Measures::of(state);
@@ -35,6 +36,9 @@ pub fn results(state: &RunState, lang: Lang) -> Vec<String> {
             Lang::En => format!("  {stands} change{} stand{}", if stands == 1 { "" } else { "s" }, if stands == 1 { "s" } else { "" }),
             Lang::Zh => format!("  {stands} 项变更仍然保留"),
         });
+    }
+    if state.plan().is_some_and(is_unwatched) {
+        lines.push(format!("  {}", phrase(UNWATCHED, lang)));
     }
     lines
 }

@@ -193,6 +193,9 @@ pub async fn recover(
     hold.note = said.note;
     if let Some(patience) = said.patience {
         Arc::make_mut(&mut hold.plan).limits.patience = patience;
+        if let RunEvent::Resumed { patience: said, .. } = &mut hold.opening {
+            *said = Some(patience);
+        }
     }
     // Whoever has answered is not asked again.
     let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|by| (key.clone(), by.to_owned())).collect::<Vec<_>>();
@@ -248,7 +251,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
-        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator() }),
+        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator(), patience: None }),
         Body::Run(RunEvent::Note {
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed there".into(),
         }),
@@ -297,7 +300,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             .hint(format!("`lifeboat abort {run}` ends it; a new drill asks the guards again, which may decide otherwise by now")));
     }
     owner.epoch = state.epoch + 1;
-    let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator() };
+    let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator(), patience: None };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);

@@ -56,7 +56,7 @@ impl Page<'_> {
         match &event.body {
             Body::Run(body) => match body {
                 RunEvent::Started { .. } => line(self.t(Label::EvStarted).to_owned(), code(&self.start.operator)),
-                RunEvent::Resumed { to, by } => {
+                RunEvent::Resumed { to, by, .. } => {
                     line(format!("{} {}", self.t(Label::EvResumed), code(to)), code(if by.is_empty() { &event.owner } else { by }))
                 }
                 RunEvent::Stage { stage: Stage::Inject } if self.plan.steady_state.is_some() => line(self.t(Label::EvSteady).to_owned(), tool()),

@@ -9,7 +9,7 @@ use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::guard::{Guard, Outcome};
 use crate::model::interval::MILLISECOND;
-use crate::model::measure::{self, Criterion, Judgement, Measure, Measured, Stands, VANTAGE_POINTS, failback_done};
+use crate::model::measure::{self, Criterion, Judgement, Measure, Measured, Stands, UNWATCHED, VANTAGE_POINTS, failback_done, is_unwatched};
 use crate::model::plan::{ClientModel, Mode, ProbeState, Verdict};
 use crate::model::realism::Exercise;
 use crate::model::text::Lang;
@@ -115,13 +115,14 @@ impl Page<'_> {
         let reasons = self.reasons();
         if reasons.is_empty() && self.state.ended.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
             let judged = if self.measures.criteria.is_empty() { Label::AllRestored } else { Label::AllMet };
+            let judged = if is_unwatched(self.plan) { self.sentence(UNWATCHED) } else { self.t(judged).to_owned() };
             let lasting = self.standing.iter().filter(|one| matches!(one.why, Stands::CannotBeUndone)).count();
             let back = match self.standing.len() {
                 0 => self.t(Label::AllBack).to_owned(),
                 all if all == lasting => self.t(Label::AllBackButLasting).to_owned(),
                 _ => self.stand(measure::count(&self.standing)),
             };
-            return [self.t(judged), self.t(Label::StepsDone), &back].join(self.comma_list());
+            return [&judged, self.t(Label::StepsDone), &back].join(self.comma_list());
         }
         reasons.join("<br>")
     }

@@ -69,7 +69,7 @@ fn a_locked_machine_keeps_no_other_from_starting_and_enough_are_enough() {
             let step = stage.step(&start("aliyun", json!({ "at_least": enough })));
             let before = step.plan().await.before;
             let (applied, _) = step.apply(&before).await;
-            assert_eq!((&applied.output["started"], &applied.output["missing"]), (&json!([ALIYUN[1]]), &json!([ALIYUN[0]])));
+            assert_eq!((&applied.output["started"], &applied.output["failed"]), (&json!([ALIYUN[1]]), &json!([ALIYUN[0]])));
             step.undo(&before).await;
         }
     });

@@ -80,11 +80,11 @@ impl Machine {
 
     pub(super) fn reviewed(&mut self, key: &str, result: &Result<(Planned<Value>, Value), Failure>) {
         let Some(step) = self.steps.get(key) else { return };
-        // What its output names as `missing` did not follow when it was applied, although enough did: nobody has moved that since.
-        let missing = step.output.get("missing").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let missing: BTreeSet<&str> = missing.collect();
+        // What its output names as `failed` did not follow when it was applied, although enough did: nobody has moved that since.
+        let failed = step.output.get("failed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let failed: BTreeSet<&str> = failed.collect();
         let made: Vec<Target> =
-            step.targets.iter().filter(|target| !missing.contains(target.name().rsplit(' ').next().unwrap_or_default())).cloned().collect();
+            step.targets.iter().filter(|target| !failed.contains(target.name().rsplit(' ').next().unwrap_or_default())).cloned().collect();
         let found = moved(key, &made, &self.later(key), result);
         self.readings.found(key, found);
     }

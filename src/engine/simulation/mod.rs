@@ -760,7 +760,7 @@ impl Simulation {
             return;
         }
         self.finished = false;
-        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into(), by: String::new() };
+        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into(), by: String::new(), patience: None };
         let input = if go_on {
             let left = super::machine::lease_left(&self.state, stamp(self.now));
             Input::Resume(Box::new(self.state.clone()), left)

@@ -38,6 +38,9 @@ pub enum RunEvent {
         /// Who did that: the login name, where known.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
+        /// How long a failed step waits for a person from now on; absent = as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patience: Option<Span>,
     },
     /// A stage began.
     Stage {

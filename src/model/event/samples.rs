@@ -438,7 +438,7 @@ pub(crate) fn aborted() -> Vec<Event> {
     }
     tallies(&mut script, 8020, [20, 0, 0, 0], [6, 2, 0, 0], [5, 15, 0, 0]);
     script.stage(Stage::Cleanup).step("fault", StepKind::Undoing { attempt: 1 });
-    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned() }).undone(
+    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned(), patience: None }).undone(
         "fault",
         (Cloud::Aliyun, "vpc:AssociateNetworkAcl"),
         true,
@@ -475,7 +475,7 @@ pub(crate) fn steered() -> Vec<Event> {
     script.step(start, StepKind::Failed { failure: late() });
     script.at(41_000).run(ordered(Order::Skip { step: start.to_owned() }, "mei", "they run already"));
     script.step(start, StepKind::Skipped { why: "mei: they run already".to_owned() });
-    script.at(61_000).run(RunEvent::Resumed { to: "resume".to_owned(), by: "carl".to_owned() });
+    script.at(61_000).run(RunEvent::Resumed { to: "resume".to_owned(), by: "carl".to_owned(), patience: None });
     script.at(62_000).run(ordered(Order::Ungraceful, "carl", "no answer from there"));
     script.at(70_000).run(RunEvent::StopRequested { abort: true, why: "signal SIGTERM".to_owned(), by: "signal".to_owned() });
     script.stage(Stage::Cleanup).at(80_000).end()

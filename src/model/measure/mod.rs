@@ -33,7 +33,7 @@ pub use phases::{PHASES, Phase, Split};
 pub use standing::{Standing, Stands, count, standing};
 pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
 pub use traffic::{ALL, Propagation, Traffic, share};
-pub use verdict::{Reason, differs, failback_done, gone_down, judge, leftovers, verdict};
+pub use verdict::{Reason, UNWATCHED, differs, failback_done, gone_down, is_unwatched, judge, leftovers, verdict};
 
 /// Everything that is measured in a run.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -140,7 +140,10 @@ impl Seen {
                 self.begun = Some(at);
                 self.plan = Some(plan.clone());
             }
-            RunEvent::Resumed { to, by } => {
+            RunEvent::Resumed { to, by, patience } => {
+                if let Some((plan, patience)) = self.plan.as_mut().zip(*patience) {
+                    plan.limits.patience = patience;
+                }
                 let was_paused = self.paused.is_some();
                 let left = self.last.unwrap_or(at);
                 self.close_all(left);

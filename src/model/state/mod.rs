@@ -270,7 +270,10 @@ impl RunState {
                     clock_error_ms: *clock_error_ms,
                 });
             }
-            RunEvent::Resumed { to, .. } => {
+            RunEvent::Resumed { to, patience, .. } => {
+                if let Some((start, patience)) = self.start.as_mut().zip(*patience) {
+                    Arc::make_mut(&mut start.plan).limits.patience = patience;
+                }
                 let reopened = self.ended.is_some();
                 self.resumed.push(Takeover { at, epoch: event.epoch, to: to.clone(), reopened, left: self.at });
                 self.probes.values_mut().for_each(ProbeStanding::taken_over);

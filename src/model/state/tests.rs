@@ -82,12 +82,20 @@ fn what_changed_unseen_between_two_owners_is_an_edge_of_unknown_time() {
     let mut script = Script::new(samples::plan(Mode::Rehearse));
     script.at(1000).changed("storefront", ProbeState::Good, "200");
     script.edge("storefront", ProbeState::Bad, 4605, 5010, "refused").at(5410).changed("storefront", ProbeState::Bad, "refused");
-    script.at(9000).run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new() }).at(10_000).changed("storefront", ProbeState::Good, "200");
+    script.at(9000).run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new(), patience: None }).at(10_000).changed(
+        "storefront",
+        ProbeState::Good,
+        "200",
+    );
     let edge = fold(&script.events).probes["storefront"].edge().unwrap().clone();
     assert_eq!((edge.to, edge.moment.lo, edge.moment.hi), (ProbeState::Good, t(5410), t(10_000)));
     // Nor does the new process's first bad sample know when the last good one was.
     let mut script = Script::new(samples::plan(Mode::Rehearse));
-    script.at(1000).changed("storefront", ProbeState::Good, "200").at(9000).run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new() });
+    script.at(1000).changed("storefront", ProbeState::Good, "200").at(9000).run(RunEvent::Resumed {
+        to: "resume".to_owned(),
+        by: String::new(),
+        patience: None,
+    });
     script.edge("storefront", ProbeState::Bad, 9100, 9110, "refused");
     let edge = fold(&script.events).probes["storefront"].edge().unwrap().clone();
     assert_eq!((edge.to, edge.moment.lo, edge.moment.hi), (ProbeState::Bad, t(1000), t(9110)));

@@ -34,7 +34,7 @@ pub(crate) struct Output {
     /// Those of them that were started by this step.
     started: Vec<String>,
     /// Those that did not get there, where `at_least` lets the others be enough.
-    missing: Vec<String>,
+    failed: Vec<String>,
 }
 
 impl Action<World> for StartInstances {
@@ -48,7 +48,7 @@ impl Action<World> for StartInstances {
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
         let powered = self.asked(cx)?.apply(before, cx.progress, cx.warn, cx.accepted).await?;
-        Ok(Applied { output: Output { ids: before.ids(), started: powered.changed, missing: powered.missing }, already: powered.already })
+        Ok(Applied { output: Output { ids: before.ids(), started: powered.changed, failed: powered.failed }, already: powered.already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {

@@ -37,7 +37,7 @@ pub(crate) struct Output {
     /// Those of them that were stopped by this step.
     stopped: Vec<String>,
     /// Those that did not get there, where `at_least` lets the others be enough.
-    missing: Vec<String>,
+    failed: Vec<String>,
 }
 
 impl Action<World> for StopInstances {
@@ -51,7 +51,7 @@ impl Action<World> for StopInstances {
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {
         let powered = self.asked(cx)?.apply(before, cx.progress, cx.warn, cx.accepted).await?;
-        Ok(Applied { output: Output { ids: before.ids(), stopped: powered.changed, missing: powered.missing }, already: powered.already })
+        Ok(Applied { output: Output { ids: before.ids(), stopped: powered.changed, failed: powered.failed }, already: powered.already })
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Undone, ActionError> {

@@ -469,7 +469,7 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
         }
         reasons.extend(plan.detect.is_none().then_some(Reason::NoDetection));
         reasons.extend(plan.recovered.is_none().then_some(Reason::NoRecovery));
-    } else if measures.outages.is_empty() {
+    } else if measures.outages.is_empty() && !is_judged_by_steps(state, plan, measures) {
         reasons.push(Reason::NothingDown);
     }
     reasons.extend(came_to_nothing(state).filter(|reason| *reason != Reason::NothingDone));
@@ -481,6 +481,26 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     }));
     reasons
 }
+
+/// What actions are called that only look whether something is so.
+const CHECKS: &str = "check.";
+
+/// Whether a runbook without a fault and without any probe, which claims nothing of a service, has shown something all the same: what it changed was read
+/// again and is there, its checks held, or its data was compared.
+fn is_judged_by_steps(state: &RunState, plan: &Plan, measures: &Measures) -> bool {
+    let held = |(key, step): (&str, &StepState)| step.applied && step_plan(&plan.failover, key).is_some_and(|step| step.uses.starts_with(CHECKS));
+    let is_kept = state.kept.as_ref().is_some_and(|kept| !kept.same.is_empty());
+    is_unwatched(plan) && (is_kept || !measures.criteria.is_empty() || state.ordered().into_iter().any(held))
+}
+
+/// Whether no probe watched a run that injects nothing: it is judged by its steps alone, and nothing is said of a service.
+#[must_use]
+pub fn is_unwatched(plan: &Plan) -> bool {
+    plan.fault.is_none() && plan.probes.is_empty()
+}
+
+/// What is said of such a run.
+pub const UNWATCHED: &str = "no probe watched a service: judged by its steps alone";
 
 /// A failover that is over and of which no step was done, or none that changes anything, whatever its file says of their failures.
 fn came_to_nothing(state: &RunState) -> Option<Reason> {

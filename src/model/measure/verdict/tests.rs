@@ -4,13 +4,16 @@ use serde_json::json;
 
 use super::*;
 use crate::model::call::Cloud;
+use crate::model::event::run::Lack;
 use crate::model::event::samples::{self, Script, plan};
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::measure::{Stands, standing};
 use crate::model::order::Question;
+use crate::model::phrases::phrase;
 use crate::model::plan::Mode;
+use crate::model::text::Lang;
 
 /// The verdict of a sample run whose plan was another.
 fn of(mut events: Vec<Event>, change: impl FnOnce(&mut Plan)) -> (Verdict, Vec<String>) {
@@ -66,6 +69,33 @@ fn an_emergency_is_judged_by_what_was_down() {
     assert_eq!(emergency(&[(Bad, 1000), (Good, 9000)]), (Verdict::Pass, Vec::new()));
     assert_eq!(emergency(&[(Bad, 1000)]), (Verdict::Fail, vec!["storefront was down and still is".to_owned()]));
     assert_eq!(emergency(&[(Bad, 1000), (Good, 9000), (Bad, 12_000)]).0, Verdict::Fail);
+}
+
+/// An emergency without a probe that runs one step of `uses`, with what was read once more of it.
+fn unwatched(uses: &str, kept: Option<RunEvent>) -> (Verdict, Vec<String>) {
+    let mut plan = plan(Mode::Emergency);
+    plan.objectives.clear();
+    plan.probes.clear();
+    plan.recovered = None;
+    plan.failover.steps.truncate(1);
+    plan.failover.steps[0].uses = uses.into();
+    let mut run = Script::new(plan);
+    run.at(10).stage(Stage::Decide).stage(Stage::Failover);
+    run.at(200).started("failover/share-image", 1).at(300).applied("failover/share-image", 1, None, false).stage(Stage::Verify);
+    if let Some(kept) = kept {
+        run.at(400).run(kept);
+    }
+    verdict(&run.events)
+}
+
+#[test]
+fn where_no_probe_watches_the_steps_must_have_shown_something() {
+    let kept = || RunEvent::Kept { same: vec!["failover/share-image".to_owned()], moved: Vec::new() };
+    let nothing = (Verdict::Inconclusive, vec!["there is nothing to judge: no probe was confirmed down".to_owned()]);
+    assert_eq!(unwatched("note", None), nothing);
+    assert_eq!(unwatched("check.dns", None), (Verdict::Pass, Vec::new()));
+    assert_eq!(unwatched("dns.shift-weight", Some(kept())), (Verdict::Pass, Vec::new()));
+    assert_eq!(unwatched("dns.shift-weight", None), nothing, "nobody looked at what it left");
 }
 
 /// A rehearsal that recovers, with what became of the steps of its failover, none of which it cannot do without.
@@ -232,4 +262,51 @@ fn a_drill_says_why_what_stands_does() {
     assert_eq!(run(false, false), [Stands::LeftOver("nothing put it back".to_owned())]);
     let whole = RunState::from_events(&samples::success()).unwrap();
     assert_eq!(standing(&whole), [], "what was put back, and the way back itself, do not stand");
+}
+
+#[test]
+fn every_reason_is_said_in_chinese_too() {
+    let [subject, probe, step, why, by] = ["pay", "pay", "failover/go", "refused", "mei"].map(str::to_owned);
+    let measure = Measure::Rto;
+    let lacking = |why| vec![Lacking { probe: "pay".into(), why, detail: "refused".into() }];
+    let reasons = [
+        Reason::Missed { measure, subject: subject.clone() },
+        Reason::StepFailed { step: step.clone(), why: why.clone() },
+        Reason::NotRecovered { lacking: Vec::new() },
+        Reason::NotRecovered { lacking: lacking(Lack::Bad) },
+        Reason::RecoveryUnseen { lacking: lacking(Lack::Unread) },
+        Reason::NormalUnseen { lacking: lacking(Lack::Brief) },
+        Reason::Leftover { step: step.clone(), why: why.clone() },
+        Reason::Moved { step: step.clone(), why: why.clone() },
+        Reason::NotReadAgain { step: step.clone(), why: why.clone() },
+        Reason::WentDown { probe: probe.clone() },
+        Reason::NotNormal { probe: probe.clone() },
+        Reason::Stopped { by: by.clone(), why: why.clone() },
+        Reason::NoSteadyState,
+        Reason::Unfinished,
+        Reason::NoFault { why },
+        Reason::NoImpact { probe: probe.clone() },
+        Reason::Indeterminate { measure, subject: subject.clone() },
+        Reason::NotTested { measure, subject: subject.clone() },
+        Reason::Unseen { measure, subject },
+        Reason::RecoveryUnsure { probe: probe.clone() },
+        Reason::ImpactUnseen { probe: probe.clone() },
+        Reason::NoObjective,
+        Reason::NoDetection,
+        Reason::NoRecovery,
+        Reason::NothingDown,
+        Reason::StillDown { probe },
+        Reason::NothingDone,
+        Reason::NothingRun,
+        Reason::NothingChanged,
+        Reason::DidWithout { step, by },
+    ];
+    for reason in &reasons {
+        let english = reason.to_string();
+        let chinese = phrase(&english, Lang::Zh);
+        let words = chinese.split(|letter: char| !letter.is_ascii_alphabetic()).filter(|word| word.len() > 1);
+        let foreign: Vec<&str> =
+            words.filter(|word| !["pay", "failover", "go", "refused", "mei", "RTO", "RPO", "detect", "recovered"].contains(word)).collect();
+        assert!(foreign.is_empty() && chinese != english, "{english}: {chinese}");
+    }
 }

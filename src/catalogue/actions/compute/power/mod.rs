@@ -135,8 +135,8 @@ pub(super) struct Powered {
     pub(super) already: bool,
     /// Those that were changed.
     pub(super) changed: Vec<String>,
-    /// Those that did not follow.
-    pub(super) missing: Vec<String>,
+    /// Those that did not follow. What an output calls `missing` is data that is lost.
+    pub(super) failed: Vec<String>,
 }
 
 impl Asked<'_> {
@@ -315,7 +315,7 @@ impl Asked<'_> {
         }
         let changed: Vec<String> = before.changed(self.wanted).into_iter().filter(|id| !missing.contains_key(id)).collect();
         let already = !asked && before.changed(self.wanted).is_empty();
-        Ok(Powered { already, changed, missing: missing.into_keys().collect() })
+        Ok(Powered { already, changed, failed: missing.into_keys().collect() })
     }
 
     /// Brings back those machines that were the other way, and only then says which ones there are no more, or do not follow. Needs no read: where

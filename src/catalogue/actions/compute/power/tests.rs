@@ -237,13 +237,13 @@ async fn enough_are_enough_and_the_others_are_told() {
     for at_least in [AtLeast::Count(2), AtLeast::Percent(60)] {
         let fake = Fake { impaired: names(&["a"]), ..Fake::new(&three) };
         let (before, powered) = fake.done(&fake.at_least(at_least)).await.unwrap();
-        assert_eq!((powered.missing, powered.changed), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));
+        assert_eq!((powered.failed, powered.changed), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));
         assert!(fake.said().contains("2 of 3 are running, which is enough; not so: a: instance status impaired"), "{}", fake.said());
         assert_eq!(fake.undo(&fake.at_least(at_least), &before).await.unwrap(), Undone::Restored);
         assert_eq!(fake.states(), [STOPPED; 3], "undo takes back all that were asked");
 
         let fake = Fake { refuses: BTreeMap::from([("c".to_owned(), "NoStock")]), ..Fake::new(&three) };
-        assert_eq!(fake.done(&fake.at_least(at_least)).await.unwrap().1.missing, ["c"]);
+        assert_eq!(fake.done(&fake.at_least(at_least)).await.unwrap().1.failed, ["c"]);
         let fake = Fake { refuses: ["a", "c"].map(|id| (id.to_owned(), "NoStock")).into(), ..Fake::new(&three) };
         let error = fake.done(&fake.at_least(at_least)).await.err().unwrap().to_string();
         assert!(error.contains("2 of 3 not running, where 2 must be: a: not a (NoStock); c: not c (NoStock)"), "{error}");
