@@ -6,6 +6,7 @@ use super::args::Recover;
 use super::guarded::{reason, typed};
 use super::output::Output;
 use super::terminal;
+use crate::model::event::run::Difference;
 use crate::model::plan::Plan;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::live::{Live, back_command};
@@ -55,10 +56,22 @@ fn said(run: &str, plan: &Plan, live: &Live) -> String {
     lines.extend(live.source.iter().map(|seen| format!("  source side  {seen}")));
     lines.push("Taking it back would, in this order:".to_owned());
     lines.extend(live.undone.iter().map(|(step, what)| format!("  {step}  {what}")));
+    if !live.moved.is_empty() {
+        lines.push("Not as the run made it any more, so that an undo may leave it as it is:".to_owned());
+        lines.extend(live.moved.iter().map(|one| format!("  {}  {}", one.step, now(one))));
+    }
     lines.push(Live::outlook(live.source_is_good()).to_owned());
     lines.push(match back_command(plan) {
         Some(command) => format!("The way back in order, with its checks: {command}"),
         None => "The runbook names no way back in order (`back: { runbook: … }`).".to_owned(),
     });
     lines.join("\n")
+}
+
+/// What is there now in place of what a step made.
+fn now(one: &Difference) -> String {
+    match one.what.as_str() {
+        "" => one.after.clone(),
+        what => format!("{what}: {}", one.after),
+    }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::environment::Environment;
@@ -13,8 +14,10 @@ use crate::catalogue;
 use crate::engine::action::{Cx, Planned};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
+use crate::engine::machine;
 use crate::engine::probe::Reading;
 use crate::engine::secrets;
+use crate::model::event::run::Difference;
 use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, Plan, ProbePlan};
@@ -36,6 +39,8 @@ pub struct Live {
     pub source: Vec<Seen>,
     /// What would be undone, in the order in which it would be: step and targets.
     pub undone: Vec<(String, String)>,
+    /// What of it is not as the run made it any more, or cannot be read.
+    pub moved: Vec<Difference>,
     /// The runbook that leads back in order, where there is one.
     pub back: Option<String>,
 }
@@ -119,33 +124,43 @@ pub async fn look(state: &RunState, environment: &Environment) -> Option<Live> {
     let world = World::connect(&environment.settings, &Gate::default()).await;
     let services = ask(plan.probes.iter().filter(|probe| probe.service), &world).await;
     // Where a step of the runbook leads users, what it leads decides; else whatever was changed may be what keeps the service good.
-    let serves = if has_leader(plan) { leads(state, &kept, &world).await } else { services.iter().any(|seen| seen.reading == Reading::Good) };
+    let now = join_all(kept.iter().map(|key| read(state, key, &world))).await;
+    let serves = if has_leader(plan) { leads(state, &kept, &now) } else { services.iter().any(|seen| seen.reading == Reading::Good) };
     if !serves {
         return None;
     }
     let of_source = plan.source.iter().flat_map(|source| &source.probes);
     let source = ask(of_source.filter_map(|id| plan.probes.iter().find(|probe| probe.id == *id)), &world).await;
     let undone = kept.iter().map(|key| ((*key).to_owned(), back(state, key))).collect();
-    Some(Live { services, source, undone, back: plan.back.clone() })
+    let moved = kept.iter().zip(&now).enumerate().flat_map(|(index, (key, now))| {
+        let made = |key: &str| state.step(key).and_then(|step| step.intent.as_ref()).map_or(&[][..], |intent| &intent.targets);
+        // Newer ones stand first.
+        let later = kept[..index].iter().flat_map(|key| made(key).iter().map(Target::name)).collect();
+        now.as_ref().map(|now| machine::moved(key, made(key), &later, now)).unwrap_or_default()
+    });
+    Some(Live { services, source, undone, moved: moved.collect(), back: plan.back.clone() })
 }
 
 /// Whether a step that leads users may still do so: unless everything it changed reads as before it. What somebody has changed only in part, or cannot
 /// be read, may well lead them.
-async fn leads(state: &RunState, kept: &[&str], world: &World) -> bool {
-    for key in kept {
-        let Some(intent) = state.step(key).and_then(|step| step.intent.as_ref()) else { continue };
-        if !is_leader(state, key) {
-            continue;
-        }
-        match planned(key, &intent.uses, &intent.with, world).await {
-            Ok((now, _)) if now.before == intent.before => {}
-            _ => return true,
-        }
-    }
-    false
+fn leads(state: &RunState, kept: &[&str], now: &[Option<Read>]) -> bool {
+    let may_lead = |(key, now): (&&str, &Option<Read>)| {
+        let before = state.step(key).and_then(|step| step.intent.as_ref()).map(|intent| &intent.before);
+        is_leader(state, key) && now.as_ref().is_some_and(|now| now.as_ref().ok().map(|(now, _)| &now.before) != before)
+    };
+    kept.iter().zip(now).any(may_lead)
 }
 
-async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Result<(Planned<Value>, Value), Failure> {
+/// What a step would find now.
+type Read = Result<(Planned<Value>, Value), Failure>;
+
+/// Reads what a step acted on; nothing of one that recorded no intent.
+async fn read(state: &RunState, key: &str, world: &World) -> Option<Read> {
+    let intent = state.step(key)?.intent.as_ref()?;
+    Some(planned(key, &intent.uses, &intent.with, world).await)
+}
+
+async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Read {
     let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
     let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
     let (_, board) = Board::new();

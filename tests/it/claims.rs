@@ -67,13 +67,13 @@ fn what_cannot_be_undone_is_named_in_journal_report_and_list() {
 #[test]
 fn what_was_already_as_asked_or_refused_is_not_still_in_place() {
     let place = Workplace::with_steps(&[START]);
-    said(&place.see_through(&["execute", "over.yaml", "--env", "lab"]), UNJUDGED, &["still in place: failover/start. To take it back: "]);
+    said(&place.see_through(&["execute", "over.yaml", "--env", "lab"]), 0, &["still in place: failover/start. To take it back: "]);
     let first = place.report("report.en.md");
     assert!(
         line(&first, "| **Verdict**").contains("failback not tested · ") && first.contains("kept: in an emergency nothing is undone unasked"),
         "{first}"
     );
-    assert!(line(&first, "| **Why**").contains("there is nothing to judge: no probe was confirmed down"), "{first}");
+    assert!(line(&first, "| **Why**").contains("no probe watched a service: judged by its steps alone, every required step done, "), "{first}");
     assert!(first.starts_with("# Failover report, rehearsal of an emergency") && !first.contains("real failover"), "{first}");
     // The same again changes nothing.
     let output = place.see_through(&["execute", "over.yaml", "--env", "lab", "--override", "overlap=the other one is over"]);

@@ -154,7 +154,7 @@ fn an_emergency_beside_a_drill_is_told_what_both_act_on_and_goes_on_for_a_reason
     said(&place.see_through(&execute), 77, &parts);
     said(&place.see_through(&[&execute[..], &["--override", "overlap="]].concat()), 64, &["a reason is missing"]);
     let output = place.see_through(&[&execute[..], &["--override", "overlap=the drill can wait"]].concat());
-    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let guarded = &place.all("guarded")[0]["decisions"];
     let overlap = guarded.as_array().unwrap().iter().find(|decision| decision["guard"] == "overlap").unwrap();
     assert_eq!((&overlap["outcome"], &overlap["overridden"]["why"]), (&json!("warns"), &json!("the drill can wait")));

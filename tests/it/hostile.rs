@@ -415,7 +415,7 @@ steps:
     let home = folder.path().to_owned();
     command.current_dir(folder.path()).env("HOME", home).args(["execute", "rotate.yaml", "--env", "ours", "--output", "json"]);
     let output = run(&mut command);
-    assert_eq!(output.status.code(), Some(3), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     let rules: Value = serde_json::from_str(&get(lab.control(), "/faults")).unwrap();
     assert_eq!((&rules[0]["fired"], &rules[1]["fired"]), (&json!(1), &json!(1)), "refused once, then asked with the next key: {rules}");
     let journal = std::fs::read_to_string(path(&last_json(&output)["journal"])).unwrap();

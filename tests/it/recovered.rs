@@ -81,16 +81,20 @@ fn an_undo_that_breaks_the_service_is_no_pass() {
 #[test]
 fn nothing_is_injected_while_a_stop_condition_holds_already_or_nobody_can_read_it() {
     let other = r"  other: { uses: exec, with: { command: [/bin/sh, -c, 'SCRIPT'], timeout: 2s }, every: 200ms, bad_after: 2 }";
-    for (script, why) in [
-        ("false", "probe other is bad already, for which this run would be stopped; nothing was injected"),
-        ("echo '{\\\"state\\\": \\\"unknown\\\"}'", "probe other cannot be read ("),
+    for (script, why, zh) in [
+        (
+            "false",
+            "probe other is bad already, for which this run would be stopped; nothing was injected",
+            "探针 other 已处于异常状态，本次运行本应因此停止；未注入任何故障",
+        ),
+        ("echo '{\\\"state\\\": \\\"unknown\\\"}'", "probe other cannot be read (", "探针 other 无法读取（"),
     ] {
         let place = place("200ms", "stop_conditions: [{ probe: other, is: bad, for: 5s }]", &["{ id: say, uses: note, with: { text: hello } }"]);
         let drill = fs::read_to_string(place.path("drill.yaml")).unwrap();
         let other = other.replace('\'', "\"").replace("SCRIPT", script);
         place.write("drill.yaml", &drill.replace("steady_state:", &format!("{other}\nsteady_state:")));
         let output = place.see_through(&["drill", "drill.yaml"]);
-        says(&output, 4, why, why);
+        says(&output, 4, why, zh);
         assert!(!place.has("fault", "intended"), "{why}");
         place.is_as_before();
     }

@@ -250,7 +250,7 @@ fn the_way_back_leads_to_the_clouds_that_the_run_was_in() {
     };
     let before = lab.world();
     let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_ne!(lab.world(), before);
     fs::write(project.path().join("lifeboat.yaml"), file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();
     let output = run(&mut keyed(&["abort", "latest"]));
@@ -260,7 +260,7 @@ fn the_way_back_leads_to_the_clouds_that_the_run_was_in() {
     // Its copy is what it trusts, so one that was altered is refused.
     fs::write(project.path().join("lifeboat.yaml"), &file).unwrap();
     let output = run(&mut keyed(&["execute", "route.yaml", "--env", "ours"]));
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let changed = lab.world();
     let copy = latest_run(project.path()).join("definitions/lifeboat.yaml");
     fs::write(&copy, file.replace(at("aws"), "http://127.0.0.1:9")).unwrap();

@@ -165,7 +165,7 @@ fn a_failed_step_of_an_emergency_on_a_terminal_waits_for_somebody_and_is_gone_on
     let command = shown.lines().find_map(|line| line.split_once("To go on from there: lifeboat ")).unwrap_or_else(|| panic!("no way on: {shown}")).1;
     let command: Vec<&str> = command.split_whitespace().collect();
     // It fails again where it failed, and once it is mended it is done to its end.
-    for (mended, code) in [(false, 2), (true, UNJUDGED)] {
+    for (mended, code) in [(false, 2), (true, 0)] {
         if mended {
             place.write("ready", "");
         }
@@ -174,7 +174,7 @@ fn a_failed_step_of_an_emergency_on_a_terminal_waits_for_somebody_and_is_gone_on
     }
     let started = |step: &str| place.all("started").into_iter().filter(|line| line["step"] == step).count();
     assert_eq!((started("failover/start"), started("failover/mark"), started("failover/after")), (1, 3, 1));
-    assert_eq!(place.all("ended").last().unwrap()["verdict"], "inconclusive", "nothing was down");
+    assert_eq!(place.all("ended").last().unwrap()["verdict"], "pass", "what it started runs");
     let output = place.run(&["resume", "latest"]);
     assert_eq!(output.status.code(), Some(64), "{}", text(&output.stderr));
     place.take_back();

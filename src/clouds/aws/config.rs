@@ -162,18 +162,19 @@ pub(super) async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
 
 fn http_client(settings: &Settings) -> SharedHttpClient {
     let plain = settings.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    if plain && settings.credentials.is_some() {
+    let is_local = settings.endpoint.as_deref().is_some_and(is_on_this_machine);
+    let look = |name: &str| std::env::var(name).ok();
+    let proxy = if is_local { ProxyConfig::disabled() } else { proxy(plain, &look) };
+    if plain && settings.credentials.is_some() && proxy.is_disabled() {
         // Nothing will ever need TLS, and reading the system's certificates takes longer than many a lab call.
         return Builder::new().build_http();
     }
-    let store = match trusted(&|name| std::env::var(name).ok()) {
+    let store = match trusted(&look) {
         Ok(None) => TrustStore::default(),
         Ok(Some(pem)) => TrustStore::empty().with_pem_certificate(pem),
         Err(why) => return made_up::refusing(why),
     };
     let tls = TlsContext::builder().with_trust_store(store).build().unwrap_or_default();
-    let is_local = settings.endpoint.as_deref().is_some_and(is_on_this_machine);
-    let proxy = if is_local { ProxyConfig::disabled() } else { proxy(&|name| std::env::var(name).ok()) };
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder();
         builder.set_connector_settings(settings.cloned());
@@ -197,15 +198,17 @@ fn is_on_this_machine(endpoint: &str) -> bool {
 /// Where the metadata services are: on the machine itself, as it were.
 const METADATA: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,localhost,127.0.0.0/8,::1";
 
-/// The proxy for HTTPS that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, in either case), except for what `NO_PROXY` names and for the
-/// metadata services. The same variables hold for Alibaba Cloud.
-fn proxy(look: &dyn Fn(&str) -> Option<String>) -> ProxyConfig {
+/// The proxy that the environment names (`HTTPS_PROXY`, for an endpoint in the clear `HTTP_PROXY`, else `ALL_PROXY`, in either case), except for
+/// what `NO_PROXY` names and for the metadata services. The same variables hold for Alibaba Cloud.
+fn proxy(plain: bool, look: &dyn Fn(&str) -> Option<String>) -> ProxyConfig {
     let first = |names: &[&str]| names.iter().find_map(|name| look(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()));
-    let Some(address) = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else { return ProxyConfig::disabled() };
+    let own = if plain { ["HTTP_PROXY", "http_proxy"] } else { ["HTTPS_PROXY", "https_proxy"] };
+    let Some(address) = first(&own).or_else(|| first(&["ALL_PROXY", "all_proxy"])) else { return ProxyConfig::disabled() };
     // Written without a scheme it is one that is spoken to in the clear, as everywhere.
     let address = if address.contains("://") { address } else { format!("http://{address}") };
     // What is no address is no proxy; the calls then say that nobody is reached.
-    let Ok(config) = ProxyConfig::https(address.as_str()) else { return ProxyConfig::disabled() };
+    let config = if plain { ProxyConfig::http(address.as_str()) } else { ProxyConfig::https(address.as_str()) };
+    let Ok(config) = config else { return ProxyConfig::disabled() };
     config.no_proxy(first(&["NO_PROXY", "no_proxy"]).map_or_else(|| METADATA.to_owned(), |others| format!("{others},{METADATA}")))
 }
 
@@ -241,17 +244,19 @@ mod tests {
         assert!(shown.contains("AKIDSHOWN"));
         assert!(!shown.contains("s3cr3t") && !shown.contains("t0ken"), "{shown}");
     }
-    fn asked(variables: &[(&str, &str)]) -> String {
+    fn asked(plain: bool, variables: &[(&str, &str)]) -> String {
         let look = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        format!("{:?}", proxy(&look))
+        format!("{:?}", proxy(plain, &look))
     }
 
     #[test]
     fn the_proxy_is_the_environments_and_never_stands_before_the_metadata_service() {
-        assert!(proxy(&|_| None).is_disabled());
-        assert!(asked(&[("HTTP_PROXY", "http://127.0.0.1:3128")]).contains("Disabled"), "every call to AWS is HTTPS");
+        assert!(proxy(false, &|_| None).is_disabled());
+        assert!(asked(false, &[("HTTP_PROXY", "http://127.0.0.1:3128")]).contains("Disabled"), "calls over HTTPS go by their own");
+        assert!(asked(true, &[("HTTPS_PROXY", "http://127.0.0.1:3128")]).contains("Disabled"), "and those in the clear by theirs");
+        assert!(asked(true, &[("HTTP_PROXY", "http://127.0.0.1:3128")]).contains("127.0.0.1:3128"));
         for (name, value) in [("HTTPS_PROXY", "http://p.example:3128"), ("https_proxy", "p.example:3128"), ("ALL_PROXY", "http://p.example:3128")] {
-            let said = asked(&[(name, value), ("NO_PROXY", ".internal")]);
+            let said = asked(false, &[(name, value), ("NO_PROXY", ".internal")]);
             assert!(said.contains("p.example:3128") && said.contains(".internal,169.254.169.254"), "{name}: {said}");
         }
         for (endpoint, expected) in

@@ -52,12 +52,11 @@ pub fn moved(step: &str, made: &[Target], later: &BTreeSet<String>, planned: &Re
 impl Machine {
     /// Reads what stays, or ends the run when nothing does.
     pub(super) fn review(&mut self) {
+        // What a step says nothing of, such as a command, cannot be read again.
+        let is_told = |key: &str, target: &Target| !target.change.is_empty() && !self.later(key).contains(&target.name());
         let stays = |key: &&String| {
-            *key != FAULT
-                && self
-                    .steps
-                    .get(*key)
-                    .is_some_and(|step| step.status == Status::Done && step.targets.iter().any(|target| !self.later(key).contains(&target.name())))
+            let done = self.steps.get(*key).filter(|step| *key != FAULT && step.status == Status::Done);
+            done.is_some_and(|step| step.targets.iter().any(|target| is_told(key, target)))
         };
         let keys: Vec<String> = self.intents.iter().filter(stays).cloned().collect();
         if keys.is_empty() {

@@ -112,6 +112,11 @@ impl Choice<'_> {
         records: &[WeightedRecord],
         shares: &Shares,
     ) -> Result<(Vec<WeightedRecord>, Vec<String>), ActionError> {
+        if let Some((side, _)) = shares.iter().find(|(side, _)| records.iter().all(|record| !self.sides_of(record, shares).contains(side))) {
+            let known: BTreeSet<String> = records.iter().map(called).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
+            return Err(ActionError::NoTargets(format!("no such record: no weighted one of {name} is labelled `{side}`; there are: {known}")));
+        }
         let mut owner = Vec::new();
         for record in records {
             match self.sides_of(record, shares).as_slice() {
@@ -131,11 +136,6 @@ impl Choice<'_> {
                     return Err(ActionError::Parameters(message));
                 }
             }
-        }
-        if let Some((side, _)) = shares.iter().find(|(side, _)| !owner.contains(side)) {
-            let known: BTreeSet<String> = records.iter().map(called).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
-            return Err(ActionError::NoTargets(format!("no weighted record of {name} is labelled `{side}`; there are: {known}")));
         }
         let (mut wanted, mut notes) = (Vec::new(), Vec::new());
         let sets: BTreeSet<(&str, &str)> = records.iter().map(WeightedRecord::set).collect();
@@ -321,7 +321,7 @@ mod tests {
         let dns = FakeDns::alidns(&[]);
         assert_eq!(stands(&target(&dns, &records, r#"{"aws": 100, "aliyun": 0}"#).unwrap()), [(1, false), (100, true)]);
         let error = target(&dns, &records, r#"{"aws": 50, "aliyun": 50, "azure": 0}"#).unwrap_err();
-        assert_eq!(error.to_string(), "no weighted record of shop is labelled `azure`; there are: aliyun, aws");
+        assert_eq!(error.to_string(), "no such record: no weighted one of shop is labelled `azure`; there are: aliyun, aws");
         let error = target(&dns, &records, r#"{"aws": 100}"#).unwrap_err();
         assert_eq!(error.to_string(), "`to` says nothing about `aliyun` of shop, which has records too; give it a share, 0 if none");
     }

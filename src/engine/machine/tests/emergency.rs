@@ -26,6 +26,13 @@ fn every_kept_change_is_read_once_more_before_the_end() {
 }
 
 #[test]
+fn what_a_step_says_nothing_of_is_not_said_to_read_as_it_was_made() {
+    let rig = executed(emergency(vec![step("command", &[])]), |_| {});
+    assert!(rig.state.kept.is_none(), "{:?}", rig.state.kept);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
 fn what_somebody_has_put_back_is_said_once_it_is_certain() {
     let mut rig = executed(emergency(vec![step("a", &[]), step("b", &["a"])]), |rig| rig.finds.push(("failover/a", Found::NotDone)));
     assert!(rig.state.kept.is_none(), "describing lags behind changing: it is read again");

@@ -192,7 +192,14 @@ impl Rig {
         match effect {
             Effect::Record(body) => self.record(body),
             Effect::Wake(_) => {}
-            Effect::Plan { key, with, .. } => queue.push(Input::Planned(key.clone(), Ok((planned(&key), with)))),
+            Effect::Plan { key, with, .. } => {
+                let mut there = planned(&key);
+                // A step called `command` says nothing of what it changes.
+                if !key.ends_with("/command") {
+                    there.targets[0].change = "was -> made".into();
+                }
+                queue.push(Input::Planned(key, Ok((there, with))));
+            }
             Effect::Apply { key, .. } => {
                 if self.hang.contains(&key.as_str()) {
                     return;
