@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::words::{TENTH, fitted, seconds};
 use crate::model::measure::{Criterion, Judgement, Measure, Measured, Measures, UNWATCHED, count, is_unwatched, standing};
 use crate::model::phrases::phrase;
+use crate::model::plan::Verdict;
 use crate::model::state::RunState;
 use crate::model::text::{Lang, span_in};
 use crate::model::time::Span;
@@ -37,7 +38,8 @@ pub fn results(state: &RunState, lang: Lang) -> Vec<String> {
             Lang::Zh => format!("  {stands} 项变更仍然保留"),
         });
     }
-    if state.plan().is_some_and(is_unwatched) {
+    let has_passed = state.ended.as_ref().is_some_and(|end| end.verdict == Verdict::Pass);
+    if has_passed && state.plan().is_some_and(is_unwatched) {
         lines.push(format!("  {}", phrase(UNWATCHED, lang)));
     }
     lines

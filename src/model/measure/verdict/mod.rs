@@ -486,9 +486,10 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
 const CHECKS: &str = "check.";
 
 /// Whether a runbook without a fault and without any probe, which claims nothing of a service, has shown something all the same: what it changed was read
-/// again and is there, its checks held, or its data was compared.
+/// again and is there, it was read as asked before it was changed, its checks held, or its data was compared.
 fn is_judged_by_steps(state: &RunState, plan: &Plan, measures: &Measures) -> bool {
-    let held = |(key, step): (&str, &StepState)| step.applied && step_plan(&plan.failover, key).is_some_and(|step| step.uses.starts_with(CHECKS));
+    let checks = |key: &str| step_plan(&plan.failover, key).is_some_and(|step| step.uses.starts_with(CHECKS));
+    let held = |(key, step): (&str, &StepState)| step.applied && (checks(key) || (step.already && step.intent.is_some()));
     let is_kept = state.kept.as_ref().is_some_and(|kept| !kept.same.is_empty());
     is_unwatched(plan) && (is_kept || !measures.criteria.is_empty() || state.ordered().into_iter().any(held))
 }

@@ -71,8 +71,8 @@ fn an_emergency_is_judged_by_what_was_down() {
     assert_eq!(emergency(&[(Bad, 1000), (Good, 9000), (Bad, 12_000)]).0, Verdict::Fail);
 }
 
-/// An emergency without a probe that runs one step of `uses`, with what was read once more of it.
-fn unwatched(uses: &str, kept: Option<RunEvent>) -> (Verdict, Vec<String>) {
+/// An emergency without a probe that runs one step of `uses`, which was `already` so or not, with what was read once more of it.
+fn unwatched(uses: &str, already: bool, kept: Option<RunEvent>) -> (Verdict, Vec<String>) {
     let mut plan = plan(Mode::Emergency);
     plan.objectives.clear();
     plan.probes.clear();
@@ -81,7 +81,8 @@ fn unwatched(uses: &str, kept: Option<RunEvent>) -> (Verdict, Vec<String>) {
     plan.failover.steps[0].uses = uses.into();
     let mut run = Script::new(plan);
     run.at(10).stage(Stage::Decide).stage(Stage::Failover);
-    run.at(200).started("failover/share-image", 1).at(300).applied("failover/share-image", 1, None, false).stage(Stage::Verify);
+    run.at(200).started("failover/share-image", 1).intended("failover/share-image", uses, json!({}), json!({}), Vec::new());
+    run.at(300).applied("failover/share-image", 1, None, already).stage(Stage::Verify);
     if let Some(kept) = kept {
         run.at(400).run(kept);
     }
@@ -92,10 +93,11 @@ fn unwatched(uses: &str, kept: Option<RunEvent>) -> (Verdict, Vec<String>) {
 fn where_no_probe_watches_the_steps_must_have_shown_something() {
     let kept = || RunEvent::Kept { same: vec!["failover/share-image".to_owned()], moved: Vec::new() };
     let nothing = (Verdict::Inconclusive, vec!["there is nothing to judge: no probe was confirmed down".to_owned()]);
-    assert_eq!(unwatched("note", None), nothing);
-    assert_eq!(unwatched("check.dns", None), (Verdict::Pass, Vec::new()));
-    assert_eq!(unwatched("dns.shift-weight", Some(kept())), (Verdict::Pass, Vec::new()));
-    assert_eq!(unwatched("dns.shift-weight", None), nothing, "nobody looked at what it left");
+    assert_eq!(unwatched("note", false, None), nothing);
+    assert_eq!(unwatched("check.dns", false, None), (Verdict::Pass, Vec::new()));
+    assert_eq!(unwatched("dns.shift-weight", false, Some(kept())), (Verdict::Pass, Vec::new()));
+    assert_eq!(unwatched("dns.shift-weight", true, None).0, Verdict::Pass, "it was read as asked");
+    assert_eq!(unwatched("dns.shift-weight", false, None), nothing, "nobody looked at what it left");
 }
 
 /// A rehearsal that recovers, with what became of the steps of its failover, none of which it cannot do without.
