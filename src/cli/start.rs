@@ -124,7 +124,7 @@ fn observer(output: &Output) -> Box<dyn Observer + Send> {
 }
 
 fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &Output) -> Attended {
-    output.say(&Budget::of(plan).to_string());
+    output.say(&Budget::of(plan).said(observe::language()));
     Attended { observer: observer(output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
 }
 

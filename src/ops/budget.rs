@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::plan::{Mode, Plan};
+use crate::model::text::{Lang, span_in};
 use crate::model::time::Span;
 use crate::world::settings::CALL_DEADLINE;
 
@@ -39,20 +40,35 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// The sentence, in the language of `lang`.
+    #[must_use]
+    pub fn said(&self, lang: Lang) -> String {
+        let [call, run, undo, patience] = [self.call, self.run, self.undo, self.patience].map(|span| span_in(span, lang));
+        let fault = self.fault.map(|fault| span_in(fault, lang));
+        let waits = self.patience != Span::default();
+        match lang {
+            Lang::En => {
+                let then = if self.emergency { "stops" } else { "aborts" };
+                let fault = fault.map(|fault| format!("; the fault stands for {fault} at most")).unwrap_or_default();
+                let waits = if waits { format!("; a failed step waits {patience} for you") } else { String::new() };
+                format!(
+                    "Each call ends within {call}; the run {then} after {run}; putting back may take {undo}, with half a minute more to compare with \
+                     what was there{fault}{waits}."
+                )
+            }
+            Lang::Zh => {
+                let then = if self.emergency { "停止" } else { "中止" };
+                let fault = fault.map(|fault| format!("；故障最长 {fault}")).unwrap_or_default();
+                let waits = if waits { format!("；失败的步骤等待人工 {patience}") } else { String::new() };
+                format!("单次调用上限 {call}；运行上限 {run}，届时{then}；还原上限 {undo}，另留半分钟与运行前比对{fault}{waits}。")
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { call, run, undo, fault, patience, emergency } = self;
-        let then = if *emergency { "stops" } else { "aborts" };
-        write!(
-            f,
-            "Each call ends within {call}; the run {then} after {run}; putting back may take {undo}, with half a minute more to compare with what was there"
-        )?;
-        if let Some(fault) = fault {
-            write!(f, "; the fault stands for {fault} at most")?;
-        }
-        if *patience != Span::default() {
-            write!(f, "; a failed step waits {patience} for you")?;
-        }
-        f.write_str(".")
+        f.write_str(&self.said(Lang::En))
     }
 }
