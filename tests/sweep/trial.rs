@@ -146,8 +146,11 @@ impl Trial<'_> {
         let hindered = state.ended.iter().flat_map(|end| &end.reasons).any(|reason| reason.contains("is bad already"));
         let right = match &self.case.hardship {
             _ if hindered && !killed => came_to == Verdict::Aborted && is_its_code,
-            // An action alone has no objective, and nothing was down: there is nothing to judge.
-            Hardship::None if self.case.subject.starts_with("actions/") => came_to == Verdict::Inconclusive && is_its_code,
+            // An action alone is watched by no probe: it is judged by what was read again of it, and where nothing can be read there is nothing to judge.
+            Hardship::None if self.case.subject.starts_with("actions/") => {
+                let is_shown = state.kept.as_ref().is_some_and(|kept| !kept.same.is_empty());
+                is_its_code && came_to == if is_shown { Verdict::Pass } else { Verdict::Inconclusive }
+            }
             Hardship::None => came_to == Verdict::Pass && is_its_code,
             // Load may cost a run its objectives, and what was to be done to it.
             Hardship::Trouble { .. } => is_its_code,
