@@ -57,7 +57,7 @@ fn said(run: &str, plan: &Plan, live: &Live) -> String {
     lines.push("Taking it back would, in this order:".to_owned());
     lines.extend(live.undone.iter().map(|(step, what)| format!("  {step}  {what}")));
     if !live.moved.is_empty() {
-        lines.push("Not as the run made it any more, so that an undo may leave it as it is:".to_owned());
+        lines.push("Not as the run made it any more, or not to be read, so that an undo may leave it as it is:".to_owned());
         lines.extend(live.moved.iter().map(|one| format!("  {}  {}", one.step, now(one))));
     }
     lines.push(Live::outlook(live.source_is_good()).to_owned());

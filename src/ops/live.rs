@@ -14,7 +14,7 @@ use crate::catalogue;
 use crate::engine::action::{Cx, Planned};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
-use crate::engine::machine;
+use crate::engine::machine::{self, ARROW};
 use crate::engine::probe::Reading;
 use crate::engine::secrets;
 use crate::model::event::run::Difference;
@@ -27,8 +27,6 @@ use crate::world::World;
 
 /// For reading one step or asking one probe.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What a change is written with.
-const ARROW: &str = " → ";
 
 /// What a run that carries live traffic would lose.
 #[derive(Debug)]

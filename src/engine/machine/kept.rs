@@ -12,7 +12,7 @@ use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
 
 /// What a change is written with: what is there, and what it becomes.
-const ARROW: &str = " → ";
+pub const ARROW: &str = " → ";
 
 /// What of the things that a step made is not as it made them: `planned` is what the step would do now. Of others that it would act on now, and of
 /// those that later steps have acted on, it says nothing.

@@ -230,7 +230,7 @@ pub struct Recovery {
     pub touched: bool,
 }
 
-pub use kept::moved;
+pub use kept::{ARROW, moved};
 pub use resume::lease_left;
 
 /// Where a step is.
