@@ -195,13 +195,9 @@ impl Machine {
             if self.keeps_what_carries_another(&key) {
                 continue;
             }
-            if !self.was_healed_with_the_fault(&key) {
+            if !self.lets_a_repair_be(&key) {
                 return self.start_undo_of(&key);
             }
-            self.settle_step(&key, Status::Undone);
-            self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
-            self.record_step(&key, StepKind::Undoing { attempt: 1 });
-            self.record_step(&key, StepKind::Undone { already: true });
         }
         if self.looks_once_more() {
             return;
@@ -331,13 +327,31 @@ impl Machine {
             && Target::names(&step.targets).is_subset(&broken)
     }
 
+    /// Settles a step that was healed with the fault as one that was put back, without a call; true when it is one.
+    fn lets_a_repair_be(&mut self, key: &str) -> bool {
+        if !self.was_healed_with_the_fault(key) {
+            return false;
+        }
+        let attempt = self.steps.get_mut(key).map_or(1, |step| {
+            step.undo_attempt += 1;
+            step.undo_attempt
+        });
+        self.settle_step(key, Status::Undone);
+        self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
+        self.record_step(key, StepKind::Undoing { attempt });
+        self.record_step(key, StepKind::Undone { already: true });
+        true
+    }
+
+    /// The next step whose undo is to be tried again.
     pub(super) fn due_undo(&mut self) -> Option<String> {
         let is_due = |machine: &Self, (key, step): &(&String, &Step)| {
             matches!(step.status, Status::UndoBackoff(at) if machine.now >= at) && !machine.is_beneath_what_goes_back(key)
         };
         loop {
             let key = self.steps.iter().find(|one| is_due(self, one)).map(|(key, _)| key.clone())?;
-            if !self.keeps_what_carries_another(&key) {
+            // The fault may have been taken out since the undo was tried.
+            if !self.keeps_what_carries_another(&key) && !self.lets_a_repair_be(&key) {
                 return Some(key);
             }
         }

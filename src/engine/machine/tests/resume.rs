@@ -92,6 +92,20 @@ fn what_a_step_needs_stays_while_that_step_cannot_be_put_back() {
 }
 
 #[test]
+fn a_repair_that_had_to_stay_is_not_undone_into_the_fault_by_the_next_owner() {
+    let plan = plan(vec![step("repair", &[]), step("names", &["repair"])]);
+    let mut rig = Rig::start(plan.clone(), |rig| rig.stuck.push("failover/names"));
+    rig.order(Order::Abort);
+    (1..200).for_each(|now| rig.at(now));
+    assert!(rig.log.contains(&"failover/repair undo-failed".to_owned()), "{:?}", rig.log);
+
+    let mut rig = resume(plan, rig.state, |_| {});
+    (1..200).for_each(|now| rig.at(now));
+    assert_eq!(rig.undone(), ["failover/names"], "the harm is what the repair found");
+    assert!(rig.log.contains(&"failover/repair undone".to_owned()), "{:?}", rig.log);
+}
+
+#[test]
 fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
     let plan = plan(vec![step("shared-a", &[]), step("shared-b", &["shared-a"])]);
     let mut rig = Rig::start(plan.clone(), |rig| {
