@@ -124,18 +124,18 @@ fn time_scale(text: &str) -> Result<f64, String> {
 /// Where a run runs.
 #[derive(Debug, Clone, Args)]
 pub struct Where {
-    /// Use the lab that is already running at this control address, so that its world outlives the run
+    /// Use the lab that is already running at this control address, so that its world outlives the run; refused in an environment of accounts
     #[arg(long, value_name = "CONTROL_URL")]
     pub lab: Option<String>,
     /// Set a variable of the environment; the value is YAML
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-    /// Seed of the embedded lab: the same seed gives the same delays and answers
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "lab")]
-    pub seed: u64,
-    /// How many times as fast as real proportions the embedded lab's world moves
-    #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "lab", value_parser = time_scale, allow_negative_numbers = true)]
-    pub time_scale: f64,
+    /// Seed of the embedded lab: the same seed gives the same delays and answers [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "lab")]
+    pub seed: Option<u64>,
+    /// How many times as fast as real proportions the embedded lab's world moves [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "lab", value_parser = time_scale, allow_negative_numbers = true)]
+    pub time_scale: Option<f64>,
 }
 
 /// `lifeboat drill`
@@ -293,7 +293,7 @@ impl From<Language> for Lang {
 pub struct Recover {
     /// The run, a beginning of its name that fits one run only, or `latest`
     pub run: String,
-    /// The lab it ran in, if that listens elsewhere now
+    /// The lab it ran in, if that listens elsewhere now; another lab is refused, and so is any for a run on real clouds
     #[arg(long, value_name = "CONTROL_URL")]
     pub lab: Option<String>,
 }

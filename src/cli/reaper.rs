@@ -33,7 +33,7 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
                 )
                 .hint("--lab CONTROL_URL names a lab that runs"));
             }
-            (control, _) => LabChoice::Running(control.clone().unwrap_or_default()),
+            (control, _) => LabChoice { control: control.clone(), ..LabChoice::default() },
         };
         let environment = Environment::open(&args.env, &file, choice, &serde_json::Map::new()).await?;
         // One cloud that does not answer must not protect the faults on the other; a wrong account is refused in any case.

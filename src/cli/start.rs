@@ -13,14 +13,17 @@ use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
+use crate::model::call::Cloud;
 use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::event::run::{Awaited, all_of};
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
+use crate::model::project::{EnvironmentFile, EnvironmentKind};
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Span;
+use crate::model::whereabouts::{self, Whereabouts};
 use crate::observe::{self, Observer};
 use crate::ops::approvals::Given;
 use crate::ops::budget::Budget;
@@ -38,6 +41,7 @@ use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Attended, Outcome, Said, Takeover};
 use crate::ops::runs;
+use crate::ops::variables;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
 use crate::world::World;
@@ -54,7 +58,7 @@ pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<Fil
         (None, Some(project)) => project.reports(),
         (None, None) => project()?.reports(),
     };
-    Ok(FileStore::new(folder, std::env::var_os("LIFEBOAT_NO_FSYNC").is_none()))
+    Ok(FileStore::new(folder, true))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
@@ -83,10 +87,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
 }
 
 fn choice(place: &Where) -> LabChoice {
-    match &place.lab {
-        Some(control) => LabChoice::Running(control.clone()),
-        None => LabChoice::Embedded(Options { seed: place.seed, scale: place.time_scale, prefix: None }),
-    }
+    LabChoice { control: place.lab.clone(), seed: place.seed, time_scale: place.time_scale }
 }
 
 /// `NAME=VALUE` pairs with YAML values.
@@ -134,18 +135,19 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
-        let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
+        let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
-        let seen = looked_at(&plan, &environment).await;
+        let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
         let decisions = about.decide(&args.guarding, None, &seen).await?;
         if plan.mode == Mode::Drill {
             // A fault is not injected when it is known already that what must mend it cannot be done.
             seen.recoverable()?;
         }
         plan.frozen = seen.frozen();
+        whereabouts::know(&mut plan, accounts);
         let attended = attended(&plan, answers, &project.root, output);
         let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
         conclude(outcome, &store, output)
@@ -165,13 +167,14 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let mut request =
             Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
         request.limits.patience = args.steering.patience_in_emergency(terminal::can_ask(output.terminal));
-        let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
+        let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
-        let seen = looked_at(&plan, &environment).await;
+        let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
         let decisions = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
+        whereabouts::know(&mut plan, accounts);
         if !args.yes && terminal::can_ask(output.terminal) {
             plan.since = plan.since.or_else(since::asked);
             beginning::wanted(&plan, &seen, &decisions)?;
@@ -188,7 +191,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment, &args.steering)?;
-        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
+        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let mut view = dry_run(&plan, &world, None).await;
         view.beside = beside(&plan, &world).await;
@@ -200,6 +203,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         view.guards = guards::views(about.foreseen(&view).await?, mode);
         view.is_unguarded = about.is_unguarded();
         view.forecast = forecast(&store, &plan);
+        view.whereabouts.extend(variables::said(&environment));
         if output.json {
             output.json_line(&view);
         } else {
@@ -240,6 +244,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
+    let made = Whereabouts::of(&plan);
+    may_be_in(&run, &made, args.lab.as_deref())?;
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
     if state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
@@ -248,7 +254,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     }
     // What was edited meanwhile may not even be readable any more.
     let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
-    if args.lab.is_none() && plan.scope.pointer("/env/lab/embedded") == Some(&Value::Bool(true)) {
+    if made.is_embedded() {
         // Its lab was part of the process whose run this no longer is.
         let outcome = run::recover_nothing(store.clone(), run, to, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
@@ -257,7 +263,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     }
     let given = steering::given(approve, &plan)?;
     runtime()?.block_on(async {
-        let environment = reopen(&store, &run, &plan, args.lab.as_deref()).await?;
+        let environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
         let mut note = None;
         // Somebody else may run it: then nothing is asked, and the takeover says so.
@@ -302,18 +308,51 @@ fn taken_back(state: &RunState) -> Result<u8, Exit> {
     Ok(0)
 }
 
-/// The environment of an earlier run, as its plan names it and as the project file had it then.
-async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
-    let recorded = plan.scope.pointer("/env/lab/control").and_then(Value::as_str);
-    if let Some(control) = lab.or(recorded) {
-        let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };
-        return Environment::open(&plan.environment, &file, LabChoice::Running(control.to_owned()), &Map::new()).await;
-    }
-    let file = match pinned::environment(store, run, plan)? {
-        Some(file) => file,
-        None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
+/// Refuses `--lab` for a run that no running lab can have been the place of.
+fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Result<(), Exit> {
+    let refused = |was: &str| {
+        Err(Exit::new(Kind::Usage, format!("--lab is said of a run in a running lab, and run {run} was made {was}; nothing was changed"))
+            .hint("leave --lab out"))
     };
-    Environment::open(&plan.environment, &file, LabChoice::Running(String::new()), &Map::new()).await
+    match (lab, &made.lab) {
+        (Some(_), None) => refused("in the clouds of accounts"),
+        (Some(_), Some(made)) if made.embedded => refused("in a lab that was part of its process"),
+        _ => Ok(()),
+    }
+}
+
+/// The environment of an earlier run, as its plan names it and as the project file had it then. It is the world that the run was made in, or refused.
+async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, lab: Option<&str>) -> Result<Environment, Exit> {
+    let other = |lines: Vec<String>| {
+        let mut exit = Exit::new(Kind::Environment, format!("run {run} was made in another world than this; nothing was changed"));
+        exit.causes = lines;
+        exit.hint(match &made.lab {
+            Some(_) => "--lab CONTROL_URL names the lab it was made in; if that has ended, what the run changed there has ended with it",
+            None => "take it up with the credentials, the profile and the variables (AWS_ENDPOINT_URL…) that it was begun with",
+        })
+    };
+    let mut environment = if let Some(lab_made) = &made.lab {
+        let file = EnvironmentFile { kind: EnvironmentKind::Lab, ..Default::default() };
+        let control = lab.unwrap_or(&lab_made.control);
+        Environment::open(&plan.environment, &file, LabChoice::at(control), &Map::new()).await?
+    } else {
+        let file = match pinned::environment(store, run, plan)? {
+            Some(file) => file,
+            None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
+        };
+        if file.kind == EnvironmentKind::Lab {
+            return Err(other(vec![format!("it was made in the clouds of accounts, and {} is a lab now", plan.environment)]));
+        }
+        Environment::open(&plan.environment, &file, LabChoice::default(), &Map::new()).await?
+    };
+    let lines = made.differs(&Whereabouts::of_env(&environment.env));
+    if !lines.is_empty() {
+        return Err(other(lines));
+    }
+    // Whose it was is known, though the project file may not have said so.
+    environment.settings.is_account(Cloud::Aws, made.account(Cloud::Aws));
+    environment.settings.is_account(Cloud::Aliyun, made.account(Cloud::Aliyun));
+    Ok(environment)
 }
 
 /// What a definition is resolved for.
@@ -330,9 +369,9 @@ async fn looked_at(plan: &Plan, environment: &Environment) -> DryRun {
 }
 
 /// The plan with the place where it runs in it, so that `abort` finds the same lab again, and with how real that place is.
-async fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
+fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
     let mut plan = plan.map_err(|found| errors::definitions(&found))?;
-    plan.realism = environment.realism().await;
+    plan.realism = environment.realism();
     if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
         env.extend(environment.env.as_object().cloned().unwrap_or_default());
     }
@@ -375,7 +414,7 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
         output.say(&format!("\n{}  {}{table}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, report.display()));
     }
     // A lab that was part of this process takes along what was left in it.
-    let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| plan.scope.pointer("/env/lab/embedded") != Some(&Value::Bool(true)));
+    let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| !Whereabouts::of(plan).is_embedded());
     if let Some(state) = state.as_ref().filter(is_elsewhere)
         && outcome.verdict.is_some()
     {
@@ -447,10 +486,10 @@ pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
 
 /// What points the aws CLI and the SDKs at the lab, ready for a shell.
 fn exports(endpoints: &crate::lab::serve::Endpoints) -> String {
-    let crate::lab::serve::Endpoints { control, aws, aliyun, oss, dns, prometheus, access_key_id, secret_access_key } = endpoints;
+    let crate::lab::serve::Endpoints { id, control, aws, aliyun, oss, dns, prometheus, access_key_id, secret_access_key } = endpoints;
     let (dns_host, dns_port) = dns.rsplit_once(':').unwrap_or((dns, "53"));
     format!(
-        "# The lab is ready. Ctrl-C ends it.
+        "# The lab {id} is ready. Ctrl-C ends it.
 # control     {control}   (GET /world, /truth, /calls, /faults, /environment)
 # aliyun      {aliyun}
 # oss         {oss}

@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub const JOURNAL: &str = "journal.jsonl";
 pub struct FileStore {
     folder: PathBuf,
     /// `false` leaves out fsync: for measurements only.
-    durable: bool,
+    durable: AtomicBool,
     open: Mutex<BTreeMap<String, OpenRun>>,
 }
 
@@ -37,7 +38,16 @@ impl FileStore {
     /// A store in `folder`, which is made when the first run needs it.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, durable: bool) -> Self {
-        Self { folder: folder.into(), durable, open: Mutex::new(BTreeMap::new()) }
+        Self { folder: folder.into(), durable: AtomicBool::new(durable), open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Leaves fsync out from now on.
+    pub fn relax(&self) {
+        self.durable.store(false, Ordering::Relaxed);
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed)
     }
 
     /// The folder of the runs.
@@ -71,7 +81,7 @@ impl FileStore {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.journal(run)).map_err(failed)?;
         self.own(run, owner)?;
         // The names themselves must survive a power loss before anything is changed in a cloud.
-        if self.durable {
+        if self.is_durable() {
             for folder in [path.as_path(), self.folder.as_path()] {
                 File::open(folder).and_then(|handle| handle.sync_all()).map_err(failed)?;
             }
@@ -215,7 +225,7 @@ impl RunStore for FileStore {
         line.push(b'\n');
         // One write: what a crash leaves is a prefix of the line, which `own` cuts off.
         entry.file.write_all(&line).map_err(failed)?;
-        if durable && self.durable {
+        if durable && self.is_durable() {
             entry.file.sync_data().map_err(failed)?;
         }
         entry.last += 1;

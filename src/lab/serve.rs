@@ -69,6 +69,8 @@ pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 /// Where a running lab is reached: URLs without a final slash; `dns` is host:port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
+    /// Which lab it is: another one for every lab that is started, whatever its seed and its addresses.
+    pub id: String,
     /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`; `/faults` with `GET`, `POST`, `PUT` and `DELETE`.
     pub control: String,
     /// All AWS services.
@@ -111,6 +113,7 @@ impl Lab {
         let [control, aws, aliyun, oss, prometheus] = [bind(host)?, bind(host)?, bind(host)?, bind(host)?, bind(host)?];
         let (dns_udp, dns_tcp) = bind_dns(host)?;
         let endpoints = Arc::new(Endpoints {
+            id: format!("{:032x}", rand::random::<u128>()),
             control: url(&control)?,
             aws: url(&aws)?,
             aliyun: url(&aliyun)?,
@@ -134,7 +137,8 @@ impl Lab {
         let prometheus_routes = prometheus::router(Arc::clone(&world), Arc::clone(&history));
         tasks.spawn(listen::serve_http(prometheus, TowerToHyperService::new(prometheus_routes), stop.clone()));
         for (listener, vendor) in [(aws, Vendor::Aws), (aliyun, Vendor::Aliyun), (oss, Vendor::Oss)] {
-            tasks.spawn(faults::serve(listener, vendor, Arc::clone(&world), Arc::clone(&faults), stop.clone()));
+            let id = Arc::from(endpoints.id.as_str());
+            tasks.spawn(faults::serve(listener, vendor, id, Arc::clone(&world), Arc::clone(&faults), stop.clone()));
         }
         tasks.spawn(dns::serve_udp(dns_udp, Arc::clone(&world), stop.clone()));
         tasks.spawn(dns::serve_tcp(dns_tcp, Arc::clone(&world), stop.clone()));

@@ -66,7 +66,7 @@ async fn a_lab_tells_what_it_is_and_holds() {
     let lab = lab(1.0);
     let endpoints = lab.endpoints().clone();
     let keys: Vec<String> = serde_json::to_value(&endpoints).unwrap().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["control", "aws", "aliyun", "oss", "dns", "prometheus", "access_key_id", "secret_access_key"]);
+    assert_eq!(keys, ["id", "control", "aws", "aliyun", "oss", "dns", "prometheus", "access_key_id", "secret_access_key"]);
     assert_eq!(get(&endpoints.control, "/health").await, (200, "ok".into()));
     let (status, environment) = get(&endpoints.control, "/environment").await;
     let environment: Value = serde_json::from_str(&environment).unwrap();

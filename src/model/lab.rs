@@ -7,7 +7,18 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use super::call::Cloud;
+use super::chain::sha256;
 use super::time::Span;
+
+/// Where each cloud of a lab answers a challenge: the challenge follows. No cloud of a vendor's has such a path.
+pub const PROOF_PATH: &str = "/_lifeboat/proof/";
+
+/// What the `part` (`aws`, `aliyun`, `oss`) of the lab of this id answers to a challenge. Whoever is asked shows that it is a lab, and this one: not that
+/// nobody could pretend to be.
+#[must_use]
+pub fn proof(id: &str, part: &str, challenge: &str) -> String {
+    sha256(format!("lifeboat-lab/v1\0{id}\0{part}\0{challenge}").as_bytes())
+}
 
 /// Settings of an environment of kind `lab`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]

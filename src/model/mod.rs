@@ -29,5 +29,6 @@ pub mod scenario;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod whereabouts;
 pub mod written;
 pub mod yaml;

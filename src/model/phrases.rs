@@ -73,6 +73,15 @@ const PHRASES: &[(&str, &str)] = &[
     ("{0} of {1} items failed", "{1} 项中 {0} 项失败"),
     ("nothing matches what the step should act on", "没有与该步骤匹配的对象"),
     ("asked for at the terminal", "终端操作"),
+    // Variables that weaken what is promised
+    ("{0} is set, and is heeded in labs only", "已设置 {0}，但仅在模拟环境中生效"),
+    ("{0} is set: {1}", "已设置 {0}：{1}"),
+    ("calls to {0} go to {1}", "对 {0} 的调用发往 {1}"),
+    ("calls may go through {0}", "调用可能经由 {0}"),
+    ("AWS is trusted by the certificates of that file", "以该文件中的证书信任 AWS"),
+    ("hosts are trusted by the certificates of that file", "以该文件中的证书信任主机"),
+    ("hosts are trusted by the certificates of that folder", "以该目录中的证书信任主机"),
+    ("whether this machine is inside of what a fault cuts off is not asked of AWS", "不向 AWS 查询本机是否位于故障将切断的范围内"),
     // What steps are at, and what is found of them after a takeover
     ("{0} of {1} running and healthy; {2}", "{1} 台中 {0} 台运行且健康；{2}"),
     ("{0} of {1} running and healthy", "{1} 台中 {0} 台运行且健康"),

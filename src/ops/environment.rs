@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Kind};
+use super::running_lab;
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
 use crate::model::call::Cloud;
 use crate::model::host::{Owner, host, owner};
-use crate::model::lab::FaultRule;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
+use crate::model::whereabouts::{cloud_env, lab_env};
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
 /// An environment that is there.
@@ -36,26 +35,35 @@ pub struct Environment {
     pub embedded: Option<EmbeddedLab>,
 }
 
-/// Which lab an environment of kind `lab` uses.
-#[derive(Debug, Clone)]
-pub enum LabChoice {
-    /// One of its own, in this process.
-    Embedded(Options),
-    /// One that runs already, by its control address.
-    Running(String),
+/// What was said about the lab: for environments of kind `lab` only.
+#[derive(Debug, Clone, Default)]
+pub struct LabChoice {
+    /// The control address of one that runs already (`--lab`); else it is one of its own, in this process.
+    pub control: Option<String>,
+    /// Its seed (`--seed`).
+    pub seed: Option<u64>,
+    /// How fast its world moves (`--time-scale`).
+    pub time_scale: Option<f64>,
 }
 
-/// What a lab says about itself at `GET /environment`.
-#[derive(Debug, Deserialize)]
-struct About {
-    #[serde(flatten)]
-    endpoints: Endpoints,
-    accounts: Pair,
-    regions: Pair,
-    vars: Map<String, Value>,
-    /// Which of its clouds serves which zone.
-    #[serde(default)]
-    zones: BTreeMap<String, ZoneFile>,
+impl LabChoice {
+    /// The one that runs at this control address.
+    #[must_use]
+    pub fn at(control: impl Into<String>) -> Self {
+        Self { control: Some(control.into()), ..Self::default() }
+    }
+
+    /// Refuses an environment of accounts to whoever means a lab: what is changed there is changed for real.
+    fn fits(&self, name: &str, kind: EnvironmentKind) -> Result<(), Exit> {
+        let said = [("--lab", self.control.is_some()), ("--seed", self.seed.is_some()), ("--time-scale", self.time_scale.is_some())];
+        match said.iter().find(|(_, is_said)| *is_said && kind != EnvironmentKind::Lab) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                Err(Exit::new(Kind::Usage, format!("{flag} is said of a lab, and environment {name} is one of accounts; nothing was changed"))
+                    .hint(format!("leave {flag} out, or name an environment of `kind: lab`, such as --env lab")))
+            }
+        }
+    }
 }
 
 /// Which cloud serves which zone in an environment of real clouds, as far as it is written.
@@ -65,21 +73,16 @@ pub fn zones_of(name: &str, file: &EnvironmentFile) -> Zones {
     Zones::of(name, clouds.into_iter().flatten(), &file.zones)
 }
 
-#[derive(Debug, Deserialize)]
-struct Pair {
-    aws: String,
-    aliyun: String,
-}
-
 impl Environment {
     /// Opens the environment `name`: starts or asks the lab, or takes the accounts as written. Sends nothing to a cloud.
     ///
     /// # Errors
     /// When a lab cannot be started or reached.
     pub async fn open(name: &str, file: &EnvironmentFile, choice: LabChoice, set: &Map<String, Value>) -> Result<Self, Exit> {
+        choice.fits(name, file.kind)?;
         let mut environment = match file.kind {
             EnvironmentKind::Lab => Self::lab(name, file, choice).await?,
-            EnvironmentKind::Cloud => Self::cloud(name, file),
+            EnvironmentKind::Cloud => Self::found(Self::cloud(name, file)).await?,
         };
         environment.vars.extend(file.vars.clone());
         environment.vars.extend(set.clone());
@@ -88,16 +91,17 @@ impl Environment {
 
     async fn lab(name: &str, file: &EnvironmentFile, choice: LabChoice) -> Result<Self, Exit> {
         let (embedded, control) = match choice {
-            LabChoice::Embedded(options) => {
-                let lab = EmbeddedLab::start(options)?;
+            LabChoice { control: Some(control), .. } => (None, control.trim_end_matches('/').to_owned()),
+            LabChoice { control: None, seed, time_scale } => {
+                let usual = Options::default();
+                let lab = EmbeddedLab::start(Options { seed: seed.unwrap_or(usual.seed), scale: time_scale.unwrap_or(usual.scale), ..usual })?;
                 let control = lab.endpoints.control.clone();
                 (Some(lab), control)
             }
-            LabChoice::Running(control) => (None, control.trim_end_matches('/').to_owned()),
         };
-        let about = ask(&control).await?;
+        let about = running_lab::ask(&control).await?;
         if let Some(faults) = file.lab.as_ref().map(|lab| &lab.faults).filter(|faults| !faults.is_empty()) {
-            misbehave(&control, faults).await?;
+            running_lab::misbehave(&control, faults).await?;
         }
         let keys = Keys { access_key_id: about.endpoints.access_key_id, secret_access_key: about.endpoints.secret_access_key, session_token: None };
         let side = |region: &str, account: &str, endpoint: &str| CloudSettings {
@@ -114,12 +118,71 @@ impl Environment {
             "name": name,
             "aws": { "region": aws.region, "account": aws.account },
             "aliyun": { "region": aliyun.region, "account": aliyun.account },
-            "lab": { "control": control, "embedded": embedded.is_some() },
+            "lab": lab_env(&about.endpoints.id, &control, embedded.is_some()),
         });
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
         Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded })
+    }
+
+    /// Finds out where the calls of each cloud go: from then on they go there, and to one place only.
+    async fn found(mut self) -> Result<Self, Exit> {
+        self.settings.find_endpoints().await;
+        let side = |cloud: Cloud, settings: &Option<CloudSettings>| {
+            settings.as_ref().map(|settings| cloud_env(&settings.region, settings.account.as_deref(), &self.endpoints(cloud)))
+        };
+        let (aws, aliyun) = (side(Cloud::Aws, &self.settings.aws), side(Cloud::Aliyun, &self.settings.aliyun));
+        self.env = json!({ "name": self.name, "aws": aws, "aliyun": aliyun });
+        [Cloud::Aws, Cloud::Aliyun].into_iter().try_for_each(|cloud| self.is_one_place(cloud))?;
+        Ok(self)
+    }
+
+    /// By service, every address of a cloud that is not left to the vendor's own choice, whoever names it.
+    fn endpoints(&self, cloud: Cloud) -> BTreeMap<String, String> {
+        match cloud {
+            Cloud::Aws => self.settings.aws.as_ref().and_then(|aws| aws.services.clone()).unwrap_or_default(),
+            Cloud::Aliyun => {
+                let written = |aliyun: &CloudSettings| [("all but OSS", aliyun.endpoint.clone()), ("OSS", aliyun.objects_endpoint.clone())];
+                let written = self.settings.aliyun.as_ref().map(written).into_iter().flatten();
+                written.filter_map(|(service, address)| Some((service.to_owned(), address?))).collect()
+            }
+        }
+    }
+
+    /// Refuses a cloud of which some services are asked at the vendor's and others elsewhere, or at several addresses that nobody wrote: whose account it is
+    /// would be checked in one place and things changed in another.
+    fn is_one_place(&self, cloud: Cloud) -> Result<(), Exit> {
+        let found = self.endpoints(cloud);
+        let foreign: BTreeMap<&str, &str> = found
+            .iter()
+            .filter(|(_, address)| owner(address) != Owner::Vendor)
+            .map(|(service, address)| (service.as_str(), address.as_str()))
+            .collect();
+        let (services, may_differ) = match cloud {
+            Cloud::Aws => (SERVICES_OF_AWS, false),
+            // The object store has an address of its own, which is written beside the other.
+            Cloud::Aliyun => (2, true),
+        };
+        let authorities: BTreeSet<String> = foreign.values().map(|address| authority(address)).collect();
+        if foreign.is_empty() || foreign.len() == services && (may_differ || authorities.len() == 1) {
+            return Ok(());
+        }
+        let told: Vec<String> = foreign.iter().map(|(service, address)| format!("{service} at {}", authority(address))).collect();
+        let rest = if foreign.len() < services { ", the others at the vendor's own" } else { "" };
+        let hint = match cloud {
+            Cloud::Aws => format!(
+                "unset AWS_ENDPOINT_URL_… and the `services` of the profile, or write one `endpoint` under `aws` of `{}` in lifeboat.yaml",
+                self.name
+            ),
+            Cloud::Aliyun => format!("write both `endpoint` and `oss_endpoint` under `aliyun` of `{}` in lifeboat.yaml, or neither", self.name),
+        };
+        Err(Exit::new(
+            Kind::Environment,
+            format!("the calls of environment {} to {cloud} go to different places: {}{rest}; nothing was changed", self.name, told.join(", ")),
+        )
+        .cause("whose account it is would be checked in one of them, and things changed in another")
+        .hint(hint))
     }
 
     fn cloud(name: &str, file: &EnvironmentFile) -> Self {
@@ -138,13 +201,11 @@ impl Environment {
             objects_endpoint: aliyun.oss_endpoint.clone(),
             ..CloudSettings::default()
         });
-        let side = |cloud: &Option<CloudSettings>| cloud.as_ref().map(|cloud| json!({ "region": cloud.region, "account": cloud.account }));
-        let env = json!({ "name": name, "aws": side(&aws), "aliyun": side(&aliyun) });
         let name_server = file.dns.as_ref().and_then(|dns| dns.server.clone());
         Self {
             name: name.to_owned(),
             settings: Settings { environment: name.to_owned(), aws, aliyun, name_server, zones: zones_of(name, file) },
-            env,
+            env: Value::Null,
             vars: Map::new(),
             is_lab: false,
             exercise: file.exercise,
@@ -162,13 +223,14 @@ impl Environment {
 
     /// What is known of how real a run here is: what is declared, and every host that calls go to and that is not the vendor's own, whether the project file
     /// names it, the process's environment (`AWS_ENDPOINT_URL…`) or a profile of the AWS SDK.
-    pub async fn realism(&self) -> Realism {
+    #[must_use]
+    pub fn realism(&self) -> Realism {
         if self.is_lab {
             return Realism { declared: self.exercise, hosts: Vec::new() };
         }
-        let written = self.addresses().into_iter().filter_map(|(cloud, address)| Some((cloud, address?.to_owned())));
-        let found = self.settings.endpoints_elsewhere().await.into_iter().map(|address| (Cloud::Aws, address));
-        let foreign = written.chain(found).filter(|(_, address)| owner(address) != Owner::Vendor);
+        let found =
+            [Cloud::Aws, Cloud::Aliyun].into_iter().flat_map(|cloud| self.endpoints(cloud).into_values().map(move |address| (cloud, address)));
+        let foreign = found.filter(|(_, address)| owner(address) != Owner::Vendor);
         let hosts: BTreeSet<String> = foreign.map(|(cloud, address)| format!("{cloud} {}", host(&address))).collect();
         Realism { declared: self.exercise, hosts: hosts.into_iter().collect() }
     }
@@ -182,44 +244,13 @@ impl Environment {
     }
 }
 
-/// What a lab says about itself takes a few KiB; whoever sends more is no lab.
-const LONGEST_ANSWER: usize = 1 << 20;
+/// How many services of AWS are asked.
+const SERVICES_OF_AWS: usize = 5;
 
-/// Gives a lab the rules of the environment in the place of any it has: those of an earlier run would otherwise be there twice.
-async fn misbehave(control: &str, faults: &[FaultRule]) -> Result<(), Exit> {
-    let refused =
-        |cause: String| Exit::new(Kind::Environment, format!("the lab at {control} does not take the environment's `lab.faults`")).cause(cause);
-    let rules = serde_json::to_vec(faults).map_err(|error| refused(error.to_string()))?;
-    let client = client().map_err(|error| refused(error.to_string()))?;
-    let answer = client.put(format!("{control}/faults")).body(rules).send().await.map_err(|error| refused(root_cause(&error)))?;
-    answer.error_for_status().map(drop).map_err(|error| refused(error.without_url().to_string()))
-}
-
-fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()
-}
-
-async fn ask(control: &str) -> Result<About, Exit> {
-    let unreachable = |cause: String| {
-        Exit::new(Kind::Environment, format!("no lab answers at {control}"))
-            .cause(cause)
-            .hint("`lifeboat lab` starts one and prints its control address")
-    };
-    let client = client().map_err(|error| unreachable(error.to_string()))?;
-    let answer = client.get(format!("{control}/environment")).send().await.map_err(|error| unreachable(root_cause(&error)))?;
-    let mut answer = answer.error_for_status().map_err(|error| unreachable(error.without_url().to_string()))?;
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(root_cause(&error)))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
-            return Err(unreachable("its answer is not a lab's: it does not end".to_owned()));
-        }
-    }
-    serde_json::from_slice(&body).map_err(|error| unreachable(format!("its answer is not a lab's: {error}")))
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+/// Host and port of an address.
+fn authority(address: &str) -> String {
+    let port = url::Url::parse(address).ok().and_then(|url| url.port_or_known_default());
+    port.map_or_else(|| host(address), |port| format!("{}:{port}", host(address)))
 }
 
 /// A lab on a thread and a runtime of its own, so that simulated clouds never take time from the run that measures them.
@@ -311,30 +342,65 @@ mod tests {
 
     #[tokio::test]
     async fn an_exercise_is_only_as_real_as_every_host_it_calls() {
-        let of = async |yaml: &str| written(yaml).realism().await;
+        let of = async |yaml: &str| written(yaml).found().await.unwrap().realism();
         let vendor = of("{ exercise: live_full, aws: { endpoint: 'https://ec2.us-east-1.amazonaws.com' } }").await;
         assert_eq!(vendor, Realism { declared: Some(Exercise::LiveFull), hosts: Vec::new() });
         let moto = of("{ exercise: component, aws: { endpoint: 'http://u:p@127.0.0.1:5000' }, aliyun: {} }").await;
         assert_eq!(moto, Realism { declared: Some(Exercise::Component), hosts: vec!["aws 127.0.0.1".to_owned()] });
-        assert_eq!(of("aliyun: { oss_endpoint: 'https://store.example.org' }").await.hosts, ["aliyun store.example.org"]);
+        let both = of("aliyun: { endpoint: 'https://relay.example.org', oss_endpoint: 'https://store.example.org' }").await;
+        assert_eq!(both.hosts, ["aliyun relay.example.org", "aliyun store.example.org"]);
     }
 
     #[tokio::test]
-    async fn a_stranger_that_never_stops_talking_is_left() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        // As the command line does; another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let control = format!("http://{}", listener.local_addr().unwrap());
-        let stranger = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.read(&mut [0; 1024]).await.unwrap();
-            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await.unwrap();
-            // Ends when the other side has had enough.
-            while stream.write_all(&[b' '; 1 << 16]).await.is_ok() {}
+    async fn whose_account_it_is_is_asked_where_things_are_changed() {
+        let settings = |services: &[(&str, &str)]| {
+            let mut environment = written("aws: {}");
+            let found = services.iter().map(|(service, address)| ((*service).to_owned(), (*address).to_owned())).collect();
+            environment.settings.aws.as_mut().unwrap().services = Some(found);
+            environment
         };
-        let (asked, ()) = tokio::join!(ask(&control), stranger);
-        let exit = asked.unwrap_err();
-        assert_eq!((exit.kind, exit.causes), (Kind::Environment, vec!["its answer is not a lab's: it does not end".to_owned()]));
+        let all = |address: &'static str| ["CloudWatch", "EC2", "Route 53", "S3", "STS"].map(|service| (service, address));
+        let (here, vpce) = ("http://127.0.0.1:5000", "https://vpce-1.ec2.us-east-1.vpce.amazonaws.com");
+        let mut apart = all(here);
+        apart[4].1 = "http://127.0.0.1:6000";
+        for (services, one) in [
+            (&[][..], true),
+            (&all(here)[..], true),
+            (&[("EC2", vpce)][..], true),
+            (&[("EC2", vpce), ("STS", "https://sts.us-east-1.amazonaws.com")][..], true),
+            (&[("STS", here)][..], false),
+            (&[("EC2", here)][..], false),
+            (&[("S3", here)][..], false),
+            (&[("EC2", here), ("STS", here)][..], false),
+            (&apart[..], false),
+        ] {
+            let said = settings(services).is_one_place(Cloud::Aws);
+            assert_eq!(said.is_ok(), one, "{services:?}");
+            if let Err(exit) = said {
+                assert!(exit.kind == Kind::Environment && exit.message.contains("go to different places"), "{exit}");
+            }
+        }
+        for (yaml, one) in [
+            ("aliyun: {}", true),
+            ("aliyun: { endpoint: 'http://127.0.0.1:1', oss_endpoint: 'http://127.0.0.1:2' }", true),
+            ("aliyun: { endpoint: 'http://127.0.0.1:1' }", false),
+            ("aliyun: { oss_endpoint: 'http://127.0.0.1:1' }", false),
+            ("aliyun: { oss_endpoint: 'https://oss-cn-hangzhou-internal.aliyuncs.com' }", true),
+        ] {
+            assert_eq!(written(yaml).is_one_place(Cloud::Aliyun).is_ok(), one, "{yaml}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_lab_is_refused_where_accounts_are() {
+        let accounts: EnvironmentFile = serde_yaml::from_str("aws: {}").unwrap();
+        for choice in [
+            LabChoice::at("http://127.0.0.1:1"),
+            LabChoice { seed: Some(1), ..LabChoice::default() },
+            LabChoice { time_scale: Some(1.0), ..LabChoice::default() },
+        ] {
+            let exit = Environment::open("prod", &accounts, choice, &Map::new()).await.unwrap_err();
+            assert!(exit.kind == Kind::Usage && exit.message.contains("environment prod is one of accounts; nothing was changed"), "{exit}");
+        }
     }
 }

@@ -9,7 +9,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use serde_json::Value;
 
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
@@ -17,6 +16,7 @@ use super::{lever, runs};
 use crate::journal::FileStore;
 use crate::model::plan::{Mode, Plan};
 use crate::model::state::{FAULT, RunState};
+use crate::model::whereabouts::Whereabouts;
 use crate::ports::store::StoreError;
 
 /// What helps when the runs cannot be read or locked where they are.
@@ -26,7 +26,7 @@ const ELSEWHERE: &str = "nothing was changed; --reports DIR names another folder
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     environment: String,
-    /// The control address of a lab; the name of an environment of accounts says enough.
+    /// Which lab; the name of an environment of accounts says enough.
     lab: Option<String>,
     /// Whether its clouds are inside one process.
     alone: bool,
@@ -38,13 +38,12 @@ impl Place {
     /// Where `plan` works.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let lab = |key: &str| plan.scope.pointer(&format!("/env/lab/{key}"));
-        let account = |cloud: &'static str| Some((cloud, plan.scope.pointer(&format!("/env/{cloud}/account"))?.as_str()?.to_owned()));
+        let world = Whereabouts::of(plan);
         Self {
             environment: plan.environment.clone(),
-            lab: lab("control").and_then(Value::as_str).map(str::to_owned),
-            alone: lab("embedded") == Some(&Value::Bool(true)),
-            accounts: ["aws", "aliyun"].into_iter().filter_map(account).collect(),
+            alone: world.is_embedded(),
+            lab: world.lab.map(|lab| lab.id.unwrap_or(lab.control)),
+            accounts: world.clouds.into_iter().filter_map(|(cloud, world)| Some((cloud, world.account?))).collect(),
         }
     }
 

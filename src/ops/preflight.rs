@@ -44,6 +44,19 @@ pub async fn ask(environment: &Environment, plan: Option<&Plan>, mode: Mode) -> 
     aws.into_iter().chain(aliyun).collect()
 }
 
+/// The accounts of the clouds that `plan` calls and of which the environment names none, as far as they say so soon: a run is taken up only where it was made.
+pub async fn unnamed(environment: &Environment, plan: &Plan) -> Vec<(Cloud, String)> {
+    let sides = [&environment.settings.aws, &environment.settings.aliyun];
+    if sides.into_iter().flatten().all(|side| side.account.is_some()) {
+        return Vec::new();
+    }
+    let told = |fact: AccountFact| match (fact.meant, fact.answer) {
+        (None, Answer::Is(found)) => Some((fact.cloud, found)),
+        _ => None,
+    };
+    ask(environment, Some(plan), Mode::Emergency).await.into_iter().filter_map(told).collect()
+}
+
 fn answer(asked: Result<String, CloudError>) -> Answer {
     match asked {
         Ok(found) => Answer::Is(found),

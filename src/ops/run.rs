@@ -15,7 +15,7 @@ use super::forecast::forecast;
 use super::lock::Locked;
 use super::marks::WorldMarker;
 use super::pinned::{Originals, copy_of};
-use super::{lever, lock, report, runs};
+use super::{lever, lock, report, runs, variables};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::machine::{self, Recovery};
@@ -116,6 +116,7 @@ pub async fn start(
     decisions: Vec<Decision>,
     attended: Attended,
 ) -> Result<Outcome, Exit> {
+    relaxed(&store, environment);
     let locked = lock::take(&store, &plan, None)?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
@@ -158,6 +159,13 @@ pub async fn start(
     .await
 }
 
+/// Leaves fsync out, in labs only, if so asked.
+fn relaxed(store: &FileStore, environment: &Environment) {
+    if variables::in_lab(variables::NO_FSYNC, environment).is_some() {
+        store.relax();
+    }
+}
+
 /// Whether the lever of the environment lets a drill go on there.
 fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
     match lever::pulled(store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
@@ -189,6 +197,7 @@ pub async fn recover(
     environment: &Environment,
     mut attended: Attended,
 ) -> Result<Outcome, Exit> {
+    relaxed(&store, environment);
     let (mut hold, mut state) = take_over(store, run, to)?;
     hold.note = said.note;
     if let Some(patience) = said.patience {
@@ -380,7 +389,7 @@ impl Hold {
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
         openings.extend(forecast.map(RunEvent::Forecast));
-        openings.extend(note.map(|text| RunEvent::Note { text }));
+        openings.extend(variables::said(environment).into_iter().chain(note).map(|text| RunEvent::Note { text }));
         openings.extend(originals.edited(&plan, &[]));
         // Recovery does not wait for a disk that keeps no samples.
         let samples = match sample_file(&store, &run, epoch, &plan) {
@@ -435,12 +444,12 @@ fn sample_file(store: &FileStore, run: &str, epoch: u64, plan: &Plan) -> std::io
 
 /// Where the events go: the store, or in a lab, if so asked, one that ends this process at a chosen event.
 fn kept_in(store: &Arc<FileStore>, environment: &Environment) -> Result<Arc<dyn RunStore>, Exit> {
-    match std::env::var(crash::VARIABLE) {
-        Ok(point) if environment.is_lab => {
+    match variables::in_lab(crash::VARIABLE, environment) {
+        Some(point) => {
             let point = point.parse().map_err(|error| Exit::from_error(Kind::Usage, &error))?;
             Ok(Arc::new(CrashStore::new(store.clone(), point)))
         }
-        _ => Ok(store.clone()),
+        None => Ok(store.clone()),
     }
 }
 

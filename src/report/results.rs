@@ -1,5 +1,6 @@
 //! The head of the report: verdict and identity, then objectives against what was measured.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Page;
@@ -14,6 +15,7 @@ use crate::model::plan::{ClientModel, Mode, ProbeState, Verdict};
 use crate::model::realism::Exercise;
 use crate::model::text::Lang;
 use crate::model::time::Span;
+use crate::model::whereabouts::{CloudWorld, Whereabouts};
 
 impl Page<'_> {
     /// Title, verdict, identity, objectives, pictures.
@@ -153,15 +155,19 @@ impl Page<'_> {
         how
     }
 
-    /// Clouds, accounts and regions, as the run's environment had them.
+    /// Clouds, accounts, regions and the addresses that calls were sent to in the place of the vendor's own, as the run's environment had them.
     fn locations(&self) -> String {
-        let side = |cloud: &str| {
-            let side = self.plan.scope.pointer(&format!("/env/{cloud}"))?;
-            let part = |name: &str| side.get(name).and_then(serde_json::Value::as_str).map(code);
-            let parts: Vec<String> = [part("account"), part("region")].into_iter().flatten().collect();
+        let world = Whereabouts::of(self.plan);
+        let side = |(cloud, side): (&&str, &CloudWorld)| {
+            let mut parts: Vec<String> = [&side.account, &side.region].into_iter().flatten().map(|part| code(part)).collect();
+            let mut by_address: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (service, address) in side.endpoints.iter().flatten() {
+                by_address.entry(address).or_default().push(service);
+            }
+            parts.extend(by_address.into_iter().map(|(address, services)| format!("{} → {}", services.join(self.comma_list()), code(address))));
             (!parts.is_empty()).then(|| format!("{cloud} {}", parts.join(" ")))
         };
-        ["aws", "aliyun"].into_iter().filter_map(side).collect::<Vec<_>>().join(" · ")
+        world.clouds.iter().filter_map(side).collect::<Vec<_>>().join(" · ")
     }
 
     /// What would have ended the run by itself.

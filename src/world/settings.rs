@@ -1,11 +1,13 @@
 //! What it takes to reach an environment: made from the project file, or from what a lab says about itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use crate::clouds::aliyun;
 #[cfg(feature = "aws")]
 use crate::clouds::aws;
+use crate::model::call::Cloud;
 use crate::model::project::Zones;
 use crate::ports::gate::Gate;
 
@@ -38,6 +40,8 @@ pub struct CloudSettings {
     pub profile: Option<String>,
     /// One address for all services but `objects_endpoint`'s.
     pub endpoint: Option<String>,
+    /// By service, where each is asked, as it was found when the environment was opened; `None` = it was not looked for.
+    pub services: Option<BTreeMap<String, String>>,
     /// Address of the object store, where it is apart (OSS).
     pub objects_endpoint: Option<String>,
     /// Keys given by the environment instead of any chain.
@@ -63,14 +67,28 @@ impl fmt::Debug for Keys {
     }
 }
 
+impl Settings {
+    /// A cloud is meant to be this account, unless another one is named.
+    pub fn is_account(&mut self, cloud: Cloud, account: Option<&str>) {
+        let side = match cloud {
+            Cloud::Aws => &mut self.aws,
+            Cloud::Aliyun => &mut self.aliyun,
+        };
+        if let (Some(side), Some(account)) = (side, account) {
+            side.account.get_or_insert_with(|| account.to_owned());
+        }
+    }
+}
+
 #[cfg(feature = "aws")]
 impl Settings {
-    /// Addresses that the AWS SDK takes in the place of AWS's own without being told by these settings.
-    pub async fn endpoints_elsewhere(&self) -> Vec<String> {
-        match self.aws(&Gate::default()) {
-            Some(settings) => aws::endpoints_elsewhere(&settings).await,
-            None => Vec::new(),
-        }
+    /// Finds out, once, where the AWS SDK sends the calls of each service: from now on they go there.
+    pub async fn find_endpoints(&mut self) {
+        let found = match self.aws(&Gate::default()) {
+            Some(settings) => aws::endpoints(&settings).await,
+            None => return,
+        };
+        self.aws.iter_mut().for_each(|aws| aws.services = Some(found.clone()));
     }
 
     pub(super) fn aws(&self, gate: &Gate) -> Option<aws::Settings> {
@@ -79,6 +97,7 @@ impl Settings {
         settings.profile.clone_from(&given.profile);
         settings.account.clone_from(&given.account);
         settings.endpoint.clone_from(&given.endpoint);
+        settings.services.clone_from(&given.services);
         settings.credentials = given.keys.clone().map(|keys| aws::StaticKeys {
             access_key_id: keys.access_key_id,
             secret_access_key: keys.secret_access_key,
@@ -94,9 +113,7 @@ impl Settings {
 impl Settings {
     /// Without the AWS SDK nothing else can name addresses.
     #[cfg(not(feature = "aws"))]
-    pub async fn endpoints_elsewhere(&self) -> Vec<String> {
-        Vec::new()
-    }
+    pub async fn find_endpoints(&mut self) {}
 
     pub(super) fn aliyun(&self, gate: &Gate) -> Option<aliyun::Settings> {
         let given = self.aliyun.as_ref()?;

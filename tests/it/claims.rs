@@ -129,6 +129,13 @@ fn a_host_that_is_not_the_vendors_makes_a_run_simulated_wherever_it_is_written()
     let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
     write("say.yaml", "lifeboat: 1\nkind: runbook\ntitle: Say\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n");
     fs::create_dir(folder.path().join(".aws")).unwrap();
+    const ONE_BY_ONE: [(&str, &str); 5] = [
+        ("AWS_ENDPOINT_URL_ROUTE_53", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9"),
+    ];
     let how = |endpoint: &str, variables: &[(&str, &str)], profile: &str| {
         write(
             "lifeboat.yaml",
@@ -144,9 +151,8 @@ fn a_host_that_is_not_the_vendors_makes_a_run_simulated_wherever_it_is_written()
     for (endpoint, variables, profile) in [
         (", endpoint: 'http://127.0.0.1:9'", &[][..], ""),
         ("", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")], ""),
-        ("", &[("AWS_ENDPOINT_URL_ROUTE_53", "http://127.0.0.1:9")], ""),
+        ("", &ONE_BY_ONE, ""),
         ("", &[], "[default]\nendpoint_url = http://127.0.0.1:9\n"),
-        ("", &[], "[default]\nservices = here\n[services here]\ns3 =\n  endpoint_url = http://127.0.0.1:9\n"),
     ] {
         let how = how(endpoint, variables, profile);
         let simulated = "`simulated`: calls went to hosts that are not the clouds' own: `aws 127.0.0.1`";

@@ -31,6 +31,7 @@
 //! - `stands`: what a run leaves in place, and who may take it back.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
+//! - `worlds`: which world a run is in, and that it is taken up in no other.
 
 mod aliyun_client;
 mod approvals;
@@ -74,3 +75,4 @@ mod stands;
 mod terminal;
 mod words;
 mod workplace;
+mod worlds;

@@ -1,5 +1,6 @@
 //! From settings to SDK clients: credentials, endpoint, TLS, deadlines.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct Settings {
     pub account: Option<String>,
     /// One address for all services, as the lab and moto have; S3 is then asked path-style, unless it is the vendor's own.
     pub endpoint: Option<String>,
+    /// By service, in the SDK's words, where its calls go; a service that is not there is asked at the vendor's own. `None` = as the SDK finds it out by itself,
+    /// which may be otherwise each time. `endpoint` goes before it.
+    pub services: Option<BTreeMap<String, String>>,
     /// Keys given by the environment file instead of any chain.
     pub credentials: Option<StaticKeys>,
     /// The regions that are closed for these clients.
@@ -53,7 +57,7 @@ impl Settings {
     /// The standard chain in `region`, with the usual deadline.
     #[must_use]
     pub fn new(region: impl Into<String>, gate: Gate) -> Self {
-        Self { profile: None, region: region.into(), account: None, endpoint: None, credentials: None, gate, timeout: DEADLINE }
+        Self { profile: None, region: region.into(), account: None, endpoint: None, services: None, credentials: None, gate, timeout: DEADLINE }
     }
 }
 
@@ -82,17 +86,29 @@ pub(super) async fn connect(settings: Settings) -> Aws {
 pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attempts: u32) -> Aws {
     let keys = Arc::new(Keys::new(&settings, client.clone()));
     let config = sdk_config(&settings, client, &keys).await;
+    // A service is asked where it was found to be when the environment was opened: what checks the account and what changes things go to one place.
+    let found = settings.services.as_ref().filter(|_| settings.endpoint.is_none());
+    let object_store = settings.endpoint.as_ref().or_else(|| settings.services.as_ref()?.get(S3));
+    macro_rules! client {
+        ($sdk:ident, $service:expr) => {{
+            let mut builder = $sdk::config::Builder::from(&config);
+            if let Some(found) = found {
+                builder.set_endpoint_url(found.get($service).cloned());
+            }
+            builder
+        }};
+    }
     let shared = Shared {
-        cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
-        ec2: aws_sdk_ec2::Client::new(&config),
-        route53: aws_sdk_route53::Client::new(&config),
+        cloudwatch: aws_sdk_cloudwatch::Client::from_conf(client!(aws_sdk_cloudwatch, CLOUDWATCH).build()),
+        ec2: aws_sdk_ec2::Client::from_conf(client!(aws_sdk_ec2, EC2).build()),
+        route53: aws_sdk_route53::Client::from_conf(client!(aws_sdk_route53, ROUTE_53).build()),
         s3: aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&config)
+            client!(aws_sdk_s3, S3)
                 // Only the vendor's own hosts are sure to have a name for every bucket.
-                .force_path_style(settings.endpoint.as_deref().is_some_and(|endpoint| owner(endpoint) != Owner::Vendor))
+                .force_path_style(object_store.is_some_and(|endpoint| owner(endpoint) != Owner::Vendor))
                 .build(),
         ),
-        sts: aws_sdk_sts::Client::new(&config),
+        sts: aws_sdk_sts::Client::from_conf(client!(aws_sdk_sts, STS).build()),
         // What answers elsewhere than at the vendor's has limits of its own, which are learnt.
         pace: Arc::new(Pace::new(if settings.endpoint.is_none() { RATES } else { &[] })),
         zones: Mutex::default(),
@@ -138,14 +154,19 @@ async fn sdk_config(settings: &Settings, client: SharedHttpClient, keys: &Arc<Ke
 }
 
 /// The services whose clients are made here, as the SDK calls them in its configuration.
-const SERVICES: [&str; 5] = ["CloudWatch", "EC2", "Route 53", "S3", "STS"];
+const SERVICES: [&str; 5] = [CLOUDWATCH, EC2, ROUTE_53, S3, STS];
+const CLOUDWATCH: &str = "CloudWatch";
+const EC2: &str = "EC2";
+const ROUTE_53: &str = "Route 53";
+const S3: &str = "S3";
+const STS: &str = "STS";
 
-/// Addresses that the SDK takes in the place of AWS's own although `settings` name none: `AWS_ENDPOINT_URL` and those of single services from the process's
-/// environment, `endpoint_url` and `services` of the profile. Asks nobody.
-pub(super) async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
-    if settings.endpoint.is_some() {
+/// By service, every address that is named for it, whoever names it: `settings`, the process's environment (`AWS_ENDPOINT_URL` and those of single services) or
+/// the profile (`endpoint_url` and `services`). The others are where AWS has them. Asks nobody.
+pub(super) async fn endpoints(settings: &Settings) -> BTreeMap<String, String> {
+    if let Some(endpoint) = &settings.endpoint {
         // What is given to the SDK by its caller goes before everything else.
-        return Vec::new();
+        return SERVICES.iter().map(|service| ((*service).to_owned(), endpoint.clone())).collect();
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).no_credentials();
     if let Some(profile) = &settings.profile {
@@ -156,8 +177,8 @@ pub(super) async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
         let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
         config.service_config()?.load_config(key)
     };
-    let single = SERVICES.into_iter().filter_map(of);
-    config.endpoint_url().map(str::to_owned).into_iter().chain(single).collect()
+    let address = |service: &str| of(service).or_else(|| config.endpoint_url().map(str::to_owned));
+    SERVICES.iter().filter_map(|service| Some(((*service).to_owned(), address(service)?))).collect()
 }
 
 fn http_client(settings: &Settings) -> SharedHttpClient {

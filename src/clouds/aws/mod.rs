@@ -30,9 +30,9 @@ use crate::ports::pace::Pace;
 pub use config::{Settings, StaticKeys};
 pub use network::{Interface, Route, RouteState, RouteTarget};
 
-/// Addresses that the SDK takes in the place of AWS's own although `settings` name none; asks nobody.
-pub async fn endpoints_elsewhere(settings: &Settings) -> Vec<String> {
-    config::endpoints_elsewhere(settings).await
+/// By service, every address that is named in the place of AWS's own, by `settings` or by what the SDK reads; asks nobody.
+pub async fn endpoints(settings: &Settings) -> BTreeMap<String, String> {
+    config::endpoints(settings).await
 }
 
 /// A client of one AWS account. Clones share connections; two [`Aws::connect`] share nothing, so probes take their own.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -21,7 +21,7 @@ use super::sighting::{Sighting, Vendor};
 use super::{Faults, Strike, during, refusal};
 use crate::lab::world::World;
 use crate::lab::{listen, services};
-use crate::model::lab::{Effect, Skew, Trouble};
+use crate::model::lab::{Effect, PROOF_PATH, Skew, Trouble, proof};
 use crate::model::time::Span;
 
 /// The largest body that is looked into: the largest object of either cloud.
@@ -37,14 +37,35 @@ const DELAY: Duration = Duration::from_secs(2);
 type Sent = Either<Full<Bytes>, Half>;
 
 /// Serves one vendor's endpoint until `stop`; calls that never are to be answered end with it.
-pub(in crate::lab) async fn serve(listener: TcpListener, vendor: Vendor, world: Arc<World>, faults: Arc<Faults>, stop: CancellationToken) {
+pub(in crate::lab) async fn serve(
+    listener: TcpListener,
+    vendor: Vendor,
+    id: Arc<str>,
+    world: Arc<World>,
+    faults: Arc<Faults>,
+    stop: CancellationToken,
+) {
     let serve = move |stream| {
         let (line, cutter) = Line::new(stream);
-        let (world, faults) = (Arc::clone(&world), Arc::clone(&faults));
-        let service = service_fn(move |request| answer(vendor, Arc::clone(&world), Arc::clone(&faults), cutter.clone(), request));
+        let (id, world, faults) = (Arc::clone(&id), Arc::clone(&world), Arc::clone(&faults));
+        let service = service_fn(move |request| {
+            let (id, world, faults, cutter) = (Arc::clone(&id), Arc::clone(&world), Arc::clone(&faults), cutter.clone());
+            async move {
+                // However its clouds misbehave, a lab is this lab.
+                match challenge(&request) {
+                    Some(challenge) => Ok(whole(Response::new(Full::new(proof(&id, vendor.part(), challenge).into())))),
+                    None => answer(vendor, world, faults, cutter, request).await,
+                }
+            }
+        });
         listen::serve_connection(line, service)
     };
     listen::accept(listener, stop, serve).await;
+}
+
+/// The challenge that a request asks to be answered with a proof.
+fn challenge<B>(request: &Request<B>) -> Option<&str> {
+    (request.method() == Method::GET).then(|| request.uri().path().strip_prefix(PROOF_PATH))?
 }
 
 /// Answers one request, or ends the connection without.
@@ -126,6 +147,15 @@ async fn answer(vendor: Vendor, world: Arc<World>, faults: Arc<Faults>, cutter: 
 }
 
 impl Vendor {
+    /// As a proof names it.
+    const fn part(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Aliyun => "aliyun",
+            Self::Oss => "oss",
+        }
+    }
+
     async fn answer<B>(self, world: Arc<World>, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,

@@ -22,6 +22,7 @@ use crate::model::forecast::Forecast;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::model::state::FAULT;
 use crate::model::time::Span;
+use crate::model::whereabouts::Whereabouts;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
 
@@ -91,6 +92,8 @@ pub struct DryRun {
     pub name: String,
     /// Where.
     pub environment: String,
+    /// The world of that environment: lab or accounts, and the addresses that calls go to; and what of this process's environment changes what is promised.
+    pub whereabouts: Vec<String>,
     /// In order.
     pub steps: Vec<StepView>,
     /// What the run calls beside its steps: whose accounts these are, and what its probes read.
@@ -149,6 +152,7 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
         warnings: long_ttls(plan, &views),
         name: plan.name.clone(),
         environment: plan.environment.clone(),
+        whereabouts: Whereabouts::of(plan).lines(),
         untold: views.iter().filter(|step| step.unknown.is_some() && step.may_change()).map(|step| step.step.clone()).collect(),
         steps: views,
         beside: Vec::new(),

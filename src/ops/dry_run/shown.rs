@@ -14,6 +14,9 @@ impl DryRun {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{} in {}", self.name, self.environment);
+        for line in &self.whereabouts {
+            let _ = writeln!(out, "  {line}");
+        }
         let mut wave = None;
         for step in &self.steps {
             if wave != Some(step.wave) {

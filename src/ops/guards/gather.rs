@@ -14,6 +14,7 @@ use crate::model::plan::{Mode, Plan, StepPlan};
 use crate::model::project::Zones;
 use crate::model::state::FAULT;
 use crate::model::time::Timestamp;
+use crate::model::whereabouts::Whereabouts;
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
@@ -240,7 +241,7 @@ fn marked(marks: Found) -> (Vec<String>, Vec<String>) {
 
 /// Runs whose fault stands, as far as the journals in this folder say, in the environment of `plan`.
 fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
-    let place = |plan: &Plan| plan.scope.pointer("/env/lab/control").cloned();
+    let place = |plan: &Plan| Whereabouts::of(plan).lab;
     let mut open = Vec::new();
     for listed in runs::list(store)? {
         if listed.environment != plan.environment {
