@@ -1,5 +1,6 @@
 //! Lifeboat from the outside, by subject:
 //!
+//! - `again`: guards and approvals, decided again before a fault is injected.
 //! - `aliyun_client`: the Alibaba client against the lab.
 //! - `approvals`: approvals and manual steps, whoever answers them.
 //! - `bad_files`: every kind of bad file, and what is said about it.
@@ -32,6 +33,7 @@
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
 
+mod again;
 mod aliyun_client;
 mod approvals;
 mod bad_files;
