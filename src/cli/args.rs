@@ -313,6 +313,9 @@ pub struct Resume {
     /// Answer an approval or a manual step beforehand, as when a run begins; answers that were given before it was interrupted still count
     #[arg(long = "approve", value_name = "STEP[=NAME]")]
     pub approve: Vec<String>,
+    /// Where the fault is still to be injected: go on although this guard says no by now, with the reason for the report; may be given several times
+    #[arg(long = "override", value_name = "GUARD=REASON")]
+    pub overrides: Vec<String>,
 }
 
 /// `lifeboat reaper`

@@ -8,6 +8,7 @@ use serde_json::{Map, json};
 
 use super::args::Global;
 use super::output::Output;
+use super::steering::Limiting;
 use super::{errors, start};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
@@ -18,16 +19,17 @@ use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentKind;
 use crate::model::text::Lang;
 use crate::model::time::Span;
-use crate::ops::approvals::{self, Given};
+use crate::ops::approvals::{self, Given, Signer, Subject};
 use crate::ops::check::plan_either;
 use crate::ops::dry_run::DryRun;
 use crate::ops::environment::Environment;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::guards::{self, Intended, in_the_way, way_out};
+use crate::ops::people;
 use crate::ops::preflight;
 use crate::ops::project::Project;
 use crate::ops::resolve::Request;
-use crate::ops::run::{self, DefinitionFile};
+use crate::ops::run::{self, Allowed, DefinitionFile};
 use crate::ops::unused;
 use crate::ops::words::Words;
 
@@ -62,6 +64,15 @@ pub struct Approve {
     /// Approve a drill that stays on the standby side
     #[arg(long)]
     pub no_failback: bool,
+    /// What else is going to be asked of the run: approved as it is given here.
+    #[command(flatten)]
+    pub limiting: Limiting,
+    /// Who approves, by a name among the `approvers` of the environment [default: your login name]
+    #[arg(long = "as", value_name = "NAME", requires = "key")]
+    pub by: Option<String>,
+    /// Sign with this SSH key (Ed25519): a private key, or a public one whose other half your agent holds
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// A run that is about to begin.
@@ -77,11 +88,11 @@ pub(super) struct About<'a> {
 impl About<'_> {
     /// How every guard decides; the name of the environment is `confirmed` or not.
     async fn decisions(&self, confirmed: Confirmed, overrides: Overrides, dry_run: Option<&DryRun>) -> Result<Vec<Decision>, Exit> {
-        let Self { project, store, environment, plan, mode, given } = *self;
+        let Self { project, store, environment, plan, mode, .. } = *self;
+        let subject = Subject::of(plan);
         let guards = project.guards(&environment.name).unwrap_or_default();
-        let digest = approvals::digest(plan, given);
         let now = RunClock::start().now();
-        let intended = Intended { environment, plan, mode, digest: &digest, now, confirmed, overrides, dry_run };
+        let intended = Intended { environment, plan, mode, subject: &subject, now, confirmed, overrides, dry_run, own: None, intended: false };
         Ok(evaluate(&guards, &guards::gather(&guards, intended, store).await?))
     }
 
@@ -107,7 +118,7 @@ impl About<'_> {
     ///
     /// # Errors
     /// When a guard refuses, or asks and nobody is there to answer: told with every guard that does.
-    pub(super) async fn decide(&self, guarding: &Guarding, yes_because: Option<&str>, seen: &DryRun) -> Result<Vec<Decision>, Exit> {
+    pub(super) async fn decide(&self, guarding: &Guarding, yes_because: Option<&str>, seen: &DryRun) -> Result<Allowed, Exit> {
         let name = &self.environment.name;
         let overrides = overrides(guarding, yes_because, self.mode)?;
         if self.is_unguarded() {
@@ -127,42 +138,25 @@ impl About<'_> {
         }
         if confirmed == Confirmed::Later && decisions.iter().any(|decision| decision.of() == Some(Guard::Confirm)) {
             let typed = typed(&format!("Type the name of the environment to begin ({name}): ")).unwrap_or_default();
-            decisions = self.decisions(Confirmed::Given(typed), overrides, Some(seen)).await?;
+            decisions = self.decisions(Confirmed::Given(typed), overrides.clone(), Some(seen)).await?;
             if in_the_way(&decisions).0 {
                 return Err(self.refused(&decisions));
             }
         }
         if in_the_way(&decisions).1 {
             let why = if can_ask { self.asked(&decisions) } else { Err(self.unanswered(&decisions)) }?;
-            let by = approvals::me().name;
+            let by = people::me().name;
             for decision in decisions.iter_mut().filter(|decision| decision.asks()) {
                 decision.overridden = Some(Override { by: by.clone(), why: why.clone() });
             }
         }
-        Ok(decisions)
+        let guards = self.project.guards(name).unwrap_or_default();
+        Ok(Allowed { decisions, said: guards::Said { guards, overrides, started_by: None } })
     }
 
     /// Every guard that refuses, and what helps.
     fn refused(&self, decisions: &[Decision]) -> Exit {
-        let refusing: Vec<&Decision> = decisions.iter().filter(|decision| decision.stands_in_the_way()).collect();
-        let of = |guard: Guard| refusing.iter().any(|decision| decision.of() == Some(guard));
-        // A wrong account is not a matter of rules: the environment is not the one that is meant.
-        let kind = if of(Guard::Account) { Kind::Environment } else { Kind::Refused };
-        let mut exit = Exit::new(kind, format!("{} in {}; nothing was changed", said(&refusing, "refuses", "refuse"), self.environment.name));
-        exit.causes = refusing.iter().map(|decision| format!("{}: {}", decision.guard, decision.detail)).collect();
-        if of(Guard::Approvals) {
-            // Where other people put their approvals. A folder that cannot be made is told by `approve`.
-            let _ = approvals::prepare(&self.store.path(""));
-        }
-        let mut helps: Vec<String> = refusing
-            .iter()
-            .filter(|decision| decision.of() != Some(Guard::Account))
-            .map(|decision| format!("{}: {}", decision.guard, way_out(decision, self.mode)))
-            .collect();
-        if of(Guard::Account) {
-            helps.insert(0, preflight::hint(self.environment));
-        }
-        exit.hint(helps.join("; "))
+        refusal(decisions, self.environment, self.store, self.mode)
     }
 
     /// Guards ask, and nobody is there.
@@ -196,6 +190,29 @@ impl About<'_> {
     }
 }
 
+/// Every guard that refuses, and what helps.
+pub(super) fn refusal(decisions: &[Decision], environment: &Environment, store: &FileStore, mode: Mode) -> Exit {
+    let refusing: Vec<&Decision> = decisions.iter().filter(|decision| decision.stands_in_the_way()).collect();
+    let of = |guard: Guard| refusing.iter().any(|decision| decision.of() == Some(guard));
+    // A wrong account is not a matter of rules: the environment is not the one that is meant.
+    let kind = if of(Guard::Account) { Kind::Environment } else { Kind::Refused };
+    let mut exit = Exit::new(kind, format!("{} in {}; nothing was changed", said(&refusing, "refuses", "refuse"), environment.name));
+    exit.causes = refusing.iter().map(|decision| format!("{}: {}", decision.guard, decision.detail)).collect();
+    if of(Guard::Approvals) {
+        // Where other people put their approvals. A folder that cannot be made is told by `approve`.
+        let _ = approvals::prepare(&store.path(""));
+    }
+    let mut helps: Vec<String> = refusing
+        .iter()
+        .filter(|decision| decision.of() != Some(Guard::Account))
+        .map(|decision| format!("{}: {}", decision.guard, way_out(decision, mode)))
+        .collect();
+    if of(Guard::Account) {
+        helps.insert(0, preflight::hint(environment));
+    }
+    exit.hint(helps.join("; "))
+}
+
 /// `guard windows refuses`, `guards windows and freeze refuse`.
 fn said(decisions: &[&Decision], one: &str, several: &str) -> String {
     let names: Vec<&str> = decisions.iter().map(|decision| decision.guard.as_str()).collect();
@@ -224,7 +241,7 @@ pub(super) fn reason(text: &str) -> Option<String> {
 }
 
 /// What was overridden on the command line.
-fn overrides(guarding: &Guarding, yes_because: Option<&str>, mode: Mode) -> Result<Overrides, Exit> {
+pub(super) fn overrides(guarding: &Guarding, yes_because: Option<&str>, mode: Mode) -> Result<Overrides, Exit> {
     let mut overrides = Overrides::default();
     let wrong = |message: String| Exit::new(Kind::Usage, message);
     for given in &guarding.overrides {
@@ -264,35 +281,76 @@ pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Resul
     let project = start::project_for(Some(&args.scenario))?;
     let store = start::store_of(global, Some(&project))?;
     let file = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
-    let given = Given { set: start::pairs(&args.set, "--set")?, with: start::pairs(&args.with, "--with")?, no_failback: args.no_failback };
+    let Limiting { ungraceful, budget, undo_for, patience } = args.limiting;
+    let given = Given {
+        set: start::pairs(&args.set, "--set")?,
+        with: start::pairs(&args.with, "--with")?,
+        no_failback: args.no_failback,
+        ungraceful,
+        budget,
+        undo_for,
+        patience,
+    };
     // The approval is of the files: where a lab is does not matter to them.
     let mut vars = if file.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
     vars.extend(file.vars);
     vars.extend(given.set.clone());
-    let request = Request { vars, parameters: given.with.clone(), no_failback: args.no_failback, ..Request::new(&args.env, Mode::Drill) };
-    let plan = plan_either(&args.scenario, &project, Words::of_catalogue(), &request).map_err(|found| errors::definitions(&found))?;
-    let digest = approvals::digest(&plan, &given);
+    let limits = args.limiting.limits()?;
+    let (parameters, no_failback) = (given.with.clone(), args.no_failback);
+    let request = Request { vars, parameters, no_failback, limits, ungraceful, ..Request::new(&args.env, Mode::Drill) };
+    let mut plan = plan_either(&args.scenario, &project, Words::of_catalogue(), &request).map_err(|found| errors::definitions(&found))?;
+    approvals::complete(&mut plan, &given, &project.root);
+    let signer = signer(args, &plan)?;
     let now = RunClock::start().now();
     let until = now.plus(args.lasts.duration());
-    let path = approvals::give(&store.path(""), &plan, &digest, now, until)?;
-    let me = approvals::me();
+    let path = approvals::give(&store.path(""), &plan, signer, now, until)?;
+    let me = people::me();
+    let by = signer.map_or(me.name.as_str(), |signer| signer.name);
     if output.json {
-        output.json_line(&json!({ "digest": digest, "by": me.name, "uid": me.uid, "until": until, "file": path }));
+        output.json_line(
+            &json!({ "digest": Subject::of(&plan).digest(), "by": by, "signed": signer.is_some(), "uid": me.uid, "until": until, "file": path }),
+        );
         return Ok(0);
     }
     let title = plan.title.get(Lang::En);
     output.say(&format!(
-        "{} approves {} in {} until {}",
-        me.name,
+        "{by} approves {} in {} until {}",
         if title.is_empty() { &plan.name } else { title },
         args.env,
         until.to_utc().format("%Y-%m-%d %H:%M:%SZ")
     ));
-    for definition in &plan.definitions {
+    for definition in plan.definitions.iter().chain(&plan.files) {
         output.say(&format!("  {}  {}", definition.sha256.get(..12).unwrap_or_default(), definition.path));
     }
-    output.say(&format!("It counts for a run that somebody else starts, as long as none of these files changes.\nkept in  {}", path.display()));
+    for (flag, value) in &plan.given {
+        output.say(&format!("  {flag}  {value}"));
+    }
+    output.say(&format!(
+        "It counts for a run that somebody else starts in the same way, as long as none of these files changes.\nkept in  {}",
+        path.display()
+    ));
     Ok(0)
+}
+
+/// With which key the approval is signed. Where the environment lists approvers, nothing else counts.
+fn signer<'a>(args: &'a Approve, plan: &Plan) -> Result<Option<Signer<'a>>, Exit> {
+    let named = || plan.approvers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (&args.key, &args.by) {
+        (None, _) if plan.approvers.is_empty() => Ok(None),
+        (None, _) => Err(Exit::new(Kind::Usage, format!("in {} only signed approvals count: {} have a key", args.env, named()))
+            .hint("add --as NAME --key FILE, such as --key ~/.ssh/id_ed25519")),
+        (Some(_), _) if plan.approvers.is_empty() => Err(Exit::new(Kind::Usage, format!("--key: nobody's key is listed for {}", args.env))
+            .hint("list them under `approvers` of the environment, or leave --key out: then it counts for your login")),
+        (Some(key), Some(name)) if plan.approvers.contains_key(name) => Ok(Some(Signer { name, key })),
+        (Some(_), Some(name)) => {
+            let hint = suggest(name, plan.approvers.keys().map(String::as_str), "approvers");
+            Err(Exit {
+                hint,
+                ..Exit::new(Kind::Usage, format!("--as: `{}` is none of the approvers of {}", reason(name).unwrap_or_default(), args.env))
+            })
+        }
+        (Some(_), None) => Err(Exit::new(Kind::Usage, "--key: whose it is is missing").hint(format!("add --as NAME: {}", named()))),
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Drill(args) => start::drill(&args, global, output),
         Command::Execute(args) => start::execute(&args, global, output),
         Command::Plan(args) => start::plan(&args, global, output),
-        Command::Resume(args) => start::recover(&args.recover, &start::How::GoOn { approve: &args.approve, patience: args.patience }, global, output),
+        Command::Resume(args) => {
+            let how = start::How::GoOn { approve: &args.approve, patience: args.patience, overrides: &args.overrides };
+            start::recover(&args.recover, &how, global, output)
+        }
         Command::Abort(args) => start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref() }, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Reaper(args) => reaper::reaper(&args, output),

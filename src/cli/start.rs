@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Where};
 use super::commands::verdict_word;
-use super::guarded::About;
+use super::guarded::{self, About, Guarding};
 use super::output::Output;
+use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
@@ -17,6 +18,7 @@ use crate::model::call::Cloud;
 use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::event::run::{Awaited, all_of};
+use crate::model::guard::Decision;
 use crate::model::measure;
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::{EnvironmentFile, EnvironmentKind};
@@ -25,7 +27,7 @@ use crate::model::text::Lang;
 use crate::model::time::Span;
 use crate::model::whereabouts::{self, Whereabouts};
 use crate::observe::{self, Observer};
-use crate::ops::approvals::Given;
+use crate::ops::approvals::{self, Given};
 use crate::ops::budget::Budget;
 use crate::ops::check::plan_either;
 use crate::ops::control::{abort_command, operator, resume_command};
@@ -136,12 +138,13 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let environment = open(&project, &args.env, &args.place).await?;
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
         let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let given = Given { no_failback: args.no_failback, ..given(&args.place, &args.steering)? };
+        approvals::complete(&mut plan, &given, &project.root);
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
-        let given = Given { set: pairs(&args.place.set, "--set")?, no_failback: args.no_failback, ..Given::default() };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
-        let decisions = about.decide(&args.guarding, None, &seen).await?;
+        let allowed = about.decide(&args.guarding, None, &seen).await?;
         if plan.mode == Mode::Drill {
             // A fault is not injected when it is known already that what must mend it cannot be done.
             seen.recoverable()?;
@@ -149,7 +152,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         plan.frozen = seen.frozen();
         whereabouts::know(&mut plan, accounts);
         let attended = attended(&plan, answers, &project.root, output);
-        let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
+        let outcome = run::start(store.clone(), &environment, plan, &files, allowed, attended).await?;
         conclude(outcome, &store, output)
     })
 }
@@ -163,24 +166,25 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     let store = Arc::new(store_of(global, Some(&project))?);
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
-        let given = Given { set: pairs(&args.place.set, "--set")?, with: pairs(&args.with, "--with")?, ..Given::default() };
+        let given = Given { with: pairs(&args.with, "--with")?, ..given(&args.place, &args.steering)? };
         let mut request =
             Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
-        request.limits.patience = args.steering.patience_in_emergency(terminal::can_ask(output.terminal));
+        request.limits.patience = args.steering.limiting.patience_in_emergency(terminal::can_ask(output.terminal));
         let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
+        approvals::complete(&mut plan, &given, &project.root);
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
-        let decisions = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
+        let allowed = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
         whereabouts::know(&mut plan, accounts);
         if !args.yes && terminal::can_ask(output.terminal) {
             plan.since = plan.since.or_else(since::asked);
-            beginning::wanted(&plan, &seen, &decisions)?;
+            beginning::wanted(&plan, &seen, &allowed.decisions)?;
         }
         let attended = attended(&plan, answers, &project.root, output);
-        let outcome = run::start(store.clone(), &environment, plan, &files, decisions, attended).await?;
+        let outcome = run::start(store.clone(), &environment, plan, &files, allowed, attended).await?;
         conclude(outcome, &store, output)
     })
 }
@@ -191,11 +195,12 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
     runtime()?.block_on(async {
         let environment = open(&project, &args.env, &args.place).await?;
         let request = request(&environment, &args.steering)?;
-        let plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let mut plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
+        let given = given(&args.place, &args.steering)?;
+        approvals::complete(&mut plan, &given, &project.root);
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let mut view = dry_run(&plan, &world, None).await;
         view.beside = beside(&plan, &world).await;
-        let given = Given { set: pairs(&args.place.set, "--set")?, ..Given::default() };
         // A runbook alone is what an emergency executes.
         let mode = if plan.fault.is_some() { plan.mode } else { Mode::Emergency };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode, given: &given };
@@ -222,6 +227,8 @@ pub(super) enum How<'a> {
         approve: &'a [String],
         /// For failed steps, if not as when it began.
         patience: Option<Span>,
+        /// Guards that are overridden, should the fault still have to be injected.
+        overrides: &'a [String],
     },
     /// Takes it back.
     TakeBack {
@@ -232,9 +239,9 @@ pub(super) enum How<'a> {
 
 /// Goes on with a run, or takes it back.
 pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let (to, approve, yes_because, patience) = match *how {
-        How::GoOn { approve, patience } => (Takeover::GoOn, approve, None, patience),
-        How::TakeBack { yes_because } => (Takeover::TakeBack, &[][..], yes_because, None),
+    let (to, approve, yes_because, patience, overrides) = match *how {
+        How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides),
+        How::TakeBack { yes_because } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..]),
     };
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
@@ -262,6 +269,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         return Ok(0);
     }
     let given = steering::given(approve, &plan)?;
+    let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
+    let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
         let environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await?;
         preflight::accounts(&environment, Some(&plan)).await?;
@@ -275,12 +284,31 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             note = Some(format!("taken back although it served users: {why} ({})", operator()));
         }
         let attended = attended(&plan, given, &root, output);
-        let said = Said { note, patience };
+        if goes_on && is_yet_to_inject(&state, &plan) {
+            // Before anything is taken over: what is refused today may be let through tomorrow.
+            let said = guards::Said { guards: guards::as_begun(&store, &run, &plan)?, overrides: overrides.clone(), started_by: starter(&state) };
+            let again = guards::Again::new(store.clone(), &environment, &root, run.clone(), Arc::new(plan.clone()), said);
+            let decisions = again.decide(false).await?;
+            if decisions.iter().any(Decision::stands_in_the_way) {
+                return Err(guarded::refusal(&decisions, &environment, &store, plan.mode));
+            }
+        }
+        let said = Said { note, patience, overrides };
         let outcome = run::recover(store.clone(), run, to, said, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
         if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) }
     })
+}
+
+/// Whether a run that goes on will inject its fault. Whether an attempt that had begun may be made again is decided in the run.
+fn is_yet_to_inject(state: &RunState, plan: &Plan) -> bool {
+    let takes_back = !state.stops.is_empty() || state.resumed.iter().any(|takeover| takeover.to == Takeover::TakeBack.word());
+    plan.fault.is_some() && !takes_back && state.fault().is_none_or(|fault| fault.intent.is_none())
+}
+
+fn starter(state: &RunState) -> Option<String> {
+    state.start.as_ref().map(|start| start.operator.clone())
 }
 
 /// The exit code of a run that was to be taken back: 0 only if everything is as it was before it, and no service went down for it.
@@ -355,11 +383,17 @@ async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, l
     Ok(environment)
 }
 
+/// What is given beside the files, and approved with them.
+fn given(place: &Where, steering: &Steering) -> Result<Given, Exit> {
+    let Limiting { ungraceful, budget, undo_for, patience } = steering.limiting;
+    Ok(Given { set: pairs(&place.set, "--set")?, ungraceful, budget, undo_for, patience, ..Given::default() })
+}
+
 /// What a definition is resolved for.
 fn request<'a>(environment: &'a Environment, steering: &Steering) -> Result<Request<'a>, Exit> {
     let mode = if environment.is_lab { Mode::Rehearse } else { Mode::Drill };
-    let (vars, limits) = (environment.vars.clone(), steering.limits()?);
-    Ok(Request { vars, limits, ungraceful: steering.ungraceful, ..Request::new(&environment.name, mode) })
+    let (vars, limits) = (environment.vars.clone(), steering.limiting.limits()?);
+    Ok(Request { vars, limits, ungraceful: steering.limiting.ungraceful, ..Request::new(&environment.name, mode) })
 }
 
 /// What each step would act on now. An emergency does not wait long for a cloud that may be the one that fails.

@@ -20,6 +20,14 @@ pub struct Steering {
     /// Answer an approval or a manual step beforehand, in the name of whoever gave the answer [default: yours]; may be given several times
     #[arg(long = "approve", value_name = "STEP[=NAME]")]
     pub approve: Vec<String>,
+    /// What it may do, and for how long.
+    #[command(flatten)]
+    pub limiting: Limiting,
+}
+
+/// What a run may do, and how long things may take: a part of what is approved.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Limiting {
     /// How long a step that has failed for good waits for a person to retry or skip it [default: not at all; in an emergency on a terminal 15m]
     #[arg(long, value_name = "TIME")]
     pub patience: Option<Span>,
@@ -34,7 +42,7 @@ pub struct Steering {
     pub undo_for: Option<Span>,
 }
 
-impl Steering {
+impl Limiting {
     /// The limits for the plan.
     ///
     /// # Errors
@@ -57,7 +65,9 @@ impl Steering {
     pub(super) fn patience_in_emergency(&self, somebody: bool) -> Span {
         self.patience.unwrap_or(if somebody { EMERGENCY_PATIENCE } else { Limits::default().patience })
     }
+}
 
+impl Steering {
     /// The answers given beforehand. A plan that asks, with nobody there to answer, is refused.
     ///
     /// # Errors

@@ -66,6 +66,8 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const MUTATES: bool = true;
     /// Whether it leads users elsewhere: taking it back leads them to where they were before.
     const LEADS: bool = false;
+    /// Parameters whose texts may name files of this machine that the action runs or reads.
+    const READS: &'static [&'static str] = &[];
     /// Parameters that everybody on this machine can read while the action runs: no secret may stand in them.
     const SHOWN: &'static [&'static str] = &[];
     /// What undo restores. Recorded before anything is changed; holds intent (subnet → ACL), never ids that change on a swap.
@@ -338,6 +340,8 @@ pub struct ActionType<W: 'static> {
     pub mutates: bool,
     /// See [`Action::LEADS`].
     pub leads: bool,
+    /// See [`Action::READS`].
+    pub reads: &'static [&'static str],
     /// Parameters in which no secret may stand.
     pub shown: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
@@ -360,6 +364,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
             longest: A::LONGEST,
             mutates: A::MUTATES,
             leads: A::LEADS,
+            reads: A::READS,
             shown: A::SHOWN,
             schema: || schemars::schema_for!(A),
             output_schema: || schemars::schema_for!(A::Output),

@@ -8,6 +8,7 @@ pub mod board;
 pub mod clock;
 pub mod desk;
 pub mod foreseen;
+pub mod gatekeeper;
 pub mod lease;
 pub mod machine;
 pub mod probe;

@@ -26,6 +26,9 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What no answer in time says. Bad of what a client asks for and does not get; unknown of an instrument, which then has read nothing.
     const SILENCE: Reading = Reading::Bad;
 
+    /// Parameters whose texts may name files of this machine that the probe runs or reads.
+    const READS: &'static [&'static str] = &[];
+
     /// The longest one sample may take; the engine counts a longer one as [`Probe::SILENCE`] with detail `no answer within …`.
     fn timeout(&self) -> Duration;
 
@@ -151,6 +154,8 @@ pub struct ProbeType<W: 'static> {
     pub kind: &'static str,
     /// See [`Probe::SERVICE`].
     pub service: bool,
+    /// See [`Probe::READS`].
+    pub reads: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
     pub schema: fn() -> schemars::Schema,
     /// Reads the parameters.
@@ -161,6 +166,12 @@ impl<W: Send + Sync + 'static> ProbeType<W> {
     /// The row of `P`.
     #[must_use]
     pub const fn of<P: Probe<W>>() -> Self {
-        Self { kind: P::KIND, service: P::SERVICE, schema: || schemars::schema_for!(P), parse: |params| Ok(Arc::new(parse_params::<P>(params)?)) }
+        Self {
+            kind: P::KIND,
+            service: P::SERVICE,
+            reads: P::READS,
+            schema: || schemars::schema_for!(P),
+            parse: |params| Ok(Arc::new(parse_params::<P>(params)?)),
+        }
     }
 }

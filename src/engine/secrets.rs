@@ -132,7 +132,7 @@ fn hide_run(event: &mut RunEvent) {
     match event {
         RunEvent::Decided { basis, .. } => mask(basis),
         RunEvent::StopRequested { why, .. } | RunEvent::Ordered { why, .. } => mask(why),
-        RunEvent::Guarded { decisions } => decisions.iter_mut().for_each(|decision| mask(&mut decision.detail)),
+        RunEvent::Guarded { decisions, .. } => decisions.iter_mut().for_each(|decision| mask(&mut decision.detail)),
         RunEvent::Baseline { differences, .. } | RunEvent::Kept { moved: differences, .. } => {
             differences.iter_mut().flat_map(|one| [&mut one.what, &mut one.before, &mut one.after]).for_each(mask);
         }

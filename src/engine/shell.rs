@@ -1,10 +1,12 @@
 //! Performs what the machine decides: journals, calls actions, keeps time, listens to the probes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
@@ -15,6 +17,7 @@ use super::board::{self, Board};
 use super::clock::RunClock;
 use super::desk::{Desk, DeskSetup, Reply, Tell};
 use super::foreseen::NOTHING;
+use super::gatekeeper::Gatekeeper;
 use super::lease::{Mark, Marker};
 use super::machine::{Effect, Input, Machine, Recovery, Standing};
 use super::probe::ProbeType;
@@ -36,6 +39,8 @@ use crate::ports::secrets::mask_value;
 /// How long a run that is to end waits for a changing call that was sent: undo begins within a second of an abort, whatever hangs. A call that is cut
 /// off then may still arrive; the machine looks again once that cannot be any more.
 const GRACE: Duration = Duration::from_millis(600);
+/// How long the guards may take to decide about a fault: they ask both clouds.
+const GUARDS: Duration = Duration::from_secs(120);
 /// How long before the end of an attempt its calls stop being repeated.
 const MARGIN: Duration = Duration::from_millis(200);
 
@@ -69,6 +74,8 @@ pub struct Setup<W: 'static> {
     pub orders: mpsc::UnboundedReceiver<Envelope>,
     /// Writes the marks of faults.
     pub marker: Arc<dyn Marker>,
+    /// Says whether the fault may be injected.
+    pub gatekeeper: Arc<dyn Gatekeeper>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
     pub approved: Vec<(String, String)>,
     /// What is to be said of the run before it is judged.
@@ -243,6 +250,7 @@ struct Shell<W: 'static> {
     world: Arc<W>,
     desk: Desk,
     marker: Arc<dyn Marker>,
+    gatekeeper: Arc<dyn Gatekeeper>,
     clock: RunClock,
     recorder: Recorder,
     machine: Machine,
@@ -281,6 +289,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         starter,
         mut orders,
         marker,
+        gatekeeper,
         approved,
         closing,
         judge,
@@ -301,6 +310,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         machine: Machine::new(plan, mutates),
         desk,
         marker,
+        gatekeeper,
         actions: actions.iter().map(|row| (row.kind, row)).collect(),
         world,
         clock,
@@ -463,6 +473,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
                     self.change(Change { kind: Kind::Undo, uses: &uses, with: &with, before, timeout, mark: None, fault }, key);
                 }
                 Effect::Renew { uses, with, before, lease } => self.renew(&uses, &with, &before, lease),
+                Effect::AskGuards { intended } => self.ask_guards(intended),
                 Effect::Refused(why) => self.refused = Some(why),
                 Effect::Cancel(key) => {
                     if let Some(sink) = self.sinks.get(&key) {
@@ -552,6 +563,20 @@ impl<W: Send + Sync + 'static> Shell<W> {
                 Err(failure) => Err(failure),
             };
             let _ = messages.send(Message::Input(Input::Renewed(renewed)));
+        });
+    }
+
+    fn ask_guards(&mut self, intended: bool) {
+        let (gatekeeper, messages) = (self.gatekeeper.clone(), self.messages.clone());
+        self.tasks.spawn(async move {
+            // What the run has closed for its steps is open for whoever guards it.
+            let deciding = AssertUnwindSafe(gate::exempt(gatekeeper.decide(intended))).catch_unwind();
+            let ruling = match tokio::time::timeout(GUARDS, deciding).await {
+                Ok(Ok(ruling)) => ruling,
+                Ok(Err(_)) => Err("the guards failed inside Lifeboat".into()),
+                Err(_) => Err(format!("the guards have not decided within {} s", GUARDS.as_secs())),
+            };
+            let _ = messages.send(Message::Input(Input::Guarded(ruling)));
         });
     }
 

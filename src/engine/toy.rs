@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, ActionError, ActionType, Applied, Cx, Planned, Undone};
 use super::clock::RunClock;
+use super::gatekeeper::Unguarded;
 use super::lease::NoMarks;
 use super::machine::Recovery;
 use super::probe::{Probe, ProbeType, Sample};
@@ -202,6 +203,9 @@ static PROBES: [ProbeType<World>; 1] = [ProbeType::of::<Sum>()];
 fn plan(steps: Vec<StepPlan>) -> Plan {
     let ms = Span::from_millis;
     Plan {
+        given: Default::default(),
+        files: Vec::new(),
+        approvers: Default::default(),
         realism: Default::default(),
         version: 1,
         name: "toy".into(),
@@ -348,6 +352,7 @@ async fn hold(
         starter: "ann".into(),
         orders,
         marker: Arc::new(NoMarks),
+        gatekeeper: Arc::new(Unguarded),
         approved: Vec::new(),
         closing: Box::new(Vec::new),
         judge: Box::new(|| (Verdict::Pass, vec![])),

@@ -86,6 +86,15 @@ pub struct Plan {
     /// What each step acts on, by its key, as it was found when the plan was made; absent where that could not be known then.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub frozen: BTreeMap<String, BTreeSet<String>>,
+    /// The flags that change what happens, as they were given beside the files: approved together with them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub given: BTreeMap<String, Value>,
+    /// The files beside the definitions that its actions and probes run or read, as they were when the plan was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Definition>,
+    /// Whose signatures count as approvals in its environment: names, with the line of a public key each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvers: BTreeMap<String, String>,
     /// The files this plan was made from.
     pub definitions: Vec<Definition>,
 }

@@ -74,6 +74,10 @@ pub struct EnvironmentFile {
     /// What a run here must keep to. Real clouds need them for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardsFile>,
+    /// Whose signatures count as approvals here: login names, each with the line of an Ed25519 public key as in `id_ed25519.pub`. Where they are listed,
+    /// nothing but a signature is an approval; without them it is the user who owns the file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvers: BTreeMap<String, String>,
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,

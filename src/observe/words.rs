@@ -190,9 +190,10 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             let why = phrase(why, lang);
             (Weight::Trouble, pick(lang, format!("stop ({by}): {why}; nothing more is started"), format!("停止（{by}）：{why}；不再启动新步骤")))
         }
-        RunEvent::Guarded { decisions } => {
-            let lines: Vec<String> =
-                decisions.iter().filter(|decision| decision.outcome != Outcome::Allows).map(|decision| guard_line(decision, lang)).collect();
+        RunEvent::Guarded { decisions, again } => {
+            // Whoever overrode a guard at the start knows it when it decides again.
+            let is_news = |decision: &&Decision| decision.outcome != Outcome::Allows && !(*again && decision.overridden.is_some());
+            let lines: Vec<String> = decisions.iter().filter(is_news).map(|decision| guard_line(decision, lang)).collect();
             return (!lines.is_empty()).then(|| Said { weight: Weight::Trouble, subject: pick(lang, "guard", "守卫规则"), lines });
         }
         RunEvent::Ordered { order, by, why } => {

@@ -213,6 +213,21 @@ impl Environment {
         }
     }
 
+    /// The same place, for whoever only looks at it; a lab of this process ends with the original.
+    #[must_use]
+    pub fn seen(&self) -> Self {
+        let Self { name, settings, env, vars, is_lab, exercise, embedded: _ } = self;
+        Self {
+            name: name.clone(),
+            settings: settings.clone(),
+            env: env.clone(),
+            vars: vars.clone(),
+            is_lab: *is_lab,
+            exercise: *exercise,
+            embedded: None,
+        }
+    }
+
     /// Whether something real may be changed here: it is no lab, and some call of some cloud goes to the vendor or to a host of which nobody knows whose it is.
     /// Told from the names of the hosts as the project file has them, never from their being written; nothing in the process's environment makes it less real.
     #[must_use]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Kind};
 use super::files::{self, Files};
+use super::programs;
 use super::project::FILE_NAME;
 use crate::journal::FileStore;
 use crate::model::chain;
@@ -26,6 +27,12 @@ impl Originals {
         Self { root: root.to_owned() }
     }
 
+    /// The folder that they are relative to.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A note for each file of `plan` that is not what it was, but for those that `told` tells of already. Where none of the files is, the run is
     /// looked at from elsewhere: nothing is said then.
     #[must_use]
@@ -43,7 +50,10 @@ impl Originals {
             };
             Some(RunEvent::Note { text: format!("{} {became} since the run began; the run goes by what it was then", definition.path) })
         };
-        now.into_iter().filter_map(note).filter(|note| !told.contains(note)).collect()
+        // Programs have no copy: they run as they are.
+        let programs = plan.files.iter().zip(programs::again(&plan.files, &self.root)).filter(|(then, now)| then.sha256 != now.sha256);
+        let programs = programs.map(|(then, _)| RunEvent::Note { text: format!("{} was edited since the run began", then.path) });
+        now.into_iter().filter_map(note).chain(programs).filter(|note| !told.contains(note)).collect()
     }
 }
 

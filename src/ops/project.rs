@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::addresses;
 use super::files::{Files, Loaded, absolute, normal};
 use super::guards::{Calendar, written};
+use super::sshsig::PublicKey;
 use crate::model::credentials::literals;
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
@@ -129,6 +130,17 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
                 problems.push(literal_problem(&loaded.doc, &[&way!["environments", name, "vars", key][..], &path].concat()));
             }
         }
+        for (approver, key) in &environment.approvers {
+            if let Err(why) = PublicKey::read(key) {
+                let problem = loaded.doc.problem(&way!["environments", name, "approvers", approver], format!("this is no key: {why}"));
+                problems.push(problem.hint("`ssh-keygen -t ed25519` makes one; its line is in the file that ends in `.pub`"));
+            }
+            let twice = |(other, line): (&String, &String)| other < approver && PublicKey::read(line) == PublicKey::read(key);
+            if environment.approvers.iter().any(twice) {
+                let problem = loaded.doc.problem(&way!["environments", name, "approvers", approver], "this key is another approver's already");
+                problems.push(problem.hint("each approver has a key of their own: one key is one person's word"));
+            }
+        }
         for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
             if let Some((message, hint)) = rule.problem() {
                 problems.push(loaded.doc.problem(&way!["environments", name, "lab", "faults", number], message).hint(hint));
@@ -188,6 +200,12 @@ impl Project {
         let file = self.settings.environments.get(name)?.guards.clone()?;
         let freezes = self.calendars.get(name).map(|calendar| calendar.freezes.clone()).unwrap_or_default();
         Some(Guards { file, freezes })
+    }
+
+    /// Whose signatures count as approvals in the environment called `name`.
+    #[must_use]
+    pub fn approvers(&self, name: &str) -> BTreeMap<String, String> {
+        self.settings.environments.get(name).map(|environment| environment.approvers.clone()).unwrap_or_default()
     }
 
     /// The files beside the scenario's own that decide about a run in `name`: the project file, and its freeze calendar.

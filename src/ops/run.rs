@@ -15,9 +15,10 @@ use super::forecast::forecast;
 use super::lock::Locked;
 use super::marks::WorldMarker;
 use super::pinned::{Originals, copy_of};
-use super::{lever, lock, report, runs, variables};
+use super::{guards, lever, lock, report, runs, variables};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
+use crate::engine::gatekeeper::{Closed, Gatekeeper};
 use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::samples::SampleFile;
@@ -28,7 +29,7 @@ use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::forecast::Forecast;
-use crate::model::guard::Decision;
+use crate::model::guard::{Decision, Overrides};
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
@@ -104,7 +105,16 @@ pub struct Outcome {
     pub journal: PathBuf,
 }
 
-/// Starts a new run of `plan`, which the guards have let through by `decisions`, and sees it through.
+/// How the guards let a run begin, and what they go by when its fault is to be injected.
+#[derive(Debug)]
+pub struct Allowed {
+    /// What they said.
+    pub decisions: Vec<Decision>,
+    /// What was said to them.
+    pub said: guards::Said,
+}
+
+/// Starts a new run of `plan`, which the guards have let through, and sees it through.
 ///
 /// # Errors
 /// When the journal cannot be begun or kept, or the plan does not fit this Lifeboat.
@@ -113,10 +123,11 @@ pub async fn start(
     environment: &Environment,
     plan: Plan,
     definitions: &[DefinitionFile],
-    decisions: Vec<Decision>,
+    allowed: Allowed,
     attended: Attended,
 ) -> Result<Outcome, Exit> {
     relaxed(&store, environment);
+    let Allowed { decisions, said } = allowed;
     let locked = lock::take(&store, &plan, None)?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
@@ -154,6 +165,7 @@ pub async fn start(
         note: None,
         starter,
         locked,
+        said: Ok(said),
     }
     .see_through(environment, attended)
     .await
@@ -199,7 +211,7 @@ pub async fn recover(
 ) -> Result<Outcome, Exit> {
     relaxed(&store, environment);
     let (mut hold, mut state) = take_over(store, run, to)?;
-    hold.note = said.note;
+    hold.note.clone_from(&said.note);
     if let Some(patience) = said.patience {
         Arc::make_mut(&mut hold.plan).limits.patience = patience;
         if let RunEvent::Resumed { patience: said, .. } = &mut hold.opening {
@@ -210,6 +222,10 @@ pub async fn recover(
     let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|by| (key.clone(), by.to_owned())).collect::<Vec<_>>();
     attended.approved.splice(..0, state.steps.iter().flat_map(agreed));
     if to == Takeover::GoOn {
+        // A fault that stands is gone on with whatever became of the copies; one that does not is not injected by guards that nobody knows.
+        let known = guards::as_begun(&hold.store, &hold.run, &hold.plan);
+        let started_by = Some(hold.starter.clone());
+        hold.said = known.map(|guards| guards::Said { guards, overrides: said.overrides, started_by }).map_err(|exit| exit.message);
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
         is_released(&hold.store, &hold.plan)?;
     }
@@ -230,6 +246,8 @@ pub struct Said {
     pub note: Option<String>,
     /// How long failed steps wait for people, if not as when it began.
     pub patience: Option<Span>,
+    /// Which guards are overridden, should the fault still have to be injected.
+    pub overrides: Overrides,
 }
 
 /// What a new owner does with a run.
@@ -303,11 +321,6 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
         return Err(Exit::new(Kind::Usage, format!("run {run} has ended ({verdict}); there is nothing to go on with"))
             .hint(format!("`lifeboat abort {run}` takes back what it left")));
     }
-    let is_injected = state.fault().is_some_and(|fault| fault.intent.is_some());
-    if to == Takeover::GoOn && plan.mode == Mode::Drill && plan.fault.is_some() && !is_injected {
-        return Err(Exit::new(Kind::Usage, format!("run {run} has not injected its fault: there is nothing to go on with"))
-            .hint(format!("`lifeboat abort {run}` ends it; a new drill asks the guards again, which may decide otherwise by now")));
-    }
     owner.epoch = state.epoch + 1;
     let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator(), patience: None };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
@@ -329,6 +342,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             note: None,
             starter,
             locked,
+            said: Err("nothing is injected while everything is taken back".into()),
         },
         state,
     ))
@@ -354,11 +368,13 @@ struct Hold {
     starter: String,
     /// While it is held, nobody else injects a fault in this environment.
     locked: Option<Locked>,
+    /// What the guards go by when the fault is to be injected, or why none may be.
+    said: Result<guards::Said, String>,
 }
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, note, starter, locked: _locked } = self;
+        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, note, starter, locked: _locked, said } = self;
         let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let kept = kept_in(&store, environment)?;
@@ -384,10 +400,14 @@ impl Hold {
                 return Err(exit.hint("nothing was changed"));
             }
         };
+        let gatekeeper: Arc<dyn Gatekeeper> = match said {
+            Ok(said) => Arc::new(guards::Again::new(store.clone(), environment, originals.root(), run.clone(), plan.clone(), said)),
+            Err(why) => Arc::new(Closed(why)),
+        };
         let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event());
         // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
         let mut openings = vec![opening];
-        openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions }));
+        openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions, again: false }));
         openings.extend(forecast.map(RunEvent::Forecast));
         openings.extend(variables::said(environment).into_iter().chain(note).map(|text| RunEvent::Note { text }));
         openings.extend(originals.edited(&plan, &[]));
@@ -416,6 +436,7 @@ impl Hold {
             starter,
             orders,
             marker: Arc::new(WorldMarker::new(marked)),
+            gatekeeper,
             approved,
             closing: Box::new({
                 let plan = plan.clone();

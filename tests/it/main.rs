@@ -1,5 +1,6 @@
 //! Lifeboat from the outside, by subject:
 //!
+//! - `again`: guards and approvals, decided again before a fault is injected.
 //! - `aliyun_client`: the Alibaba client against the lab.
 //! - `approvals`: approvals and manual steps, whoever answers them.
 //! - `bad_files`: every kind of bad file, and what is said about it.
@@ -33,6 +34,7 @@
 //! - `workplace`: a small project with a lab of its own.
 //! - `worlds`: which world a run is in, and that it is taken up in no other.
 
+mod again;
 mod aliyun_client;
 mod approvals;
 mod bad_files;

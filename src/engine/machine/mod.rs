@@ -2,12 +2,13 @@
 //!
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
 //! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
-//! a run stop by itself. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
+//! a run stop by itself, [`clearance`] whether the guards let it inject its fault. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
 mod any;
 mod baseline;
+mod clearance;
 mod guard;
 mod kept;
 mod lease;
@@ -32,6 +33,7 @@ use super::clock::RunClock;
 use crate::model::event::step::{StepKind, Target};
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
+use crate::model::guard::Decision;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 use crate::model::state::{RunState, Snapshots};
@@ -105,6 +107,8 @@ pub enum Input {
     Read(String, Result<(Planned<Value>, Value), Failure>),
     /// The lease was renewed until then, or could not be.
     Renewed(Result<Timestamp, Failure>),
+    /// The guards have decided whether the fault may be injected now, or could not be asked.
+    Guarded(Result<Vec<Decision>, String>),
     /// A person or a signal steers the run, or ends it.
     Order(Asked),
 }
@@ -165,6 +169,11 @@ pub enum Effect {
         before: Value,
         /// From now.
         lease: Duration,
+    },
+    /// Let the guards decide whether the fault may be injected now.
+    AskGuards {
+        /// Whether an attempt of it has begun already.
+        intended: bool,
     },
     /// What was asked cannot be done; why.
     Refused(String),
@@ -441,6 +450,7 @@ pub struct Machine {
     /// Stop conditions that hold now, by index, with since when.
     alarms: BTreeMap<usize, Moment>,
     lease: lease::Lease,
+    clearance: clearance::Clearance,
     readings: baseline::Readings,
     /// Whether a former owner had begun to change something.
     touched: bool,
@@ -490,6 +500,7 @@ impl Machine {
             seen: seen::Seen::of(&plan),
             alarms: BTreeMap::new(),
             lease: lease::Lease::default(),
+            clearance: clearance::Clearance::default(),
             readings: baseline::Readings::default(),
             touched: false,
             paused: None,
@@ -512,6 +523,7 @@ impl Machine {
             Input::Resume(state, lease_left) => self.resume(&state, lease_left),
             Input::Read(key, result) => self.read(&key, result),
             Input::Renewed(result) => self.renewed(result),
+            Input::Guarded(ruling) => self.guarded(ruling),
             Input::Order(asked) => self.order(asked),
             Input::Probe(probe, standing) => {
                 self.seen.note(&probe, &standing);

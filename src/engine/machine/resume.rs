@@ -371,8 +371,16 @@ impl Machine {
             (_, Found::Unknown) if must_be_told => {
                 self.fail(key, Failure::new(FailureKind::Check, format!("after a takeover: {detail}")));
             }
+            // Whether it may be begun, or completed, is the guards' to say anew.
+            (FAULT, _) => self.due_again(),
             _ => self.start_attempt(key),
         }
+    }
+
+    /// Lets the fault be tried as after any attempt that did not succeed.
+    fn due_again(&mut self) {
+        let now = self.now;
+        self.steps.entry(FAULT.into()).and_modify(|step| step.status = Status::Backoff(now));
     }
 
     /// Applies a fault again that is in effect, so that this process keeps to it too. Nothing of that is news.

@@ -103,7 +103,7 @@ impl Machine {
         if self.plan.mode != Mode::Emergency && !self.take_snapshot() {
             return;
         }
-        if self.may_inject(until) {
+        if self.may_inject(until) && self.is_cleared(false) {
             self.keep_snapshot();
             self.inject();
         }
@@ -137,7 +137,7 @@ impl Machine {
             // The fault is not part of a runbook: nobody else starts its next attempt. Before its intent nothing was injected.
             Some(Status::Backoff(at)) if self.now >= *at => {
                 let is_intended = self.steps.get(FAULT).is_some_and(|step| step.before.is_some());
-                if is_intended || self.may_inject(Moment::MAX) {
+                if (is_intended || self.may_inject(Moment::MAX)) && self.is_cleared(is_intended) {
                     self.start_attempt(FAULT);
                 }
             }

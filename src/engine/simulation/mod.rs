@@ -30,6 +30,7 @@ use crate::model::event::step::Target;
 use crate::model::event::{Body, Event, ProbeEvent, RunEvent};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::guard::{Decision, Outcome};
 use crate::model::measure::{self, Measures};
 use crate::model::order::{Asked, Order};
 use crate::model::plan::{ClientModel, Mode, ProbeState, Verdict};
@@ -91,6 +92,8 @@ enum Happening {
         value: i64,
     },
     Wakes(usize),
+    /// The guards have decided.
+    Guards(usize),
     Renews {
         owner: usize,
         until: Ms,
@@ -134,6 +137,8 @@ struct Owner {
     last_good: Option<Ms>,
     /// Whether it goes on where another left.
     took_over: bool,
+    /// Whether the guards have let the fault be injected, for one attempt.
+    leave: bool,
 }
 
 /// A probe whose samples are told by the simulation.
@@ -287,6 +292,7 @@ impl Simulation {
             Happening::GivesUp(task) => self.gives_up(task),
             Happening::Lands { register, over, value } => self.lands(&register, over, value),
             Happening::Wakes(owner) => self.feed(owner, Input::Wake),
+            Happening::Guards(owner) => self.guards(owner),
             Happening::Renews { owner, until } => self.renews(owner, until),
             Happening::Samples(owner, probe) => self.samples(owner, probe),
             Happening::Answers { owner, probe, number, sent, good } => self.answers(owner, probe, number, sent, good),
@@ -326,7 +332,18 @@ impl Simulation {
         let watch: Vec<Sampled<()>> = self.story.plan.probes.iter().map(|probe| Sampled::new(watched(probe), clock)).collect();
         let probes = watch.len();
         let took_over = !matches!(input, Input::Start);
-        self.owners.push(Owner { machine, began: self.now, epoch, lives: true, clock, watch, told: BTreeMap::new(), last_good: None, took_over });
+        self.owners.push(Owner {
+            machine,
+            began: self.now,
+            epoch,
+            lives: true,
+            clock,
+            watch,
+            told: BTreeMap::new(),
+            last_good: None,
+            took_over,
+            leave: false,
+        });
         let owner = self.owners.len() - 1;
         self.aborted = None;
         if self.record(owner, Body::Run(opening)) {
@@ -405,6 +422,8 @@ impl Simulation {
                 let rejoins = key == FAULT && step.status == Status::Applied;
                 // An owner that was taken over notices it at its next record; until then it may read what its successor has read.
                 let reads = uses == "toy.read";
+                let is_let = key != FAULT || rejoins || std::mem::take(&mut self.owners[owner].leave);
+                assert!(is_let, "seed {}: injected without leave", self.seed);
                 assert!(!step.applied || rejoins || reads, "seed {}: {key} was done and is done again", self.seed);
                 let mark = lease.map(|lease| self.now + ms(lease));
                 let task = self.begin(owner, key, Kind::Apply, &with, before.as_i64().unwrap_or(0), timeout);
@@ -426,6 +445,10 @@ impl Simulation {
                 let probe = self.story.plan.probes.iter().position(|one| one.id == probe).expect("the plan has it");
                 let (at, after) = (self.now + self.between(0, 20), self.owners[owner].began + ms(after));
                 self.at(at, Happening::Hearkens { owner, probe, after });
+            }
+            Effect::AskGuards { .. } => {
+                let at = self.now + self.between(0, 3_000);
+                self.at(at, Happening::Guards(owner));
             }
             Effect::Cancel(key) => self.cancel(owner, &key),
             Effect::Wake(at) => self.at(self.owners[owner].began + ms(at), Happening::Wakes(owner)),
@@ -683,6 +706,17 @@ impl Simulation {
             let is_well = told.is_some_and(|told| told.state == Some(ProbeState::Good) && told.good.is_some());
             assert!(is_well, "seed {}: injected although {} is {told:?}", self.seed, condition.probe);
         }
+    }
+
+    fn guards(&mut self, owner: usize) {
+        let refuses = Decision { guard: "windows".into(), outcome: Outcome::Refuses, detail: "closed by now".into(), overridden: None };
+        let ruling = match self.between(0, 40) {
+            0 => Ok(vec![refuses]),
+            1 => Err("no answer".to_owned()),
+            _ => Ok(Vec::new()),
+        };
+        self.owners[owner].leave = ruling.as_ref().is_ok_and(Vec::is_empty);
+        self.feed(owner, Input::Guarded(ruling));
     }
 
     fn renews(&mut self, owner: usize, until: Ms) {

@@ -49,6 +49,9 @@ impl Story {
         let good_after = rng.random_range(1..4);
         let is_watched = rng.random_ratio(1, 3);
         let plan = Plan {
+            given: Default::default(),
+            files: Vec::new(),
+            approvers: Default::default(),
             realism: Default::default(),
             version: 1,
             name: "simulated".into(),

@@ -63,10 +63,13 @@ pub enum RunEvent {
         /// Who or what: `signal`, `stop-condition`, `lease`, `engine`.
         by: String,
     },
-    /// How the guards of the environment decided; follows the start.
+    /// How the guards of the environment decided; follows the start, and comes again before each attempt to inject the fault.
     Guarded {
         /// One for each guard.
         decisions: Vec<Decision>,
+        /// Whether they decided before: about a fault that is about to be injected.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// A person steered the run: paused it, went on, skipped or repeated a step, gave the source side up.
     Ordered {

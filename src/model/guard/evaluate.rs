@@ -1,8 +1,8 @@
 //! From guards and facts to decisions, one for each guard that is written. Pure: the same facts give the same decisions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, Guards, NeighbourFact, TargetFact};
+use super::facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, Guards, NeighbourFact, TargetFact, Voucher};
 use super::file::{ActionLists, Approvals, RegionLists};
 use super::{Decision, Guard, Outcome, Override};
 use crate::model::call::Cloud;
@@ -41,7 +41,7 @@ fn decided(guard: Guard, said: Said, facts: &Facts) -> Decision {
     let why = facts.overrides.of.get(&guard).or(facts.overrides.all.as_ref());
     let overridden = why
         .filter(|_| outcome != Outcome::Allows && guard.may_be_overridden(facts.mode))
-        .map(|why| Override { by: facts.starter.name.clone(), why: why.clone() });
+        .map(|why| Override { by: facts.starter.me.name.clone(), why: why.clone() });
     Decision { guard: guard.name().to_owned(), outcome, detail, overridden }
 }
 
@@ -85,15 +85,20 @@ fn account(facts: &Facts) -> Option<Decision> {
 }
 
 fn approvals(wanted: &Approvals, facts: &Facts) -> Said {
-    let mut counted = BTreeSet::new();
+    let mut counted = BTreeMap::new();
     let mut not = Vec::new();
     for approval in &facts.approvals {
         match objection(approval, wanted, facts) {
-            None => drop(counted.insert(&approval.who)),
+            // Names are distinct among the users of a system and among the approvers of an environment: ids and keys of one person may be several.
+            None => drop(counted.insert(approval.who.name.clone(), &approval.voucher)),
             Some(why) => not.push(format!("{} ({why})", approval.who.name)),
         }
     }
-    let names: Vec<&str> = counted.iter().map(|who| who.name.as_str()).collect();
+    let word = |(name, voucher): (&String, &&Voucher)| match voucher {
+        Voucher::Key(fingerprint) => format!("{name} (signed with {fingerprint})"),
+        _ => name.clone(),
+    };
+    let names: Vec<String> = counted.iter().map(word).collect();
     let by = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
     let uncounted = if not.is_empty() { String::new() } else { format!("; not counted: {}", some(&not)) };
     let said = format!("{} of {} approvals by other people{by}{uncounted}", names.len(), wanted.count);
@@ -102,11 +107,18 @@ fn approvals(wanted: &Approvals, facts: &Facts) -> Said {
 
 /// Why an approval does not count.
 fn objection(approval: &Approval, wanted: &Approvals, facts: &Facts) -> Option<String> {
-    let Approval { who, at, until, is_of_this } = approval;
+    let Approval { who, voucher, at, until, differs } = approval;
+    let starter = &facts.starter;
+    let is_starter = match voucher {
+        Voucher::Owner { login } => starter.ids.contains(&who.uid) || login.is_some_and(|login| starter.ids.contains(&login)),
+        Voucher::Key(_) | Voucher::Nobody(_) => false,
+    } || starter.names.contains(&who.name);
     let last = wanted.deadline.map_or(*until, |deadline| at.plus(deadline.duration()).min(*until));
-    if !is_of_this {
-        Some("approved something else, or the files before they were changed".into())
-    } else if who.uid == facts.starter.uid || who.name == facts.starter.name {
+    if let Voucher::Nobody(why) = voucher {
+        Some(why.clone())
+    } else if !differs.is_empty() {
+        Some(format!("approved something else: {}", differs.join("; ")))
+    } else if is_starter {
         Some("whoever starts the run cannot approve it".into())
     } else if !wanted.of.is_empty() && !wanted.of.contains(&who.name) {
         Some(format!("not one of {}", wanted.of.join(", ")))

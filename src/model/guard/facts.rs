@@ -1,6 +1,6 @@
 //! Everything that guards are decided from: what is to run, where, when, by whom, and what others said to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Freeze, Guard};
 use crate::model::call::Cloud;
@@ -9,7 +9,7 @@ use crate::model::plan::Mode;
 use crate::model::time::{Span, Timestamp};
 
 /// The guards of an environment, with their calendar read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guards {
     /// As written.
     pub file: GuardsFile,
@@ -41,7 +41,7 @@ pub struct Facts {
     /// Steps that cannot tell yet what they would act on.
     pub untold: Vec<String>,
     /// Who starts it.
-    pub starter: Person,
+    pub starter: Starter,
     /// The approvals that lie there for this environment.
     pub approvals: Vec<Approval>,
     /// Other runs whose fault stands in this environment.
@@ -148,17 +148,44 @@ pub struct Person {
     pub name: String,
 }
 
+/// Whoever starts a run, under everything that is theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Starter {
+    /// The person as whom the process runs.
+    pub me: Person,
+    /// Every user id of theirs: as whom the process runs and may run, as whom they logged in, as whom they asked to be somebody else.
+    pub ids: BTreeSet<u32>,
+    /// The login names of these, and of whoever else had a hand in the start.
+    pub names: BTreeSet<String>,
+}
+
+/// What vouches for an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voucher {
+    /// The system: the file is that user's.
+    Owner {
+        /// As whom its author had logged in, where that was somebody else.
+        login: Option<u32>,
+    },
+    /// A signature, with the fingerprint of the key.
+    Key(String),
+    /// Nothing; why.
+    Nobody(String),
+}
+
 /// Somebody approved something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     /// Who.
     pub who: Person,
+    /// What says that it was they.
+    pub voucher: Voucher,
     /// When.
     pub at: Timestamp,
     /// Until when they meant it.
     pub until: Timestamp,
-    /// Whether what they approved is exactly what is to run.
-    pub is_of_this: bool,
+    /// In which parts what they approved is not what is to run; empty = it is exactly that.
+    pub differs: Vec<String>,
 }
 
 /// Whether the environment's name was given.

@@ -22,7 +22,8 @@ use super::plan::Mode;
 pub use super::glob::Glob;
 pub use evaluate::evaluate;
 pub use facts::{
-    AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, NeighbourFact, Overrides, Person, RegionFact, TargetFact,
+    AccountFact, Answer, Approval, Carries, Confirmed, Facts, FaultFact, Guards, NeighbourFact, Overrides, Person, RegionFact, Starter, TargetFact,
+    Voucher,
 };
 pub use freeze::{Freeze, FreezeEntry, FreezesFile, Zone};
 pub use window::Window;

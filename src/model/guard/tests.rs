@@ -27,7 +27,7 @@ fn facts() -> Facts {
         fault: Some(FaultFact { lease: Span::from_secs(120), limit: Span::from_secs(1800) }),
         targets: vec![target("i-1", Carries::All), target("i-2", Carries::All)],
         untold: Vec::new(),
-        starter: person(1000, "ann"),
+        starter: Starter { me: person(1000, "ann"), ids: [1000].into(), names: ["ann".to_owned()].into() },
         approvals: Vec::new(),
         open_faults: Vec::new(),
         unseen_faults: Vec::new(),
@@ -70,7 +70,13 @@ fn refuses(text: &str, change: impl FnOnce(&mut Facts), detail: &str) {
 }
 
 fn approval(uid: u32, name: &str) -> Approval {
-    Approval { who: person(uid, name), at: at("2026-11-24T01:00:00Z"), until: at("2026-11-24T09:00:00Z"), is_of_this: true }
+    Approval {
+        who: person(uid, name),
+        voucher: Voucher::Owner { login: None },
+        at: at("2026-11-24T01:00:00Z"),
+        until: at("2026-11-24T09:00:00Z"),
+        differs: Vec::new(),
+    }
 }
 
 #[test]
@@ -120,6 +126,44 @@ fn approvals_are_other_peoples_of_exactly_this_and_in_time() {
     );
     // Two names for one user id are one person; two approvals of one person are one.
     refuses("approvals: 2", |facts| facts.approvals = vec![approval(1001, "bob"), approval(1001, "bob")], "1 of 2 approvals by other people: bob");
+    // Whoever starts it under another of their ids, or became somebody else to approve it.
+    let login = |login| Approval { voucher: Voucher::Owner { login }, ..approval(1001, "bob") };
+    refuses(
+        "approvals: 1",
+        |facts| {
+            facts.starter.ids.insert(1001);
+            facts.approvals = vec![approval(1001, "bob")];
+        },
+        "0 of 1 approvals by other people; not counted: bob (whoever starts the run cannot approve it)",
+    );
+    refuses(
+        "approvals: 1",
+        |facts| facts.approvals = vec![login(Some(1000))],
+        "0 of 1 approvals by other people; not counted: bob (whoever starts the run cannot approve it)",
+    );
+    allows("approvals: 1", |facts| facts.approvals = vec![login(Some(1002))], "1 of 1 approvals by other people: bob");
+    // Nobody's word is none, and a key's is that of its name, whoever owns the file.
+    let vouched = |uid, name: &str, voucher| Approval { voucher, ..approval(uid, name) };
+    refuses(
+        "approvals: 1",
+        |facts| facts.approvals = vec![vouched(100_001, "uid 100001", Voucher::Nobody("uid 100001 is one of the subordinate ids of ann".into()))],
+        "0 of 1 approvals by other people; not counted: uid 100001 (uid 100001 is one of the subordinate ids of ann)",
+    );
+    allows(
+        "approvals: 1",
+        |facts| facts.approvals = vec![vouched(1000, "bob", Voucher::Key("SHA256:x".into()))],
+        "1 of 1 approvals by other people: bob (signed with SHA256:x)",
+    );
+    refuses(
+        "approvals: 2",
+        |facts| facts.approvals = vec![vouched(1000, "bob", Voucher::Key("SHA256:x".into())), vouched(1001, "bob", Voucher::Key("SHA256:x".into()))],
+        "1 of 2 approvals by other people: bob (signed with SHA256:x)",
+    );
+    refuses(
+        "approvals: 1",
+        |facts| facts.approvals = vec![vouched(1001, "ann", Voucher::Key("SHA256:x".into()))],
+        "0 of 1 approvals by other people; not counted: ann (whoever starts the run cannot approve it)",
+    );
     refuses(
         "approvals: { count: 1, of: [carl], deadline: 2h }",
         |facts| facts.approvals = vec![approval(1001, "bob")],
@@ -142,8 +186,8 @@ fn approvals_are_other_peoples_of_exactly_this_and_in_time() {
     );
     refuses(
         "approvals: 1",
-        |facts| facts.approvals = vec![Approval { is_of_this: false, ..approval(1001, "bob") }],
-        "0 of 1 approvals by other people; not counted: bob (approved something else, or the files before they were changed)",
+        |facts| facts.approvals = vec![Approval { differs: vec!["run.sh was another".into()], ..approval(1001, "bob") }],
+        "0 of 1 approvals by other people; not counted: bob (approved something else: run.sh was another)",
     );
 }
 

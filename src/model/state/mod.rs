@@ -303,7 +303,14 @@ impl RunState {
                 self.decided = Some(Decision { at, by: by.clone(), basis: basis.clone() });
             }
             RunEvent::StopRequested { abort, why, by } => self.stops.push(StopRequest { at, abort: *abort, why: why.clone(), by: by.clone() }),
-            RunEvent::Guarded { decisions } => self.guards.extend(decisions.iter().cloned()),
+            // What is decided again as it was is no news.
+            RunEvent::Guarded { decisions, .. } => {
+                for decision in decisions {
+                    if !self.guards.contains(decision) {
+                        self.guards.push(decision.clone());
+                    }
+                }
+            }
             RunEvent::Ordered { order, by, why } => {
                 if let Order::Retry { step } = order {
                     self.steps.get_mut(step).ok_or_else(|| format!("the plan has no step `{step}`"))?.reopen();

@@ -15,11 +15,12 @@ use crate::model::project::Zones;
 use crate::model::state::FAULT;
 use crate::model::time::Timestamp;
 use crate::model::whereabouts::Whereabouts;
+use crate::ops::approvals::{self, Subject};
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
 use crate::ops::marks::search::{Found, everywhere};
-use crate::ops::{approvals, preflight, runs};
+use crate::ops::{people, preflight, runs};
 use crate::ports::gate::Gate;
 use crate::ports::tags::{TagMap, Tagged};
 use crate::ports::{Cloud, Kind};
@@ -38,7 +39,7 @@ pub struct Intended<'a> {
     /// Whether as a drill or in an emergency.
     pub mode: Mode,
     /// What an approval of exactly this is of.
-    pub digest: &'a str,
+    pub subject: &'a Subject,
     /// When.
     pub now: Timestamp,
     /// Whether the environment's name was given.
@@ -47,6 +48,10 @@ pub struct Intended<'a> {
     pub overrides: Overrides,
     /// What each step would do, when that is known already.
     pub dry_run: Option<&'a DryRun>,
+    /// The run itself, once there is one: it is not in its own way.
+    pub own: Option<&'a str>,
+    /// Whether an attempt to inject the fault has begun: what it acts on was looked at before that.
+    pub intended: bool,
 }
 
 /// Gathers what the guards want to know; asks nothing that no guard wants to know.
@@ -54,10 +59,10 @@ pub struct Intended<'a> {
 /// # Errors
 /// When the runs cannot be read.
 pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) -> Result<Facts, Exit> {
-    let Intended { environment, plan, mode, digest, now, confirmed, overrides, dry_run } = intended;
+    let Intended { environment, plan, mode, subject, now, confirmed, overrides, dry_run, own, intended: is_intended } = intended;
     let file = &guards.file;
     let accounts = preflight::ask(environment, Some(plan), mode).await;
-    let neighbours = overlap::neighbours(store, plan, mode)?;
+    let neighbours = if is_intended { Vec::new() } else { overlap::neighbours(store, plan, mode)? };
     let wants_targets = file.max_targets.is_some() || !file.tags.is_empty() || !neighbours.is_empty();
     let wants_faults = file.max_faults.is_some() && plan.fault.is_some();
     let regions = regions(environment, plan);
@@ -72,6 +77,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
             let marks = everywhere(&world, &certain(&regions)).await;
             (open_faults, unseen_faults) = marked(marks);
             open_faults.extend(journalled(store, plan)?);
+            open_faults.retain(|run| own != Some(run.as_str()));
             open_faults.sort();
             open_faults.dedup();
         }
@@ -89,8 +95,8 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
         fault: plan.fault.as_ref().map(|fault| FaultFact { lease: fault.lease, limit: fault.limit }),
         targets,
         untold,
-        starter: approvals::me(),
-        approvals: if file.approvals.is_some() { approvals::read(&runs, &plan.environment, digest) } else { Vec::new() },
+        starter: people::starter(),
+        approvals: if file.approvals.is_some() { approvals::read(&runs, &plan.environment, subject, &plan.approvers) } else { Vec::new() },
         open_faults,
         unseen_faults,
         neighbours: shared,

@@ -147,6 +147,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
             ungraceful: self.request.ungraceful,
             limits: self.request.limits,
             frozen: BTreeMap::new(),
+            given: BTreeMap::new(),
+            files: Vec::new(),
+            approvers: self.project.approvers(self.request.environment),
             definitions: self.definitions(),
         }
     }

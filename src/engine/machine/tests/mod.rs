@@ -1,3 +1,4 @@
+mod clearance;
 mod emergency;
 mod resume;
 mod seen;
@@ -37,6 +38,9 @@ pub(super) fn book(steps: Vec<StepPlan>) -> RunbookPlan {
 
 pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
     Plan {
+        given: Default::default(),
+        files: Vec::new(),
+        approvers: Default::default(),
         realism: Default::default(),
         version: 1,
         name: "toy".into(),
@@ -96,6 +100,8 @@ pub(super) struct Rig {
     silent: Vec<&'static str>,
     /// For which good samples the machine waits.
     asked: Vec<(String, Moment)>,
+    /// What the guards say.
+    guards: Result<Vec<crate::model::guard::Decision>, String>,
     /// What a look at a step finds; what was to be done unless written.
     finds: Vec<(&'static str, Found)>,
 }
@@ -128,6 +134,7 @@ impl Rig {
             stuck: Vec::new(),
             lease_is_gone: false,
             finds: Vec::new(),
+            guards: Ok(Vec::new()),
             shows: BTreeMap::new(),
             differs: Vec::new(),
             silent: Vec::new(),
@@ -247,6 +254,11 @@ impl Rig {
                 self.log.push(format!("ask {probe} after {}", after.as_secs()));
                 self.asked.push((probe, after));
                 queue.extend(self.answers());
+            }
+            Effect::AskGuards { .. } if self.hang.contains(&"guards") => {}
+            Effect::AskGuards { .. } => {
+                self.log.push("guards".into());
+                queue.push(Input::Guarded(self.guards.clone()));
             }
             Effect::Refused(why) => self.log.push(format!("refused: {why}")),
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
