@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -12,10 +13,51 @@ use crate::model::event::probe::ProbeKind;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::Plan;
 use crate::ports::secrets::{self, mask, mask_value};
 
 /// More than this is no secret but a file given by mistake.
 const LONGEST: u64 = 64 * 1024;
+
+/// Whether references are followed.
+static FOLLOWED: AtomicBool = AtomicBool::new(true);
+
+/// Says whether references are followed from now on: those of a run that was begun by somebody else, or elsewhere, are not. What it would be led to read is
+/// the caller's.
+pub(crate) fn follow(is_followed: bool) {
+    FOLLOWED.store(is_followed, Ordering::Relaxed);
+}
+
+/// From now on every secret that `plan` refers to is masked, used or not: a program that prints what it finds may come long before whoever needs the secret.
+/// One that leads nowhere is told by whoever uses it.
+pub(crate) fn know(plan: &Plan) {
+    if FOLLOWED.load(Ordering::Relaxed) {
+        // A plan always has a JSON form.
+        let plan = serde_json::to_value(plan).unwrap_or_default();
+        references(&plan, &mut |place| {
+            if let Ok(secret) = read(place) {
+                secrets::keep(&secret);
+            }
+        });
+    }
+}
+
+fn references(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        reference if is_reference(reference) => each(reference["secret"].as_str().unwrap_or_default()),
+        Value::Object(map) => map.values().for_each(|value| references(value, each)),
+        Value::Array(items) => items.iter().for_each(|value| references(value, each)),
+        _ => {}
+    }
+}
+
+/// `with` as a probe gets it: where references are not followed, with a text in their place that is no secret, so that the probe fails and the run goes on.
+///
+/// # Errors
+/// As [`reveal`].
+pub(crate) fn reveal_for_probe(with: &Value) -> Result<Value, Failure> {
+    if FOLLOWED.load(Ordering::Relaxed) { reveal(with) } else { Ok(unasked(with)) }
+}
 
 /// `value` with every reference replaced by its secret.
 ///
@@ -25,6 +67,10 @@ pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
     Ok(match value {
         reference if is_reference(reference) => {
             let place = reference["secret"].as_str().unwrap_or_default();
+            if !FOLLOWED.load(Ordering::Relaxed) {
+                let why = "it is not read: the run was begun by another user, or this is a copy of its folder";
+                return Err(Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")));
+            }
             let secret = read(place).map_err(|why| Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")))?;
             secrets::keep(&secret);
             Value::String(secret)
@@ -208,6 +254,19 @@ mod tests {
         std::fs::write(file.path(), "s3cret\n").unwrap();
         let reference = format!("file:{}", file.path().display());
         assert_eq!(reveal(&json!({"headers": [{"secret": reference}]})).unwrap(), json!({"headers": ["s3cret"]}));
+    }
+
+    #[test]
+    fn every_secret_of_a_plan_is_known_before_it_is_used() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "engine-canary-of-a-late-step").unwrap();
+        let reference = json!({ "secret": format!("file:{}", file.path().display()) });
+        let mut plan = crate::model::event::samples::plan(crate::model::plan::Mode::Drill);
+        plan.failover.steps.last_mut().unwrap().with = json!({ "deep": [{ "token": reference }, { "secret": "env:LIFEBOAT_NO_SUCH_VARIABLE" }] });
+        let before = "it said engine-canary-of-a-late-step";
+        assert_eq!(secrets::masked(before), before);
+        know(&plan);
+        assert_eq!(secrets::masked(before), "it said ***");
     }
 
     #[test]

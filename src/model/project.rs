@@ -74,6 +74,10 @@ pub struct EnvironmentFile {
     /// What a run here must keep to. Real clouds need them for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardsFile>,
+    /// The group of the system (its name or number) that shares the runs here: its members may read, abort and resume them. Without it a run is worked with
+    /// by the user that began it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,

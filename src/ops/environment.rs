@@ -15,6 +15,7 @@ use crate::model::host::{Owner, host, owner};
 use crate::model::lab::FaultRule;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
+use crate::world::command::Programs;
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
 /// An environment that is there.
@@ -34,6 +35,8 @@ pub struct Environment {
     pub exercise: Option<Exercise>,
     /// The lab that ends with this process.
     pub embedded: Option<EmbeddedLab>,
+    /// Whether programs that definitions name are run, and where.
+    pub programs: Programs,
 }
 
 /// Which lab an environment of kind `lab` uses.
@@ -119,7 +122,7 @@ impl Environment {
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
-        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded })
+        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded, programs: Programs::Here })
     }
 
     fn cloud(name: &str, file: &EnvironmentFile) -> Self {
@@ -149,6 +152,7 @@ impl Environment {
             is_lab: false,
             exercise: file.exercise,
             embedded: None,
+            programs: Programs::Here,
         }
     }
 

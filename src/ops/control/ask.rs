@@ -46,6 +46,7 @@ impl Status {
 }
 
 fn talk(store: &FileStore, run: &str, request: &Request) -> io::Result<Answer> {
+    store.vouched(run).map_err(|error| error.source)?;
     let mut stream = socket::connect(&store.path(run))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
