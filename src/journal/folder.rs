@@ -104,7 +104,9 @@ impl Folder {
                 let is_shared = fstat(&handle)?.st_mode & SHARED == SHARED;
                 Ok(Self { handle, is_shared })
             }
-            Err(_) if std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) => Err(stranger("the folder", "is a link, which is not followed")),
+            Err(_) if std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) => {
+                Err(stranger("the folder", "is a link, which is not followed"))
+            }
             Err(error) => Err(error.into()),
         }
     }

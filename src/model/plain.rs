@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn of_sequences_only_those_that_set_colours_stay() {
-        assert_eq!(coloured("\u{1b}[1;31mred\u{1b}[0m \u{1b}[2J\u{1b}]0;t\u{7}\u{202e}"), "\u{1b}[1;31mred\u{1b}[0m \u{fffd}[2J\u{fffd}]0;t\u{fffd}\u{fffd}");
+        assert_eq!(
+            coloured("\u{1b}[1;31mred\u{1b}[0m \u{1b}[2J\u{1b}]0;t\u{7}\u{202e}"),
+            "\u{1b}[1;31mred\u{1b}[0m \u{fffd}[2J\u{fffd}]0;t\u{fffd}\u{fffd}"
+        );
         assert_eq!(coloured("\u{1b}["), "\u{fffd}[");
     }
 

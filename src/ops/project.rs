@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::addresses;
-use super::files::{Files, Loaded, absolute, normal};
+use super::files::{Files, Loaded, absolute, folder_of, normal};
 use super::guards::{Calendar, written};
 use crate::journal::Trust;
 use crate::model::credentials::literals;
@@ -60,7 +60,7 @@ pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Di
 /// As [`load_project`].
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let mut files = Files::default();
-    let whole = files.load(file).map_err(|error| vec![error.of(file)])?;
+    let whole = files.load_named(file, folder_of(file)).map_err(|error| vec![error.of(file)])?;
     let mut broken: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     // What does not even have the form of an environment is told before what is wrong beyond that.
     loop {
@@ -101,7 +101,7 @@ fn environments_of(doc: &Document, problem: &Diagnostic) -> Vec<String> {
 
 /// The project file among these, of which nothing may be wrong.
 pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<Diagnostic>> {
-    let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
+    let loaded = files.load_named(file, folder_of(file)).map_err(|error| vec![error.of(file)])?;
     project_of(files, &loaded)
 }
 

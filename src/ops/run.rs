@@ -12,8 +12,8 @@ use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::forecast::forecast;
-use super::lock::Locked;
 use super::home;
+use super::lock::Locked;
 use super::marks::WorldMarker;
 use super::pinned::{Originals, copy_of};
 use super::{lever, lock, report, runs};
@@ -175,14 +175,7 @@ fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
 }
 
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
-fn lay_out(
-    store: &FileStore,
-    run: &str,
-    owner: &Owner,
-    plan: &Plan,
-    plan_json: &[u8],
-    definitions: &[DefinitionFile],
-) -> Result<(), StoreError> {
+fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &Plan, plan_json: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
     store.create_in(run, owner, &plan.environment)?;
     store.write_beside(run, "plan.json", plan_json)?;
     for definition in definitions {

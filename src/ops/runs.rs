@@ -227,4 +227,5 @@ pub(super) fn unreadable(error: &StoreError) -> Exit {
 }
 
 /// What helps when a run is not the caller's.
-const STRANGER: &str = "what a run's folder holds is acted upon with your rights: work with it as the user that it belongs to, or name a `group` in the environment";
+const STRANGER: &str =
+    "what a run's folder holds is acted upon with your rights: work with it as the user that it belongs to, or name a `group` in the environment";

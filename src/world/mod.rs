@@ -59,7 +59,13 @@ impl World {
     ///
     /// # Errors
     /// When it cannot be run, or is not to be.
-    pub async fn command(&self, command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> io::Result<command::Ended> {
+    pub async fn command(
+        &self,
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        ours: &[(&str, &str)],
+        input: &str,
+    ) -> io::Result<command::Ended> {
         match &self.programs {
             Programs::Here => command::run(command, env, ours, input).await,
             Programs::In(folder) => command::run_in(Some(folder), command, env, ours, input).await,

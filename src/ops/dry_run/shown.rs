@@ -74,8 +74,13 @@ impl DryRun {
         } else if self.is_unguarded {
             row(&mut out, format_args!("\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment));
         }
-        row(&mut out, format_args!("\nBlast radius: {radius}; {} changing calls, with marks and putting everything back. Nothing was changed.",
-            self.mutating_calls));
+        row(
+            &mut out,
+            format_args!(
+                "\nBlast radius: {radius}; {} changing calls, with marks and putting everything back. Nothing was changed.",
+                self.mutating_calls
+            ),
+        );
         for warning in &self.warnings {
             row(&mut out, format_args!("Warning: {warning}."));
         }
