@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_no_escape_stays() {
-        for text in ["%4", "%", "\\", r"\u12", "&", "&;", "&#;", "&#x110000;", "0x", r"\ud800 ", r"\ud800\u0041"] {
+        for text in ["%4", "%", "\\", r"\u12", "&", "&;", "&#;", "&#x110000;", "0x", r"\ud800 "] {
             assert_eq!(unescaped(text), skeleton(text), "{text}");
         }
         assert_eq!(letters(&unescaped("%ff%feok")), "ok");

@@ -8,6 +8,7 @@ use super::{Status, abort_command, socket};
 use crate::journal::FileStore;
 use crate::model::order::Asked;
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::runs;
 
 /// How long the run may take to answer: longer than it gives itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,6 +20,7 @@ const LONGEST: u64 = 16 << 20;
 /// # Errors
 /// When nobody runs it, or what it said in refusal.
 pub fn ask(store: &FileStore, run: &str, request: &Request) -> Result<Answer, Exit> {
+    store.vouched(run).map_err(|error| runs::unreadable(&error))?;
     let answer = talk(store, run, request).map_err(|error| unreachable(store, run, &error))?;
     match answer {
         Answer { ok: true, .. } => Ok(answer),
@@ -46,7 +48,6 @@ impl Status {
 }
 
 fn talk(store: &FileStore, run: &str, request: &Request) -> io::Result<Answer> {
-    store.vouched(run).map_err(|error| error.source)?;
     let mut stream = socket::connect(&store.path(run))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
