@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{Global, Output as Format};
+use clap::Parser as _;
+
+use super::args::{Cli, Global, Output as Format};
 use super::errors::{self, Style};
 use crate::model::credentials::hidden_in_urls;
 use crate::model::diagnostic::Diagnostic;
@@ -31,9 +33,13 @@ pub(super) fn said(panic: &str) {
 
 /// What clap says of a command line, which it quotes. Help and version are answers, and go to standard output.
 pub(super) fn said_of_the_command_line(error: &clap::Error) {
+    let is_plain = std::env::args_os().all(|argument| argument.to_str().is_some_and(|argument| !argument.contains(plain::acts)));
+    // What is quoted stays in its line.
+    let in_lines = || Cli::try_parse_from(std::env::args_os().map(|argument| plain::line(&argument.to_string_lossy()).into_owned())).err();
+    let lined = if is_plain { None } else { in_lines() };
+    let error = lined.as_ref().unwrap_or(error);
     let (rendered, is_error) = (error.render(), error.use_stderr());
     let is_terminal = if is_error { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let is_plain = std::env::args_os().all(|argument| argument.to_str().is_some_and(|argument| !argument.contains(plain::acts)));
     let wants_colour = is_terminal && is_plain && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = if wants_colour { rendered.ansi().to_string() } else { rendered.to_string() };
     let text = if wants_colour { plain::coloured(&text).into_owned() } else { safe(&text) };
