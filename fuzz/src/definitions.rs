@@ -44,6 +44,7 @@ fn can_be_journalled(plan: &Plan) {
         operator: String::new(),
         host: String::new(),
         clock_error_ms: None,
+        begun: None,
     };
     let at = Timestamp::from_nanos(0);
     let event = Event { v: 1, seq: 1, run: "r".into(), id: "e".into(), owner: "o".into(), epoch: 1, at, body: Body::Run(started) };

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::guarded::typed;
 use crate::model::guard::{Decision, Outcome};
 use crate::model::phrases::phrase;
+use crate::model::plain::line;
 use crate::model::plan::Plan;
 use crate::model::text::Lang;
 use crate::observe::{heading, language, listed};
@@ -39,7 +40,7 @@ fn shown(plan: &Plan, seen: &DryRun, decisions: &[Decision], lang: Lang) -> Stri
     }
     for decision in decisions.iter().filter(|decision| decision.outcome != Outcome::Allows) {
         let word = if lang == Lang::En { "guard" } else { "守卫规则" };
-        let _ = writeln!(out, "  {word} {}: {}", decision.guard, phrase(&decision.detail, lang));
+        let _ = writeln!(out, "  {word} {}: {}", decision.guard, line(&phrase(&decision.detail, lang)));
     }
     out
 }

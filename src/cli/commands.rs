@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::args::{Cli, Completions, Global, Report, SampleFormat, Samples};
 use super::output::Output;
 use super::start;
+use crate::model::plain;
 use crate::model::plan::Verdict;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::{self, lever, runs};
@@ -25,7 +26,7 @@ pub(super) fn runs(global: &Global, output: &Output) -> Result<u8, Exit> {
     for run in &listed {
         let verdict = run.verdict.map_or("-", verdict_word);
         let line = format!("{:run_width$}  {:place_width$}  {:11}  {verdict:12}  {}", run.run, run.environment, run.state, run.remark);
-        output.say(line.trim_end());
+        output.say(&plain::line(line.trim_end()));
         if let Some(command) = &run.solve {
             output.say(&format!("{:run_width$}  {command}", ""));
         }

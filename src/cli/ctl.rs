@@ -7,6 +7,7 @@ use super::output::Output;
 use super::start;
 use crate::journal::FileStore;
 use crate::model::order::{Asked, Order};
+use crate::model::plain::line;
 use crate::model::plan::{Mode, Stage};
 use crate::ops::control::{self, Status};
 use crate::ops::exit::{Exit, Kind};
@@ -155,13 +156,13 @@ fn text(status: &Status) -> String {
         let answered = if question.answered.is_empty() { String::new() } else { format!(" (so far {})", question.answered.join(", ")) };
         let of = if question.approvers > 1 { format!(", {} people", question.approvers) } else { String::new() };
         let what = if question.manual { "to be done by hand" } else { "waits for approval" };
-        lines.push(format!("\n{} {what}{of}: {}{answered}", question.step, question.text));
+        lines.push(format!("\n{} {what}{of}: {}{answered}", question.step, line(&question.text)));
         lines.push(format!("  lifeboat ctl {} answer {} yes", status.run, question.step));
     }
     lines.push(String::new());
     let width = status.steps.iter().map(|step| step.step.len()).max().unwrap_or(0);
     for step in &status.steps {
-        lines.push(format!("{:width$}  {:9}  {}", step.step, step.state, step.detail).trim_end().to_owned());
+        lines.push(line(format!("{:width$}  {:9}  {}", step.step, step.state, step.detail).trim_end()).into_owned());
     }
     lines.join("\n") + "\n"
 }

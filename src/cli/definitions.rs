@@ -9,6 +9,7 @@ use super::output::Output;
 use super::{errors, start};
 use crate::lab;
 use crate::model::diagnostic::Diagnostic;
+use crate::model::plain;
 use crate::model::plan::Mode;
 use crate::model::project::EnvironmentKind;
 use crate::ops::catalogue_list;
@@ -38,7 +39,7 @@ pub(super) fn validate(args: &Validate, output: &Output) -> Result<u8, Exit> {
 /// One line for each file that is right.
 fn lines(results: &[Checked]) -> String {
     results.iter().filter(|checked| checked.problems.is_empty() && !checked.kind.is_empty()).fold(String::new(), |mut text, checked| {
-        let _ = writeln!(text, "{}: {} is valid ({})", checked.file, checked.kind, checked.summary);
+        let _ = writeln!(text, "{}: {} is valid ({})", plain::line(&checked.file), checked.kind, plain::line(&checked.summary));
         text
     })
 }
@@ -63,6 +64,6 @@ pub(super) fn actions(args: &Actions, output: &Output) -> Result<u8, Exit> {
 pub(super) fn schema(output: &Output) -> Result<u8, Exit> {
     let schema: Value = whole_schema(Words::of_catalogue());
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
-    output.print(&(text + "\n"));
+    output.json_text(&(text + "\n"));
     Ok(0)
 }

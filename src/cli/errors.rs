@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 use crate::model::credentials::hidden;
 use crate::model::diagnostic::Diagnostic;
+use crate::model::plain;
 use crate::ops::exit::{Exit, Kind};
 
 /// How problems are drawn.
@@ -74,7 +75,7 @@ struct Report {
 impl Report {
     fn new(problem: &Diagnostic, style: Style) -> Self {
         let excerpt = Excerpt::new(problem, style.width.saturating_sub(GUTTER).max(20));
-        let clean = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean = |text: &str| plain::line(text).into_owned();
         Self { message: clean(&problem.to_string()), hint: problem.hint.as_deref().map(clean), excerpt }
     }
 }
@@ -205,7 +206,7 @@ fn columns(text: &str) -> usize {
 fn shown(c: char) -> (char, usize) {
     match c {
         '\t' => (' ', 1),
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => ('?', 1),
+        c if plain::acts(c) => ('?', 1),
         c => match c.width() {
             Some(0) | None => ('?', 1),
             Some(width) => (c, width),

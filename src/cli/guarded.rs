@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use super::args::Global;
-use super::output::Output;
+use super::output::{Output, safe};
 use super::steering::Limiting;
 use super::{errors, start};
 use crate::engine::clock::RunClock;
@@ -15,6 +15,7 @@ use crate::journal::FileStore;
 use crate::lab;
 use crate::model::diagnostic::suggest;
 use crate::model::guard::{Confirmed, Decision, Guard, Override, Overrides, evaluate};
+use crate::model::plain;
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentKind;
 use crate::model::text::Lang;
@@ -175,7 +176,7 @@ impl About<'_> {
         let asking: Vec<&Decision> = decisions.iter().filter(|decision| decision.asks()).collect();
         let mut question = format!("{} in {}:\n", said(&asking, "warns", "warn"), self.environment.name);
         for decision in &asking {
-            question.push_str(&format!("  {}: {}\n", decision.guard, decision.detail));
+            question.push_str(&format!("  {}: {}\n", decision.guard, plain::line(&decision.detail)));
         }
         let wants_name = asking.iter().any(|decision| decision.of() == Some(Guard::Confirm));
         question.push_str(&if wants_name {
@@ -225,7 +226,7 @@ fn said(decisions: &[&Decision], one: &str, several: &str) -> String {
 
 /// A line typed on the terminal; `None` at its end.
 pub(super) fn typed(question: &str) -> Option<String> {
-    let _ = write!(io::stderr(), "{question}");
+    let _ = write!(io::stderr(), "{}", safe(question));
     let _ = io::stderr().flush();
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line).unwrap_or(0);
@@ -315,12 +316,12 @@ pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Resul
     let title = plan.title.get(Lang::En);
     output.say(&format!(
         "{by} approves {} in {} until {}",
-        if title.is_empty() { &plan.name } else { title },
+        plain::line(if title.is_empty() { &plan.name } else { title }),
         args.env,
         until.to_utc().format("%Y-%m-%d %H:%M:%SZ")
     ));
     for definition in plan.definitions.iter().chain(&plan.files) {
-        output.say(&format!("  {}  {}", definition.sha256.get(..12).unwrap_or_default(), definition.path));
+        output.say(&format!("  {}  {}", definition.sha256.get(..12).unwrap_or_default(), plain::line(&definition.path)));
     }
     for (flag, value) in &plan.given {
         output.say(&format!("  {flag}  {value}"));

@@ -51,6 +51,10 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     lever::pull(&store, &lever)?;
     output.say(&format!("environment {environment} is halted: no new drill begins there until `{}`", lever.release_command()));
 
+    let not_ours = halt::not_ours(&store)?;
+    for (run, why, _) in &not_ours {
+        output.note(&format!("{run}  is left alone: {why}"));
+    }
     let running = halt::going_on(&store, environment)?;
     for run in &running {
         match halt::abort(&store, run, &by, &why) {
@@ -89,7 +93,14 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     let number = remains.iter().filter(|(_, remains)| remains.is_some()).count();
     if number == 0 {
-        return Ok(0);
+        // Where such a run works is not known either.
+        return match not_ours.iter().filter(|(_, _, is_running)| *is_running).map(|(run, ..)| run.as_str()).collect::<Vec<_>>().as_slice() {
+            [] => Ok(0),
+            others => {
+                Err(Exit::new(Kind::Environment, format!("{} may go on in environment {environment}, and is another user's", others.join(", ")))
+                    .hint("that user, or who shares its runs by the environment's `group`, halts it"))
+            }
+        };
     }
     Err(Exit::new(Kind::Environment, format!("{number} of {} runs left something in environment {environment}", remains.len()))
         .hint("run the same command again; `lifeboat runs` lists what solves each"))

@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors.
             let code = if error.use_stderr() { Kind::Usage.code() } else { 0 };
-            let _ = error.print();
+            output::said_of_the_command_line(&error);
             return ExitCode::from(code);
         }
     };

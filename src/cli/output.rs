@@ -3,10 +3,13 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{Global, Output as Format};
+use clap::Parser as _;
+
+use super::args::{Cli, Global, Output as Format};
 use super::errors::{self, Style};
 use crate::model::credentials::hidden_in_urls;
 use crate::model::diagnostic::Diagnostic;
+use crate::model::plain;
 use crate::ops::exit::Exit;
 use crate::ports::secrets::masked;
 
@@ -18,9 +21,30 @@ pub(super) fn is_lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
+/// The door of everything that is printed for people: without secrets, and without anything that acts on a terminal or deceives whoever reads it.
+pub(super) fn safe(text: &str) -> String {
+    plain::shown(&masked(text)).into_owned()
+}
+
 /// What a panic says, which may quote anything, on standard error.
 pub(super) fn said(panic: &str) {
-    let _ = writeln!(io::stderr(), "{}", masked(&hidden_in_urls(panic)));
+    let _ = writeln!(io::stderr(), "{}", safe(&hidden_in_urls(panic)));
+}
+
+/// What clap says of a command line, which it quotes. Help and version are answers, and go to standard output.
+pub(super) fn said_of_the_command_line(error: &clap::Error) {
+    let is_plain = std::env::args_os().all(|argument| argument.to_str().is_some_and(|argument| !argument.contains(plain::acts)));
+    // What is quoted stays in its line.
+    let in_lines = || Cli::try_parse_from(std::env::args_os().map(|argument| plain::line(&argument.to_string_lossy()).into_owned())).err();
+    let lined = if is_plain { None } else { in_lines() };
+    let error = lined.as_ref().unwrap_or(error);
+    let (rendered, is_error) = (error.render(), error.use_stderr());
+    let is_terminal = if is_error { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let wants_colour = is_terminal && is_plain && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = if wants_colour { rendered.ansi().to_string() } else { rendered.to_string() };
+    let text = if wants_colour { plain::coloured(&text).into_owned() } else { safe(&text) };
+    // Nobody is left to be told.
+    let _ = if is_error { write!(io::stderr(), "{text}") } else { write!(io::stdout(), "{text}") };
 }
 
 /// How a command writes.
@@ -44,16 +68,20 @@ impl Output {
 
     /// Prints to standard output. A closed pipe is the reader's choice, not an error; anything else is told once, and [`is_lost`] knows.
     pub(super) fn print(self, text: &str) {
-        let written = io::stdout().write_all(masked(text).as_bytes()).and_then(|()| io::stdout().flush());
+        self.put(&safe(text));
+    }
+
+    fn put(self, text: &str) {
+        let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
             && !LOST.swap(true, Ordering::Relaxed)
         {
-            let _ = writeln!(io::stderr(), "error: standard output cannot be written\n  because {error}");
+            let _ = writeln!(io::stderr(), "error: standard output cannot be written\n  because {}", safe(&error.to_string()));
         }
     }
 
-    /// Lets `write` print bytes to standard output; they must hold no secret. A closed pipe ends the process's interest, not well or badly.
+    /// Lets `write` print bytes to standard output; they must hold no secret and nothing that acts on a terminal. A closed pipe ends the process's interest, not well or badly.
     pub(super) fn bytes<T: Default>(self, write: impl FnOnce(&mut dyn io::Write) -> Result<T, Exit>) -> Result<T, Exit> {
         let mut to = Bytes { inner: io::BufWriter::new(io::stdout().lock()), is_closed: false };
         let written = write(&mut to);
@@ -62,20 +90,25 @@ impl Output {
 
     /// Says on standard error what a reader of standard output has to know.
     pub(super) fn note(self, line: &str) {
-        let _ = writeln!(io::stderr(), "{}", masked(line));
+        let _ = writeln!(io::stderr(), "{}", safe(line));
     }
 
     /// Prints one JSON line to standard output.
     pub(super) fn json_line(self, value: &impl serde::Serialize) {
         if let Ok(line) = serde_json::to_string(value) {
-            self.print(&format!("{line}\n"));
+            self.json_text(&format!("{line}\n"));
         }
+    }
+
+    /// Prints JSON to standard output.
+    pub(super) fn json_text(self, json: &str) {
+        self.put(&plain::in_json(&masked(json)));
     }
 
     /// Prints a line for a person who watches: standard output, or standard error beside JSON.
     pub(super) fn say(self, line: &str) {
         if self.json {
-            let _ = writeln!(io::stderr(), "{}", masked(line));
+            let _ = writeln!(io::stderr(), "{}", safe(line));
         } else {
             self.print(&format!("{line}\n"));
         }
@@ -86,13 +119,15 @@ impl Output {
         if self.json && !exit.diagnostics.is_empty() {
             let records: Vec<_> = exit.diagnostics.iter().map(Diagnostic::record).collect();
             if let Ok(line) = serde_json::to_string(&records) {
-                self.print(&hidden_in_urls(&format!("{line}\n")));
+                self.json_text(&hidden_in_urls(&format!("{line}\n")));
             }
             return;
         }
         let style = Style { fancy: self.color && io::stderr().is_terminal(), width: width() };
         let problems = if exit.diagnostics.is_empty() { String::new() } else { format!("{}\n", errors::render(&exit.diagnostics, style)) };
-        let _ = writeln!(io::stderr(), "{}", masked(&hidden_in_urls(&format!("{problems}{exit}"))));
+        let text = format!("{problems}{}", plain::shown(&exit.to_string()));
+        let text = masked(&hidden_in_urls(&text)).into_owned();
+        let _ = writeln!(io::stderr(), "{}", if style.fancy { plain::coloured(&text) } else { plain::shown(&text) });
     }
 }
 

@@ -12,6 +12,7 @@ use super::output::Output;
 use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
+use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::call::Cloud;
@@ -36,6 +37,7 @@ use crate::ops::environment::{EmbeddedLab, Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind, of_verdict};
 use crate::ops::forecast::forecast;
 use crate::ops::guards;
+use crate::ops::home;
 use crate::ops::live;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::preflight;
@@ -47,6 +49,7 @@ use crate::ops::variables;
 use crate::ops::words::Words;
 use crate::ports::gate::Gate;
 use crate::world::World;
+use crate::world::command::Programs;
 
 /// The store of the runs: `--reports`, else what the project file says.
 pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
@@ -55,12 +58,14 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
 
 /// The store of the runs of a project that is at hand already.
 pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<FileStore, Exit> {
-    let folder = match (&global.reports, at_hand) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(project)) => project.reports(),
-        (None, None) => project()?.reports(),
+    let (folder, trust) = match (&global.reports, at_hand) {
+        (Some(folder), Some(project)) => (folder.clone(), project.trust()),
+        // Where the runs are is said: a project file that is wrong, or not there, keeps nobody from them.
+        (Some(folder), None) => (folder.clone(), project().map(|project| project.trust()).unwrap_or_default()),
+        (None, Some(project)) => (project.reports(), project.trust()),
+        (None, None) => project().map(|project| (project.reports(), project.trust()))?,
     };
-    Ok(FileStore::new(folder, true))
+    Ok(FileStore::new(folder, true).trusting(trust))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
@@ -272,7 +277,10 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
-        let environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await?;
+        let mut environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await?;
+        environment.programs = home::programs(&store, &run, &state);
+        secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
+        secrets::know(&plan);
         preflight::accounts(&environment, Some(&plan)).await?;
         let mut note = None;
         // Somebody else may run it: then nothing is asked, and the takeover says so.
@@ -409,6 +417,8 @@ fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Res
     if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
         env.extend(environment.env.as_object().cloned().unwrap_or_default());
     }
+    // Before anything is asked with one of them, and before any program runs that may print them.
+    secrets::know(&plan);
     Ok(plan)
 }
 

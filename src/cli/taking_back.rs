@@ -7,6 +7,7 @@ use super::guarded::{reason, typed};
 use super::output::Output;
 use super::terminal;
 use crate::model::event::run::Difference;
+use crate::model::plain;
 use crate::model::plan::Plan;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::live::{Live, back_command};
@@ -65,7 +66,8 @@ fn said(run: &str, plan: &Plan, live: &Live) -> String {
         Some(command) => format!("The way back in order, with its checks: {command}"),
         None => "The runbook names no way back in order (`back: { runbook: … }`).".to_owned(),
     });
-    lines.join("\n")
+    // Services and objects are named in the words of others.
+    lines.iter().map(|one| plain::line(one).into_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// What is there now in place of what a step made.

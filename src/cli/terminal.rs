@@ -12,6 +12,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::keys::{Key, Prompt};
+use super::output::safe;
 use crate::model::order::Order;
 use crate::model::state::RunState;
 use crate::observe::language;
@@ -89,7 +90,7 @@ impl Console for Terminal {
 
     fn leave(&mut self, command: &str) -> ! {
         put_back();
-        let words = format!("\r\n\nleft at once; nothing was put back. What takes the run back:\n  {command}\n");
+        let words = format!("\r\n\nleft at once; nothing was put back. What takes the run back:\n  {}\n", safe(command));
         let said = std::thread::spawn(move || io::stderr().write_all(words.as_bytes()));
         let begun = std::time::Instant::now();
         while !said.is_finished() && begun.elapsed() < LAST_WORDS {

@@ -2,20 +2,117 @@
 //! Plans, journals and errors hold the reference; what clouds, commands and services make of a secret is masked before it is an event.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use super::action::{ActionType, DynAction};
-use crate::model::credentials::{has_reference, is_reference};
+use crate::model::credentials::{has_reference, is_name, is_reference};
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::plan::Plan;
 use crate::ports::secrets::{self, mask, mask_value};
 
 /// More than this is no secret but a file given by mistake.
 const LONGEST: u64 = 64 * 1024;
+
+/// Whether references are followed.
+static FOLLOWED: AtomicBool = AtomicBool::new(true);
+
+/// Says whether references are followed from now on: those of a run that was begun by somebody else, or elsewhere, are not. What it would be led to read is
+/// the caller's.
+pub(crate) fn follow(is_followed: bool) {
+    FOLLOWED.store(is_followed, Ordering::Relaxed);
+}
+
+/// From now on every secret that `plan` refers to is masked, used or not: a program that prints what it finds may come long before whoever needs the secret.
+/// One that leads nowhere is told by whoever uses it.
+pub(crate) fn know(plan: &Plan) {
+    know_the_operators();
+    if FOLLOWED.load(Ordering::Relaxed) {
+        // A plan always has a JSON form.
+        let plan = serde_json::to_value(plan).unwrap_or_default();
+        references(&plan, &mut |place| {
+            if let Ok(secret) = read(place) {
+                secrets::keep(&secret);
+            }
+        });
+    }
+}
+
+fn references(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        reference if is_reference(reference) => each(reference["secret"].as_str().unwrap_or_default()),
+        Value::Object(map) => map.values().for_each(|value| references(value, each)),
+        Value::Array(items) => items.iter().for_each(|value| references(value, each)),
+        _ => {}
+    }
+}
+
+/// Names of variables, and of keys in the clouds' own files, that hold secrets of whoever runs this process.
+const OPERATORS: [&str; 10] = [
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_security_token",
+    "alibaba_cloud_access_key_secret",
+    "alibaba_cloud_security_token",
+    "access_key_secret",
+    "accesskeysecret",
+    "sts_token",
+    "security_token",
+    "refresh_token",
+];
+/// Shorter values of variables that only look like secrets are none.
+const SHORTEST: usize = 8;
+
+/// From now on the operator's own keys are masked, whether a cloud is asked with them or not: in a lab nobody is, and yet programs see them.
+fn know_the_operators() {
+    // The current folder is called `PWD`.
+    let is_secret = |name: &str| OPERATORS.contains(&&*name.to_ascii_lowercase()) || is_name(name) && !name.ends_with("PWD");
+    for (name, value) in std::env::vars_os() {
+        if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
+            && is_secret(name)
+            && value.len() >= SHORTEST
+            && !value.starts_with('/')
+        {
+            secrets::keep(value);
+        }
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let named = |name: &str, usual: &str| std::env::var_os(name).map(PathBuf::from).or_else(|| in_home(usual));
+    let files = [
+        named("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+        named("AWS_CONFIG_FILE", ".aws/config"),
+        named("ALIBABA_CLOUD_CREDENTIALS_FILE", ".alibabacloud/credentials"),
+        named("ALIBABA_CLOUD_CONFIG_FILE", ".aliyun/config.json"),
+    ];
+    for file in files.into_iter().flatten() {
+        let text = read(&format!("file:{}", file.display())).unwrap_or_default();
+        values(&text).for_each(secrets::keep);
+    }
+}
+
+/// The secrets in a file of `key = value` or `"key": "value"`.
+fn values(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', ',', '{', '}']).filter_map(|pair| {
+        let (key, value) = pair.split_once(['=', ':'])?;
+        let (key, value) = (key.trim().trim_matches('"'), value.trim().trim_matches('"'));
+        (OPERATORS.contains(&&*key.to_ascii_lowercase()) && value.len() >= SHORTEST).then_some(value)
+    })
+}
+
+/// `with` as a probe gets it: where references are not followed, with a text in their place that is no secret, so that the probe fails and the run goes on.
+///
+/// # Errors
+/// As [`reveal`].
+pub(crate) fn reveal_for_probe(with: &Value) -> Result<Value, Failure> {
+    if FOLLOWED.load(Ordering::Relaxed) { reveal(with) } else { Ok(unasked(with)) }
+}
 
 /// `value` with every reference replaced by its secret.
 ///
@@ -25,6 +122,10 @@ pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
     Ok(match value {
         reference if is_reference(reference) => {
             let place = reference["secret"].as_str().unwrap_or_default();
+            if !FOLLOWED.load(Ordering::Relaxed) {
+                let why = "it is not read: the run was begun by another user, or this is a copy of its folder";
+                return Err(Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")));
+            }
             let secret = read(place).map_err(|why| Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")))?;
             secrets::keep(&secret);
             Value::String(secret)
@@ -208,6 +309,27 @@ mod tests {
         std::fs::write(file.path(), "s3cret\n").unwrap();
         let reference = format!("file:{}", file.path().display());
         assert_eq!(reveal(&json!({"headers": [{"secret": reference}]})).unwrap(), json!({"headers": ["s3cret"]}));
+    }
+
+    #[test]
+    fn every_secret_of_a_plan_is_known_before_it_is_used() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "engine-canary-of-a-late-step").unwrap();
+        let reference = json!({ "secret": format!("file:{}", file.path().display()) });
+        let mut plan = crate::model::event::samples::plan(crate::model::plan::Mode::Drill);
+        plan.failover.steps.last_mut().unwrap().with = json!({ "deep": [{ "token": reference }, { "secret": "env:LIFEBOAT_NO_SUCH_VARIABLE" }] });
+        let before = "it said engine-canary-of-a-late-step";
+        assert_eq!(secrets::masked(before), before);
+        know(&plan);
+        assert_eq!(secrets::masked(before), "it said ***");
+    }
+
+    #[test]
+    fn keys_are_found_in_the_files_of_both_clouds() {
+        let found = |text: &str| values(text).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(found("[default]\naws_access_key_id = AKIDONE\naws_secret_access_key = abc/def+ghi=\nregion=x\n"), ["abc/def+ghi="]);
+        let json = r#"{"profiles":[{"access_key_id":"LTAI","access_key_secret":"0123456789ab","sts_token": "tokentoken"}]}"#;
+        assert_eq!(found(json), ["0123456789ab", "tokentoken"]);
     }
 
     #[test]

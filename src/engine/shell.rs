@@ -372,7 +372,7 @@ fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, type
         .iter()
         .find(|row| row.kind == probe.uses)
         .ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
-    let with = secrets::reveal(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
+    let with = secrets::reveal_for_probe(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
     let parsed = (row.parse)(&with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
     Ok(Watched {
         id: probe.id.clone(),

@@ -333,6 +333,7 @@ async fn hold(
         operator: String::new(),
         host: String::new(),
         clock_error_ms: None,
+        begun: None,
     };
     let clock = RunClock::start();
     let store = Arc::new(Failing { store, at: fails_at, world: world.clone() });

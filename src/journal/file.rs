@@ -3,25 +3,31 @@
 //! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
+use super::folder::{Folder, Trust};
 use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
 
 /// Name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
 
+/// The folder of the leases that the store itself keeps.
+const LEASES: &str = "leases";
+
 /// Runs under one folder.
 #[derive(Debug)]
 pub struct FileStore {
     folder: PathBuf,
+    /// Whose runs it opens.
+    trust: Trust,
     /// `false` leaves out fsync: for measurements only.
     durable: AtomicBool,
     open: Mutex<BTreeMap<String, OpenRun>>,
@@ -38,7 +44,19 @@ impl FileStore {
     /// A store in `folder`, which is made when the first run needs it.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, durable: bool) -> Self {
-        Self { folder: folder.into(), durable: AtomicBool::new(durable), open: Mutex::new(BTreeMap::new()) }
+        Self { folder: folder.into(), trust: Trust::default(), durable: AtomicBool::new(durable), open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The same store, which works with the runs of these groups too and shares its own with them.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Whose runs it opens.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Leaves fsync out from now on.
@@ -73,20 +91,43 @@ impl FileStore {
     /// # Errors
     /// When the run exists already or the folder cannot be written.
     pub fn create(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
+        self.create_in(run, owner, "")
+    }
+
+    /// The same, for a run in an environment whose group shares it.
+    ///
+    /// # Errors
+    /// As [`FileStore::create`].
+    pub fn create_in(&self, run: &str, owner: &Owner, environment: &str) -> Result<(), StoreError> {
         let path = self.path(run);
         let cannot_make = |path: &Path, source| StoreError { action: "make", subject: path.display().to_string(), source };
         let failed = |source| cannot_make(&path, source);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|source| cannot_make(&self.folder, source))?;
-        DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.journal(run)).map_err(failed)?;
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        let folder = Folder::make(&path, self.trust.group_of(environment)).map_err(failed)?;
+        folder.fresh(JOURNAL).map_err(failed)?;
         self.own(run, owner)?;
         // The names themselves must survive a power loss before anything is changed in a cloud.
         if self.is_durable() {
-            for folder in [path.as_path(), self.folder.as_path()] {
-                File::open(folder).and_then(|handle| handle.sync_all()).map_err(failed)?;
-            }
+            folder.sync().map_err(failed)?;
+            File::open(&self.folder).and_then(|handle| handle.sync_all()).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// The folder of a run, with everything in it found to be the caller's, and the group that vouches for what is not.
+    fn door(&self, run: &str) -> io::Result<(Folder, Option<u32>)> {
+        Folder::open(&self.path(run), &self.trust)
+    }
+
+    /// Whether a run may be worked with, and which group vouches for what the caller does not own.
+    ///
+    /// # Errors
+    /// When it, or something in it, is somebody else's or a link, or when it cannot be opened.
+    pub fn vouched(&self, run: &str) -> Result<Option<u32>, StoreError> {
+        self.door(run).map(|(_, group)| group).map_err(|source| StoreError { action: "open", subject: self.path(run).display().to_string(), source })
     }
 
     /// Takes away the folder of a run that this store made and that has no event yet; anything else stays.
@@ -109,7 +150,8 @@ impl FileStore {
             let subject = path.display().to_string();
             move |source| StoreError { action, subject, source }
         };
-        let mut file = open_file(OpenOptions::new().read(true).write(true), &path).map_err(failed("open"))?;
+        let (folder, _) = self.door(run).map_err(failed("open"))?;
+        let mut file = folder.file(JOURNAL, OFlags::RDWR).map_err(failed("open"))?;
         lock_soon(&file).map_err(|error| failed("lock")(error.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
@@ -127,7 +169,8 @@ impl FileStore {
     #[must_use]
     pub fn is_owned(&self, run: &str) -> bool {
         self.lock().contains_key(run)
-            || open_file(OpenOptions::new().read(true), &self.journal(run))
+            || Folder::at(&self.path(run))
+                .and_then(|folder| folder.file(JOURNAL, OFlags::RDONLY))
                 .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
@@ -157,41 +200,37 @@ impl FileStore {
         Ok(runs)
     }
 
-    /// Writes a file beside the journal, readable by its owner only.
+    /// Writes a file beside the journal, readable by its owner only. What had the name is replaced, never written through.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or the run is somebody else's.
     pub fn write_beside(&self, run: &str, name: &str, bytes: &[u8]) -> Result<PathBuf, StoreError> {
         let path = self.path(run).join(name);
-        write_private(&path, bytes).map_err(|source| StoreError { action: "write", subject: path.display().to_string(), source })?;
+        let written = self.door(run).and_then(|(folder, _)| folder.write(name, bytes));
+        written.map_err(|source| StoreError { action: "write", subject: path.display().to_string(), source })?;
         Ok(path)
+    }
+
+    /// Reads a file beside the journal.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the run is somebody else's.
+    pub fn read_beside(&self, run: &str, name: &str) -> io::Result<Vec<u8>> {
+        self.door(run)?.0.read(name)
+    }
+
+    /// Opens a file of a run for reading.
+    ///
+    /// # Errors
+    /// As [`FileStore::read_beside`].
+    pub fn open_beside(&self, run: &str, name: &str) -> io::Result<File> {
+        self.door(run)?.0.file(name, OFlags::RDONLY)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, OpenRun>> {
         // Each entry is changed by one assignment; a panic elsewhere leaves it whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The bytes of a regular file; a pipe would keep whoever reads it for ever.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = open_file(OpenOptions::new().read(true), path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Opens a regular file, without waiting for the other end of anything else.
-fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")) }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    }
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// Takes the lock. Whoever only asks whether a run is owned holds it for a moment too: that is waited for, a tenth of a second at most.
@@ -234,7 +273,7 @@ impl RunStore for FileStore {
 
     fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         let path = self.journal(run);
-        let bytes = read_file(&path).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
+        let bytes = self.read_beside(run, JOURNAL).map_err(|source| StoreError { action: "read", subject: path.display().to_string(), source })?;
         // Without the last newline, so that what is between two newlines is a line, an empty one too: it was not written by us.
         let Some(whole) = whole_lines(&bytes).checked_sub(1) else { return Ok(Vec::new()) };
         let lines = bytes[..whole].split(|byte| *byte == b'\n');
@@ -253,9 +292,10 @@ impl RunStore for FileStore {
     }
 
     fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
-        let path = self.folder.join("leases").join(key);
-        let failed = |source| StoreError { action: "read", subject: path.display().to_string(), source };
-        match fs::read(&path) {
+        let path = self.folder.join(LEASES);
+        let failed = |source| StoreError { action: "read", subject: path.join(key).display().to_string(), source };
+        let read = Folder::open(&path, &self.trust).and_then(|(folder, _)| folder.read(key));
+        match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(error)),
             Ok(bytes) => {
@@ -270,10 +310,16 @@ impl RunStore for FileStore {
     }
 
     fn lease_cas(&self, key: &str, expected: u64, bytes: &[u8], _lifetime: Duration) -> Result<Option<u64>, StoreError> {
-        let path = self.folder.join("leases").join(key);
-        let failed = |source| StoreError { action: "write", subject: path.display().to_string(), source };
-        write_private(&path.with_extension("lock"), b"").map_err(failed)?;
-        let guard = File::open(path.with_extension("lock")).map_err(failed)?;
+        let path = self.folder.join(LEASES);
+        let failed = |source| StoreError { action: "write", subject: path.join(key).display().to_string(), source };
+        let open = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            Folder::make(&path, None)?;
+            let (folder, _) = Folder::open(&path, &self.trust)?;
+            let guard = folder.appended(&format!("{key}.lock"))?;
+            Ok((folder, guard))
+        };
+        let (folder, guard) = open().map_err(failed)?;
         flock(&guard, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
         if self.lease_get(key)?.map_or(0, |lease| lease.revision) != expected {
             return Ok(None);
@@ -281,14 +327,15 @@ impl RunStore for FileStore {
         let revision = expected + 1;
         let mut content = format!("{revision}\n").into_bytes();
         content.extend_from_slice(bytes);
-        let next = path.with_extension("next");
-        write_private(&next, &content).and_then(|()| File::open(&next)?.sync_all()).and_then(|()| fs::rename(&next, &path)).map_err(failed)?;
+        folder.write(key, &content).and_then(|()| folder.sync()).map_err(failed)?;
         Ok(Some(revision))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     fn owner(token: &str) -> Owner {

@@ -1,7 +1,11 @@
 //! The embedded run store: one folder a run, one file of lines, fsync and flock, and beside it the single samples of the probes.
+//!
+//! `folder` is the door: nothing in a run's folder is reached otherwise.
 
 pub mod crash;
 pub mod file;
+pub mod folder;
 pub mod samples;
 
 pub use file::FileStore;
+pub use folder::Trust;

@@ -1,9 +1,8 @@
 //! The single samples of a run: an Arrow IPC stream (<https://arrow.apache.org/docs/format/Columnar.html>) beside the journal, which anything that reads
 //! Arrow can read. A file that a crash cut off reads up to its last whole batch.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,8 +16,10 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
+use super::folder::Folder;
 use crate::engine::probe::Reading;
 use crate::engine::samples::{Row, SampleFile};
 use crate::model::event::KeptSamples;
@@ -52,7 +53,7 @@ impl ArrowFile {
     /// # Errors
     /// When it cannot be made.
     pub fn create(folder: &Path, name: &str, probes: Vec<String>) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(folder.join(name))?;
+        let file = Folder::at(folder)?.replaced(name)?;
         let mut sink = Sink::new(Hashed { inner: BufWriter::new(file), hash: Sha256::new() }, probes)?;
         sink.stream.get_mut().flush()?;
         Ok(Self { name: name.to_owned(), sink, waiting: Vec::new(), since: Instant::now(), rows: 0 })
@@ -161,7 +162,7 @@ const fn number(reading: Reading) -> u8 {
 /// # Errors
 /// When it cannot be opened, is no file of samples, or `each` fails.
 pub fn read(path: &Path, mut each: impl FnMut(&[String], Vec<Row>) -> io::Result<()>) -> io::Result<bool> {
-    let file = File::open(path)?;
+    let file = open(path)?;
     // A power loss may leave the name without a content.
     if file.metadata()?.len() == 0 {
         return Ok(false);
@@ -175,12 +176,20 @@ pub fn read(path: &Path, mut each: impl FnMut(&[String], Vec<Row>) -> io::Result
     Ok(true)
 }
 
+/// Opens a file of samples, which a link is not.
+fn open(path: &Path) -> io::Result<File> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(std::ffi::OsStr::to_str).ok_or_else(missing)?;
+    Folder::at(folder)?.file(name, OFlags::RDONLY)
+}
+
 /// The SHA-256 of a file, in hexadecimal digits.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn digest(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let (mut hash, mut bytes) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut bytes)? {
@@ -251,6 +260,8 @@ impl<W: Write> Write for Hashed<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     fn row(probe: u32, millis: i64, reading: Reading) -> Row {

@@ -21,6 +21,7 @@ pub mod lab;
 pub mod measure;
 pub mod order;
 pub mod phrases;
+pub mod plain;
 pub mod plan;
 pub mod project;
 pub mod realism;

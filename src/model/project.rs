@@ -78,6 +78,10 @@ pub struct EnvironmentFile {
     /// nothing but a signature is an approval; without them it is the user who owns the file.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub approvers: BTreeMap<String, String>,
+    /// The group of the system (its name or number) that shares the runs here: its members may read, abort and resume them. Without it a run is worked with
+    /// by the user that began it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,

@@ -9,6 +9,7 @@ use super::frame::{Frame, Size};
 use super::words::{Weight, one_line, said};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::phrases::phrase;
+use crate::model::plain;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
@@ -47,7 +48,7 @@ impl Bars {
         let (Some(plan), Some(now)) = (state.plan(), now) else { return };
         let size = (self.size)().map_or_else(Size::default, |(columns, rows)| Size { columns, rows });
         let frame = Frame { state, plan, now, lang: self.lang, size, foot: &self.foot, color: self.color };
-        self.lines.set_message(frame.lines().join("\n"));
+        self.lines.set_message(plain::coloured(&frame.lines().join("\n")).into_owned());
     }
 }
 
@@ -68,7 +69,7 @@ impl Observer for Bars {
             for line in said.lines {
                 let line = format!("{}  {}  {line}", event.at.to_utc().format("%H:%M:%SZ"), said.subject);
                 // A terminal that is gone must not stop a failover.
-                let _ = self.screen.println(line);
+                let _ = self.screen.println(plain::shown(&line));
             }
         }
         self.draw(state);

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::Observer;
 use super::words::{Weight, fitted, said};
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::plain;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 
@@ -49,7 +50,7 @@ impl<O: Write> Observer for Lines<O> {
         let time = event.at.to_utc().format("%H:%M:%S%.3fZ");
         let subject = fitted(&said.subject, self.column);
         for line in &said.lines {
-            let _ = writeln!(self.out, "{time}  {subject}  {line}");
+            let _ = writeln!(self.out, "{}", plain::shown(&format!("{time}  {subject}  {line}")));
         }
         let _ = self.out.flush();
     }

@@ -13,6 +13,7 @@ use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{Measured, Measures, VANTAGE_POINTS};
 use crate::model::phrases::phrase;
+use crate::model::plain;
 use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, parent_of};
 use crate::model::text::{Lang, span_in as span};
@@ -568,11 +569,8 @@ pub(super) fn title<'a>(state: &'a RunState, key: &str, lang: Lang) -> Option<&'
 
 /// One line without anything that moves the cursor.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    let line: String = text.chars().map(|c| if plain::acts(c) { ' ' } else { c }).collect();
+    plain::shown(line.trim()).into_owned()
 }
 
 /// `text` in exactly `columns` columns: cut with an ellipsis, or filled with blanks. Chinese characters take two.

@@ -203,7 +203,8 @@ pub fn give(runs: &Path, plan: &Plan, signer: Option<Signer<'_>>, now: Timestamp
             "whoever starts the run makes that folder: their `lifeboat drill` that is refused for want of approvals does; --reports DIR says where",
         )
     };
-    if !folder.is_dir() {
+    // A link would lead the approver's file to wherever whoever keeps the runs likes.
+    if !fs::symlink_metadata(&folder).is_ok_and(|about| about.is_dir()) {
         return Err(cannot(&io::Error::from(io::ErrorKind::NotFound)));
     }
     let me = me();
@@ -433,6 +434,17 @@ mod tests {
             assert!(matches!(not.voucher, Voucher::Nobody(_)), "{not:?}");
         }
         assert!(made.is_dir());
+    }
+
+    #[test]
+    fn an_approval_is_not_led_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join(FOLDER)).unwrap();
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        assert_eq!(give(folder.path(), &plan("staging"), "d1", now, now).unwrap_err().kind, Kind::Environment);
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn validate<W: Send + Sync>(paths: &[PathBuf], project: &Project, words: Wor
 /// As [`plan_scenario`] and [`plan_runbook`].
 pub fn plan_either<W: Send + Sync>(path: &Path, project: &Project, words: Words<W>, request: &Request<'_>) -> Result<Plan, Vec<Diagnostic>> {
     let is_runbook = Files::default()
-        .load(path)
+        .load_named(path, &project.root)
         .is_ok_and(|loaded| loaded.doc.root.get(&way!["kind"]).map(crate::model::yaml::Node::to_json) == Some("runbook".into()));
     if is_runbook { plan_runbook(path, project, words, request) } else { plan_scenario(path, project, words, request) }
 }
@@ -94,7 +94,7 @@ fn check<W: Send + Sync>(
 ) -> Option<(Checked, Option<Plan>)> {
     let file = shown(path);
     let failed = |problems: Vec<Diagnostic>| Some((Checked { file: file.clone(), kind: "", summary: String::new(), problems }, None));
-    let loaded = match files.load(path) {
+    let loaded = match files.load_named(path, &project.root) {
         Ok(loaded) => loaded,
         Err(error) => return failed(vec![error.of(path)]),
     };

@@ -14,6 +14,7 @@ use crate::model::host::{Owner, host, owner};
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
 use crate::model::whereabouts::{cloud_env, lab_env};
+use crate::world::command::Programs;
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
 /// An environment that is there.
@@ -33,6 +34,8 @@ pub struct Environment {
     pub exercise: Option<Exercise>,
     /// The lab that ends with this process.
     pub embedded: Option<EmbeddedLab>,
+    /// Whether programs that definitions name are run, and where.
+    pub programs: Programs,
 }
 
 /// What was said about the lab: for environments of kind `lab` only.
@@ -123,7 +126,7 @@ impl Environment {
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
-        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded })
+        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded, programs: Programs::Here })
     }
 
     /// Finds out where the calls of each cloud go: from then on they go there, and to one place only.
@@ -210,13 +213,14 @@ impl Environment {
             is_lab: false,
             exercise: file.exercise,
             embedded: None,
+            programs: Programs::Here,
         }
     }
 
     /// The same place, for whoever only looks at it; a lab of this process ends with the original.
     #[must_use]
     pub fn seen(&self) -> Self {
-        let Self { name, settings, env, vars, is_lab, exercise, embedded: _ } = self;
+        let Self { name, settings, env, vars, is_lab, exercise, embedded: _, programs } = self;
         Self {
             name: name.clone(),
             settings: settings.clone(),
@@ -225,6 +229,7 @@ impl Environment {
             is_lab: *is_lab,
             exercise: *exercise,
             embedded: None,
+            programs: programs.clone(),
         }
     }
 

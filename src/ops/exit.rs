@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::diagnostic::Diagnostic;
+use crate::model::plain::line;
 use crate::model::plan::Verdict;
 
 /// Exit code of a verdict.
@@ -89,12 +90,13 @@ impl Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        // Each is one line, so that nothing that is quoted looks like a line of ours.
+        write!(f, "error: {}", line(&self.message))?;
         for cause in &self.causes {
-            write!(f, "\n  because {cause}")?;
+            write!(f, "\n  because {}", line(cause))?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
+            write!(f, "\n  hint: {}", line(hint))?;
         }
         Ok(())
     }

@@ -86,7 +86,33 @@ impl Files {
         if self.is_closed {
             return Err(LoadError::Unreadable(absent()));
         }
-        let result = read(&path).map_err(LoadError::Unreadable).and_then(|bytes| understand(&path, bytes)).map(Rc::new);
+        self.load_from(path.clone(), path)
+    }
+
+    /// The file at `path`, which must lie inside of one of `roots`, links resolved. Of one that does not, nothing is read or told.
+    ///
+    /// # Errors
+    /// As [`Files::load`], and when it lies elsewhere.
+    pub fn load_inside(&mut self, path: &Path, roots: &[&Path]) -> Result<Rc<Loaded>, LoadError> {
+        let path = normal(path);
+        if self.is_closed || self.loaded.contains_key(&path) {
+            return self.load(&path);
+        }
+        self.used.insert(path.clone());
+        let real = inside(&path, roots).map_err(LoadError::Unreadable)?;
+        self.load_from(path, real)
+    }
+
+    /// The file that a person named, in the project at `root` or elsewhere; a link in it must not lead out of both.
+    ///
+    /// # Errors
+    /// As [`Files::load_inside`].
+    pub fn load_named(&mut self, path: &Path, root: &Path) -> Result<Rc<Loaded>, LoadError> {
+        self.load_inside(path, &[root, folder_of(path)])
+    }
+
+    fn load_from(&mut self, path: PathBuf, real: PathBuf) -> Result<Rc<Loaded>, LoadError> {
+        let result = read(&real).map_err(LoadError::Unreadable).and_then(|bytes| understand(&path, bytes)).map(Rc::new);
         self.loaded.insert(path, result.clone());
         result
     }
@@ -124,6 +150,33 @@ impl Files {
         all
     }
 }
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The path without any link of what lies inside of one of `roots`. What is said to lie elsewhere is not even looked for.
+fn inside(path: &Path, roots: &[&Path]) -> Result<PathBuf, Unreadable> {
+    let roots: Vec<PathBuf> = roots.iter().flat_map(|root| [Some(absolute(root)), root.canonicalize().ok()]).flatten().collect();
+    let is_inside = |path: &Path| roots.iter().any(|root| path.starts_with(root));
+    let outside = || Unreadable { message: OUTSIDE.to_owned(), hint: Some(INSIDE.to_owned()) };
+    if !is_inside(&absolute(path)) {
+        return Err(outside());
+    }
+    match path.canonicalize() {
+        Ok(real) if is_inside(&real) => Ok(real),
+        Ok(_) => Err(outside()),
+        // Reading it tells what is wrong with it.
+        Err(_) if std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) => Err(outside()),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+/// Why a file that lies elsewhere is not read.
+pub(crate) const OUTSIDE: &str = "it lies outside of the project, so it is not read";
+const INSIDE: &str = "what definitions name lies below the folder of lifeboat.yaml, wherever links lead";
 
 fn absent() -> Unreadable {
     Unreadable { message: "no such file".to_owned(), hint: Some("check the path".to_owned()) }
@@ -247,6 +300,32 @@ mod tests {
         // Sparse: nothing of it is read.
         std::fs::File::create(at("large")).unwrap().set_len(100 << 20).unwrap();
         assert_eq!(read(&at("large")).unwrap_err().message, "the file has 104857600 bytes; at most 1048576 are read");
+    }
+
+    #[test]
+    fn what_lies_outside_is_not_read_however_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        std::fs::create_dir_all(root.join("runbooks")).unwrap();
+        std::fs::write(folder.path().join("secret.yaml"), "root: x\n").unwrap();
+        std::fs::write(root.join("runbooks/own.yaml"), "a: 1\n").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret.yaml"), root.join("link.yaml")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("up")).unwrap();
+        std::os::unix::fs::symlink(root.join("runbooks/own.yaml"), root.join("own-link.yaml")).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", root.join("dangling.yaml")).unwrap();
+        let outside = |name: &str| match Files::default().load_inside(&root.join(name), &[&root]) {
+            Err(LoadError::Unreadable(why)) => why.message == OUTSIDE,
+            _ => false,
+        };
+        for name in ["../secret.yaml", "link.yaml", "up/secret.yaml", "/etc/passwd", "dangling.yaml", "runbooks/../../secret.yaml", "../absent.yaml"]
+        {
+            assert!(outside(name), "{name}");
+        }
+        for name in ["runbooks/own.yaml", "own-link.yaml", "runbooks/../runbooks/own.yaml"] {
+            assert!(Files::default().load_inside(&root.join(name), &[&root]).is_ok(), "{name}");
+        }
+        assert!(Files::default().load_named(&folder.path().join("secret.yaml"), &root).is_ok(), "whoever names a file may read it");
+        assert!(Files::default().load_named(&root.join("link.yaml"), &root).is_err(), "unless it is led elsewhere");
     }
 
     #[test]

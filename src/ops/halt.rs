@@ -26,7 +26,7 @@ pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<String>, Exi
     Ok(all(store)?
         .into_iter()
         .filter(|run| {
-            while store.is_owned(run) {
+            while store.is_owned(run) && store.vouched(run).is_ok() {
                 match place(store, run) {
                     Some(place) => return place == environment,
                     None if begun.elapsed() > BEGINNING => return false,
@@ -51,6 +51,15 @@ pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
                 .is_none_or(|state| state.start.is_some() && (state.ended.is_none() || state.held().contains(&crate::model::state::FAULT)))
     };
     Ok(all(store)?.into_iter().filter(is_left).collect())
+}
+
+/// The runs that are not the caller's to halt: each with why, and whether somebody seems to run it now.
+///
+/// # Errors
+/// As [`going_on`].
+pub fn not_ours(store: &FileStore) -> Result<Vec<(String, String, bool)>, Exit> {
+    let why = |run: &String| store.vouched(run).err().map(|error| error.source.to_string());
+    Ok(all(store)?.into_iter().filter_map(|run| Some((why(&run)?, run))).map(|(why, run)| (run.clone(), why, store.is_owned(&run))).collect())
 }
 
 /// Orders a run to abort, as soon as it can be reached.

@@ -2,16 +2,17 @@
 //!
 //! It is a file beside the runs, `environments/NAME.halted`; who pulled and released it when and why stays in `environments/levers.jsonl`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
+use crate::journal::folder::Folder;
 use crate::model::chain;
 use crate::model::time::Timestamp;
 
@@ -53,21 +54,12 @@ impl std::fmt::Display for Lever {
 /// When it cannot be kept.
 pub fn pull(store: &FileStore, lever: &Lever) -> Result<(), Exit> {
     let write = || {
-        let folder = folder(store)?;
-        let path = path(store, &lever.environment, HALTED);
-        let next = path.with_extension(format!("{HALTED}.{:08x}", rand::random::<u32>()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
-        file.write_all(&serde_json::to_vec(lever)?)?;
-        file.sync_all()?;
-        // A whole file under its name or none; a link, unlike a renaming, leaves one that is there.
-        let linked = fs::hard_link(&next, &path);
-        fs::remove_file(&next)?;
-        match linked {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            other => other?,
+        let folder = folder(store, &lever.environment)?;
+        // One that is pulled stays.
+        if folder.write_new(&name(&lever.environment, HALTED), &serde_json::to_vec(lever)?)? {
+            note(&folder, &json!({ "lever": "pulled", "environment": lever.environment, "by": lever.by, "at": lever.at, "why": lever.why }))?;
         }
-        File::open(&folder)?.sync_all()?;
-        note(&folder, &json!({ "lever": "pulled", "environment": lever.environment, "by": lever.by, "at": lever.at, "why": lever.why }))
+        Ok(())
     };
     write().map_err(|error| failed("pulled", &lever.environment, &error))
 }
@@ -79,11 +71,10 @@ pub fn pull(store: &FileStore, lever: &Lever) -> Result<(), Exit> {
 pub fn release(store: &FileStore, environment: &str, by: &str, at: Timestamp, why: &str) -> Result<Option<Lever>, Exit> {
     let Some(lever) = pulled(store, environment)? else { return Ok(None) };
     let write = || {
-        let folder = folder(store)?;
+        let folder = folder(store, environment)?;
         // First what will be remembered, then what it does.
         note(&folder, &json!({ "lever": "released", "environment": environment, "by": by, "at": at, "why": why }))?;
-        fs::remove_file(path(store, environment, HALTED))?;
-        File::open(&folder)?.sync_all()
+        folder.remove(&name(environment, HALTED))
     };
     write().map_err(|error| failed("released", environment, &error))?;
     Ok(Some(lever))
@@ -94,7 +85,7 @@ pub fn release(store: &FileStore, environment: &str, by: &str, at: Timestamp, wh
 /// # Errors
 /// When that cannot be told.
 pub fn pulled(store: &FileStore, environment: &str) -> Result<Option<Lever>, Exit> {
-    match fs::read(path(store, environment, HALTED)) {
+    match there(store).and_then(|folder| folder.read(&name(environment, HALTED))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", environment, &error)),
         Ok(bytes) => Ok(Some(read(&bytes, environment))),
@@ -106,16 +97,17 @@ pub fn pulled(store: &FileStore, environment: &str) -> Result<Option<Lever>, Exi
 /// # Errors
 /// When the folder cannot be read.
 pub fn all(store: &FileStore) -> Result<Vec<Lever>, Exit> {
-    let entries = match fs::read_dir(store.folder().join(FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|error| failed("read", "*", &error))?,
+    let listed = || {
+        let folder = there(store)?;
+        let names = folder.names()?;
+        Ok::<_, io::Error>((folder, names))
     };
-    let mut levers: Vec<Lever> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == HALTED))
-        .filter_map(|path| Some(read(&fs::read(&path).ok()?, &path.file_stem()?.to_string_lossy())))
-        .collect();
+    let (folder, names) = match listed() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found.map_err(|error| failed("read", "*", &error))?,
+    };
+    let stem = |name: &String| name.strip_suffix(&format!(".{HALTED}")).map(str::to_owned);
+    let mut levers: Vec<Lever> = names.iter().filter_map(|name| Some(read(&folder.read(name).ok()?, &stem(name)?))).collect();
     levers.sort_by(|a, b| a.environment.cmp(&b.environment));
     Ok(levers)
 }
@@ -129,8 +121,8 @@ fn read(bytes: &[u8], environment: &str) -> Lever {
     })
 }
 
-fn note(folder: &Path, line: &serde_json::Value) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(HISTORY))?;
+fn note(folder: &Folder, line: &serde_json::Value) -> io::Result<()> {
+    let mut file = folder.appended(HISTORY)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()
 }
@@ -140,21 +132,32 @@ fn failed(done: &str, environment: &str, error: &io::Error) -> Exit {
 }
 
 /// The folder of what is kept by environment, made where it is missing.
-pub(super) fn folder(store: &FileStore) -> io::Result<PathBuf> {
-    let folder = store.folder().join(FOLDER);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    Ok(folder)
+pub(super) fn folder(store: &FileStore, environment: &str) -> io::Result<Folder> {
+    DirBuilder::new().recursive(true).mode(0o700).create(store.folder())?;
+    Folder::make(&path(store), store.trust().group_of(environment))?;
+    there(store)
+}
+
+/// The folder of what is kept by environment, if it is there.
+fn there(store: &FileStore) -> io::Result<Folder> {
+    Folder::open(&path(store), store.trust()).map(|(folder, _)| folder)
+}
+
+fn path(store: &FileStore) -> PathBuf {
+    store.folder().join(FOLDER)
 }
 
 /// The file of `name` with this extension. Whatever a name holds, it stays inside the folder and no two have the same.
-pub(super) fn path(store: &FileStore, name: &str, extension: &str) -> PathBuf {
+pub(super) fn name(name: &str, extension: &str) -> String {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(64).collect();
     let file = if plain == name && !name.is_empty() { plain } else { format!("{plain}-{}", &chain::sha256(name.as_bytes())[..12]) };
-    store.folder().join(FOLDER).join(format!("{file}.{extension}"))
+    format!("{file}.{extension}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn lever(environment: &str, why: &str) -> Lever {
@@ -192,11 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn a_lever_is_not_written_through_a_link() {
+        let reports = tempfile::tempdir().unwrap();
+        let store = FileStore::new(reports.path(), true);
+        let victim = reports.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        folder(&store, "lab").unwrap();
+        std::os::unix::fs::symlink(&victim, path(&store).join(HISTORY)).unwrap();
+        let error = pull(&store, &lever("lab", "x")).unwrap_err();
+        assert!(error.to_string().contains("levers.jsonl is a link"), "{error}");
+        fs::remove_dir_all(path(&store)).unwrap();
+        fs::create_dir(reports.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(reports.path().join("elsewhere"), path(&store)).unwrap();
+        assert!(pull(&store, &lever("lab", "x")).is_err());
+        assert_eq!(fs::read_dir(reports.path().join("elsewhere")).unwrap().count(), 0);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+    }
+
+    #[test]
     fn a_lever_that_cannot_be_read_is_pulled() {
         let reports = tempfile::tempdir().unwrap();
         let store = FileStore::new(reports.path(), true);
-        folder(&store).unwrap();
-        fs::write(path(&store, "lab", HALTED), "{").unwrap();
+        folder(&store, "lab").unwrap().write(&name("lab", HALTED), b"{").unwrap();
         assert!(pulled(&store, "lab").unwrap().is_some());
     }
 }

@@ -119,7 +119,7 @@ pub async fn look(state: &RunState, environment: &Environment) -> Option<Live> {
     if !may_serve(state) {
         return None;
     }
-    let world = World::connect(&environment.settings, &Gate::default()).await;
+    let world = World::connect(&environment.settings, &Gate::default()).await.running(environment.programs.clone());
     let services = ask(plan.probes.iter().filter(|probe| probe.service), &world).await;
     // Where a step of the runbook leads users, what it leads decides; else whatever was changed may be what keeps the service good.
     let now = join_all(kept.iter().map(|key| read(state, key, &world))).await;
@@ -175,7 +175,7 @@ async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> 
     let mut seen = Vec::new();
     for plan in probes {
         let row = catalogue::probes().iter().find(|row| row.kind == plan.uses);
-        let parsed = row.and_then(|row| (row.parse)(&secrets::reveal(&plan.with).ok()?).ok());
+        let parsed = row.and_then(|row| (row.parse)(&secrets::reveal_for_probe(&plan.with).ok()?).ok());
         let (reading, detail) = match parsed {
             None => (Reading::Unknown, "it cannot be asked from here".to_owned()),
             Some(probe) => {

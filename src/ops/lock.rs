@@ -4,8 +4,7 @@
 //! interrupted still holds is read from its journal.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -92,10 +91,7 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
     if place.alone {
         return Ok(Locked { _file: None });
     }
-    let open = || {
-        lever::folder(store)?;
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lever::path(store, &place.key(), "lock"))
-    };
+    let open = || lever::folder(store, &plan.environment)?.appended(&lever::name(&place.key(), "lock"));
     let cannot = |error: std::io::Error| {
         Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(ELSEWHERE)
     };

@@ -14,6 +14,7 @@ pub mod files;
 pub mod forecast;
 pub mod guards;
 pub mod halt;
+pub mod home;
 pub mod lever;
 pub mod live;
 pub mod lock;

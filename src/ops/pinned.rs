@@ -74,7 +74,8 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
             definition.sha256
         ))
     };
-    let loaded = Files::default().load(&path).map_err(|error| wrong(error.of(&path).to_string()))?;
+    let bytes = store.read_beside(run, &copy_of(&definition.path)).map_err(|error| wrong(error.to_string()))?;
+    let loaded = Files::given([(path.clone(), bytes)]).load(&path).map_err(|error| wrong(error.of(&path).to_string()))?;
     if loaded.sha256 != definition.sha256 {
         return Err(wrong(format!("{} was altered", path.display())));
     }

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::addresses;
-use super::files::{Files, Loaded, absolute, normal};
+use super::files::{Files, Loaded, absolute, folder_of, normal};
 use super::guards::{Calendar, written};
 use super::sshsig::PublicKey;
+use crate::journal::Trust;
 use crate::model::credentials::literals;
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
@@ -60,7 +61,7 @@ pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Di
 /// As [`load_project`].
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let mut files = Files::default();
-    let whole = files.load(file).map_err(|error| vec![error.of(file)])?;
+    let whole = files.load_named(file, folder_of(file)).map_err(|error| vec![error.of(file)])?;
     let mut broken: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     // What does not even have the form of an environment is told before what is wrong beyond that.
     loop {
@@ -101,7 +102,7 @@ fn environments_of(doc: &Document, problem: &Diagnostic) -> Vec<String> {
 
 /// The project file among these, of which nothing may be wrong.
 pub(crate) fn project_in(files: &mut Files, file: &Path) -> Result<Project, Vec<Diagnostic>> {
-    let loaded = files.load(file).map_err(|error| vec![error.of(file)])?;
+    let loaded = files.load_named(file, folder_of(file)).map_err(|error| vec![error.of(file)])?;
     project_of(files, &loaded)
 }
 
@@ -214,6 +215,13 @@ impl Project {
         self.loaded.as_deref().into_iter().chain(calendar)
     }
 
+    /// Whose runs the commands of this project work with: the caller's own, and those of the groups that its environments name.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        let groups = self.settings.environments.iter().filter_map(|(name, environment)| Some((name, environment.group.as_deref()?)));
+        Trust::with_groups(groups.filter_map(|(name, group)| Some((name.clone(), group_id(group)?))))
+    }
+
     /// The folder of the runs.
     #[must_use]
     pub fn reports(&self) -> PathBuf {
@@ -245,6 +253,18 @@ impl Project {
         all.extend(vars.clone());
         if problems.is_empty() { Ok(Map::from_iter([("env".to_owned(), env), ("vars".to_owned(), Value::Object(all))])) } else { Err(problems) }
     }
+}
+
+/// The id of a group of the system, by its name or number; `None` when this machine does not know it.
+fn group_id(group: &str) -> Option<u32> {
+    if let Ok(id) = group.parse() {
+        return Some(id);
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == group).then(|| fields.nth(1)?.parse().ok())?
+    })
 }
 
 /// The accounts and regions of the lab's world, for expressions.

@@ -12,6 +12,7 @@ use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::forecast::forecast;
+use super::home;
 use super::lock::Locked;
 use super::marks::WorldMarker;
 use super::pinned::{Originals, copy_of};
@@ -22,6 +23,7 @@ use crate::engine::gatekeeper::{Closed, Gatekeeper};
 use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
 use crate::engine::samples::SampleFile;
+use crate::engine::secrets;
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::journal::crash::{self, CrashStore};
@@ -40,6 +42,7 @@ use crate::observe::Observer;
 use crate::ports::gate::Gate;
 use crate::ports::store::{Owner, RunStore, StoreError};
 use crate::world::World;
+use crate::world::command::Programs;
 
 /// A file of the definitions, as it was when the plan was made.
 #[derive(Debug, Clone)]
@@ -133,7 +136,7 @@ pub async fn start(
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
     let plan_json = serde_json_canonicalizer::to_vec(&plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
-    if let Err(error) = lay_out(&store, &run, &owner, &plan_json, definitions) {
+    if let Err(error) = lay_out(&store, &run, &owner, &plan, &plan_json, definitions) {
         // Half a folder would look like a run that somebody has to take back.
         store.discard(&run);
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
@@ -147,7 +150,10 @@ pub async fn start(
         operator: operator(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         clock_error_ms: clock_error_ms().await,
+        begun: home::begun(&store, &run),
     };
+    secrets::follow(true);
+    secrets::know(&plan);
     let (head, forecast) = (chain::genesis(&run), forecast(&store, &plan));
     let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
     Hold {
@@ -166,6 +172,7 @@ pub async fn start(
         starter,
         locked,
         said: Ok(said),
+        programs: Programs::Here,
     }
     .see_through(environment, attended)
     .await
@@ -188,9 +195,9 @@ fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
 }
 
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
-fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
-    store.create(run, owner)?;
-    store.write_beside(run, "plan.json", plan)?;
+fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &Plan, plan_json: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
+    store.create_in(run, owner, &plan.environment)?;
+    store.write_beside(run, "plan.json", plan_json)?;
     for definition in definitions {
         store.write_beside(run, &copy_of(&definition.path), &definition.bytes)?;
     }
@@ -311,7 +318,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
             .hint(format!("`lifeboat ctl {run} abort` makes it take everything back by itself")),
-        _ => Exit::from_error(Kind::Environment, &error),
+        _ => runs::unreadable(&error),
     })?;
     let read = runs::read(&store, &run)?;
     let state = runs::state(&run, &read)?;
@@ -326,6 +333,9 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);
+    let programs = home::programs(&store, &run, &state);
+    secrets::follow(!matches!(programs, Programs::Refused(_)));
+    secrets::know(&plan);
     Ok((
         Hold {
             store,
@@ -343,6 +353,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             starter,
             locked,
             said: Err("nothing is injected while everything is taken back".into()),
+            programs,
         },
         state,
     ))
@@ -370,18 +381,37 @@ struct Hold {
     locked: Option<Locked>,
     /// What the guards go by when the fault is to be injected, or why none may be.
     said: Result<guards::Said, String>,
+    /// Whether the programs of its definitions are run, and where.
+    programs: Programs,
 }
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
-        let Self { store, run, owner, clock, plan, earlier, head, opening, decisions, forecast, begin, note, starter, locked: _locked, said } = self;
+        let Self {
+            store,
+            run,
+            owner,
+            clock,
+            plan,
+            earlier,
+            head,
+            opening,
+            decisions,
+            forecast,
+            begin,
+            note,
+            starter,
+            locked: _locked,
+            said,
+            programs,
+        } = self;
         let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
         let kept = kept_in(&store, environment)?;
         let gate = Gate::default();
-        let world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let world = Arc::new(World::connect(&environment.settings, &gate).await.running(programs.clone()));
         let marked = world.clone();
-        let probe_world = Arc::new(World::connect(&environment.settings, &gate).await);
+        let probe_world = Arc::new(World::connect(&environment.settings, &gate).await.running(programs));
         let told = Told::start(observer, earlier)?;
         let epoch = owner.epoch;
         // Before the first event: from then on no signal may end this process by itself.

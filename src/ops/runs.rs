@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
+use crate::journal::file::JOURNAL;
+use crate::journal::folder::is_stranger;
 use crate::model::chain::{self, Chain, ChainError};
+use crate::model::event::{Body, RunEvent};
 use crate::model::measure::{self, Standing, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
@@ -55,7 +58,22 @@ pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
     };
     let chain = chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(altered)?;
     ends_as_noted(store, run, &chain).map_err(altered)?;
+    is_shared_with_us(store, run, &chain)?;
     Ok(chain)
+}
+
+/// A group vouches for the runs of those environments that name it, and for no others.
+fn is_shared_with_us(store: &FileStore, run: &str, chain: &Chain) -> Result<(), Exit> {
+    let Some(group) = store.vouched(run).map_err(|error| unreadable(&error))? else { return Ok(()) };
+    let environment = chain.events.iter().find_map(|event| match &event.body {
+        Body::Run(RunEvent::Started { plan, .. }) => Some(plan.environment.as_str()),
+        _ => None,
+    });
+    if environment.is_none_or(|environment| store.trust().group_of(environment) == Some(group)) {
+        return Ok(());
+    }
+    let environment = environment.unwrap_or_default();
+    Err(Exit::new(Kind::Environment, format!("run {run} is another user's: group {group} shares no runs of environment {environment}")))
 }
 
 /// The file beside a journal that says how it ended: number and hash of its last event.
@@ -71,7 +89,7 @@ pub fn note_head(store: &FileStore, run: &str) {
 
 /// Holds a chain against what was noted at its end; a run that was taken up again has more events.
 fn ends_as_noted(store: &FileStore, run: &str, chain: &Chain) -> Result<(), ChainError> {
-    let noted = std::fs::read_to_string(store.path(run).join(HEAD)).unwrap_or_default();
+    let noted = store.read_beside(run, HEAD).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let Some((length, head)) = noted.trim_end().split_once(' ').and_then(|(length, head)| Some((length.parse::<u64>().ok()?, head))) else {
         return Ok(());
     };
@@ -97,18 +115,14 @@ pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
 /// The plan in the folder of a run, for a run that has not got as far as an event, or whose events cannot be read.
 #[must_use]
 pub fn plan_beside(store: &FileStore, run: &str) -> Option<Plan> {
-    let path = store.path(run).join("plan.json");
-    std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&store.read_beside(run, "plan.json").ok()?).ok()
 }
 
 /// Whether the last line of a run's journal says that it passed: then nothing of it is left, and nothing more need be read.
 #[must_use]
 pub fn passed(store: &FileStore, run: &str) -> bool {
     let last = || {
-        let path = store.journal(run);
-        std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
-        let mut file = std::fs::File::open(path).ok()?;
+        let mut file = store.open_beside(run, JOURNAL).ok()?;
         let length = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(64 << 10))).ok()?;
         let mut tail = Vec::new();
@@ -206,6 +220,12 @@ pub fn told(standing: &[Standing]) -> String {
     applied.into_iter().chain(lasting).collect::<Vec<_>>().join("; ")
 }
 
-fn unreadable(error: &StoreError) -> Exit {
-    Exit::from_error(Kind::Environment, error)
+/// Why a run cannot be worked with, and what helps.
+pub(super) fn unreadable(error: &StoreError) -> Exit {
+    let exit = Exit::from_error(Kind::Environment, error);
+    if is_stranger(&error.source) { exit.hint(STRANGER) } else { exit }
 }
+
+/// What helps when a run is not the caller's.
+const STRANGER: &str =
+    "what a run's folder holds is acted upon with your rights: work with it as the user that it belongs to, or name a `group` in the environment";

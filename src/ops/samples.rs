@@ -8,6 +8,7 @@ use super::exit::{Exit, Kind};
 use super::runs;
 use crate::engine::samples::Row;
 use crate::journal::{FileStore, samples};
+use crate::model::plain;
 use crate::model::state::RunState;
 
 /// How samples are written.
@@ -108,7 +109,7 @@ fn line(probes: &[String], row: &Row) -> String {
     let probe = probes.get(row.probe as usize);
     let (reading, late) = (samples::word(row.reading), row.late);
     let object = json!({ "probe": probe, "sent": row.sent, "first_byte": row.first_byte, "done": row.done, "reading": reading, "late": late, "detail": row.detail });
-    format!("{object}\n")
+    format!("{}\n", plain::in_json(&object.to_string()))
 }
 
 fn unwritten(error: io::Error) -> Exit {

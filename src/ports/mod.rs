@@ -10,6 +10,7 @@ pub mod objects;
 pub mod pace;
 pub mod pages;
 pub mod secrets;
+mod skeleton;
 pub mod store;
 pub mod sync;
 pub mod tags;

@@ -4,6 +4,8 @@
 //! service, a command or a library makes of the secret before it says it: an error that quotes a URL, a program that prints its environment.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use base64::Engine as _;
@@ -12,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::Url;
 
+use super::skeleton::{Skeleton, base32, skeleton, unescaped};
 use crate::model::credentials;
 
 /// What stands in the place of a secret.
@@ -20,10 +23,14 @@ pub const MASK: &str = "***";
 const SHORTEST: usize = 4;
 /// So much of the beginning of a secret, at the end of a text that was cut, is masked too.
 const BEGINNING: usize = 8;
+/// How many letters a skeleton is found by.
+const START: usize = 4;
+/// Shorter skeletons would be found in everything.
+const SHORTEST_SKELETON: usize = 8;
 /// What may stand in a URL as it is.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-static KNOWN: RwLock<Known> = RwLock::new(Known { forms: Vec::new() });
+static KNOWN: RwLock<Known> = RwLock::new(Known::new());
 
 /// From now on `secret` is masked, and what can be read out of it: credentials of a URL, the token behind `Bearer`, each line of a longer one.
 pub fn keep(secret: &str) {
@@ -73,17 +80,33 @@ pub fn are_in(value: &Value) -> bool {
     }
 }
 
-/// All forms in which the secrets may turn up, the longest first, so that no part of one is left over.
+/// All forms in which the secrets may turn up.
 #[derive(Debug, Default)]
 struct Known {
+    /// As they are written, the longest first, so that no part of one is left over.
     forms: Vec<String>,
+    /// As [`Skeleton`]s, by their first letters, the longest first.
+    skeletons: BTreeMap<[u8; START], Vec<Vec<u8>>>,
 }
 
 impl Known {
+    const fn new() -> Self {
+        Self { forms: Vec::new(), skeletons: BTreeMap::new() }
+    }
+
     fn add(&mut self, secret: &str) {
         for text in parts(secret) {
-            if text.chars().count() >= SHORTEST {
-                self.forms.extend(forms(&text));
+            if text.chars().count() < SHORTEST {
+                continue;
+            }
+            self.forms.extend(forms(&text));
+            for bare in skeletons(&text) {
+                let Some(start) = bare.first_chunk::<START>() else { continue };
+                let alike = self.skeletons.entry(*start).or_default();
+                if !alike.contains(&bare) {
+                    alike.push(bare);
+                    alike.sort_by_key(|bare| std::cmp::Reverse(bare.len()));
+                }
             }
         }
         self.forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -104,7 +127,43 @@ impl Known {
                 masked = Cow::Owned(text);
             }
         }
+        if self.skeletons.is_empty() {
+            return masked;
+        }
+        for read in [skeleton, unescaped] {
+            let found = self.found(&read(&masked));
+            if !found.is_empty() {
+                let mut text = masked.into_owned();
+                found.into_iter().rev().for_each(|range| text.replace_range(range, MASK));
+                masked = Cow::Owned(text);
+            }
+        }
         masked
+    }
+
+    /// Where secrets stand in a text by its skeleton, in order and apart.
+    fn found(&self, bare: &Skeleton) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut at = 0;
+        while let Some(start) = bare.letters[at..].first_chunk::<START>() {
+            let rest = &bare.letters[at..];
+            let hit = self.skeletons.get(start).into_iter().flatten().find_map(|form| {
+                let is_cut = rest.len() >= 2 * BEGINNING && form.starts_with(rest);
+                (rest.starts_with(form) || is_cut).then_some(form.len().min(rest.len()))
+            });
+            let Some(length) = hit else {
+                at += 1;
+                continue;
+            };
+            let range = bare.places[at].start..bare.places[at + length - 1].end;
+            match found.last_mut() {
+                // Two letters that one escape stands for share its place.
+                Some(last) if range.start < last.end => last.end = range.end,
+                _ => found.push(range),
+            }
+            at += length;
+        }
+        found
     }
 }
 
@@ -164,6 +223,28 @@ fn forms(text: &str) -> Vec<String> {
     forms
 }
 
+/// The skeletons of all that one text may be encoded as: itself, and inside of something longer in base64, base32 and hex. Escapes and quotes of every kind,
+/// breaks of lines and blanks are no part of a skeleton, nor is it told from it whether a letter was large.
+fn skeletons(text: &str) -> Vec<Vec<u8>> {
+    let bytes = text.as_bytes().to_vec();
+    // As PowerShell encodes it.
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut encoded = vec![text.to_owned()];
+    for bytes in [bytes, wide] {
+        encoded.push(hex::encode(&bytes));
+        for shift in 0..3 {
+            let shifted = [vec![0; shift], bytes.clone()].concat();
+            encoded.push(STANDARD.encode(&shifted)[(shift * 8).div_ceil(6)..shifted.len() * 8 / 6].to_owned());
+        }
+        for shift in 0..5 {
+            let shifted = [vec![0; shift], bytes.clone()].concat();
+            encoded.push(base32(&shifted)[(shift * 8).div_ceil(5)..shifted.len() * 8 / 5].to_owned());
+        }
+    }
+    let bare = encoded.iter().flat_map(|text| [skeleton(text).letters, unescaped(text).letters]);
+    bare.filter(|bare| bare.len() >= SHORTEST_SKELETON).collect()
+}
+
 /// Percent-encoding with small digits.
 fn lower(percent: &str) -> String {
     let mut digits = 0_u8;
@@ -206,6 +287,55 @@ mod tests {
             assert!(masked.contains(MASK) && masked.len() < MASK.len() + 14, "{text} became {masked}");
         }
         assert_eq!(known.masked("nothing of it"), "nothing of it");
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_it_is_escaped_wrapped_or_encoded() {
+        let wrapped = |text: &str, every: usize, with: &str| {
+            text.as_bytes().chunks(every).map(|part| String::from_utf8_lossy(part).into_owned()).collect::<Vec<_>>().join(with)
+        };
+        for secret in ["s3cr3t/K\"y+one & 'two' <three>", "p\u{e4}ssw\u{f6}rd-f\u{fc}r-alle", "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/+=="] {
+            let known = known(secret);
+            let json = Value::from(secret).to_string();
+            let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;");
+            let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let written: Vec<String> = vec![
+                secret.to_uppercase(),
+                secret.to_lowercase(),
+                html.replace('&', "&amp;"),
+                html,
+                secret.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect(),
+                Value::from(json.clone()).to_string(),
+                Value::from(Value::from(json).to_string()).to_string(),
+                secret.chars().map(|c| if c.is_ascii_punctuation() || c == ' ' { format!("\\{c}") } else { c.to_string() }).collect(),
+                format!("'{}'", secret.replace('\'', r"'\''")),
+                utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string().replace('%', "%25"),
+                secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+                secret.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+                secret.bytes().map(|byte| format!("0x{byte:02x}, ")).collect(),
+                secret.bytes().map(|byte| format!("{byte:02X} ")).collect(),
+                secret.bytes().map(|byte| format!("{byte:02x}:")).collect(),
+                wrapped(&STANDARD.encode(format!("user: {secret}")), 19, "\n"),
+                Value::from(wrapped(&STANDARD.encode(secret), 12, "\r\n")).to_string(),
+                base32(secret.as_bytes()),
+                wrapped(&base32(format!("ann:{secret}").as_bytes()).to_lowercase(), 16, " "),
+                STANDARD.encode(&wide),
+                secret.chars().map(|c| format!("{c}\u{200b}")).collect(),
+            ];
+            for text in written {
+                let masked = known.masked(&format!("it said {text} and ended")).into_owned();
+                assert!(masked.contains(MASK) && masked.len() < 60, "{text} became {masked}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_words_are_left_alone() {
+        let known = known("correct-horse-battery");
+        for text in ["the correct horse ran", r"2026-11-30T04:05:06Z i-0123456789abcdef0 %20 \n &amp; 0x", "correct", "", "实验 \u{1f6df}"] {
+            assert_eq!(known.masked(text), text);
+        }
+        assert_eq!(known.masked("实验 CORRECT HORSE BATTERY 完"), "实验 *** 完", "what is around it stays whole");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::model::plain;
+
 /// Free text for a line or a cell: one line, nothing in it is Markdown or HTML.
 pub(super) fn text(raw: &str) -> String {
     let mut escaped = String::with_capacity(raw.len() + 8);
@@ -42,11 +44,7 @@ pub(super) fn code(raw: &str) -> String {
 /// Line breaks and control characters become blanks; so do the marks that turn the direction of text.
 fn one_line(raw: &str) -> String {
     let blank = |c: char| {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            ' '
-        } else {
-            c
-        }
+        if plain::acts(c) { ' ' } else { c }
     };
     raw.chars().map(blank).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -32,6 +32,7 @@ use numbers::Zones;
 use crate::model::event::Event;
 use crate::model::measure::{self, Measures, Standing};
 use crate::model::phrases::phrase;
+use crate::model::plain;
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
 use crate::model::realism::Exercise;
 use crate::model::state::{RunState, Start};
@@ -69,7 +70,8 @@ pub fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
     // One line break at the end.
     out.truncate(out.trim_end().len());
     out.push('\n');
-    out
+    // Whoever wrote a title or a reason has no say about how the rest is read.
+    plain::shown(&out).into_owned()
 }
 
 /// The pictures of a run, in both languages: file name and SVG. The reports refer to them by these names.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::plain;
+
 /// Chinese first: without it a viewer may take Japanese glyphs.
 const FONTS: &str = "'Noto Sans CJK SC','Noto Sans SC','PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',system-ui,sans-serif";
 pub(super) const INK: &str = "#1f2328";
@@ -140,5 +142,5 @@ fn escape(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
+    plain::shown(&out).into_owned()
 }

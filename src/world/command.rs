@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -31,15 +32,51 @@ impl Ended {
     }
 }
 
-/// Runs `command`, a program and its arguments, with `env` and `ours` beside the environment of this process, and `input` to read. It is killed, with
+/// Whether the programs that definitions name are run, and in which folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Programs {
+    /// In the working folder of this process.
+    #[default]
+    Here,
+    /// In the folder in which their run was begun.
+    In(PathBuf),
+    /// Not at all, and why.
+    Refused(String),
+}
+
+/// What a command finds in its environment of that of this process; what else it needs stands in its `env`.
+pub const PASSED: [&str; 13] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ", "TERM", "TMPDIR"];
+
+/// Runs `command`, a program and its arguments, with `env`, `ours` and what is [`PASSED`] as its environment, and `input` to read. It is killed, with
 /// everything it started, when this is dropped.
 ///
 /// # Errors
 /// When it cannot be run.
 pub async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> io::Result<Ended> {
+    run_in(None, command, env, ours, input).await
+}
+
+/// As [`run`], in `folder`.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn run_in(
+    folder: Option<&Path>,
+    command: &[String],
+    env: &BTreeMap<String, String>,
+    ours: &[(&str, &str)],
+    input: &str,
+) -> io::Result<Ended> {
     let (program, arguments) = command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
-    let mut child = Command::new(program)
+    let mut started = Command::new(program);
+    if let Some(folder) = folder {
+        started.current_dir(folder);
+    }
+    let mut child = started
         .args(arguments)
+        .env_clear()
+        .envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(env)
         .envs(ours.iter().copied())
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })

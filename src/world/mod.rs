@@ -13,7 +13,8 @@ pub mod resolve;
 pub mod settings;
 pub mod tls;
 
-use std::fmt;
+use std::collections::BTreeMap;
+use std::{fmt, io};
 
 use crate::clouds::aliyun::Aliyun;
 #[cfg(feature = "aws")]
@@ -27,6 +28,7 @@ use crate::ports::objects::ObjectStore;
 use crate::ports::tags::Tags;
 use crate::ports::{Cloud, CloudError, Kind, sync};
 
+use self::command::Programs;
 use self::here::Here;
 use self::http::Http;
 use self::resolve::Resolver;
@@ -43,9 +45,34 @@ pub struct World {
     http: Http,
     /// Which provider serves which zone.
     zones: Zones,
+    programs: Programs,
 }
 
 impl World {
+    /// The same world, in which programs are run so.
+    #[must_use]
+    pub fn running(self, programs: Programs) -> Self {
+        Self { programs, ..self }
+    }
+
+    /// Runs a command that a definition names: see [`command::run`].
+    ///
+    /// # Errors
+    /// When it cannot be run, or is not to be.
+    pub async fn command(
+        &self,
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        ours: &[(&str, &str)],
+        input: &str,
+    ) -> io::Result<command::Ended> {
+        match &self.programs {
+            Programs::Here => command::run(command, env, ours, input).await,
+            Programs::In(folder) => command::run_in(Some(folder), command, env, ours, input).await,
+            Programs::Refused(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why.clone())),
+        }
+    }
+
     /// Which cloud serves which zone.
     #[must_use]
     pub const fn zones(&self) -> &Zones {
@@ -67,6 +94,7 @@ impl World {
             http: Http::new(resolver.clone()),
             resolver,
             zones: settings.zones.clone(),
+            programs: Programs::Here,
         }
     }
 

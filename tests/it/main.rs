@@ -30,6 +30,7 @@
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
 //! - `stands`: what a run leaves in place, and who may take it back.
+//! - `strangers`: folders, texts and files of people who are not trusted.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
 //! - `worlds`: which world a run is in, and that it is taken up in no other.
@@ -74,6 +75,7 @@ mod samples;
 mod sealed;
 mod secrets;
 mod stands;
+mod strangers;
 mod terminal;
 mod words;
 mod workplace;

@@ -318,6 +318,11 @@ fn what_is_torn_copied_or_no_fault_is_never_acted_upon() {
         let program = Mark { uses: "exec".into(), with: json!({ "command": ["touch", "/tmp/lifeboat-was-here"] }), ..left.mark.clone() };
         marker.put(&left.anchors, &program).await.unwrap();
         look("`exec` is no fault").await;
+        let path = std::env::temp_dir().join("lifeboat-no-such-secret");
+        let mut referring = left.mark.clone();
+        referring.with["region"] = json!({ "secret": format!("file:{}", path.display()) });
+        marker.put(&left.anchors, &referring).await.unwrap();
+        look("refers to a secret").await;
         let unknown = Mark { uses: "aliyun.turn-off".into(), ..left.mark.clone() };
         marker.put(&left.anchors, &unknown).await.unwrap();
         look("does not know `aliyun.turn-off`").await;

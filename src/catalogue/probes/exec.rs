@@ -24,7 +24,8 @@ pub(crate) struct ExecProbe {
     /// What it reads on standard input, as JSON; nothing unless written. A secret may stand here.
     #[serde(default)]
     input: Value,
-    /// Environment variables, beside those of Lifeboat itself. A secret may stand here, never in `command`, which others on the machine can read.
+    /// Environment variables. Of those of Lifeboat itself a command finds only `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `LANG`, `LANGUAGE`, `LC_ALL`,
+    /// `LC_CTYPE`, `LC_MESSAGES`, `TZ`, `TERM` and `TMPDIR`. A secret may stand here, never in `command`, which others on the machine can read.
     #[serde(default)]
     env: BTreeMap<String, String>,
     /// How long it may take; 5s unless written. It is killed then, with everything it started.
@@ -64,10 +65,10 @@ impl Probe<World> for ExecProbe {
         self.timeout.duration()
     }
 
-    async fn sample(&self, _: &World) -> Sample {
+    async fn sample(&self, world: &World) -> Sample {
         let program = self.command.first().map_or("", String::as_str);
         let input = if self.input.is_null() { String::new() } else { self.input.to_string() };
-        match command::run(&self.command, &self.env, &[], &input).await {
+        match world.command(&self.command, &self.env, &[], &input).await {
             Ok(ended) => self.judge(program, &ended),
             Err(error) => Sample::unknown(format!("`{program}` cannot be run: {error}")),
         }

@@ -135,6 +135,7 @@ impl World {
             operator: String::new(),
             host: String::new(),
             clock_error_ms: None,
+            begun: None,
         }));
         world.feed(Input::Start);
         world

@@ -252,6 +252,7 @@ impl Simulation {
             operator: String::new(),
             host: String::new(),
             clock_error_ms: None,
+            begun: None,
         };
         self.own(opening, Input::Start);
         for _ in 0..self.crashes {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 pub use probe::ProbeEvent;
-pub use run::{KeptSamples, RunEvent};
+pub use run::{Begun, KeptSamples, RunEvent};
 pub use step::StepEvent;
 
 /// One event. Only the engine's recorder makes them.

@@ -11,6 +11,19 @@ use crate::model::order::Order;
 use crate::model::plan::{Plan, Stage, Verdict};
 use crate::model::time::{Span, Timestamp};
 
+/// By whom and where a run was begun. Programs that its definitions name are run again for nobody else and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The system's id of the user.
+    pub user: u32,
+    /// The working folder, in which programs are run.
+    pub folder: String,
+    /// The folder of the run.
+    pub kept: String,
+    /// The number of the journal's file on its disk: a copy has another.
+    pub journal: u64,
+}
+
 /// What happened to the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -30,6 +43,9 @@ pub enum RunEvent {
         /// Bound of the error of this host's wall clock, milliseconds; absent = not known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock_error_ms: Option<f64>,
+        /// By whom and where; absent in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begun: Option<Begun>,
     },
     /// Another process took the run over.
     Resumed {

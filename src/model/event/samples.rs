@@ -40,6 +40,7 @@ impl Script {
             operator: "mei".to_owned(),
             host: "drill-host".to_owned(),
             clock_error_ms: Some(4.2),
+            begun: None,
         });
         script
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::event::run::{Awaited, Difference, Lacking};
 use super::event::step::StepKind;
-use super::event::{Body, Event, KeptSamples, RunEvent, StepEvent};
+use super::event::{Begun, Body, Event, KeptSamples, RunEvent, StepEvent};
 use super::failure::FailureKind;
 use super::forecast::Forecast;
 use super::guard;
@@ -95,6 +95,8 @@ pub struct Start {
     pub host: String,
     /// Bound of the wall clock's error.
     pub clock_error_ms: Option<f64>,
+    /// By whom and where.
+    pub begun: Option<Begun>,
 }
 
 /// Another process took the run over.
@@ -256,7 +258,7 @@ impl RunState {
     fn apply_run(&mut self, event: &Event, body: &RunEvent) -> Result<(), String> {
         let at = event.at;
         match body {
-            RunEvent::Started { plan, plan_sha256, tool, operator, host, clock_error_ms } => {
+            RunEvent::Started { plan, plan_sha256, tool, operator, host, clock_error_ms, begun } => {
                 self.run.clone_from(&event.run);
                 self.probes = plan.probes.iter().map(|probe| (probe.id.clone(), ProbeStanding::default())).collect();
                 self.steps = step_keys(plan).map(|key| (key, StepState::default())).collect();
@@ -268,6 +270,7 @@ impl RunState {
                     operator: operator.clone(),
                     host: host.clone(),
                     clock_error_ms: *clock_error_ms,
+                    begun: begun.clone(),
                 });
             }
             RunEvent::Resumed { to, patience, .. } => {

@@ -8,6 +8,7 @@ use super::{Status, abort_command, socket};
 use crate::journal::FileStore;
 use crate::model::order::Asked;
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::runs;
 
 /// How long the run may take to answer: longer than it gives itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,6 +20,7 @@ const LONGEST: u64 = 16 << 20;
 /// # Errors
 /// When nobody runs it, or what it said in refusal.
 pub fn ask(store: &FileStore, run: &str, request: &Request) -> Result<Answer, Exit> {
+    store.vouched(run).map_err(|error| runs::unreadable(&error))?;
     let answer = talk(store, run, request).map_err(|error| unreachable(store, run, &error))?;
     match answer {
         Answer { ok: true, .. } => Ok(answer),

@@ -36,7 +36,7 @@ pub(super) fn open(folder: &Path) -> io::Result<Socket> {
     let folder = std::path::absolute(folder)?;
     let pointer = folder.join(ELSEWHERE);
     remove_former(&pointer)?;
-    is_private(&folder)?;
+    is_private(&folder).or_else(|error| if is_shared(&folder) { Ok(()) } else { Err(error) })?;
     let here = folder.join(SOCKET);
     match bind(&here) {
         Ok(listener) => Ok(Socket { listener, files: vec![here] }),
@@ -104,6 +104,11 @@ fn is_private(folder: &Path) -> io::Result<()> {
     let is = about.is_dir() && about.uid() == rustix::process::getuid().as_raw() && about.mode() & 0o077 == 0;
     let refused = || io::Error::new(io::ErrorKind::PermissionDenied, format!("{} is not a folder of this user alone", folder.display()));
     is.then_some(()).ok_or_else(refused)
+}
+
+/// Whether a run's folder is shared with its group, which the environment names, and with nobody else. The socket is its owner's all the same.
+fn is_shared(folder: &Path) -> bool {
+    fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir() && about.mode() & 0o2077 == 0o2070)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::DryRun;
 use crate::engine::action::PlannedCall;
 use crate::model::forecast::short;
+use crate::model::plain::line;
 use crate::model::time::Span;
 use crate::ops::guards;
 
@@ -10,12 +11,10 @@ impl DryRun {
     /// As text for people, in 80 columns where ids allow.
     #[must_use]
     pub fn text(&self) -> String {
-        use std::fmt::Write as _;
         let mut out = String::new();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{} in {}", self.name, self.environment);
+        row(&mut out, format_args!("{} in {}", self.name, self.environment));
         for line in &self.whereabouts {
-            let _ = writeln!(out, "  {line}");
+            row(&mut out, format_args!("  {line}"));
         }
         let mut wave = None;
         for step in &self.steps {
@@ -23,46 +22,46 @@ impl DryRun {
                 wave = Some(step.wave);
                 let together = self.steps.iter().filter(|other| other.wave == step.wave).count();
                 let how = if together > 1 { format!(", {together} steps in parallel") } else { String::new() };
-                let _ = writeln!(out, "\n{}{how}", step.wave + 1);
+                row(&mut out, format_args!("\n{}{how}", step.wave + 1));
             }
-            let _ = writeln!(out, "  {}  {}", step.step, step.uses);
+            row(&mut out, format_args!("  {}  {}", step.step, step.uses));
             if !step.needs.is_empty() {
-                let _ = writeln!(out, "      after   {}", step.needs.join(", "));
+                row(&mut out, format_args!("      after   {}", step.needs.join(", ")));
             }
             if let Some(typical) = self.forecast.as_ref().and_then(|forecast| forecast.steps.get(&step.step)) {
-                let _ = writeln!(out, "      takes   {}, p90 {} of {}", short(typical.median), short(typical.p90), typical.count);
+                row(&mut out, format_args!("      takes   {}, p90 {} of {}", short(typical.median), short(typical.p90), typical.count));
             }
             if let Some(when) = &step.when {
-                let _ = writeln!(out, "      when    {when}");
+                row(&mut out, format_args!("      when    {when}"));
             }
             for target in &step.targets {
                 let change = if target.change.is_empty() { "as it is" } else { &target.change };
-                let _ = writeln!(out, "      target  {} {}: {change}", target.kind, target.id);
+                row(&mut out, format_args!("      target  {} {}: {change}", target.kind, target.id));
             }
             if step.fresh {
-                let _ = writeln!(out, "      targets fresh: whatever is there when it runs");
+                row(&mut out, format_args!("      targets fresh: whatever is there when it runs"));
             }
             list(&mut out, "", &step.calls);
             if let Some(seconds) = step.ttl_s {
-                let _ = writeln!(out, "      kept    by clients for up to {} (TTL)", Span::from_secs(seconds));
+                row(&mut out, format_args!("      kept    by clients for up to {} (TTL)", Span::from_secs(seconds)));
             }
             if let Some(marks) = &step.marks {
-                let _ = writeln!(out, "      marks   {marks}");
+                row(&mut out, format_args!("      marks   {marks}"));
             }
             list(&mut out, "marks ", &step.mark_calls);
             list(&mut out, "undo ", &step.undo);
             for note in &step.notes {
-                let _ = writeln!(out, "      note    {note}");
+                row(&mut out, format_args!("      note    {note}"));
             }
             for what in &step.not_undone {
-                let _ = writeln!(out, "      cannot be undone: {what}");
+                row(&mut out, format_args!("      cannot be undone: {what}"));
             }
             if let Some(why) = &step.unknown {
-                let _ = writeln!(out, "      not known before the run: {why}");
+                row(&mut out, format_args!("      not known before the run: {why}"));
             }
         }
         if !self.beside.is_empty() {
-            let _ = writeln!(out, "\nBeside the steps");
+            row(&mut out, format_args!("\nBeside the steps"));
             list(&mut out, "", &self.beside);
         }
         let radius: Vec<String> =
@@ -74,32 +73,41 @@ impl DryRun {
             (false, false) => format!("at least {}; {} could not be looked at", radius.join(", "), self.untold.join(", ")),
         };
         if !self.guards.is_empty() {
-            let _ = write!(out, "\nGuards\n{}", guards::text(&self.guards));
+            out.push_str(&format!("\nGuards\n{}", guards::text(&self.guards)));
         } else if self.is_unguarded {
-            let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
+            row(&mut out, format_args!("\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment));
         }
-        let _ = writeln!(
-            out,
-            "\nBlast radius: {radius}; {} changing calls, with marks and putting everything back. Nothing was changed.",
-            self.mutating_calls
+        row(
+            &mut out,
+            format_args!(
+                "\nBlast radius: {radius}; {} changing calls, with marks and putting everything back. Nothing was changed.",
+                self.mutating_calls
+            ),
         );
         for warning in &self.warnings {
-            let _ = writeln!(out, "Warning: {warning}.");
+            row(&mut out, format_args!("Warning: {warning}."));
         }
         if let Some(forecast) = &self.forecast {
-            let _ = writeln!(out, "Forecast: {forecast}.");
+            row(&mut out, format_args!("Forecast: {forecast}."));
         }
-        let _ = writeln!(out, "{}", self.budget);
+        row(&mut out, format_args!("{}", self.budget));
         out
     }
 }
 
+/// One line, whatever is quoted in it; an empty one before it where the text begins with a break.
+fn row(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let text = text.to_string();
+    let (before, text) = text.strip_prefix('\n').map_or(("", text.as_str()), |text| ("\n", text));
+    out.push_str(before);
+    out.push_str(&line(text));
+    out.push('\n');
+}
+
 /// Calls, one a line.
 fn list(out: &mut String, what: &str, calls: &[PlannedCall]) {
-    use std::fmt::Write as _;
     for call in calls {
         let kind = if call.mutating { "change" } else { "read  " };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "      {what}{kind}  {}", format!("{} {}", call.operation, call.subject).trim_end());
+        row(out, format_args!("      {what}{kind}  {}", format!("{} {}", call.operation, call.subject).trim_end()));
     }
 }

@@ -71,7 +71,7 @@ enum Found {
 
 fn named(path: &str, project: &Loaded, files: &mut Files) -> Result<(Rc<Loaded>, FreezesFile), Vec<Found>> {
     let folder = project.path.parent().unwrap_or(Path::new("."));
-    let file = files.load(&folder.join(path)).map_err(|error| match error {
+    let file = files.load_inside(&folder.join(path), &[folder]).map_err(|error| match error {
         LoadError::Text(problem) => vec![Found::There(problem)],
         LoadError::Unreadable(why) => vec![Found::Here(format!("`{path}`: {}", why.message))],
     })?;

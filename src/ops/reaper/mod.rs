@@ -15,6 +15,7 @@ use super::marks::WorldMarker;
 use super::marks::search::{Standing, everywhere};
 use crate::engine::clock::RunClock;
 use crate::engine::lease::Anchor;
+use crate::model::plain;
 use crate::model::time::{Span, Timestamp};
 use crate::ports::{Cloud, Kind};
 use crate::world::World;
@@ -185,7 +186,8 @@ impl Finding {
         let parts: Vec<String> = [whose.join(" "), on].into_iter().filter(|part| !part.is_empty()).collect();
         let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
         let line = format!("{:10}  {}{detail}", self.outcome.word(), parts.join(" "));
-        line.replace("  : ", "  ")
+        // Whoever may write tags wrote most of it.
+        plain::line(&line.replace("  : ", "  ")).into_owned()
     }
 }
 

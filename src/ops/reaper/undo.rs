@@ -11,6 +11,7 @@ use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
 use crate::engine::secrets;
+use crate::model::credentials::has_reference;
 use crate::model::difference::differences;
 use crate::model::time::Timestamp;
 use crate::ops::marks::search::{Standing, is_same};
@@ -48,6 +49,9 @@ fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
     let row = catalogue::action(&mark.uses).ok_or_else(|| format!("this Lifeboat does not know `{}`: use the one that wrote the mark", mark.uses))?;
     if !row.fault {
         return Err(format!("`{}` is no fault", mark.uses));
+    }
+    if has_reference(&mark.with) || has_reference(&mark.before) {
+        return Err("it refers to a secret: nobody who may write tags chooses what is read here".to_owned());
     }
     secrets::action_for_undo(row, &mark.with).map_err(|failure| format!("`{}` does not take its parameters: {}", mark.uses, failure.message))
 }

@@ -16,12 +16,12 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::files::{Files, LoadError, Loaded};
+use super::files::{Files, LoadError, Loaded, OUTSIDE, folder_of};
 use super::project::Project;
 use super::words::Words;
 use crate::model::diagnostic::Diagnostic;
@@ -105,6 +105,8 @@ pub(super) struct Resolver<'a, W: 'static> {
     stack: Vec<Rc<Loaded>>,
     /// Steps so far, over all included runbooks.
     steps: usize,
+    /// The folders that all files lie in: that of the project, and that of the file that a person named.
+    roots: Vec<PathBuf>,
 }
 
 /// A place in a file.
@@ -152,7 +154,14 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
             own_probes: BTreeSet::new(),
             stack: Vec::new(),
             steps: 0,
+            roots: vec![project.root.clone()],
         })
+    }
+
+    /// The file that a person named.
+    fn load_first(&mut self, path: &Path) -> Result<Rc<Loaded>, Vec<Diagnostic>> {
+        self.roots.push(folder_of(path).to_owned());
+        self.files.load_named(path, &self.project.root).map_err(|error| vec![error.of(path)])
     }
 
     /// Checks the probes of the project file.
@@ -180,15 +189,17 @@ impl<'a, W: Send + Sync> Resolver<'a, W> {
     /// The file named at `site`, relative to the file that names it.
     fn load_named(&mut self, name: &str, site: &Site) -> Option<Rc<Loaded>> {
         let folder = site.file.path.parent().unwrap_or(Path::new("."));
-        match self.files.load(&folder.join(name)) {
+        let roots: Vec<&Path> = self.roots.iter().map(PathBuf::as_path).collect();
+        match self.files.load_inside(&folder.join(name), &roots) {
             Ok(file) => Some(file),
             Err(LoadError::Text(problem)) => {
                 self.say(problem);
                 None
             }
             Err(LoadError::Unreadable(why)) => {
-                let near = self.near_file(folder, name);
-                self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(near));
+                // What lies elsewhere is not looked for, nor what is beside it.
+                let hint = if why.message == OUTSIDE { why.hint } else { self.near_file(folder, name) };
+                self.say(site.problem(format!("`{name}`: {}", why.message)).hint("paths are relative to the file that names them").maybe_hint(hint));
                 None
             }
         }

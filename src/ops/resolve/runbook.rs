@@ -66,7 +66,7 @@ fn given_values(with: &Evaluated) -> Map<String, Value> {
 impl<W: Send + Sync> Resolver<'_, W> {
     /// The plan of a runbook alone.
     pub(in crate::ops) fn runbook(mut self, path: &Path, unsaid: Unsaid) -> Result<Plan, Vec<Diagnostic>> {
-        let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        let file = self.load_first(path)?;
         if file.doc.root.get(&way!["kind"]).map(Node::to_json) == Some("scenario".into()) {
             let problem = file.doc.problem(&way!["kind"], "this file is a scenario, not a runbook");
             return Err(vec![problem.hint("`lifeboat drill FILE` runs a scenario; the runbook it names under `failover` can be executed alone")]);

@@ -21,7 +21,7 @@ const LIMIT: Span = Span::from_secs(1800);
 impl<W: Send + Sync> Resolver<'_, W> {
     /// The plan of a scenario.
     pub(in crate::ops) fn scenario(mut self, path: &Path) -> Result<Plan, Vec<Diagnostic>> {
-        let file = self.files.load(path).map_err(|error| vec![error.of(path)])?;
+        let file = self.load_first(path)?;
         if file.doc.root.get(&way!["kind"]).map(Node::to_json) == Some("runbook".into()) {
             let problem = file.doc.problem(&way!["kind"], "this file is a runbook, not a scenario");
             return Err(vec![problem.hint("`lifeboat execute FILE --env NAME` runs a runbook; a scenario names it under `failover`")]);

@@ -13,7 +13,8 @@ use crate::world::{World, command};
 /// Runs a command on this machine, without a shell, and fails unless it ends with status 0. It is killed, with everything it started, when the
 /// step's time is up.
 ///
-/// The command finds the run's id in `LIFEBOAT_RUN` and the step's key in `LIFEBOAT_STEP`. A retried step runs it again.
+/// The command finds the run's id in `LIFEBOAT_RUN` and the step's key in `LIFEBOAT_STEP`. A retried step runs it again. When another process takes the run
+/// over it is run only for the user, and in the folder, that began the run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exec {
@@ -23,7 +24,8 @@ pub(crate) struct Exec {
     /// The program and its arguments that take back what `command` did; without it the step cannot be undone.
     #[serde(default)]
     undo: Vec<String>,
-    /// Environment variables, beside those of Lifeboat itself. A secret may stand here, never in `command`, which others on the machine can read.
+    /// Environment variables. Of those of Lifeboat itself a command finds only `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `LANG`, `LANGUAGE`, `LC_ALL`,
+    /// `LC_CTYPE`, `LC_MESSAGES`, `TZ`, `TERM` and `TMPDIR`. A secret may stand here, never in `command`, which others on the machine can read.
     #[serde(default)]
     env: BTreeMap<String, String>,
     /// What it reads on standard input; nothing unless written. A secret may stand here.
@@ -76,14 +78,16 @@ impl Action<World> for Exec {
 
 impl Exec {
     async fn run(&self, command: &[String], cx: &Cx<'_, World>) -> Result<String, ActionError> {
-        run(command, &self.env, &[("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)], &self.stdin).await
+        let ours = [("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)];
+        ended(command, cx.world.command(command, &self.env, &ours, &self.stdin).await)
     }
 }
 
-async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> Result<String, ActionError> {
+/// What a command printed, if it went well.
+fn ended(command: &[String], ended: std::io::Result<command::Ended>) -> Result<String, ActionError> {
     let program = command.first().map_or("", String::as_str);
     let failed = |error: std::io::Error| ActionError::Other { message: format!("`{program}` cannot be run: {error}"), retry: false };
-    let ended = command::run(command, env, ours, input).await.map_err(failed)?;
+    let ended = ended.map_err(failed)?;
     if ended.status.success() { Ok(ended.stdout) } else { Err(ActionError::Check(ended.failure(program))) }
 }
 
@@ -93,6 +97,10 @@ mod tests {
 
     use super::*;
 
+    async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> Result<String, ActionError> {
+        ended(command, command::run(command, env, ours, input).await)
+    }
+
     async fn sh(script: &str) -> Result<String, ActionError> {
         let command = ["/bin/sh", "-c", script].map(str::to_owned);
         run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")], "").await
@@ -101,6 +109,16 @@ mod tests {
     #[tokio::test]
     async fn output_and_environment_go_through() {
         assert_eq!(sh("echo $WORD $LIFEBOAT_RUN").await.unwrap(), "boat r1\n");
+    }
+
+    #[tokio::test]
+    async fn of_our_own_environment_a_command_finds_only_what_is_passed() {
+        let found = sh("env").await.unwrap();
+        let names: Vec<&str> = found.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        let of_the_shell = ["PWD", "SHLVL", "_", "OLDPWD"];
+        let is_known = |name: &&&str| !command::PASSED.contains(name) && !of_the_shell.contains(name) && !["WORD", "LIFEBOAT_RUN"].contains(name);
+        assert_eq!(names.iter().find(is_known), None, "{found}");
+        assert!(names.contains(&"PATH") && names.contains(&"WORD"), "{found}");
     }
 
     #[tokio::test]

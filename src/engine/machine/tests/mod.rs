@@ -115,6 +115,7 @@ impl Rig {
             operator: String::new(),
             host: String::new(),
             clock_error_ms: None,
+            begun: None,
         };
         let mut rig = Self::over(plan, RunState::default());
         rig.record(Body::Run(started));
