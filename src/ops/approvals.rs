@@ -443,7 +443,7 @@ mod tests {
         fs::create_dir(&elsewhere).unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.path().join(FOLDER)).unwrap();
         let now = "2026-11-24T10:00:00Z".parse().unwrap();
-        assert_eq!(give(folder.path(), &plan("staging"), "d1", now, now).unwrap_err().kind, Kind::Environment);
+        assert_eq!(give(folder.path(), &plan("staging"), None, now, now).unwrap_err().kind, Kind::Environment);
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     }
 
