@@ -278,7 +278,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             note = Some(format!("taken back although it served users: {why} ({})", operator()));
         }
         let attended = attended(&plan, given, &root, output);
-        if goes_on && is_yet_to_inject(&state, &plan) {
+        if to == Takeover::GoOn && is_yet_to_inject(&state, &plan) {
             // Before anything is taken over: what is refused today may be let through tomorrow.
             let said = guards::Said { guards: guards::as_begun(&store, &run, &plan)?, overrides: overrides.clone(), started_by: starter(&state) };
             let again = guards::Again::new(store.clone(), &environment, &root, run.clone(), Arc::new(plan.clone()), said);
@@ -298,7 +298,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
 /// Whether a run that goes on will inject its fault. Whether an attempt that had begun may be made again is decided in the run.
 fn is_yet_to_inject(state: &RunState, plan: &Plan) -> bool {
     let takes_back = !state.stops.is_empty() || state.resumed.iter().any(|takeover| takeover.to == Takeover::TakeBack.word());
-    plan.fault.is_some() && !takes_back && state.fault().is_none_or(|fault| fault.intent.is_none())
+    let may_go_on = state.ended.is_none() || state.may_go_on();
+    plan.fault.is_some() && may_go_on && !takes_back && state.fault().is_none_or(|fault| fault.intent.is_none())
 }
 
 fn starter(state: &RunState) -> Option<String> {

@@ -97,7 +97,7 @@ impl Subject {
     /// That of a plan whose programs are as they are now.
     #[must_use]
     pub fn now(plan: &Plan, root: &Path) -> Self {
-        Self::of(&Plan { files: programs::again(&plan.files, root), ..plan.clone() })
+        Self::of(&Plan { files: programs::of(plan, root), ..plan.clone() })
     }
 
     /// The digest of it all.

@@ -1,6 +1,7 @@
 //! Guards and approvals are decided again wherever a fault is about to be injected, and an approval is of all that is run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -14,7 +15,7 @@ const DRILL: &str = "lifeboat: 1
 kind: scenario
 title: { en: The sync stops, zh: 同步中断 }
 probes:
-  door: { uses: exec, with: { command: [test, -e, open] }, every: 100ms, good_after: 1 }
+  door: { uses: exec, with: { command: [sh, -c, test -e $DOOR] }, every: 100ms, good_after: 1 }
 steady_state: { probes: [door], hold: 200ms, timeout: 3m }
 fault: { uses: aliyun.dts.suspend-job, with: { job: dtsorders-primary }, lease: 5m }
 failover: { runbook: over.yaml }
@@ -23,7 +24,7 @@ const OVER: &str = "lifeboat: 1
 kind: runbook
 title: Over
 steps:
-  - { id: check, uses: exec, with: { command: [sh, scripts/check.sh], undo: [sh, scripts/undo.sh] }, timeout: 1m }
+  - { id: check, uses: exec, with: { command: [sh, -c, '. scripts/inner.sh; scripts/check.sh'], undo: [sh, scripts/undo.sh], env: { RULES: scripts/rules.conf } }, timeout: 1m }
 ";
 
 /// A window that is closed today.
@@ -48,8 +49,11 @@ impl Production {
         let own = Self { place, key };
         own.place.write("drill.yaml", DRILL);
         own.place.write("over.yaml", OVER);
-        own.place.write("scripts/check.sh", "echo checked\n");
+        own.place.write("scripts/check.sh", "#!/bin/sh\necho checked\n");
         own.place.write("scripts/undo.sh", "echo undone\n");
+        own.place.write("scripts/inner.sh", "true\n");
+        own.place.write("scripts/rules.conf", "strict\n");
+        fs::set_permissions(own.place.path("scripts/check.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         own.guards(guards);
         own
     }
@@ -84,6 +88,7 @@ environments:
         for (name, key) in names.iter().flat_map(|names| names.iter().zip(&keys)) {
             command.env(name, key);
         }
+        command.env("DOOR", self.place.path("open"));
         command
     }
 
@@ -181,7 +186,7 @@ fn an_approval_that_is_gone_or_of_another_script_injects_nothing() {
     let given = last_json(&own.approve(&[]));
     let file = PathBuf::from(given["file"].as_str().unwrap());
     // A script that is edited after that is not what was approved, whether a step runs it or takes it back by it.
-    for script in ["scripts/check.sh", "scripts/undo.sh"] {
+    for script in ["scripts/check.sh", "scripts/undo.sh", "scripts/inner.sh", "scripts/rules.conf"] {
         let approved = fs::read_to_string(own.place.path(script)).unwrap();
         own.place.write(script, "echo something else\n");
         said(&own.run(&drill), 77, &["0 of 1 approvals", "approved something else", &format!("{script} was another")]);

@@ -58,7 +58,7 @@ enum State {
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
     const SILENCE: Reading = Reading::Unknown;
-    const READS: &'static [&'static str] = &["command"];
+    const READS: &'static [&'static str] = &["command", "env"];
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()
