@@ -12,6 +12,7 @@ use super::output::Output;
 use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
+use crate::engine::desk::Reply;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::model::credentials::literals;
@@ -125,7 +126,7 @@ fn observer(output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(output.terminal, output.color, output.json)
 }
 
-fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &Output) -> Attended {
+fn attended(plan: &Plan, approved: Vec<(String, Reply)>, root: &Path, output: &Output) -> Attended {
     output.say(&Budget::of(plan).said(observe::language()));
     Attended { observer: observer(output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
 }
@@ -139,7 +140,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment).await?;
         let given = Given { no_failback: args.no_failback, ..given(&args.place, &args.steering)? };
         approvals::complete(&mut plan, &given, &project.root);
-        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let seen = looked_at(&plan, &environment).await;
@@ -170,7 +171,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         request.limits.patience = args.steering.limiting.patience_in_emergency(terminal::can_ask(output.terminal));
         let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment).await?;
         approvals::complete(&mut plan, &given, &project.root);
-        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let seen = looked_at(&plan, &environment).await;
@@ -262,7 +263,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         conclude(outcome, &store, output)?;
         return Ok(0);
     }
-    let given = steering::given(approve, &plan)?;
+    let given = steering::given(approve, &plan, &approvals::vouched(&store.path(""), &plan))?;
     let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
