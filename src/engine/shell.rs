@@ -656,7 +656,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-        secrets::parsed(self.row(uses)?, with)
+        let row = self.row(uses)?;
+        secrets::are_placed(row.secrets, with)?;
+        secrets::parsed(row, with)
     }
 
     fn row(&self, uses: &str) -> Result<&'static ActionType<W>, Failure> {

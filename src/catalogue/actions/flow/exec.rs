@@ -42,6 +42,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
+    const SECRETS: &'static [&'static str] = &["env", "stdin"];
     const READS: &'static [&'static str] = &["command", "undo", "env"];
     const SHOWN: &'static [&'static str] = &["command", "undo"];
     type Before = ();
