@@ -73,7 +73,7 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
     let canary = |more: Value| json!({ "source": server(more.clone()), "survivor": server(more), "expect": { "max_lag": "1s" } });
     let mirrored = |prefix: Value| json!({ "source": { "store": "aws", "bucket": "shop-orders-mirror", "prefix": prefix }, "mirror": { "store": "aliyun", "bucket": "shop-orders", "prefix": prefix }, "expect": { "max_lag": "1s" } });
     vec![
-        ("approval", json!({ "text": CONTROL })),
+        ("approval", json!({ "text": CONTROL, "starter": true })),
         ("check.dns", json!({ "name": "shop.example.com" })),
         ("check.http", asks("URL_GOOD")),
         ("check.http", expecting("URL_GOOD", json!({ "body_contains": secret("PARAMETER") }))),
@@ -520,9 +520,15 @@ fn each_as_secret(with: &Value) -> Vec<Value> {
     fn ways(value: &Value, way: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(map) => {
-                map.iter().for_each(|(key, value)| ways(value, &format!("{way}/{}", key.replace('~', "~0").replace('/', "~1")), found))
+                for (key, value) in map {
+                    ways(value, &format!("{way}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+                }
             }
-            Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| ways(value, &format!("{way}/{index}"), found)),
+            Value::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    ways(value, &format!("{way}/{index}"), found);
+                }
+            }
             Value::String(_) => found.push(way.to_owned()),
             _ => {}
         }
