@@ -1,5 +1,7 @@
 //! `lifeboat ctl`: a run is steered from another terminal.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Global;
@@ -12,6 +14,7 @@ use crate::model::plan::{Mode, Stage};
 use crate::ops::control::{self, Status};
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::runs;
+use crate::ops::sshsig;
 use crate::ports::store::StoreError;
 
 /// `lifeboat ctl`
@@ -25,9 +28,14 @@ pub struct Ctl {
     /// Why, for the report
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Who says so, where several people share this account [default: the login name]
+    /// Who says so, where several people share this account [default: the login name of your user id]. Outside of the lab an answer counts for the user
+    /// from whom it comes, whoever it names, unless it is signed
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub by: Option<String>,
+    /// Sign an answer with this SSH key (Ed25519), listed under `approvers` of the environment for the NAME of --as: a private key, or a public one whose
+    /// other half your agent holds
+    #[arg(long, global = true, value_name = "FILE", requires = "by")]
+    pub key: Option<PathBuf>,
 }
 
 /// What may be asked of a run.
@@ -109,13 +117,33 @@ pub(super) fn ctl(args: &Ctl, global: &Global, output: &Output) -> Result<u8, Ex
         wants_a_reason(&store, &run)?;
     }
     let said = order.to_string();
-    control::order(&store, &run, Asked { order, by: args.by.clone().unwrap_or_else(control::operator), why })?;
+    let (order, signature) = match &args.key {
+        Some(key) => signed(&store, &run, order, key)?,
+        None => (order, None),
+    };
+    control::order(&store, &run, Asked { order, by: args.by.clone().unwrap_or_else(control::operator), why }, signature)?;
     if output.json {
         output.json_line(&serde_json::json!({ "run": run, "ok": true }));
     } else {
         output.say(&format!("{said}  {run}"));
     }
     Ok(0)
+}
+
+/// An answer under the whole key of its step, with the signature of the text that says it.
+fn signed(store: &FileStore, run: &str, order: Order, key: &Path) -> Result<(Order, Option<String>), Exit> {
+    let Order::Answer { step, yes } = order else { return Err(Exit::new(Kind::Usage, "--key: only an answer is signed")) };
+    let status = Status::of_running(store, run)?;
+    let is_it = |open: &&control::Open| open.step == step || open.step.split_once('/').is_some_and(|(_, id)| id == step);
+    let Some(open) = status.questions.iter().find(is_it) else {
+        let open: Vec<&str> = status.questions.iter().map(|open| open.step.as_str()).collect();
+        let what = if open.is_empty() { "no step asks anything".to_owned() } else { format!("these ask: {}", open.join(", ")) };
+        return Err(Exit::new(Kind::Environment, format!("run {run}: {what}")));
+    };
+    let text = control::answer_text(&status.run, &open.step, open.since, yes);
+    let signature = sshsig::sign(key, text.as_bytes())
+        .map_err(|why| Exit::new(Kind::Environment, format!("the answer is not signed with {}", key.display())).cause(why))?;
+    Ok((Order::Answer { step: open.step.clone(), yes }, Some(signature)))
 }
 
 /// Refuses to abort an emergency that has changed something, unless somebody says why: it leads users back whether the source side is well or not.

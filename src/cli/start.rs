@@ -12,6 +12,7 @@ use super::output::Output;
 use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
+use crate::engine::desk::Reply;
 use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
@@ -131,7 +132,7 @@ fn observer(output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(output.terminal, output.color, output.json)
 }
 
-fn attended(plan: &Plan, approved: Vec<(String, String)>, root: &Path, output: &Output) -> Attended {
+fn attended(plan: &Plan, approved: Vec<(String, Reply)>, root: &Path, output: &Output) -> Attended {
     output.say(&Budget::of(plan).said(observe::language()));
     Attended { observer: observer(output), console: terminal::console(output.terminal), approved, originals: Originals::below(root) }
 }
@@ -145,7 +146,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let given = Given { no_failback: args.no_failback, ..given(&args.place, &args.steering)? };
         approvals::complete(&mut plan, &given, &project.root);
-        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
@@ -177,7 +178,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         request.limits.patience = args.steering.limiting.patience_in_emergency(terminal::can_ask(output.terminal));
         let mut plan = placed(plan_runbook(&args.runbook, &project, Words::of_catalogue(), &request), &environment)?;
         approvals::complete(&mut plan, &given, &project.root);
-        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal))?;
+        let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
@@ -273,7 +274,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         conclude(outcome, &store, output)?;
         return Ok(0);
     }
-    let given = steering::given(approve, &plan)?;
+    let given = steering::given(approve, &plan, &approvals::vouched(&store.path(""), &plan))?;
     let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
@@ -292,7 +293,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             note = Some(format!("taken back although it served users: {why} ({})", operator()));
         }
         let attended = attended(&plan, given, &root, output);
-        if goes_on && is_yet_to_inject(&state, &plan) {
+        if to == Takeover::GoOn && is_yet_to_inject(&state, &plan) {
             // Before anything is taken over: what is refused today may be let through tomorrow.
             let said = guards::Said { guards: guards::as_begun(&store, &run, &plan)?, overrides: overrides.clone(), started_by: starter(&state) };
             let again = guards::Again::new(store.clone(), &environment, &root, run.clone(), Arc::new(plan.clone()), said);
@@ -312,7 +313,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
 /// Whether a run that goes on will inject its fault. Whether an attempt that had begun may be made again is decided in the run.
 fn is_yet_to_inject(state: &RunState, plan: &Plan) -> bool {
     let takes_back = !state.stops.is_empty() || state.resumed.iter().any(|takeover| takeover.to == Takeover::TakeBack.word());
-    plan.fault.is_some() && !takes_back && state.fault().is_none_or(|fault| fault.intent.is_none())
+    let may_go_on = state.ended.is_none() || state.may_go_on();
+    plan.fault.is_some() && may_go_on && !takes_back && state.fault().is_none_or(|fault| fault.intent.is_none())
 }
 
 fn starter(state: &RunState) -> Option<String> {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use clap::Args;
 use serde_json::Value;
 
+use crate::engine::desk::{Reply, Trust};
 use crate::model::diagnostic::suggest;
+use crate::model::order::Witness;
 use crate::model::plan::{Limits, Mode, Plan, StepPlan};
 use crate::model::time::Span;
 use crate::ops::control::operator;
@@ -72,28 +74,34 @@ impl Steering {
     ///
     /// # Errors
     /// When an answer is to nothing that asks, or one is missing.
-    pub(super) fn answers(&self, plan: &Plan, can_ask: bool) -> Result<Vec<(String, String)>, Exit> {
-        let given = given(&self.approve, plan)?;
+    pub(super) fn answers(&self, plan: &Plan, can_ask: bool, vouched: &[(String, Witness)]) -> Result<Vec<(String, Reply)>, Exit> {
+        let given = given(&self.approve, plan, vouched)?;
         if !can_ask && plan.mode != Mode::Rehearse {
             let missing: Vec<String> =
-                asking(plan).iter().filter(|(key, step)| !is_answered(key, step, &given)).map(|(key, _)| key.clone()).collect();
+                asking(plan).iter().filter(|(key, step)| !is_answered(key, step, &given, Trust::of(plan))).map(|(key, _)| key.clone()).collect();
             if !missing.is_empty() {
                 return Err(Exit::new(
                     Kind::Usage,
                     format!("{} will ask, and there is no terminal to answer on; nothing was changed", missing.join(", ")),
                 )
-                .hint("answer beforehand with --approve STEP=NAME, one for each person that is needed"));
+                .hint(match Trust::of(plan) {
+                    Trust::Said => "answer beforehand with --approve STEP=NAME, one for each person that is needed",
+                    Trust::Users | Trust::Keys => {
+                        "answer beforehand with --approve STEP=NAME, one for each person that is needed; in the name of others only of those who have \
+                         run `lifeboat approve` on exactly this"
+                    }
+                }));
             }
         }
         Ok(given)
     }
 }
 
-/// Answers as given on the command line: the step, and who gave it.
+/// Answers as given on the command line: the step, and who gave it. `vouched`: those whose word is known to be theirs, with what shows it.
 ///
 /// # Errors
 /// When one is to nothing that asks, or nobody's.
-pub(super) fn given(approve: &[String], plan: &Plan) -> Result<Vec<(String, String)>, Exit> {
+pub(super) fn given(approve: &[String], plan: &Plan, vouched: &[(String, Witness)]) -> Result<Vec<(String, Reply)>, Exit> {
     let read = |given: &String| match given.split_once('=') {
         Some((step, name)) => (step.to_owned(), name.trim().to_owned()),
         None => (given.clone(), operator()),
@@ -111,7 +119,11 @@ pub(super) fn given(approve: &[String], plan: &Plan) -> Result<Vec<(String, Stri
             return Err(Exit { hint, ..Exit::new(Kind::Usage, format!("--approve: no step `{shown}` asks anything")) });
         }
     }
-    Ok(given)
+    let reply = |by: String| {
+        let known = vouched.iter().find(|(name, _)| *name == by).map(|(_, witness)| witness.clone());
+        Reply { yes: true, by, note: "given beforehand".into(), witness: known.unwrap_or_else(|| Witness::user(operator())) }
+    };
+    Ok(given.into_iter().map(|(step, by)| (step, reply(by))).collect())
 }
 
 /// The steps of a plan that ask people, by key.
@@ -123,13 +135,13 @@ fn asking(plan: &Plan) -> Vec<(String, &StepPlan)> {
 }
 
 /// Whether enough of those who may answer have; parameters that only the run will know are taken at their least.
-fn is_answered(key: &str, step: &StepPlan, given: &[(String, String)]) -> bool {
+fn is_answered(key: &str, step: &StepPlan, given: &[(String, Reply)], trust: Trust) -> bool {
     let of: Vec<&str> = step.with.get("of").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let starter = step.uses == "manual" || step.with.get("starter") == Some(&Value::Bool(true));
     let needed = step.with.get("approvers").and_then(Value::as_u64).unwrap_or(1).max(1);
     let own = operator();
-    let counts = |name: &str| (of.is_empty() || of.contains(&name)) && (starter || name != own);
-    let names: BTreeSet<&str> =
-        given.iter().filter(|(to, name)| (to == key || *to == step.id) && counts(name)).map(|(_, name)| name.as_str()).collect();
+    let counts = |name: &String| (of.is_empty() || of.contains(&name.as_str())) && (starter || *name != own);
+    let to_it = given.iter().filter(|(to, _)| to == key || *to == step.id);
+    let names: BTreeSet<String> = to_it.filter_map(|(_, reply)| trust.author(reply, starter).ok()).filter(counts).collect();
     names.len() as u64 >= needed
 }

@@ -68,6 +68,9 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const LEADS: bool = false;
     /// Parameters whose texts may name files of this machine that the action runs or reads.
     const READS: &'static [&'static str] = &[];
+    /// Parameters in which a secret may stand, with everything beneath them: `headers`, or `source.password`. Never what decides what is acted on, where, or
+    /// whether a guard lets it.
+    const SECRETS: &'static [&'static str] = &[];
     /// Parameters that everybody on this machine can read while the action runs: no secret may stand in them.
     const SHOWN: &'static [&'static str] = &[];
     /// What undo restores. Recorded before anything is changed; holds intent (subnet → ACL), never ids that change on a swap.
@@ -342,6 +345,8 @@ pub struct ActionType<W: 'static> {
     pub leads: bool,
     /// See [`Action::READS`].
     pub reads: &'static [&'static str],
+    /// See [`Action::SECRETS`].
+    pub secrets: &'static [&'static str],
     /// Parameters in which no secret may stand.
     pub shown: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
@@ -365,6 +370,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
             mutates: A::MUTATES,
             leads: A::LEADS,
             reads: A::READS,
+            secrets: A::SECRETS,
             shown: A::SHOWN,
             schema: || schemars::schema_for!(A),
             output_schema: || schemars::schema_for!(A::Output),

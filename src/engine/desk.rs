@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::action::ActionError;
 use crate::model::event::step::StepKind;
-use crate::model::order::Question;
+use crate::model::order::{Question, Witness};
+use crate::model::plan::Plan;
 
 /// Who answers in a rehearsal.
 const REHEARSAL: &str = "rehearsal";
@@ -23,6 +24,45 @@ pub struct Reply {
     pub by: String,
     /// What they said about it.
     pub note: String,
+    /// What is known of them.
+    pub witness: Witness,
+}
+
+/// Whose word an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Whoever it says: in the lab one person may play all.
+    Said,
+    /// The user's from whom it came, unless a key has signed it.
+    Users,
+    /// An approver's who has signed it; what needs nobody else's word is the user's.
+    Keys,
+}
+
+impl Trust {
+    /// What is believed where this plan runs.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        match plan.approvers.is_empty() {
+            false => Self::Keys,
+            true if plan.is_in_lab() => Self::Said,
+            true => Self::Users,
+        }
+    }
+
+    /// For whom an answer counts; `own`: whether the word of the one who started the run is enough.
+    ///
+    /// # Errors
+    /// When it counts for nobody.
+    pub fn author(self, reply: &Reply, own: bool) -> Result<String, String> {
+        match (self, &reply.witness) {
+            (Self::Said, _) | (_, Witness { key: Some(_), .. }) => Ok(reply.by.clone()),
+            (Self::Keys, _) if reply.yes && !own => {
+                Err("only a signed answer counts here: --as NAME --key FILE, with a key of the environment's `approvers`".into())
+            }
+            (_, Witness { user, .. }) => Ok(user.clone().unwrap_or_else(|| reply.by.clone())),
+        }
+    }
 }
 
 /// Journals an event of a step.
@@ -33,7 +73,9 @@ pub struct DeskSetup {
     /// Whoever started the run.
     pub starter: String,
     /// Answers that were given beforehand: step ids or keys, with who gave them.
-    pub approved: Vec<(String, String)>,
+    pub approved: Vec<(String, Reply)>,
+    /// Whose word an answer is.
+    pub trust: Trust,
     /// Whether it answers by itself.
     pub simulated: bool,
     /// Journals.
@@ -63,7 +105,7 @@ impl Desk {
     /// A desk that answers everything by itself and tells nobody: for plans that are only looked at.
     #[must_use]
     pub fn simulated() -> Self {
-        Self::new(DeskSetup { starter: String::new(), approved: Vec::new(), simulated: true, tell: Box::new(|_, _| {}) })
+        Self::new(DeskSetup { starter: String::new(), approved: Vec::new(), trust: Trust::Said, simulated: true, tell: Box::new(|_, _| {}) })
     }
 
     /// Asks, and waits until enough people have said yes. The step's timeout ends the wait.
@@ -74,7 +116,8 @@ impl Desk {
         (self.setup.tell)(step, StepKind::Asked { question: question.clone() });
         let needed = if question.manual { 1 } else { question.approvers.max(1) };
         if self.setup.simulated {
-            let replies: Vec<Reply> = (0..needed).map(|_| Reply { yes: true, by: REHEARSAL.into(), note: String::new() }).collect();
+            let replies: Vec<Reply> =
+                (0..needed).map(|_| Reply { yes: true, by: REHEARSAL.into(), note: String::new(), witness: Witness::default() }).collect();
             replies.iter().for_each(|reply| self.journal(step, reply, true));
             return Ok(replies);
         }
@@ -82,9 +125,9 @@ impl Desk {
         self.lock().insert(step.to_owned(), Open { question, replies: Vec::new(), done: Some(done) });
         let _gone = Gone { desk: self, step };
         let id = step.split_once('/').map_or(step, |(_, id)| id);
-        for (_, by) in self.setup.approved.iter().filter(|(of, _)| of == step || of == id) {
+        for (_, reply) in self.setup.approved.iter().filter(|(of, _)| of == step || of == id) {
             // Somebody who may not answer is passed over: others still may.
-            let _ = self.answer(step, Reply { yes: true, by: by.clone(), note: "given beforehand".into() });
+            let _ = self.answer(step, reply.clone());
         }
         match answered.await {
             Ok(Ok(replies)) => Ok(replies),
@@ -101,7 +144,7 @@ impl Desk {
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn answer(&self, step: &str, reply: Reply) -> Result<(), String> {
+    pub fn answer(&self, step: &str, mut reply: Reply) -> Result<(), String> {
         let mut open = self.lock();
         let key = [step.to_owned(), format!("failover/{step}"), format!("failback/{step}")].into_iter().find(|key| open.contains_key(key));
         let Some((key, asked)) = key.and_then(|key| open.get_mut(&key).map(|asked| (key, asked))) else {
@@ -113,6 +156,12 @@ impl Desk {
             });
         };
         let Question { of, starter, .. } = &asked.question;
+        let author = self.setup.trust.author(&reply, *starter).map_err(|why| format!("{key}: {why}"))?;
+        if author != reply.by {
+            // Whom it names is a part of what was said, no more.
+            reply.note = format!("as {}{}{}", reply.by, if reply.note.is_empty() { "" } else { ": " }, reply.note);
+            reply.by = author;
+        }
         if !of.is_empty() && !of.contains(&reply.by) {
             return Err(format!("only {} may answer {key}", of.join(", ")));
         }
@@ -141,8 +190,8 @@ impl Desk {
     }
 
     fn journal(&self, step: &str, reply: &Reply, simulated: bool) {
-        let Reply { yes, by, note } = reply.clone();
-        (self.setup.tell)(step, StepKind::Answered { yes, by, note, simulated });
+        let Reply { yes, by, note, witness } = reply.clone();
+        (self.setup.tell)(step, StepKind::Answered { yes, by, note, simulated, witness });
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
@@ -173,12 +222,12 @@ mod tests {
             let told = told.clone();
             move |step, kind| told.lock().unwrap().push(format!("{step} {}", serde_json::to_value(&kind).unwrap()["event"].as_str().unwrap()))
         });
-        let approved = approved.iter().map(|(step, by)| ((*step).to_owned(), (*by).to_owned())).collect();
-        (Desk::new(DeskSetup { starter: "ann".into(), approved, simulated: false, tell }), told)
+        let approved = approved.iter().map(|(step, by)| ((*step).to_owned(), yes(by))).collect();
+        (Desk::new(DeskSetup { starter: "ann".into(), approved, trust: Trust::Said, simulated: false, tell }), told)
     }
 
     fn yes(by: &str) -> Reply {
-        Reply { yes: true, by: by.into(), note: String::new() }
+        Reply { yes: true, by: by.into(), note: String::new(), witness: Witness::default() }
     }
 
     #[tokio::test]
@@ -202,6 +251,24 @@ mod tests {
         assert!(desk.answer("go", yes("dan")).unwrap_err().contains("no step asks"));
     }
 
+    #[test]
+    fn outside_of_the_lab_an_answer_is_the_word_of_whoever_gave_it() {
+        let said = |user: Option<&str>, key: Option<&str>| Reply {
+            witness: Witness { user: user.map(str::to_owned), key: key.map(str::to_owned) },
+            ..yes("eve")
+        };
+        let (claimed, signed) = (said(Some("ann"), None), said(Some("ann"), Some("SHA256:x")));
+        let name = |trust: Trust, reply: &Reply, own| trust.author(reply, own).ok();
+        let is = |name: &str| Some(name.to_owned());
+        for own in [false, true] {
+            assert_eq!((name(Trust::Said, &claimed, own), name(Trust::Users, &claimed, own)), (is("eve"), is("ann")));
+            assert_eq!((name(Trust::Users, &signed, own), name(Trust::Keys, &signed, own)), (is("eve"), is("eve")));
+        }
+        assert_eq!((name(Trust::Keys, &claimed, true), name(Trust::Keys, &claimed, false)), (is("ann"), None));
+        let no = Reply { yes: false, ..claimed };
+        assert_eq!(name(Trust::Keys, &no, false), is("ann"), "a no needs no key");
+    }
+
     #[tokio::test]
     async fn one_no_ends_it_and_a_rehearsal_answers_by_itself() {
         let (desk, told) = desk(&[]);
@@ -210,7 +277,7 @@ mod tests {
             while told.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
-            desk.answer("m", Reply { yes: false, by: "ann".into(), note: "the switch is locked".into() }).unwrap();
+            desk.answer("m", Reply { yes: false, note: "the switch is locked".into(), ..yes("ann") }).unwrap();
         });
         assert_eq!(asked.unwrap_err().to_string(), "ann said no: the switch is locked");
         assert_eq!(Desk::simulated().ask("failover/m", question).await.unwrap()[0].by, REHEARSAL);

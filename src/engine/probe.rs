@@ -26,6 +26,8 @@ pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What no answer in time says. Bad of what a client asks for and does not get; unknown of an instrument, which then has read nothing.
     const SILENCE: Reading = Reading::Bad;
 
+    /// Parameters in which a secret may stand, with everything beneath them; never what decides what is read, or where.
+    const SECRETS: &'static [&'static str] = &[];
     /// Parameters whose texts may name files of this machine that the probe runs or reads.
     const READS: &'static [&'static str] = &[];
 
@@ -154,6 +156,8 @@ pub struct ProbeType<W: 'static> {
     pub kind: &'static str,
     /// See [`Probe::SERVICE`].
     pub service: bool,
+    /// See [`Probe::SECRETS`].
+    pub secrets: &'static [&'static str],
     /// See [`Probe::READS`].
     pub reads: &'static [&'static str],
     /// JSON Schema of the parameters; its `description` is the help text.
@@ -169,6 +173,7 @@ impl<W: Send + Sync + 'static> ProbeType<W> {
         Self {
             kind: P::KIND,
             service: P::SERVICE,
+            secrets: P::SECRETS,
             reads: P::READS,
             schema: || schemars::schema_for!(P),
             parse: |params| Ok(Arc::new(parse_params::<P>(params)?)),

@@ -15,6 +15,7 @@ use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::Plan;
+use crate::model::yaml::Seg;
 use crate::ports::secrets::{self, mask, mask_value};
 
 /// More than this is no secret but a file given by mistake.
@@ -212,6 +213,57 @@ pub(crate) fn are_not_shown(shown: &[&str], with: &Value) -> Result<(), Failure>
     }
 }
 
+/// Where in parameters a reference to a secret stands that is none of `allowed`, the parameters in which one may; `probes`: the same for a kind of probe,
+/// whose parameters a group holds.
+pub(crate) fn misplaced(allowed: &[&str], with: &Value, probes: &dyn Fn(&str) -> Option<&'static [&'static str]>) -> Option<Vec<Seg>> {
+    fn walk(allowed: &[&str], value: &Value, way: &[Seg], probes: &dyn Fn(&str) -> Option<&'static [&'static str]>) -> Option<Vec<Seg>> {
+        let may_hold = |key: &str| allowed.iter().filter_map(|one| one.strip_prefix(key)?.strip_prefix('.')).collect::<Vec<_>>();
+        let further = |seg: Seg| [way, &[seg]].concat();
+        match value {
+            value if is_reference(value) => Some(way.to_vec()),
+            Value::Object(map) => {
+                let own = map.get("uses").and_then(Value::as_str).and_then(probes);
+                map.iter().filter(|(key, _)| !allowed.contains(&key.as_str())).find_map(|(key, value)| match own.filter(|_| key == "with") {
+                    Some(own) => walk(own, value, &further(Seg::from(key)), probes),
+                    None => walk(&may_hold(key), value, &further(Seg::from(key)), probes),
+                })
+            }
+            Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| walk(&[], item, &further(Seg::Index(index)), probes)),
+            _ => None,
+        }
+    }
+    walk(allowed, with, &[], probes)
+}
+
+/// Refuses parameters with a secret where it would decide what is acted on: whoever starts the run would choose that by their environment, after everybody
+/// has approved it.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn are_placed(allowed: &[&str], with: &Value) -> Result<(), Failure> {
+    match misplaced(allowed, with, &|_| None) {
+        Some(way) => Err(Failure::new(FailureKind::Parameters, format!("{}: {MISPLACED}", shown(&way)))),
+        None => Ok(()),
+    }
+}
+
+/// A way for people: `instances.ids[1]`.
+fn shown(way: &[Seg]) -> String {
+    let mut text = String::new();
+    for seg in way {
+        match seg {
+            Seg::Key(key) if text.is_empty() => text.push_str(key),
+            Seg::Key(key) => text.extend([".", key]),
+            Seg::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+/// Why a secret cannot stand where something is decided.
+pub(crate) const MISPLACED: &str =
+    "a secret must not decide this: whoever starts the run would choose it by their own environment, unseen by guards and approvers";
+
 /// Why a secret cannot stand in some parameters.
 pub(crate) const SHOWN: &str = "a secret would be read here by everybody who lists the processes of this machine";
 
@@ -347,6 +399,35 @@ mod tests {
         assert!(!check(json!({"body": "${{ steps.x.output.json }}"}), json!({"body": reference})));
         assert!(!check(json!({"body": ["${{ steps.x.output.json }}"]}), json!({"body": [{"deep": [reference]}]})));
         assert!(!check(json!({"body": {"secret": "env:A"}}), json!({"body": reference})));
+    }
+
+    #[test]
+    fn a_secret_stands_only_where_it_decides_nothing() {
+        let secret = json!({"secret": "env:A"});
+        let http: &'static [&'static str] = &["headers"];
+        let probes = |uses: &str| (uses == "http").then_some(http);
+        let check = |with: Value| misplaced(&["headers", "source.password"], &with, &probes).map(|way| shown(&way));
+        for fits in [
+            json!({"headers": secret}),
+            json!({"headers": {"a": [secret]}}),
+            json!({"source": {"password": secret}}),
+            json!({"of": {"one": {"uses": "http", "with": {"headers": {"a": secret}}}}}),
+        ] {
+            assert_eq!(check(fits.clone()), None, "{fits}");
+        }
+        for (wrong, way) in [
+            (secret.clone(), ""),
+            (json!({"region": secret}), "region"),
+            (json!({"source": secret}), "source"),
+            (json!({"source": {"address": secret}}), "source.address"),
+            (json!({"password": secret}), "password"),
+            (json!({"instances": {"ids": ["i-1", secret]}}), "instances.ids[1]"),
+            (json!({"of": {"one": {"uses": "http", "with": {"url": secret}}}}), "of.one.with.url"),
+            (json!({"of": {"one": {"uses": "dns", "with": {"headers": secret}}}}), "of.one.with.headers"),
+        ] {
+            assert_eq!(check(wrong.clone()).as_deref(), Some(way), "{wrong}");
+        }
+        assert!(are_placed(&[], &json!({"region": secret})).unwrap_err().message.starts_with("region: a secret must not decide this"));
     }
 
     #[test]

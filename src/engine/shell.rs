@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::action::{ActionType, Cx, DynAction, Planned};
 use super::board::{self, Board};
 use super::clock::RunClock;
-use super::desk::{Desk, DeskSetup, Reply, Tell};
+use super::desk::{Desk, DeskSetup, Reply, Tell, Trust};
 use super::foreseen::NOTHING;
 use super::gatekeeper::Gatekeeper;
 use super::lease::{Mark, Marker};
@@ -29,7 +29,7 @@ use crate::model::event::step::StepKind;
 use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::order::{Asked, Order};
+use crate::model::order::{Asked, Order, Witness};
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::RunState;
 use crate::ports::calls::{self, Call, CallSink};
@@ -77,7 +77,7 @@ pub struct Setup<W: 'static> {
     /// Says whether the fault may be injected.
     pub gatekeeper: Arc<dyn Gatekeeper>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
-    pub approved: Vec<(String, String)>,
+    pub approved: Vec<(String, Reply)>,
     /// What is to be said of the run before it is judged.
     pub closing: Box<dyn FnOnce() -> Vec<RunEvent> + Send>,
     /// The verdict, from the events so far.
@@ -100,6 +100,8 @@ pub enum Begin {
 pub struct Envelope {
     /// What.
     pub asked: Asked,
+    /// What is known of whoever asks.
+    pub witness: Witness,
     /// Hears whether it is done, or why it cannot be.
     pub reply: Option<oneshot::Sender<Result<(), String>>>,
 }
@@ -108,7 +110,7 @@ impl Envelope {
     /// An order that nobody waits for the answer of.
     #[must_use]
     pub fn new(order: Order, by: &str, why: impl Into<String>) -> Self {
-        Self { asked: Asked { order, by: by.to_owned(), why: why.into() }, reply: None }
+        Self { asked: Asked { order, by: by.to_owned(), why: why.into() }, witness: Witness::default(), reply: None }
     }
 }
 
@@ -305,7 +307,8 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
             let _ = messages.send(Message::Step(step.to_owned(), kind));
         }
     });
-    let desk = Desk::new(DeskSetup { starter, approved, simulated: plan.mode == Mode::Rehearse, tell });
+    let trust = Trust::of(&plan);
+    let desk = Desk::new(DeskSetup { starter, approved, trust, simulated: plan.mode == Mode::Rehearse, tell });
     let mut shell = Shell {
         machine: Machine::new(plan, mutates),
         desk,
@@ -432,9 +435,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn ordered(&mut self, envelope: Envelope, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Result<(), EngineError> {
-        let Envelope { asked: Asked { order, by, why }, reply } = envelope;
+        let Envelope { asked: Asked { order, by, why }, witness, reply } = envelope;
         let done = if let Order::Answer { step, yes } = order {
-            let taken = self.desk.answer(&step, Reply { yes, by, note: why });
+            let taken = self.desk.answer(&step, Reply { yes, by, note: why, witness });
             // The desk's word for it waits in the inbox: nobody is told that an answer counts before it is stored.
             self.messages_so_far(inbox)?;
             taken
@@ -653,7 +656,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-        secrets::parsed(self.row(uses)?, with)
+        let row = self.row(uses)?;
+        secrets::are_placed(row.secrets, with)?;
+        secrets::parsed(row, with)
     }
 
     fn row(&self, uses: &str) -> Result<&'static ActionType<W>, Failure> {

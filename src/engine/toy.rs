@@ -462,7 +462,8 @@ async fn nobody_is_told_that_an_answer_counts_before_it_is_stored() {
             loop {
                 let (reply, answer) = oneshot::channel();
                 let order = Order::Answer { step: "go".into(), yes: true };
-                ask.send(Envelope { asked: Asked { order, by: "bob".into(), why: String::new() }, reply: Some(reply) }).unwrap();
+                ask.send(Envelope { asked: Asked { order, by: "bob".into(), why: String::new() }, witness: Default::default(), reply: Some(reply) })
+                    .unwrap();
                 match answer.await {
                     Ok(Err(why)) => assert_eq!(why, "no step asks anything"),
                     told => break told,

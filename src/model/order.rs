@@ -66,6 +66,31 @@ pub struct Asked {
     pub why: String,
 }
 
+/// What is known of whoever said something, beside what they said of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The login name of the user from whom it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The fingerprint of the key that signed it, one of the environment's `approvers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Witness {
+    /// That it came from this user.
+    #[must_use]
+    pub fn user(name: impl Into<String>) -> Self {
+        Self { user: Some(name.into()), key: None }
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.user.is_none() && self.key.is_none()
+    }
+}
+
 /// What a step wants to know from people before it is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {

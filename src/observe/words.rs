@@ -439,10 +439,17 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             let what = word(if question.manual { Phrase::ByHand } else { Phrase::Approval });
             (Weight::Trouble, format!("{what}{who}{}{}", colon(lang), question.text))
         }
-        StepKind::Answered { yes, by, note, simulated } => {
+        StepKind::Answered { yes, by, note, simulated, witness } => {
             let note = if note.is_empty() { String::new() } else { format!("{}{note}", colon(lang)) };
             let (yes_en, yes_zh) = if *yes { ("yes", "同意") } else { ("no", "拒绝") };
             let (as_en, as_zh) = if *simulated { (", simulated", "，模拟") } else { ("", "") };
+            let by = &match (&witness.key, &witness.user) {
+                (Some(_), _) => pick(lang, format!("{by} (signed)"), format!("{by}（已签名）")),
+                (None, Some(user)) if user != by => {
+                    pick(lang, format!("{by} (so called; from user {user})"), format!("{by}（自称；实际来自用户 {user}）"))
+                }
+                _ => by.clone(),
+            };
             (Weight::Course, pick(lang, format!("{yes_en} by {by}{as_en}{note}"), format!("{by} {yes_zh}{as_zh}{note}")))
         }
         StepKind::Found { done, detail } => {

@@ -18,8 +18,10 @@ use super::exit::{Exit, Kind};
 use super::people::{self, System, me};
 use super::programs;
 use super::sshsig::{self, PublicKey};
+use crate::engine::clock::RunClock;
 use crate::model::chain;
 use crate::model::guard::{Approval, Person, Voucher};
+use crate::model::order::Witness;
 use crate::model::plan::{Limits, Plan};
 use crate::model::time::{Span, Timestamp};
 
@@ -97,7 +99,7 @@ impl Subject {
     /// That of a plan whose programs are as they are now.
     #[must_use]
     pub fn now(plan: &Plan, root: &Path) -> Self {
-        Self::of(&Plan { files: programs::again(&plan.files, root), ..plan.clone() })
+        Self::of(&Plan { files: programs::of(plan, root), ..plan.clone() })
     }
 
     /// The digest of it all.
@@ -283,6 +285,20 @@ pub fn read(runs: &Path, environment: &str, subject: &Subject, approvers: &BTree
     let mut found: Vec<Approval> = paths.filter_map(|path| one(&path, environment, subject, approvers, &system)).collect();
     found.sort_by(|a, b| (&a.who, a.at).cmp(&(&b.who, b.at)));
     found
+}
+
+/// Whose approvals of exactly this plan hold now, with what shows that they are theirs: they may be named for what its steps ask.
+#[must_use]
+pub fn vouched(runs: &Path, plan: &Plan) -> Vec<(String, Witness)> {
+    let (now, starter) = (RunClock::start().now(), people::starter());
+    let there = read(runs, &plan.environment, &Subject::of(plan), &plan.approvers).into_iter();
+    let holds = |approval: &Approval| approval.differs.is_empty() && approval.at <= now && now < approval.until && !starter.is(approval);
+    let named = |approval: Approval| match approval.voucher {
+        Voucher::Owner { .. } => Some((approval.who.name.clone(), Witness::user(approval.who.name))),
+        Voucher::Key(fingerprint) => Some((approval.who.name, Witness { user: None, key: Some(fingerprint) })),
+        Voucher::Nobody(_) => None,
+    };
+    there.filter(holds).filter_map(named).collect()
 }
 
 /// Anyone may put anything there: what is no approval is passed over.

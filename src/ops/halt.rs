@@ -70,7 +70,7 @@ pub fn abort(store: &FileStore, run: &str, by: &str, why: &str) -> Result<(), Ex
     let begun = Instant::now();
     let asked = Asked { order: Order::Abort, by: by.to_owned(), why: format!("halt: {why}") };
     loop {
-        match control::order(store, run, asked.clone()) {
+        match control::order(store, run, asked.clone(), None) {
             Err(_) if !store.is_owned(run) => return Ok(()),
             Err(exit) if begun.elapsed() > BEGINNING => return Err(exit),
             Err(_) => std::thread::sleep(LOOK),

@@ -17,6 +17,9 @@ pub const UNREADABLE: &str = "unreadable";
 /// Where the system keeps its own programs: they change with its updates.
 const SYSTEM: [&str; 7] = ["/bin", "/sbin", "/usr", "/lib", "/lib64", "/nix/store", "/dev"];
 
+/// So many words of one text are looked at.
+const MOST: usize = 10_000;
+
 /// Every such file, with its digest, in order of its name: relative to `root`, the project's folder, where it lies below.
 #[must_use]
 pub fn of(plan: &Plan, root: &Path) -> Vec<Definition> {
@@ -27,7 +30,7 @@ pub fn of(plan: &Plan, root: &Path) -> Vec<Definition> {
         let mut texts = Vec::new();
         texts_in(value, &mut texts);
         for (index, text) in texts.into_iter().enumerate() {
-            found.extend(files(text, index == 0, &root, &here));
+            found.extend(files(text, index == 0 && value.is_array(), &root, &here));
         }
     }
     let named = |path: PathBuf| {
@@ -94,11 +97,10 @@ fn texts_in<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
 
 /// The files that one word of a command may mean. `is_program`: it is the first, which is also looked for where programs are.
 fn files(word: &str, is_program: bool, root: &Path, here: &Path) -> Vec<PathBuf> {
-    // `--config=FILE`, `@FILE` and the like name a file too.
-    let inner = word.split_once('=').map(|(_, value)| value);
-    let words = [Some(word), inner, word.strip_prefix('@')];
+    // `--config=FILE`, `@FILE` and what stands in a line for a shell name files too.
+    let parts = word.split(|c: char| c.is_whitespace() || ";|&()<>\"'`=,{}@".contains(c)).take(MOST);
     let mut found: Vec<PathBuf> =
-        words.into_iter().flatten().filter(|word| !word.is_empty()).flat_map(|word| [here.join(word), root.join(word)]).collect();
+        [word].into_iter().chain(parts).filter(|part| !part.is_empty()).flat_map(|part| [here.join(part), root.join(part)]).collect();
     if is_program && !word.contains('/') {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         found = std::env::split_paths(&paths).map(|folder| here.join(folder).join(word)).find(|path| path.is_file()).into_iter().collect();
@@ -134,7 +136,7 @@ mod tests {
         for name in ["run.sh", "undo.sh", "probe.sh", "conf.json", "body", "other.sh"] {
             std::fs::write(root.join(name), name).unwrap();
         }
-        let with = json!({ "command": [root.join("run.sh"), "--config=conf.json", "@body", "x"], "undo": ["sh", "./undo.sh"], "stdin": "other.sh" });
+        let with = json!({ "command": [root.join("run.sh"), "--config=conf.json", "@body", "x"], "undo": ["sh", "-c", "true && ./undo.sh>log"], "stdin": "other.sh" });
         let found = of(&plan(with), root);
         let names: Vec<&str> = found.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(names, ["body", "conf.json", "probe.sh", "run.sh", "undo.sh"]);

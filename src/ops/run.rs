@@ -19,6 +19,7 @@ use super::pinned::{Originals, copy_of};
 use super::{guards, lever, lock, report, runs, variables};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
+use crate::engine::desk::Reply;
 use crate::engine::gatekeeper::{Closed, Gatekeeper};
 use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{OnEvent, Recorder};
@@ -35,7 +36,7 @@ use crate::model::guard::{Decision, Overrides};
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::{FAULT, RunState, StepState};
+use crate::model::state::{self, FAULT, RunState, StepState};
 use crate::model::time::Span;
 use crate::model::{chain, measure};
 use crate::observe::Observer;
@@ -80,7 +81,7 @@ pub struct Attended {
     /// Whoever sits in front of it.
     pub console: Box<dyn Console>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
-    pub approved: Vec<(String, String)>,
+    pub approved: Vec<(String, Reply)>,
     /// The files that the plan was made from; what is edited there while it runs is said.
     pub originals: Originals,
 }
@@ -226,7 +227,8 @@ pub async fn recover(
         }
     }
     // Whoever has answered is not asked again.
-    let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|by| (key.clone(), by.to_owned())).collect::<Vec<_>>();
+    let reply = |answer: &state::Answer| Reply { yes: true, by: answer.by.clone(), note: "given beforehand".into(), witness: answer.witness.clone() };
+    let agreed = |(key, step): (&String, &StepState)| step.agreed().map(|answer| (key.clone(), reply(answer))).collect::<Vec<_>>();
     attended.approved.splice(..0, state.steps.iter().flat_map(agreed));
     if to == Takeover::GoOn {
         // A fault that stands is gone on with whatever became of the copies; one that does not is not injected by guards that nobody knows.

@@ -191,6 +191,8 @@ labels! {
     Deed: "Deed", "行为";
     SaidColumn: "Said", "说明";
     WaitedColumn: "Waited", "等待";
+    SignedWith: "signed with", "签名密钥";
+    SaidByUser: "so called; it came from user", "自称；实际来自用户";
     DeedApproved: "● approved", "● 批准";
     DeedDidByHand: "● done by hand", "● 人工完成";
     DeedSaidNo: "▲ said no", "▲ 拒绝";

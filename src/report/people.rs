@@ -35,7 +35,7 @@ impl Page<'_> {
                 self.zones.utc(act.at),
                 self.zones.zoned(act.at),
                 self.deed(act),
-                if act.by.is_empty() { dash() } else { code(&act.by) },
+                if act.by.is_empty() { dash() } else { self.author(act) },
                 if act.said.is_empty() { dash() } else { self.sentence(&act.said) },
                 act.waited.map_or_else(dash, |waited| numbers::length(waited, self.lang)),
             ]);
@@ -49,6 +49,16 @@ impl Page<'_> {
             length(Label::MachineTime, people.machine()),
         ];
         let _ = writeln!(out, "{}{}\n", parts.join(" · "), self.bracketed(self.t(Label::WaitedRule)));
+    }
+
+    /// Who did it, with what is known of that beside what they said of themselves.
+    fn author(&self, act: &Act) -> String {
+        let by = code(&act.by);
+        match (&act.witness.key, &act.witness.user) {
+            (Some(key), _) => by + &self.bracketed(&format!("{} {}", self.t(Label::SignedWith), code(key))),
+            (None, Some(user)) if *user != act.by => by + &self.bracketed(&format!("{} {}", self.t(Label::SaidByUser), code(user))),
+            _ => by,
+        }
     }
 
     fn deed(&self, act: &Act) -> String {

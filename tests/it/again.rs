@@ -1,20 +1,22 @@
 //! Guards and approvals are decided again wherever a fault is about to be injected, and an approval is of all that is run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::common::{last_json, run, text, until};
-use crate::workplace::{Workplace, said};
+use crate::pty::Terminal;
+use crate::workplace::{Workplace, said, starter};
 
 /// Nothing is injected before the file `open` is there.
 const DRILL: &str = "lifeboat: 1
 kind: scenario
 title: { en: The sync stops, zh: 同步中断 }
 probes:
-  door: { uses: exec, with: { command: [test, -e, open] }, every: 100ms, good_after: 1 }
+  door: { uses: exec, with: { command: [sh, -c, test -e $DOOR] }, every: 100ms, good_after: 1 }
 steady_state: { probes: [door], hold: 200ms, timeout: 3m }
 fault: { uses: aliyun.dts.suspend-job, with: { job: dtsorders-primary }, lease: 5m }
 failover: { runbook: over.yaml }
@@ -23,7 +25,7 @@ const OVER: &str = "lifeboat: 1
 kind: runbook
 title: Over
 steps:
-  - { id: check, uses: exec, with: { command: [sh, scripts/check.sh], undo: [sh, scripts/undo.sh] }, timeout: 1m }
+  - { id: check, uses: exec, with: { command: [sh, -c, '. scripts/inner.sh; scripts/check.sh'], undo: [sh, scripts/undo.sh], env: { RULES: scripts/rules.conf } }, timeout: 1m }
 ";
 
 /// A window that is closed today.
@@ -36,20 +38,30 @@ fn closed() -> String {
 struct Production {
     place: Workplace,
     key: PathBuf,
+    /// Whether the environment lists the key.
+    lists: bool,
 }
 
 impl Production {
+    /// With a key for bob, which the environment lists.
     fn new(guards: &str) -> Self {
+        Self::of(guards, true)
+    }
+
+    fn of(guards: &str, lists: bool) -> Self {
         let place = Workplace::new("1ms", "1ms");
         let key = place.path("key");
         let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output().unwrap();
         assert!(made.status.success(), "{}", text(&made.stderr));
         fs::create_dir(place.path("scripts")).unwrap();
-        let own = Self { place, key };
+        let own = Self { place, key, lists };
         own.place.write("drill.yaml", DRILL);
         own.place.write("over.yaml", OVER);
-        own.place.write("scripts/check.sh", "echo checked\n");
+        own.place.write("scripts/check.sh", "#!/bin/sh\necho checked\n");
         own.place.write("scripts/undo.sh", "echo undone\n");
+        own.place.write("scripts/inner.sh", "true\n");
+        own.place.write("scripts/rules.conf", "strict\n");
+        fs::set_permissions(own.place.path("scripts/check.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         own.guards(guards);
         own
     }
@@ -64,13 +76,13 @@ environments:
   production:
     aws: {{ region: us-east-1, account: \"111122223333\", endpoint: \"{}\" }}
     aliyun: {{ region: cn-hangzhou, account: \"1234567890123456\", endpoint: \"{}\", oss_endpoint: \"{}\" }}
-    approvers: {{ bob: \"{}\" }}
+    approvers: {{ {} }}
     guards: {{ {guards} }}
 ",
             at("aws"),
             at("aliyun"),
             at("oss"),
-            public.trim()
+            if self.lists { format!("bob: \"{}\"", public.trim()) } else { String::new() }
         );
         // As editors do it: nobody reads half of it.
         self.place.write("new.yaml", &content);
@@ -84,6 +96,7 @@ environments:
         for (name, key) in names.iter().flat_map(|names| names.iter().zip(&keys)) {
             command.env(name, key);
         }
+        command.env("DOOR", self.place.path("open"));
         command
     }
 
@@ -181,7 +194,7 @@ fn an_approval_that_is_gone_or_of_another_script_injects_nothing() {
     let given = last_json(&own.approve(&[]));
     let file = PathBuf::from(given["file"].as_str().unwrap());
     // A script that is edited after that is not what was approved, whether a step runs it or takes it back by it.
-    for script in ["scripts/check.sh", "scripts/undo.sh"] {
+    for script in ["scripts/check.sh", "scripts/undo.sh", "scripts/inner.sh", "scripts/rules.conf"] {
         let approved = fs::read_to_string(own.place.path(script)).unwrap();
         own.place.write(script, "echo something else\n");
         said(&own.run(&drill), 77, &["0 of 1 approvals", "approved something else", &format!("{script} was another")]);
@@ -234,4 +247,70 @@ fn what_is_approved_with_its_flags_is_drilled_with_them_and_the_report_names_who
     let altered = fs::read_to_string(&file).unwrap().replace("\"until\":\"20", "\"until\":\"21");
     fs::write(&file, altered).unwrap();
     said(&own.run(&drill), 77, &["0 of 1 approvals", "it is not of this text"]);
+}
+
+/// A runbook that asks before it goes on.
+const ASKING: &str = "lifeboat: 1
+kind: runbook
+title: Asking
+steps:
+  - { id: go, title: Go ahead, uses: approval, with: { text: May the shop move? }, timeout: 2m }
+";
+const EXECUTE: [&str; 6] = ["execute", "asking.yaml", "--env", "production", "--yes", "--no-color"];
+
+impl Production {
+    /// An emergency that waits for an answer.
+    fn asking(&self) -> Terminal {
+        self.place.write("asking.yaml", ASKING);
+        let terminal = Terminal::run(&self.command(&EXECUTE));
+        self.place.await_step("failover/go", "asked");
+        terminal
+    }
+
+    fn answer(&self, more: &[&str]) -> Output {
+        self.run(&[&["ctl", "latest", "answer", "go", "yes"], more].concat())
+    }
+}
+
+#[test]
+fn the_starter_under_another_name_answers_nothing_outside_of_the_lab() {
+    let own = Production::of("max_faults: 1", false);
+    own.place.write("asking.yaml", ASKING);
+    said(&own.run(&[&EXECUTE[..], &["--approve", "go=eve"]].concat()), 64, &["failover/go will ask", "run `lifeboat approve` on exactly this"]);
+    let mut terminal = own.asking();
+    for name in ["eve", "mallory"] {
+        said(&own.answer(&["--as", name]), 69, &[&format!("{} started the run", starter())]);
+    }
+    said(&own.answer(&["--as", "bob", "--key", own.key.to_str().unwrap()]), 69, &["is none of `approvers`"]);
+    assert!(own.place.all("answered").is_empty());
+    let stopped = own.run(&["ctl", "latest", "stop", "--as", "eve"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", text(&stopped.stderr));
+    terminal.end();
+    assert_eq!(own.place.all("stop-requested")[0]["by"], format!("eve (user {})", starter()));
+}
+
+#[test]
+fn where_approvers_have_keys_an_answer_is_signed_and_the_report_says_with_which() {
+    let own = Production::new("max_faults: 1");
+    let key = own.key.to_str().unwrap().to_owned();
+    let mut terminal = own.asking();
+    said(&own.answer(&["--as", "bob"]), 69, &["only a signed answer counts here"]);
+    said(&own.answer(&["--as", "eve", "--key", &key]), 69, &["the key is that of bob, not of eve"]);
+    let answered = own.answer(&["--as", "bob", "--key", &key]);
+    assert_eq!(answered.status.code(), Some(0), "{}", text(&answered.stderr));
+    terminal.end();
+    let line = own.place.all("answered").remove(0);
+    assert!(line["by"] == "bob" && line["witness"]["user"] == starter(), "{line}");
+    assert!(own.place.report("report.en.md").contains("`bob` (signed with `SHA256:"), "{}", own.place.report("report.en.md"));
+    assert!(own.place.report("report.zh.md").contains("`bob`（签名密钥 `SHA256:"));
+    // Beforehand, who has approved exactly this may be named, and nobody else.
+    let beforehand = [&EXECUTE[..], &["--approve", "go=bob", "--output", "json"]].concat();
+    said(&own.run(&beforehand), 64, &["failover/go will ask"]);
+    fs::create_dir_all(own.place.reports().join("approvals")).unwrap();
+    let given = own.run(&["approve", "asking.yaml", "--env", "production", "--as", "bob", "--key", &key]);
+    assert_eq!(given.status.code(), Some(0), "{}", text(&given.stderr));
+    let runs = own.place.runs().len();
+    let output = own.run(&beforehand);
+    assert_eq!(own.place.runs().len(), runs + 1, "{}", text(&output.stderr));
+    assert!(own.place.all("answered")[0]["witness"]["key"].as_str().unwrap().starts_with("SHA256:"));
 }

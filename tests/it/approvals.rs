@@ -4,15 +4,15 @@ use serde_json::json;
 
 use crate::common::{folder, last_json, text, until};
 use crate::pty::Terminal;
-use crate::workplace::{UNJUDGED, Workplace, said};
+use crate::workplace::{UNJUDGED, Workplace, said, starter};
 
-const GO: &str = "{ id: go, title: { en: Go ahead, zh: 批准切换 }, uses: approval, with: { text: May the shop move?, approvers: 2, of: [ann, bob, eve] }, timeout: 2m }";
+const GO: &str = "{ id: go, title: { en: Go ahead, zh: 批准切换 }, uses: approval, with: { text: May the shop move?, approvers: 2, of: [STARTER, bob, eve] }, timeout: 2m }";
 const HAND: &str = "{ id: hand, uses: manual, needs: [go], with: { text: Throw the switch }, timeout: 2m }";
 const START: &str =
     "{ id: start, uses: aws.ec2.start-instances, needs: [hand], with: { instances: { tags: { role: storefront, posture: standby } } }, timeout: 1m }";
 
 fn place() -> Workplace {
-    Workplace::with_steps(&[GO, HAND, START])
+    Workplace::with_steps(&[&GO.replace("STARTER", &starter()), HAND, START])
 }
 
 const EXECUTE: [&str; 4] = ["execute", "over.yaml", "--env", "lab"];
@@ -36,13 +36,10 @@ fn without_a_terminal_and_without_answers_nothing_begins() {
     };
     let unanswered = "there is no terminal to answer on; nothing was changed";
     said(&execute(&[]), 64, &["failover/go, failover/hand will ask", unanswered, "--approve STEP=NAME"]);
-    for too_few in [
-        &["go=bob", "hand"][..],
-        &["go=bob", "go=bob", "hand"],
-        &["go=bob", "go=ann", "hand"],
-        &["go", "go=bob", "hand"],
-        &["go=bob", "go=carl", "hand"],
-    ] {
+    let own = format!("go={}", starter());
+    for too_few in
+        [&["go=bob", "hand"][..], &["go=bob", "go=bob", "hand"], &["go=bob", &own, "hand"], &["go", "go=bob", "hand"], &["go=bob", "go=carl", "hand"]]
+    {
         said(&execute(too_few), 64, &["failover/go will ask", unanswered]);
     }
     said(&execute(&["go=bob", "go=eve"]), 64, &["failover/hand will ask", unanswered]);
@@ -59,11 +56,16 @@ fn answers_given_beforehand_are_recorded_by_name_and_reported() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let answers: Vec<_> = place.all("answered").into_iter().map(|line| (line["step"].clone(), line["by"].clone(), line["note"].clone())).collect();
     let beforehand = |step: &str, by: &str| (json!(step), json!(by), json!("given beforehand"));
-    assert_eq!(answers, [beforehand("failover/go", "bob"), beforehand("failover/go", "eve"), beforehand("failover/hand", "ann")]);
+    assert_eq!(answers, [beforehand("failover/go", "bob"), beforehand("failover/go", "eve"), beforehand("failover/hand", &starter())]);
     assert_eq!(place.await_step("failover/go", "applied")["output"], json!({ "by": ["bob", "eve"] }));
     let (english, chinese) = (place.report("report.en.md"), place.report("report.zh.md"));
-    assert!(english.contains("**People.**") && english.contains("● approved: Go ahead `failover/go` | `eve` | given beforehand"), "{english}");
-    assert!(chinese.contains("**人员。**") && chinese.contains("● 批准：批准切换 `failover/go` | `eve` | given beforehand"), "{chinese}");
+    assert!(
+        english.contains("**People.**")
+            && english.contains("● approved: Go ahead `failover/go` | `eve` (so called; it came from user `")
+            && english.contains("| given beforehand"),
+        "{english}"
+    );
+    assert!(chinese.contains("**人员。**") && chinese.contains("● 批准：批准切换 `failover/go` | `eve`（自称；实际来自用户 `"), "{chinese}");
     assert!(english.contains("waiting for people: 0.0") && english.contains("machine time: "), "{english}");
     place.take_back();
 }
@@ -87,8 +89,8 @@ fn approvers_answer_from_their_own_terminals_and_whoever_started_it_does_not_cou
     let mut terminal = on_a_terminal(&place, &[]);
     place.await_step("failover/go", "asked");
     terminal.await_text("y yes · n no   failover/go: May the shop move?");
-    terminal.type_and_see("y", "ann started the run: failover/go needs somebody else's word");
-    said(&place.ctl(&["answer", "go", "yes", "--as", "mallory"]), 69, &["only ann, bob, eve may answer failover/go"]);
+    terminal.type_and_see("y", &format!("{} started the run: failover/go needs somebody else's word", starter()));
+    said(&place.ctl(&["answer", "go", "yes", "--as", "mallory"]), 69, &[&format!("only {}, bob, eve may answer failover/go", starter())]);
     said(&place.ctl(&["answer", "hand", "yes"]), 69, &["failover/hand asks nothing; these do: failover/go"]);
     place.order(&["answer", "go", "yes", "--reason", "seen the graphs"]);
     said(&place.ctl(&["answer", "go", "yes"]), 69, &["bob has answered failover/go already"]);
@@ -101,8 +103,8 @@ fn approvers_answer_from_their_own_terminals_and_whoever_started_it_does_not_cou
     terminal.type_in("y");
     assert_eq!(terminal.end(), Some(0), "{}", terminal.shown());
     let by: Vec<_> = place.all("answered").into_iter().map(|line| line["by"].clone()).collect();
-    assert_eq!(by, ["bob", "eve", "ann"], "who does not count is not on record");
-    assert!(place.report("report.en.md").contains("`bob` | seen the graphs"));
+    assert_eq!(by, [json!("bob"), json!("eve"), json!(starter())], "who does not count is not on record");
+    assert!(place.report("report.en.md").contains(&format!("`bob` (so called; it came from user `{}`) | seen the graphs", starter())));
     place.take_back();
 }
 
@@ -116,7 +118,7 @@ fn a_no_ends_it_with_who_said_it_and_why() {
     terminal.type_and_see("the switch is locked", "because: the switch is locked_");
     terminal.type_in("\r");
     assert_eq!(terminal.end(), Some(2), "{}", terminal.shown());
-    assert_eq!(place.await_step("failover/hand", "failed")["failure"]["message"], "ann said no: the switch is locked");
+    assert_eq!(place.await_step("failover/hand", "failed")["failure"]["message"], format!("{} said no: the switch is locked", starter()));
     assert!(!place.has("failover/start", "started"));
     for (report, no) in [("report.en.md", "▲ said no"), ("report.zh.md", "▲ 拒绝")] {
         let report = place.report(report);
@@ -151,6 +153,6 @@ fn who_has_answered_an_interrupted_run_is_not_asked_again_when_it_goes_on() {
     until("the answers", || (place.all("answered").len() == 4).then_some(()));
     assert_eq!(place.await_step("failover/go", "applied")["output"], json!({ "by": ["bob", "eve"] }));
     let report = place.report("report.en.md");
-    assert!(report.contains("Took over to go on | `ann`") && report.contains("run by nobody"), "{report}");
+    assert!(report.contains(&format!("Took over to go on | `{}`", starter())) && report.contains("run by nobody"), "{report}");
     place.take_back();
 }

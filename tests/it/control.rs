@@ -6,7 +6,12 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use serde_json::json;
 
 use crate::common::{last_json, text, until};
-use crate::workplace::{UNJUDGED, Workplace, said};
+use crate::workplace::{UNJUDGED, Workplace, said, starter};
+
+/// Whoever steers, and from whom it really comes.
+fn bob() -> String {
+    format!("bob (user {})", starter())
+}
 
 /// A step that starts nothing is given this long to start something all the same.
 const LOOKS: usize = 10;
@@ -33,8 +38,8 @@ fn a_paused_drill_starts_nothing_until_it_goes_on_and_both_are_told() {
     place.is_as_before();
     let orders = place.all("ordered");
     assert_eq!(orders.len(), 2, "what is refused is not on record: {orders:?}");
-    assert_eq!((&orders[0]["order"], &orders[0]["by"], &orders[0]["why"]), (&json!("pause"), &json!("bob"), &json!("customers are calling")));
-    assert_eq!((&orders[1]["order"], &orders[1]["by"]), (&json!("unpause"), &json!("bob")));
+    assert_eq!((&orders[0]["order"], &orders[0]["by"], &orders[0]["why"]), (&json!("pause"), &json!(bob()), &json!("customers are calling")));
+    assert_eq!((&orders[1]["order"], &orders[1]["by"]), (&json!("unpause"), &json!(bob())));
     for report in ["report.en.md", "report.zh.md"] {
         assert!(place.report(report).contains("customers are calling"), "{}", place.report(report));
     }
@@ -96,7 +101,7 @@ fn a_stopped_drill_takes_its_fault_out_and_leaves_its_steps_until_abort() {
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert!(place.has("fault", "undone") && !place.has("failover/start", "undoing"));
     let stop = &place.all("stop-requested")[0];
-    assert_eq!((&stop["abort"], &stop["by"], &stop["why"]), (&json!(false), &json!("bob"), &json!("enough for today")));
+    assert_eq!((&stop["abort"], &stop["by"], &stop["why"]), (&json!(false), &json!(bob()), &json!("enough for today")));
     assert_ne!(place.lab.world(), place.before);
     place.take_back();
 }
@@ -111,12 +116,12 @@ fn a_step_is_done_without_while_it_runs_or_waits_and_the_reason_is_in_both_repor
     let output = drill.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
     place.is_as_before();
-    assert_eq!(place.await_step("failover/first", "skipped")["why"], "eve: waited long enough | really");
-    assert_eq!(place.await_step("failover/last", "skipped")["why"], "bob: nobody waits for it");
+    assert_eq!(place.await_step("failover/first", "skipped")["why"], format!("eve (user {}): waited long enough | really", starter()));
+    assert_eq!(place.await_step("failover/last", "skipped")["why"], format!("{}: nobody waits for it", bob()));
     assert!(place.has("failover/start", "applied"), "what needs a step that was done without runs all the same");
     for report in ["report.en.md", "report.zh.md"] {
         let report = place.report(report);
-        assert!(report.contains("bob: nobody waits for it") && report.contains("waited long enough \\| really"), "{report}");
+        assert!(report.contains(&format!("{}: nobody waits for it", bob())) && report.contains("waited long enough \\| really"), "{report}");
     }
 }
 

@@ -44,6 +44,13 @@ fn closed() -> String {
     format!("windows: [\"{day} 10:00-11:00 UTC\"]")
 }
 
+/// A user of this system who is neither root nor nobody.
+fn somebody() -> u32 {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let ids = users.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok());
+    ids.into_iter().find(|id| ![0, 65534, rustix::process::getuid().as_raw()].contains(id)).expect("the system has users of its own")
+}
+
 const ALWAYS_FROZEN: &str = "freeze: [{ name: always, from: 01-01, to: 12-31, zone: UTC }]";
 const SYNC_STOP: &str = "scenarios/sync-stop.yaml";
 
@@ -74,8 +81,13 @@ fn a_drill_begins_with_another_persons_approval_and_a_reason_and_both_are_in_the
     let file = path(&last_json(&given)["file"]);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
     refused(&run(&mut at(folder.path(), &drill)), 77, &["whoever starts the run cannot approve it"]);
-    let nobody = 65534;
-    if std::os::unix::fs::chown(&file, Some(nobody), None).is_err() {
+    // Whom nobody knows, or whose id anyone may have borrowed, approves nothing.
+    for uid in [65534, 3_999_999_999] {
+        if std::os::unix::fs::chown(&file, Some(uid), None).is_ok() {
+            refused(&run(&mut at(folder.path(), &drill)), 77, &["0 of 1 approvals", &format!("uid {uid}")]);
+        }
+    }
+    if std::os::unix::fs::chown(&file, Some(somebody()), None).is_err() {
         // Only root can lend somebody's name: then the words of the file are all there is to forge, and they count for nothing.
         fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"by\":\"", "\"by\":\"not-")).unwrap();
         refused(&run(&mut at(folder.path(), &drill)), 77, &["whoever starts the run cannot approve it"]);
@@ -102,7 +114,7 @@ fn a_drill_begins_with_another_persons_approval_and_a_reason_and_both_are_in_the
     // Another version of the files is not what was approved.
     let scenario = folder.path().join(SYNC_STOP);
     fs::write(&scenario, fs::read_to_string(&scenario).unwrap() + "# changed\n").unwrap();
-    refused(&run(&mut at(folder.path(), &drill)), 77, &["the files before they were changed"]);
+    refused(&run(&mut at(folder.path(), &drill)), 77, &["approved something else: ", "sync-stop.yaml was another"]);
 }
 
 #[test]

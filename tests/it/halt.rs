@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::common::{last_json, run, text, until};
-use crate::workplace::{UNJUDGED, Workplace, events, said};
+use crate::workplace::{UNJUDGED, Workplace, events, said, starter};
 
 const SHARED: &str = "instance i-0a11febe0a7500001";
 
@@ -30,7 +30,7 @@ fn halt_aborts_what_runs_and_no_drill_begins_until_release() {
     let place = Workplace::new("1ms", "3m");
     let drill = place.begin(&["drill", "drill.yaml"]);
     place.await_step("failover/last", "started");
-    let halted = run(place.command(&["halt", "--env", "lab", "--reason", "an incident"]).env("LOGNAME", "bob"));
+    let halted = run(&mut place.command(&["halt", "--env", "lab", "--reason", "an incident"]));
     let shown = text(&halted.stdout);
     assert_eq!(halted.status.code(), Some(0), "{shown}{}", text(&halted.stderr));
     for part in ["environment lab is halted", "`lifeboat release --env lab`", "is putting everything back", "everything is put back"] {
@@ -40,14 +40,14 @@ fn halt_aborts_what_runs_and_no_drill_begins_until_release() {
     place.is_as_before();
     assert_eq!(drill.wait_with_output().unwrap().status.code(), Some(4));
     let stop = &place.all("stop-requested")[0];
-    assert_eq!((&stop["by"], &stop["why"], &stop["abort"]), (&json!("bob"), &json!("halt: an incident"), &json!(true)));
+    assert_eq!((&stop["by"], &stop["why"], &stop["abort"]), (&json!(starter()), &json!("halt: an incident"), &json!(true)));
     assert!(place.report("report.en.md").contains("halt: an incident"));
 
     let runs = place.runs().len();
     said(
         &place.see_through(&["drill", "drill.yaml"]),
         69,
-        &["halted by bob", "an incident; nothing was changed", "`lifeboat release --env lab` lets"],
+        &[&format!("halted by {}", starter()), "an incident; nothing was changed", "`lifeboat release --env lab` lets"],
     );
     assert_eq!(place.runs().len(), runs, "a refused run leaves no folder");
     let again = place.run(&["halt", "--env", "lab", "--reason", "another one", "--output", "json"]);
@@ -101,7 +101,7 @@ fn halt_takes_back_what_a_killed_drill_left_and_ends_an_emergency() {
     place.is_as_before();
     let first = events(&place.runs()[0]);
     let taken = first.iter().find(|line| line["event"] == "resumed").expect("it was taken over");
-    assert_eq!((&taken["to"], &taken["by"]), (&json!("abort"), &json!("ann")));
+    assert_eq!((&taken["to"], &taken["by"]), (&json!("abort"), &json!(starter())));
 }
 
 #[test]

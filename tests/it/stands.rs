@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::{run, text, until};
 use crate::pty::Terminal;
-use crate::workplace::{UNJUDGED, Workplace, events, said};
+use crate::workplace::{UNJUDGED, Workplace, events, said, starter};
 
 /// A failover as people write it: machines, names, a probe of the service, and what is known of the way back.
 const OVER: &str = "lifeboat: 1
@@ -89,7 +89,7 @@ fn what_serves_users_is_taken_back_for_a_reason_only_and_going_down_with_it_is_n
     let reasons = ended.last().unwrap()["reasons"].to_string();
     assert_eq!(ended.last().unwrap()["verdict"], "fail", "{ended:?}");
     assert!(reasons.contains("shop was down when the failover was taken back, or is since"), "{reasons}");
-    assert!(place.report("report.en.md").contains("ordered by the crisis team (ann)"));
+    assert!(place.report("report.en.md").contains(&format!("ordered by the crisis team ({})", starter())));
     assert!(place.report("report.zh.md").contains("撤回切换时"), "{}", place.report("report.zh.md"));
 }
 
@@ -138,7 +138,7 @@ fn meanwhile(place: &Workplace, runbook: &str, other: &str) -> (Option<i32>, Vec
     let (run_id, folder) = (place.run_id(), place.latest());
     let output = place.see_through(&["execute", other, "--env", "lab", "--override", "overlap=it is a controller"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let skipped = run(place.command(&["ctl", &run_id, "skip", "hold", "--reason", "enough"]).env("LOGNAME", "bob"));
+    let skipped = run(&mut place.command(&["ctl", &run_id, "skip", "hold", "--reason", "enough", "--as", "bob"]));
     assert_eq!(skipped.status.code(), Some(0), "{}", text(&skipped.stderr));
     let output = child.wait_with_output().unwrap();
     let report = std::fs::read_to_string(folder.join("report.zh.md")).unwrap();

@@ -7,7 +7,7 @@ use lifeboat::model::time::Timestamp;
 
 use crate::common::{run, text, until};
 use crate::pty::{INTERRUPT, Terminal};
-use crate::workplace::{UNJUDGED, Workplace};
+use crate::workplace::{UNJUDGED, Workplace, starter};
 
 const DRILL: [&str; 2] = ["drill", "drill.yaml"];
 const EMERGENCY: [&str; 5] = ["execute", "over.yaml", "--env", "lab", "--yes"];
@@ -200,7 +200,7 @@ fn a_run_is_paused_and_a_step_skipped_for_a_reason_with_keys() {
     assert_eq!(terminal.end(), Some(UNJUDGED), "{}", terminal.shown());
     place.is_as_before();
     let orders: Vec<_> = place.all("ordered").into_iter().map(|line| (line["order"].clone(), line["by"].clone(), line["why"].clone())).collect();
-    let order = |order: &str, why: &str| (json!(order), json!("ann"), json!(why));
+    let order = |order: &str, why: &str| (json!(order), json!(starter()), json!(why));
     assert_eq!(orders, [order("pause", ""), order("unpause", ""), order("skip", "nobody waits"), order("skip", "long enough")]);
 }
 
@@ -237,7 +237,7 @@ fn stop_and_abort_with_keys_are_asked_once_more() {
         terminal.type_in("y");
         assert_eq!(terminal.end(), Some(4), "{}", terminal.shown());
         let stop = &place.all("stop-requested")[0];
-        assert_eq!((&stop["abort"], &stop["by"]), (&json!(abort), &json!("ann")));
+        assert_eq!((&stop["abort"], &stop["by"]), (&json!(abort), &json!(starter())));
         assert_eq!(place.lab.world() == place.before, abort);
         if !abort {
             place.take_back();

@@ -58,8 +58,9 @@ enum State {
 
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
+    const SECRETS: &'static [&'static str] = &["env", "input"];
     const SILENCE: Reading = Reading::Unknown;
-    const READS: &'static [&'static str] = &["command"];
+    const READS: &'static [&'static str] = &["command", "env"];
 
     fn timeout(&self) -> Duration {
         self.timeout.duration()

@@ -458,7 +458,13 @@ pub(crate) fn steered() -> Vec<Event> {
     let (share, start) = ("failover/share-image", "failover/start-standby");
     let asked = || StepKind::Asked { question: Question { text: "Share the image?".to_owned(), approvers: 2, ..Question::default() } };
     let hand = || StepKind::Asked { question: Question { text: "Start them".to_owned(), manual: true, starter: true, ..Question::default() } };
-    let answered = |yes: bool, by: &str, note: &str| StepKind::Answered { yes, by: by.to_owned(), note: note.to_owned(), simulated: false };
+    let answered = |yes: bool, by: &str, note: &str| StepKind::Answered {
+        yes,
+        by: by.to_owned(),
+        note: note.to_owned(),
+        simulated: false,
+        witness: Default::default(),
+    };
     let ordered = |order: Order, by: &str, why: &str| RunEvent::Ordered { order, by: by.to_owned(), why: why.to_owned() };
     let failed = |kind: FailureKind, message: &str| Failure::new(kind, message);
     script.at(10).stage(Stage::Decide).run(RunEvent::Decided { by: "automation".to_owned(), basis: "the fault is active".to_owned() });

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::failure::Failure;
-use crate::model::order::Question;
+use crate::model::order::{Question, Witness};
 
 /// Something happened to one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub enum StepKind {
     Answered {
         /// Yes or done.
         yes: bool,
-        /// Who.
+        /// For whom it counts.
         by: String,
         /// What they said about it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -85,6 +85,9 @@ pub enum StepKind {
         /// Whether the rehearsal answered by itself.
         #[serde(default)]
         simulated: bool,
+        /// From whom it really came.
+        #[serde(default, skip_serializing_if = "Witness::is_nothing")]
+        witness: Witness,
     },
     /// What a new owner found in the clouds of an intent whose end is not in the journal.
     Found {

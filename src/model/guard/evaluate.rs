@@ -108,17 +108,12 @@ fn approvals(wanted: &Approvals, facts: &Facts) -> Said {
 /// Why an approval does not count.
 fn objection(approval: &Approval, wanted: &Approvals, facts: &Facts) -> Option<String> {
     let Approval { who, voucher, at, until, differs } = approval;
-    let starter = &facts.starter;
-    let is_starter = match voucher {
-        Voucher::Owner { login } => starter.ids.contains(&who.uid) || login.is_some_and(|login| starter.ids.contains(&login)),
-        Voucher::Key(_) | Voucher::Nobody(_) => false,
-    } || starter.names.contains(&who.name);
     let last = wanted.deadline.map_or(*until, |deadline| at.plus(deadline.duration()).min(*until));
     if let Voucher::Nobody(why) = voucher {
         Some(why.clone())
     } else if !differs.is_empty() {
         Some(format!("approved something else: {}", differs.join("; ")))
-    } else if is_starter {
+    } else if facts.starter.is(approval) {
         Some("whoever starts the run cannot approve it".into())
     } else if !wanted.of.is_empty() && !wanted.of.contains(&who.name) {
         Some(format!("not one of {}", wanted.of.join(", ")))

@@ -159,6 +159,18 @@ pub struct Starter {
     pub names: BTreeSet<String>,
 }
 
+impl Starter {
+    /// Whether an approval is their own.
+    #[must_use]
+    pub fn is(&self, approval: &Approval) -> bool {
+        let owns = match approval.voucher {
+            Voucher::Owner { login } => self.ids.contains(&approval.who.uid) || login.is_some_and(|login| self.ids.contains(&login)),
+            Voucher::Key(_) | Voucher::Nobody(_) => false,
+        };
+        owns || self.names.contains(&approval.who.name)
+    }
+}
+
 /// What vouches for an approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Voucher {

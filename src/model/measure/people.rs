@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::failure::FailureKind;
-use crate::model::order::{Order, Question};
+use crate::model::order::{Order, Question, Witness};
 use crate::model::plan::Plan;
 use crate::model::time::{Span, Timestamp};
 
@@ -52,6 +52,8 @@ pub struct Act {
     pub waited: Option<i64>,
     /// Whether the rehearsal did it by itself.
     pub simulated: bool,
+    /// From whom an answer really came.
+    pub witness: Witness,
 }
 
 /// What somebody did.
@@ -188,7 +190,7 @@ impl Seen {
         let at = event.at;
         match kind {
             StepKind::Asked { question } => drop(self.open.insert(step.to_owned(), (at, question.clone(), 0))),
-            StepKind::Answered { yes, by, note, simulated } => {
+            StepKind::Answered { yes, by, note, simulated, witness } => {
                 let Some((from, question, agreed)) = self.open.get_mut(step) else { return };
                 *agreed += u32::from(*yes);
                 let (from, manual) = (*from, question.manual);
@@ -201,6 +203,7 @@ impl Seen {
                 self.act(event, deed, Some(step), by, note, Some(at.nanos_since(from)));
                 if let Some(act) = self.acts.last_mut() {
                     act.simulated = *simulated;
+                    act.witness = witness.clone();
                 }
                 if is_over {
                     self.open.remove(step);
@@ -252,7 +255,7 @@ impl Seen {
 
     fn act(&mut self, event: &Event, deed: Deed, step: Option<&str>, by: &str, said: &str, waited: Option<i64>) {
         let (step, by, said) = (step.map(str::to_owned), by.to_owned(), said.to_owned());
-        self.acts.push(Act { seq: event.seq, at: event.at, deed, step, by, said, waited, simulated: false });
+        self.acts.push(Act { seq: event.seq, at: event.at, deed, step, by, said, waited, simulated: false, witness: Witness::default() });
     }
 }
 

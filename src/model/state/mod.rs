@@ -20,7 +20,7 @@ use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
-pub use step::{Intent, Status, StepState};
+pub use step::{Answer, Intent, Status, StepState};
 
 /// The key of the fault among the steps.
 pub const FAULT: &str = "fault";

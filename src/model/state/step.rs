@@ -6,7 +6,7 @@ use crate::model::call::Call;
 use crate::model::event::Event;
 use crate::model::event::step::{EARLIER_FAILED, ENDING, Found, StepKind, Target};
 use crate::model::failure::{Failure, FailureKind};
-use crate::model::order::Question;
+use crate::model::order::{Question, Witness};
 use crate::model::time::Timestamp;
 
 /// Where a step stands.
@@ -128,6 +128,8 @@ pub struct Answer {
     pub note: String,
     /// Whether the rehearsal answered by itself.
     pub simulated: bool,
+    /// From whom it really came.
+    pub witness: Witness,
 }
 
 /// A call of a step.
@@ -191,9 +193,9 @@ impl StepState {
     }
 
     /// Who has said yes to what it asks and is not done with.
-    pub fn agreed(&self) -> impl Iterator<Item = &str> {
+    pub fn agreed(&self) -> impl Iterator<Item = &Answer> {
         let counts = self.status == Status::Running && self.answers.iter().all(|answer| answer.yes && !answer.simulated);
-        self.answers.iter().filter(move |_| counts).map(|answer| answer.by.as_str())
+        self.answers.iter().filter(move |_| counts)
     }
 
     /// Its owner is gone.
@@ -276,8 +278,9 @@ impl StepState {
                 // Who answered an earlier attempt is asked again.
                 self.answers.clear();
             }
-            StepKind::Answered { yes, by, note, simulated } => {
-                self.answers.push(Answer { at, yes: *yes, by: by.clone(), note: note.clone(), simulated: *simulated });
+            StepKind::Answered { yes, by, note, simulated, witness } => {
+                let (by, note, witness) = (by.clone(), note.clone(), witness.clone());
+                self.answers.push(Answer { at, yes: *yes, by, note, simulated: *simulated, witness });
             }
             StepKind::Found { done, detail } => {
                 self.rejoined = *done == Found::Done && self.status == Status::Applied;

@@ -28,12 +28,12 @@ pub fn ask(store: &FileStore, run: &str, request: &Request) -> Result<Answer, Ex
     }
 }
 
-/// Gives a run an order.
+/// Gives a run an order; an answer may be signed.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn order(store: &FileStore, run: &str, asked: Asked) -> Result<(), Exit> {
-    ask(store, run, &Request::Order(asked)).map(|_| ())
+pub fn order(store: &FileStore, run: &str, asked: Asked, signature: Option<String>) -> Result<(), Exit> {
+    ask(store, run, &Request::Order(asked, signature)).map(|_| ())
 }
 
 impl Status {

@@ -21,7 +21,9 @@ pub use wire::{Answer, Request};
 
 use std::path::Path;
 
+use super::people;
 use crate::journal::FileStore;
+use crate::model::time::Timestamp;
 
 /// The command that takes a run back, as it can be typed anywhere.
 #[must_use]
@@ -45,11 +47,16 @@ fn quoted(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// Who works with this terminal or session, as far as anybody says.
+/// Who works here: the login name of the user id, which the system vouches for; what the environment says of it is nobody's word.
 #[must_use]
 pub fn operator() -> String {
-    let name = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    people::me().name
+}
+
+/// The text that is signed to answer what the step `key` of a run asked at `since`.
+#[must_use]
+pub fn answer_text(run: &str, key: &str, since: Timestamp, yes: bool) -> String {
+    format!("lifeboat answer v1\nrun {run}\nstep {key}\nasked {since}\nanswer {}\n", if yes { "yes" } else { "no" })
 }
 
 #[cfg(test)]

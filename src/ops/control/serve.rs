@@ -12,15 +12,17 @@ use tokio::sync::{Semaphore, mpsc as channel, oneshot};
 use tokio::task::JoinSet;
 
 use super::console::{Console, Interrupt};
-use super::operator;
 use super::socket::{self, Socket};
 use super::status::Status;
 use super::wire::{self, Answer, Request};
+use super::{answer_text, operator};
 use crate::engine::shell::Envelope;
 use crate::model::event::Event;
-use crate::model::order::{Asked, Order};
+use crate::model::order::{Asked, Order, Witness};
 use crate::model::state::RunState;
+use crate::ops::approvals;
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::people;
 
 /// How long somebody who connected may take to say something, and to hear the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -191,7 +193,7 @@ impl Desk {
                     Some(typed) => {
                         let order = { let state = self.fold.now(); self.console.typed(&typed, &state) };
                         if let Some((order, why)) = order {
-                            let answer = self.pass_on(Asked { order, by: operator(), why });
+                            let answer = self.pass_on(Asked { order, by: operator(), why }, Witness::user(operator()));
                             answers.spawn(answer);
                         }
                     }
@@ -246,8 +248,8 @@ impl Desk {
         }
     }
 
-    fn pass_on(&self, asked: Asked) -> impl Future<Output = Result<(), String>> + 'static {
-        pass_on(self.wiring.ask.clone(), asked)
+    fn pass_on(&self, asked: Asked, witness: Witness) -> impl Future<Output = Result<(), String>> + 'static {
+        pass_on(self.wiring.ask.clone(), asked, witness)
     }
 }
 
@@ -273,10 +275,10 @@ async fn accept(socket: Option<&(Socket, UnixListener)>, room: &Arc<Semaphore>) 
 }
 
 /// Gives an order to the run and waits for what comes of it.
-async fn pass_on(ask: channel::UnboundedSender<Envelope>, asked: Asked) -> Result<(), String> {
+async fn pass_on(ask: channel::UnboundedSender<Envelope>, asked: Asked, witness: Witness) -> Result<(), String> {
     let (reply, done) = oneshot::channel();
     let gone = || "the run has ended".to_owned();
-    ask.send(Envelope { asked, reply: Some(reply) }).map_err(|_| gone())?;
+    ask.send(Envelope { asked, witness, reply: Some(reply) }).map_err(|_| gone())?;
     match tokio::time::timeout(ANSWER, done).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(gone()),
@@ -286,7 +288,11 @@ async fn pass_on(ask: channel::UnboundedSender<Envelope>, asked: Asked) -> Resul
 
 /// One visitor: one line in, one line out.
 async fn attend(mut stream: UnixStream, fold: &Fold, ask: &channel::UnboundedSender<Envelope>) -> std::io::Result<()> {
-    let peer = stream.peer_cred()?.uid();
+    let cred = stream.peer_cred()?;
+    let peer = cred.uid();
+    // Whoever became somebody else to say it is still who they logged in as.
+    let logged_in = cred.pid().and_then(|pid| people::logged_in(&pid.to_string()));
+    let user = people::name(logged_in.unwrap_or(peer));
     let (read, mut write) = stream.split();
     let answer = if peer != rustix::process::getuid().as_raw() && peer != 0 {
         Answer::refused("this run is another user's")
@@ -295,7 +301,7 @@ async fn attend(mut stream: UnixStream, fold: &Fold, ask: &channel::UnboundedSen
         let mut input = BufReader::new(read.take(wire::LONGEST as u64));
         match tokio::time::timeout(PATIENCE, input.read_until(b'\n', &mut line)).await {
             Ok(Ok(0)) | Ok(Err(_)) => return Ok(()),
-            Ok(Ok(_)) if line.ends_with(b"\n") => reply(&line, fold, ask).await,
+            Ok(Ok(_)) if line.ends_with(b"\n") => reply(&line, user, fold, ask).await,
             Ok(Ok(_)) => Answer::refused(format!("one line of at most {} bytes, with its end", wire::LONGEST)),
             Err(_) => Answer::refused(format!("nothing was said within {} s", PATIENCE.as_secs())),
         }
@@ -308,14 +314,36 @@ async fn attend(mut stream: UnixStream, fold: &Fold, ask: &channel::UnboundedSen
     }
 }
 
-async fn reply(line: &[u8], fold: &Fold, ask: &channel::UnboundedSender<Envelope>) -> Answer {
+async fn reply(line: &[u8], user: String, fold: &Fold, ask: &channel::UnboundedSender<Envelope>) -> Answer {
     let request = Request::read(line, &fold.now());
     match request {
         Err(why) => Answer::refused(why),
         Ok(Request::Status) => Answer { ok: true, status: Some(Box::new(Status::of(&fold.now()))), error: None },
-        Ok(Request::Order(asked)) => match pass_on(ask.clone(), asked).await {
-            Ok(()) => Answer { ok: true, ..Answer::default() },
-            Err(why) => Answer::refused(why),
-        },
+        Ok(Request::Order(mut asked, signature)) => {
+            let is_answer = matches!(asked.order, Order::Answer { .. });
+            let key = match signature.filter(|_| is_answer).map(|signature| signed(&asked, &signature, &fold.now())).transpose() {
+                Ok(key) => key,
+                Err(why) => return Answer::refused(format!("the answer is not signed: {why}")),
+            };
+            if !is_answer && asked.by != user {
+                // Who gave an order is for readers: they read both.
+                asked.by = format!("{} (user {user})", asked.by);
+            }
+            match pass_on(ask.clone(), asked, Witness { user: Some(user), key }).await {
+                Ok(()) => Answer { ok: true, ..Answer::default() },
+                Err(why) => Answer::refused(why),
+            }
+        }
     }
+}
+
+/// The fingerprint of the key with which whoever an answer names has signed it.
+fn signed(asked: &Asked, signature: &str, state: &RunState) -> Result<String, String> {
+    let Order::Answer { step, yes } = &asked.order else { return Err("only answers are".into()) };
+    let since = state.step(step).and_then(|step| step.question.as_ref()).map(|(since, _)| *since);
+    let since = since.ok_or_else(|| format!("{step} asks nothing"))?;
+    let approvers = state.plan().map(|plan| plan.approvers.clone()).unwrap_or_default();
+    let text = answer_text(&state.run, step, since, *yes);
+    let (name, fingerprint) = approvals::by_key(&approvers, signature, text.as_bytes())?;
+    if name == asked.by { Ok(fingerprint) } else { Err(format!("the key is that of {name}, not of {}", asked.by)) }
 }

@@ -18,8 +18,8 @@ const LONGEST_REASON: usize = 500;
 pub enum Request {
     /// How it stands.
     Status,
-    /// That it does something.
-    Order(Asked),
+    /// That it does something; with the signature of the text that answers a step.
+    Order(Asked, Option<String>),
 }
 
 /// What comes back.
@@ -46,7 +46,13 @@ impl Request {
     pub(super) fn line(&self) -> serde_json::Result<String> {
         let value = match self {
             Self::Status => serde_json::json!({ "order": "status" }),
-            Self::Order(asked) => serde_json::to_value(asked)?,
+            Self::Order(asked, signature) => {
+                let mut value = serde_json::to_value(asked)?;
+                if let Some(signature) = signature {
+                    value["signature"] = Value::from(signature.as_str());
+                }
+                value
+            }
         };
         Ok(format!("{value}\n"))
     }
@@ -57,6 +63,7 @@ impl Request {
         if value["order"] == "status" {
             return Ok(Self::Status);
         }
+        let signature = value["signature"].as_str().map(str::to_owned);
         let Asked { order, by, why } = serde_json::from_value(value).map_err(|error| format!("not an order: {error}"))?;
         let (by, why) = (one_line(&by, LONGEST_NAME), one_line(&why, LONGEST_REASON));
         if by.is_empty() {
@@ -72,7 +79,7 @@ impl Request {
         // What leads users back needs a reason of somebody's own; who needs one is the run's to say.
         let is_enough = order == Order::Stop || (order == Order::Abort && state.mode() != Some(Mode::Emergency));
         let why = if why.is_empty() && is_enough { "asked for".into() } else { why };
-        Ok(Self::Order(Asked { order, by, why }))
+        Ok(Self::Order(Asked { order, by, why }, signature))
     }
 }
 
@@ -116,7 +123,7 @@ mod tests {
     #[test]
     fn a_step_may_be_named_without_its_runbook_where_that_is_clear() {
         let skip = |step: &str| match read(&format!(r#"{{"order":"skip","step":"{step}","by":"ann","why":"broken"}}"#)) {
-            Ok(Request::Order(Asked { order: Order::Skip { step }, .. })) => Ok(step),
+            Ok(Request::Order(Asked { order: Order::Skip { step }, .. }, _)) => Ok(step),
             Err(why) => Err(why),
             other => panic!("{other:?}"),
         };
@@ -130,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_said_stays_one_line_and_short() {
         let line = format!(r#"{{"order":"abort","by":"{}","why":"a\nb\u001b[2J"}}"#, "x".repeat(500));
-        let Ok(Request::Order(asked)) = read(&line) else { panic!() };
+        let Ok(Request::Order(asked, _)) = read(&line) else { panic!() };
         assert_eq!((asked.by.len(), asked.why.as_str()), (64, "a b [2J"));
         assert_eq!(read(r#"{"order":"skip","step":"start","by":"ann","why":" \n "}"#).unwrap_err(), "doing without a step needs a reason");
         assert_eq!(read(r#"{"order":"pause","by":""}"#).unwrap_err(), "an order says who gives it");
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_request_reads_as_it_was_written() {
-        let asked = |order| Request::Order(Asked { order, by: "ann".into(), why: "because".into() });
+        let asked = |order| Request::Order(Asked { order, by: "ann".into(), why: "because".into() }, None);
         let step = || "failover/start".to_owned();
         for request in [
             Request::Status,

@@ -224,7 +224,10 @@ impl Asking<'_> {
 /// The action, and its parameters with the secrets still by reference.
 fn parse(uses: &str, with: Value) -> Result<(Arc<dyn DynAction<World>>, Value), String> {
     let row = catalogue::action(uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
-    let revealed = secrets::are_not_shown(row.shown, &with).and_then(|()| secrets::reveal(&with)).map_err(|failure| failure.to_string())?;
+    let revealed = secrets::are_placed(row.secrets, &with)
+        .and_then(|()| secrets::are_not_shown(row.shown, &with))
+        .and_then(|()| secrets::reveal(&with))
+        .map_err(|failure| failure.to_string())?;
     let action = (row.parse)(&revealed).map_err(|error| error.to_string())?;
     Ok((action, with))
 }

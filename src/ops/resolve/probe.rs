@@ -136,7 +136,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
         };
         let with = self.evaluate(&site.under(&way!["with"]), &scope);
-        if with.is_refused {
+        if with.is_refused || self.is_misplaced(row.secrets, &with.plan, &site, row.kind) {
             return None;
         }
         let parsed = match (row.parse)(&with.check) {

@@ -392,6 +392,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
                 let hint = format!("`lifeboat actions {uses}` says where it may stand");
                 self.say(at.under(&way!["with", *name]).problem(SHOWN).hint(hint));
             }
+            Ok(row) if self.is_misplaced(row.secrets, &with.plan, at, row.kind) => {}
             Ok(row) => match (row.parse)(&with.check) {
                 Ok(_) => {
                     self.mention_parameters(&with, at);
@@ -441,7 +442,9 @@ impl<W: Send + Sync> Resolver<'_, W> {
             self.say(at.under(&way!["with"]).key_problem("nothing is different").hint("write parameters that take the place of those under `with`"));
         }
         let other = self.evaluate(&at.under(&way!["with"]), scope);
-        if let (Ok(row), false) = (self.words.action(uses, Place::Step), with.is_refused || other.is_refused) {
+        if let (Ok(row), false) = (self.words.action(uses, Place::Step), with.is_refused || other.is_refused)
+            && !self.is_misplaced(row.secrets, &other.plan, &at, row.kind)
+        {
             let whole = other.over(with);
             match (row.parse)(&whole.check) {
                 Ok(_) => self.mention_parameters(&other, &at),

@@ -146,7 +146,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         }
         let with = self.evaluate(&at.under(&way!["with"]), &Scope::default());
         match (row.parse)(&with.check) {
-            _ if with.is_refused => {}
+            _ if with.is_refused || self.is_misplaced(row.secrets, &with.plan, at, row.kind) => {}
             Ok(_) => self.mention_parameters(&with, at),
             Err(error) => self.say_parameter(&error, &with, &Value::from((row.schema)()), at, row.kind),
         }

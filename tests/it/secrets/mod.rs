@@ -63,57 +63,54 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
         with["expect"] = expect;
         with
     };
-    let database = || json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER"), "query": secret("BODY"), "expect": { "text": secret("PARAMETER") } });
+    let database = || json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER"), "query": "select 1", "expect": { "text": CONTROL } });
     let server = |more: Value| {
         let mut server = json!({ "address": "shop.example.com:8080", "user": secret("HEADER"), "password": secret("PARAMETER") });
         server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         server
     };
-    let reconciled = |more: Value| json!({ "source": server(more.clone()), "mirror": server(more), "table": "orders", "key": secret("PARAMETER") });
+    let reconciled = |more: Value| json!({ "source": server(more.clone()), "mirror": server(more), "table": "orders", "key": "id" });
     let canary = |more: Value| json!({ "source": server(more.clone()), "survivor": server(more), "expect": { "max_lag": "1s" } });
-    let mirrored = |prefix: Value| json!({ "source": { "store": "aws", "bucket": "shop-orders-mirror", "prefix": prefix }, "mirror": { "store": "aliyun", "bucket": secret("PARAMETER"), "prefix": prefix }, "expect": { "max_lag": "1s" } });
+    let mirrored = |prefix: Value| json!({ "source": { "store": "aws", "bucket": "shop-orders-mirror", "prefix": prefix }, "mirror": { "store": "aliyun", "bucket": "shop-orders", "prefix": prefix }, "expect": { "max_lag": "1s" } });
     vec![
-        ("approval", json!({ "text": CONTROL })),
+        ("approval", json!({ "text": CONTROL, "starter": true })),
         ("check.dns", json!({ "name": "shop.example.com" })),
-        ("check.dns", json!({ "name": "shop.example.com", "expect": { "contains": [secret("PARAMETER")] } })),
         ("check.http", asks("URL_GOOD")),
         ("check.http", expecting("URL_GOOD", json!({ "body_contains": secret("PARAMETER") }))),
         ("check.http", expecting("URL_GOOD", json!({ "json": { "said": secret("PARAMETER") } }))),
         ("check.http", asks("URL_BAD")),
         ("check.http", asks("URL_GONE")),
-        ("check.prometheus", json!({ "url": secret("URL_GOOD"), "query": secret("PARAMETER"), "expect": { "above": 0 } })),
+        ("check.prometheus", json!({ "url": secret("URL_GOOD"), "query": "up", "expect": { "above": 0 } })),
         ("check.prometheus", json!({ "url": secret("URL_GONE"), "query": "up", "expect": { "above": 0 } })),
         ("exec", exec("0")),
         ("exec", exec("3")),
         ("http.request", asks("URL_GOOD")),
         ("http.request", asks("URL_BAD")),
         ("http.request", asks("URL_GONE")),
-        ("manual", json!({ "text": secret("PARAMETER") })),
+        ("manual", json!({ "text": CONTROL })),
         ("note", json!({ "text": CONTROL })),
-        ("note", json!({ "text": secret("PARAMETER") })),
         ("objects.reconcile", json!({ "source": bucket("aliyun", "shop-orders"), "mirror": bucket("aws", "shop-orders-mirror") })),
-        ("mysql.reconcile", reconciled(json!({ "database": secret("BODY"), "tls": true }))),
-        ("postgres.reconcile", reconciled(json!({ "database": secret("BODY") }))),
+        ("mysql.reconcile", reconciled(json!({ "database": "shop", "tls": true }))),
+        ("postgres.reconcile", reconciled(json!({ "database": "shop" }))),
         ("wait", json!({ "for": "1ms" })),
         ("wait-for", json!({ "probe": "p0" })),
-        ("aliyun.cloudmonitor.alarm", json!({ "name": secret("PARAMETER") })),
-        ("aliyun.cloudmonitor.metric", json!({ "namespace": secret("PARAMETER"), "metric": "Errors", "expect": { "below": 1 } })),
-        ("aliyun.oss.freshness", json!({ "bucket": secret("PARAMETER"), "expect": { "max_age": "5s" } })),
-        ("aws.cloudwatch.alarm", json!({ "name": secret("PARAMETER") })),
-        ("aws.cloudwatch.metric", json!({ "namespace": secret("PARAMETER"), "metric": "Errors", "expect": { "below": 1 } })),
-        ("aws.s3.freshness", json!({ "bucket": secret("PARAMETER"), "expect": { "max_age": "5s" } })),
-        ("canary.mysql", canary(json!({ "database": secret("BODY") }))),
-        ("canary.objects", mirrored(secret("HEADER"))),
-        ("canary.postgres", canary(json!({ "database": secret("BODY") }))),
+        ("aliyun.cloudmonitor.alarm", json!({ "name": CONTROL })),
+        ("aliyun.cloudmonitor.metric", json!({ "namespace": CONTROL, "metric": "Errors", "expect": { "below": 1 } })),
+        ("aliyun.oss.freshness", json!({ "bucket": "shop-orders", "expect": { "max_age": "5s" } })),
+        ("aws.cloudwatch.alarm", json!({ "name": CONTROL })),
+        ("aws.cloudwatch.metric", json!({ "namespace": CONTROL, "metric": "Errors", "expect": { "below": 1 } })),
+        ("aws.s3.freshness", json!({ "bucket": "shop-orders", "expect": { "max_age": "5s" } })),
+        ("canary.mysql", canary(json!({ "database": "shop" }))),
+        ("canary.objects", mirrored(json!("orders/"))),
+        ("canary.postgres", canary(json!({ "database": "shop" }))),
         ("canary.redis", canary(json!({}))),
-        ("dns", json!({ "name": "shop.example.com", "resolvers": ["shop.example.com:8080"], "expect": { "contains": [secret("PARAMETER")] } })),
-        ("dns", json!({ "name": "shop.example.com", "expect": { "contains": [secret("PARAMETER")] } })),
+        ("dns", json!({ "name": "shop.example.com", "resolvers": ["shop.example.com:8080"] })),
         ("http", expecting("URL_GOOD", json!({ "body_contains": secret("PARAMETER") }))),
         ("http", asks("URL_BAD")),
         ("http.share", json!({ "url": secret("URL_BAD"), "headers": headers, "target": { "body_contains": secret("PARAMETER") } })),
         (
             "objects.lag",
-            json!({ "source": bucket("aliyun", "shop-orders"), "mirror": { "store": "aws", "bucket": secret("PARAMETER") }, "expect": { "max_lag": "9s" } }),
+            json!({ "source": bucket("aliyun", "shop-orders"), "mirror": bucket("aws", "shop-orders-mirror"), "expect": { "max_lag": "9s" } }),
         ),
         ("prometheus", json!({ "url": secret("URL_BAD"), "query": "up", "expect": { "above": 0 } })),
         (
@@ -125,35 +122,16 @@ fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
             "group",
             json!({ "of": { "one": { "uses": "http", "with": { "url": secret("URL_BAD"), "headers": { "Authorization": secret("HEADER") } } } } }),
         ),
-        ("grpc.health", json!({ "address": "shop.example.com:8080", "service": secret("PARAMETER") })),
+        ("grpc.health", json!({ "address": "shop.example.com:8080", "service": CONTROL })),
         ("mysql", database()),
         ("postgres", database()),
         (
             "redis",
-            json!({ "address": "shop.example.com:8080", "user": CONTROL, "password": secret("PARAMETER"), "expect": { "fresh": { "key": secret("HEADER"), "max_age": "1s" } } }),
+            json!({ "address": "shop.example.com:8080", "user": CONTROL, "password": secret("PARAMETER"), "expect": { "fresh": { "key": CONTROL, "max_age": "1s" } } }),
         ),
-        ("tls", json!({ "address": "shop.example.com:8080", "name": secret("PARAMETER") })),
-        ("tcp", json!({ "address": "shop.example.com:8080", "expect": { "greeting": secret("PARAMETER") } })),
+        ("tls", json!({ "address": "shop.example.com:8080", "name": "shop.example.com" })),
+        ("tcp", json!({ "address": "shop.example.com:8080", "expect": { "greeting": CONTROL } })),
     ]
-}
-
-/// `value` with its first text replaced by a reference to a secret: whatever is made of it may quote it.
-fn with_secret(value: &Value) -> Value {
-    fn replace(value: &mut Value) -> bool {
-        match value {
-            Value::String(text) => {
-                let is_first = !text.is_empty();
-                *value = json!({ "secret": "env:C_PARAMETER" });
-                is_first
-            }
-            Value::Object(map) => map.values_mut().any(replace),
-            Value::Array(items) => items.iter_mut().any(replace),
-            _ => false,
-        }
-    }
-    let mut value = value.clone();
-    assert!(replace(&mut value), "no text in {value}");
-    value
 }
 
 /// The definitions: one runbook with everything in it, and a scenario for each fault.
@@ -167,7 +145,7 @@ impl Workspace {
     fn new(echo: &Echo, lab: &LabProcess) -> Self {
         let folder = folder();
         let (mut steps, mut probes, mut scenarios, mut waiting, mut known) = (Vec::new(), json!({}), Vec::new(), Vec::new(), BTreeSet::new());
-        let cloud = samples().into_iter().flat_map(|sample| [(sample.kind, sample.with.clone()), (sample.kind, with_secret(&sample.with))]);
+        let cloud = samples().into_iter().map(|sample| (sample.kind, sample.with));
         for (number, (kind, with)) in cloud.chain(others(echo)).enumerate() {
             known.insert(kind);
             let (kind, is_probe) = match kind.strip_prefix("probe ") {
@@ -535,4 +513,92 @@ fn a_variable_and_a_parameter_may_hold_a_reference() {
     }
     let answered = crate::common::journal(reports.path()).unwrap();
     assert!(answered.contains("***") && answered.contains("env:ONE"), "{answered}");
+}
+
+/// `with` with one text after the other replaced by a reference to a secret.
+fn each_as_secret(with: &Value) -> Vec<Value> {
+    fn ways(value: &Value, way: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    ways(value, &format!("{way}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+                }
+            }
+            Value::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    ways(value, &format!("{way}/{index}"), found);
+                }
+            }
+            Value::String(_) => found.push(way.to_owned()),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    ways(with, "", &mut found);
+    let replaced = |way: &String| {
+        let mut with = with.clone();
+        *with.pointer_mut(way).unwrap() = json!({ "secret": "env:RT" });
+        with
+    };
+    found.iter().map(replaced).collect()
+}
+
+#[test]
+fn a_secret_decides_nothing_of_what_is_acted_on() {
+    const REFUSED: &str = "a secret must not decide this";
+    let project = folder();
+    let write = |name: &str, value: &Value| fs::write(project.path().join(name), value.to_string()).unwrap();
+    write("lifeboat.yaml", &json!({ "lifeboat": 1 }));
+    let say = json!({ "id": "say", "uses": "note", "with": { "text": CONTROL } });
+    write("say.yaml", &json!({ "lifeboat": 1, "kind": "runbook", "title": "Say", "steps": [say] }));
+    let mut count = 0;
+    let mut is_fault = std::collections::BTreeMap::new();
+    for sample in samples() {
+        for with in each_as_secret(&sample.with) {
+            let fault = catalogue::action(sample.kind).unwrap().fault;
+            let name = format!("bad{count}.yaml");
+            if fault {
+                let fault = json!({ "uses": sample.kind, "with": with, "lease": "1m" });
+                write(&name, &json!({ "lifeboat": 1, "kind": "scenario", "title": "T", "fault": fault, "failover": { "runbook": "say.yaml" } }));
+            } else {
+                let step = json!({ "id": "it", "uses": sample.kind, "with": with });
+                write(&name, &json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "steps": [step] }));
+            }
+            is_fault.insert(name, fault);
+            count += 1;
+        }
+    }
+    assert!(count > 20 && is_fault.values().any(|fault| *fault));
+    let said = text(&run(lifeboat().current_dir(project.path()).args(["validate", "."])).stderr);
+    for name in is_fault.keys() {
+        assert!(said.contains(&format!("{name}:1:")), "{name} passed: {said}");
+    }
+    assert!(said.matches(REFUSED).count() >= count, "{} of {count} are refused for it: {said}", said.matches(REFUSED).count());
+
+    // A variable or a parameter of the runbook does not carry one there either, whether it is written or given at the start; nor does a probe take one.
+    let step = |value: &str| {
+        json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "parameters": { "job": { "type": "string" } },
+        "steps": [{ "id": "it", "uses": "aliyun.dts.start-job", "with": { "job": value } }] })
+    };
+    let bucket =
+        json!({ "b": { "uses": "aws.s3.freshness", "every": "1s", "with": { "bucket": { "secret": "env:RT" }, "expect": { "max_age": "5s" } } } });
+    let wise = json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "steps": [{ "id": "it", "uses": "aliyun.dts.start-job", "with": { "job": "a" },
+        "ungraceful": { "with": { "job": { "secret": "env:RT" } } } }] });
+    write("variable.yaml", &step("${{ vars.job }}"));
+    write("parameter.yaml", &step("${{ parameters.job }}"));
+    write("probe.yaml", &json!({ "lifeboat": 1, "kind": "runbook", "title": "T", "probes": bucket, "steps": [say] }));
+    write("otherwise.yaml", &wise);
+    for arguments in [
+        &["execute", "variable.yaml", "--with", "job=a", "--set", "job={ secret: env:RT }"][..],
+        &["execute", "parameter.yaml", "--with", "job={ secret: env:RT }"],
+        &["execute", "probe.yaml"],
+        &["execute", "otherwise.yaml"],
+        &["plan", "otherwise.yaml"],
+        &["plan", "bad0.yaml"],
+    ] {
+        let output = run(lifeboat().current_dir(project.path()).env("RT", "dtsorders-primary").args(arguments).args(["--env", "lab"]));
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(65) && said.contains(REFUSED), "{arguments:?}: {said}");
+    }
+    assert!(!project.path().join("reports").exists());
 }

@@ -52,6 +52,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckHttp {
     const KIND: &'static str = "check.http";
+    const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

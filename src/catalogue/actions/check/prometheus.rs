@@ -31,6 +31,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckPrometheus {
     const KIND: &'static str = "check.prometheus";
+    const SECRETS: &'static [&'static str] = &["url"];
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

@@ -44,7 +44,8 @@ pub(crate) struct Output {
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
-    const READS: &'static [&'static str] = &["command", "undo"];
+    const SECRETS: &'static [&'static str] = &["env", "stdin"];
+    const READS: &'static [&'static str] = &["command", "undo", "env"];
     const SHOWN: &'static [&'static str] = &["command", "undo"];
     type Before = ();
     type Output = Output;

@@ -48,6 +48,7 @@ const LONGEST: usize = 64 << 10;
 
 impl Action<World> for HttpRequest {
     const KIND: &'static str = "http.request";
+    const SECRETS: &'static [&'static str] = &["url", "headers", "body"];
     type Before = ();
     type Output = Output;
 

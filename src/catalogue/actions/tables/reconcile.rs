@@ -36,6 +36,7 @@ fn id() -> String {
 
 impl<S: Server> Action<World> for Reconcile<S> {
     const KIND: &'static str = S::RECONCILE;
+    const SECRETS: &'static [&'static str] = &["source.user", "source.password", "mirror.user", "mirror.password"];
     const MUTATES: bool = false;
     type Before = ();
     type Output = Compared;

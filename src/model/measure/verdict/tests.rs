@@ -238,7 +238,7 @@ fn what_nothing_can_put_back_stands_whatever_is_undone() {
     for (simulated, stand) in [(false, vec![(Stands::CannotBeUndone, 1, false)]), (true, vec![])] {
         let by_hand = |run: &mut Script| {
             run.step(START, irrevocable(true)).step(START, StepKind::Asked { question: Question { manual: true, ..Question::default() } });
-            run.step(START, StepKind::Answered { yes: true, by: "bob".to_owned(), note: String::new(), simulated });
+            run.step(START, StepKind::Answered { yes: true, by: "bob".to_owned(), note: String::new(), simulated, witness: Default::default() });
             run.applied(START, 1, None, false);
         };
         assert_eq!(stands(by_hand), stand, "a rehearsal that answers itself did nothing by hand");
