@@ -18,12 +18,23 @@ use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
 /// Name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
 
+/// Where what belongs to an environment is kept beside the folder of the runs, so that whoever names another folder does not get around it.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// Folders of one project: an environment's name says enough.
+    pub near: Vec<PathBuf>,
+    /// Folders of one user or machine: there an environment is known by its accounts or its lab.
+    pub wide: Vec<PathBuf>,
+}
+
 /// Runs under one folder.
 #[derive(Debug)]
 pub struct FileStore {
     folder: PathBuf,
     /// `false` leaves out fsync: for measurements only.
     durable: AtomicBool,
+    /// Further folders in which what belongs to an environment is kept.
+    keeping: Keeping,
     open: Mutex<BTreeMap<String, OpenRun>>,
 }
 
@@ -38,7 +49,20 @@ impl FileStore {
     /// A store in `folder`, which is made when the first run needs it.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, durable: bool) -> Self {
-        Self { folder: folder.into(), durable: AtomicBool::new(durable), open: Mutex::new(BTreeMap::new()) }
+        Self { folder: folder.into(), durable: AtomicBool::new(durable), keeping: Keeping::default(), open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The same, with further folders in which what belongs to an environment is kept.
+    #[must_use]
+    pub fn keeping_in(mut self, keeping: Keeping) -> Self {
+        self.keeping = keeping;
+        self
+    }
+
+    /// The further folders in which what belongs to an environment is kept.
+    #[must_use]
+    pub const fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     /// Leaves fsync out from now on.

@@ -4,4 +4,4 @@ pub mod crash;
 pub mod file;
 pub mod samples;
 
-pub use file::FileStore;
+pub use file::{FileStore, Keeping};

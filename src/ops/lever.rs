@@ -1,22 +1,21 @@
 //! The lever of an environment: once `lifeboat halt` has pulled it, no new drill begins there until `lifeboat release`.
 //!
-//! It is a file beside the runs, `environments/NAME.halted`; who pulled and released it when and why stays in `environments/levers.jsonl`.
+//! It is a file beside the runs, `environments/NAME.halted`, and in every other place of the environment (`ops/places`): other folders of runs are halted too. Who
+//! pulled and released it when and why stays in `environments/levers.jsonl`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
+use super::places;
 use crate::journal::FileStore;
-use crate::model::chain;
 use crate::model::time::Timestamp;
 
-/// Folder of what is kept by environment, in the folder of the runs.
-const FOLDER: &str = "environments";
 const HALTED: &str = "halted";
 const HISTORY: &str = "levers.jsonl";
 
@@ -31,6 +30,12 @@ pub struct Lever {
     pub at: Timestamp,
     /// Why.
     pub why: String,
+    /// By what the environment is known outside of its project: its accounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Every file that it was to be kept in: who releases it in a copy of the project releases all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<PathBuf>,
 }
 
 impl Lever {
@@ -47,58 +52,103 @@ impl std::fmt::Display for Lever {
     }
 }
 
-/// Pulls the lever. One that is pulled stays as it is: the first reason counts.
+/// Pulls the lever, in every place of the environment. One that is pulled stays as it is: the first reason counts. Gives the places that it could not be kept
+/// in, with the reason.
 ///
 /// # Errors
-/// When it cannot be kept.
-pub fn pull(store: &FileStore, lever: &Lever) -> Result<(), Exit> {
-    let write = || {
-        let folder = folder(store)?;
-        let path = path(store, &lever.environment, HALTED);
-        let next = path.with_extension(format!("{HALTED}.{:08x}", rand::random::<u32>()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
-        file.write_all(&serde_json::to_vec(lever)?)?;
-        file.sync_all()?;
-        // A whole file under its name or none; a link, unlike a renaming, leaves one that is there.
-        let linked = fs::hard_link(&next, &path);
-        fs::remove_file(&next)?;
-        match linked {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            other => other?,
+/// When it cannot be kept anywhere.
+pub fn pull(store: &FileStore, lever: &Lever) -> Result<Vec<String>, Exit> {
+    let mut spots = places::files(store, &lever.environment, &lever.keys, HALTED);
+    if !store.keeping().near.is_empty() {
+        // It is the project's, whichever folder the runs are in: whoever releases it names no folder.
+        spots.remove(0);
+    }
+    let kept = spots.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).collect();
+    let bytes = serde_json::to_vec(&Lever { kept, ..lever.clone() }).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
+    let (mut is_new, mut failures) = (false, Vec::new());
+    for path in &spots {
+        match put(path, &bytes) {
+            Ok(put) => is_new |= put,
+            Err(error) => failures.push((path.display().to_string(), error)),
         }
-        File::open(&folder)?.sync_all()?;
-        note(&folder, &json!({ "lever": "pulled", "environment": lever.environment, "by": lever.by, "at": lever.at, "why": lever.why }))
-    };
-    write().map_err(|error| failed("pulled", &lever.environment, &error))
+    }
+    if failures.len() == spots.len()
+        && let Some((place, error)) = failures.first()
+    {
+        return Err(failed("pulled", &lever.environment, error).cause(place.clone()));
+    }
+    if is_new {
+        // Whoever is refused is told by the lever itself; this is for later readers.
+        let line = json!({ "lever": "pulled", "environment": lever.environment, "by": lever.by, "at": lever.at, "why": lever.why });
+        note(&history(store), &line).map_err(|error| failed("noted", &lever.environment, &error))?;
+    }
+    Ok(failures.into_iter().map(|(place, error)| format!("{place}: {error}")).collect())
 }
 
-/// Releases the lever; gives what it was.
+/// The folder of what was done with levers: the project's.
+fn history(store: &FileStore) -> PathBuf {
+    store.keeping().near.first().cloned().unwrap_or_else(|| places::own(store))
+}
+
+/// Puts a whole file there or none; one that is there stays, and `false` says so.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let next = path.with_extension(format!("{HALTED}.{:08x}", rand::random::<u32>()));
+    // Whoever else works in a folder of several people has to be able to read it.
+    let mode = if fs::metadata(folder)?.permissions().mode() & 0o007 == 0 { 0o600 } else { 0o644 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&next)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // A link, unlike a renaming, leaves one that is there.
+    let linked = written.and_then(|()| fs::hard_link(&next, path));
+    fs::remove_file(&next)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => File::open(folder)?.sync_all().map(|()| true),
+    }
+}
+
+/// Releases the lever in every place; gives what it was. `keys`: by what the environment is known outside of its project.
 ///
 /// # Errors
 /// When it cannot be taken away, or the release cannot be noted.
-pub fn release(store: &FileStore, environment: &str, by: &str, at: Timestamp, why: &str) -> Result<Option<Lever>, Exit> {
-    let Some(lever) = pulled(store, environment)? else { return Ok(None) };
+pub fn release(store: &FileStore, environment: &str, keys: &[String], by: &str, at: Timestamp, why: &str) -> Result<Option<Lever>, Exit> {
+    let Some(lever) = pulled(store, environment, keys)? else { return Ok(None) };
+    let keys: Vec<String> = keys.iter().chain(&lever.keys).cloned().collect();
     let write = || {
-        let folder = folder(store)?;
         // First what will be remembered, then what it does.
-        note(&folder, &json!({ "lever": "released", "environment": environment, "by": by, "at": at, "why": why }))?;
-        fs::remove_file(path(store, environment, HALTED))?;
-        File::open(&folder)?.sync_all()
+        note(&history(store), &json!({ "lever": "released", "environment": environment, "by": by, "at": at, "why": why }))?;
+        // A file that is named is taken away only if it is this lever.
+        let named = lever.kept.iter().filter(|path| fs::read(path).is_ok_and(|bytes| read(&bytes, environment) == lever)).cloned();
+        let files = places::files(store, environment, &keys, HALTED).into_iter().chain(named.collect::<Vec<_>>());
+        files.into_iter().try_for_each(|path| match fs::remove_file(&path) {
+            Ok(()) => File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all(),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        })
     };
     write().map_err(|error| failed("released", environment, &error))?;
     Ok(Some(lever))
 }
 
-/// The lever of an environment, if it is pulled. One that cannot be read is pulled.
+/// The lever of an environment, if it is pulled in any of its places. One that cannot be read is pulled.
 ///
 /// # Errors
 /// When that cannot be told.
-pub fn pulled(store: &FileStore, environment: &str) -> Result<Option<Lever>, Exit> {
-    match fs::read(path(store, environment, HALTED)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", environment, &error)),
-        Ok(bytes) => Ok(Some(read(&bytes, environment))),
+pub fn pulled(store: &FileStore, environment: &str, keys: &[String]) -> Result<Option<Lever>, Exit> {
+    for path in places::files(store, environment, keys, HALTED) {
+        match fs::read(&path) {
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(failed("read", environment, &error).cause(path.display().to_string())),
+            Ok(bytes) => return Ok(Some(read(&bytes, environment))),
+        }
     }
+    Ok(None)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// All levers that are pulled, in order of their names.
@@ -106,7 +156,7 @@ pub fn pulled(store: &FileStore, environment: &str) -> Result<Option<Lever>, Exi
 /// # Errors
 /// When the folder cannot be read.
 pub fn all(store: &FileStore) -> Result<Vec<Lever>, Exit> {
-    let entries = match fs::read_dir(store.folder().join(FOLDER)) {
+    let entries = match fs::read_dir(places::own(store)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(|error| failed("read", "*", &error))?,
     };
@@ -126,10 +176,13 @@ fn read(bytes: &[u8], environment: &str) -> Lever {
         by: "somebody".into(),
         at: Timestamp::from_nanos(0),
         why: "the file that says why cannot be read".into(),
+        keys: Vec::new(),
+        kept: Vec::new(),
     })
 }
 
 fn note(folder: &Path, line: &serde_json::Value) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(HISTORY))?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()
@@ -139,40 +192,34 @@ fn failed(done: &str, environment: &str, error: &io::Error) -> Exit {
     Exit::new(Kind::Environment, format!("the lever of environment {environment} cannot be {done}")).cause(error.to_string())
 }
 
-/// The folder of what is kept by environment, made where it is missing.
-pub(super) fn folder(store: &FileStore) -> io::Result<PathBuf> {
-    let folder = store.folder().join(FOLDER);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    Ok(folder)
-}
-
-/// The file of `name` with this extension. Whatever a name holds, it stays inside the folder and no two have the same.
-pub(super) fn path(store: &FileStore, name: &str, extension: &str) -> PathBuf {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(64).collect();
-    let file = if plain == name && !name.is_empty() { plain } else { format!("{plain}-{}", &chain::sha256(name.as_bytes())[..12]) };
-    store.folder().join(FOLDER).join(format!("{file}.{extension}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Keeping;
 
     fn lever(environment: &str, why: &str) -> Lever {
-        Lever { environment: environment.into(), by: "ann".into(), at: Timestamp::from_nanos(1_000_000_000), why: why.into() }
+        Lever {
+            environment: environment.into(),
+            by: "ann".into(),
+            at: Timestamp::from_nanos(1_000_000_000),
+            why: why.into(),
+            keys: Vec::new(),
+            kept: Vec::new(),
+        }
     }
 
     #[test]
     fn a_lever_is_pulled_once_and_released_once() {
         let reports = tempfile::tempdir().unwrap();
         let store = FileStore::new(reports.path().join("runs"), true);
-        assert_eq!(pulled(&store, "lab").unwrap(), None);
+        assert_eq!(pulled(&store, "lab", &[]).unwrap(), None);
         pull(&store, &lever("lab", "first")).unwrap();
         pull(&store, &lever("lab", "second")).unwrap();
-        assert_eq!(pulled(&store, "lab").unwrap(), Some(lever("lab", "first")), "the first reason counts");
-        assert_eq!(pulled(&store, "staging").unwrap(), None);
+        assert_eq!(pulled(&store, "lab", &[]).unwrap().map(|lever| lever.why).as_deref(), Some("first"), "the first reason counts");
+        assert_eq!(pulled(&store, "staging", &[]).unwrap(), None);
         let now = Timestamp::from_nanos(2_000_000_000);
-        assert_eq!(release(&store, "lab", "bob", now, "over").unwrap(), Some(lever("lab", "first")));
-        assert_eq!(release(&store, "lab", "bob", now, "over").unwrap(), None);
+        assert_eq!(release(&store, "lab", &[], "bob", now, "over").unwrap().map(|lever| lever.why).as_deref(), Some("first"));
+        assert_eq!(release(&store, "lab", &[], "bob", now, "over").unwrap(), None);
         let history = fs::read_to_string(reports.path().join("runs/environments/levers.jsonl")).unwrap();
         assert_eq!(history.lines().count(), 2, "{history}");
     }
@@ -186,7 +233,7 @@ mod tests {
             pull(&store, &lever(name, name)).unwrap();
         }
         for name in names {
-            assert_eq!(pulled(&store, name).unwrap(), Some(lever(name, name)));
+            assert_eq!(pulled(&store, name, &[]).unwrap().map(|lever| lever.why).as_deref(), Some(name));
         }
         assert_eq!(all(&store).unwrap().len(), names.len());
     }
@@ -195,8 +242,34 @@ mod tests {
     fn a_lever_that_cannot_be_read_is_pulled() {
         let reports = tempfile::tempdir().unwrap();
         let store = FileStore::new(reports.path(), true);
-        folder(&store).unwrap();
-        fs::write(path(&store, "lab", HALTED), "{").unwrap();
-        assert!(pulled(&store, "lab").unwrap().is_some());
+        fs::create_dir(places::own(&store)).unwrap();
+        fs::write(places::file(&places::own(&store), "lab", HALTED), "{").unwrap();
+        assert!(pulled(&store, "lab", &[]).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lever_is_one_of_the_environment_wherever_its_runs_are() {
+        let (here, there, user) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let wide = |runs: &Path, near: Option<&Path>| {
+            let keeping = Keeping { near: near.map(|near| near.join("environments")).into_iter().collect(), wide: vec![user.path().to_owned()] };
+            FileStore::new(runs, true).keeping_in(keeping)
+        };
+        let (own, project, copy) = (wide(here.path(), None), wide(there.path(), Some(here.path())), wide(there.path(), None));
+        let keys = ["prod aws 1".to_owned(), "prod aliyun 2".to_owned()];
+        pull(&own, &Lever { keys: keys.to_vec(), ..lever("prod", "an incident") }).unwrap();
+        for (store, keys, is_pulled) in [
+            (&project, &[][..], true),
+            (&copy, &keys[..], true),
+            (&copy, &keys[1..], true),
+            (&copy, &["prod aws 3".to_owned()][..], false),
+            (&copy, &[][..], false),
+        ] {
+            assert_eq!(pulled(store, "prod", keys).unwrap().is_some(), is_pulled, "{keys:?}");
+        }
+        // From elsewhere: from a copy of the project, that is.
+        release(&copy, "prod", &keys[..1], "bob", Timestamp::from_nanos(2), "over").unwrap().unwrap();
+        assert_eq!(pulled(&copy, "prod", &keys).unwrap(), None);
+        assert_eq!(pulled(&own, "prod", &keys).unwrap(), None);
+        assert_eq!(pulled(&project, "prod", &[]).unwrap(), None);
     }
 }

@@ -19,6 +19,7 @@ pub mod live;
 pub mod lock;
 pub mod marks;
 pub mod pinned;
+pub mod places;
 pub mod preflight;
 pub mod project;
 pub mod reaper;

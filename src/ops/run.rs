@@ -12,10 +12,11 @@ use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::forecast::forecast;
-use super::lock::Locked;
+use super::lock::{Locked, Place};
 use super::marks::WorldMarker;
+use super::marks::others::none_stand;
 use super::pinned::{Originals, copy_of};
-use super::{lever, lock, report, runs, variables};
+use super::{lever, lock, places, report, runs, variables};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::machine::{self, Recovery};
@@ -118,6 +119,7 @@ pub async fn start(
 ) -> Result<Outcome, Exit> {
     relaxed(&store, environment);
     let locked = lock::take(&store, &plan, None)?;
+    none_stand(&store, environment, &plan, None).await?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -127,6 +129,7 @@ pub async fn start(
         store.discard(&run);
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
+    places::note_folder(&store);
     // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
     is_released(&store, &plan).inspect_err(|_| store.discard(&run))?;
     let opening = RunEvent::Started {
@@ -168,7 +171,10 @@ fn relaxed(store: &FileStore, environment: &Environment) {
 
 /// Whether the lever of the environment lets a drill go on there.
 fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
-    match lever::pulled(store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
+    if plan.mode == Mode::Emergency {
+        return Ok(());
+    }
+    match lever::pulled(store, &plan.environment, &Place::of(plan).lever_keys())? {
         None => Ok(()),
         Some(lever) => Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
             .hint(format!("`{}` lets drills begin again", lever.release_command()))),
@@ -211,6 +217,9 @@ pub async fn recover(
     attended.approved.splice(..0, state.steps.iter().flat_map(agreed));
     if to == Takeover::GoOn {
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
+        if state.fault().is_none_or(|fault| fault.intent.is_none()) {
+            none_stand(&hold.store, environment, &hold.plan, Some(&hold.run)).await?;
+        }
         is_released(&hold.store, &hold.plan)?;
     }
     if to == Takeover::GoOn && state.ended.is_some() {

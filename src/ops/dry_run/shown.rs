@@ -76,7 +76,11 @@ impl DryRun {
         if !self.guards.is_empty() {
             let _ = write!(out, "\nGuards\n{}", guards::text(&self.guards));
         } else if self.is_unguarded {
-            let _ = writeln!(out, "\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment);
+            let _ = writeln!(
+                out,
+                "\nNo guards that could refuse anything are written for {}: a drill on real clouds is refused without.",
+                self.environment
+            );
         }
         let _ = writeln!(
             out,
