@@ -7,5 +7,5 @@ pub mod file;
 pub mod folder;
 pub mod samples;
 
-pub use file::FileStore;
+pub use file::{FileStore, Keeping};
 pub use folder::Trust;
