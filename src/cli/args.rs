@@ -340,6 +340,10 @@ pub struct Reaper {
     /// Say what would be undone, and undo nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Believe marks too that the environment has not signed: those of an earlier Lifeboat, or of a key that is lost. Look at them with --dry-run first: whoever
+    /// may write tags may have made them up
+    #[arg(long)]
+    pub unsigned: bool,
     /// Leave a lease alone for so long after its end: by so much the clocks of this machine and the runs' may differ
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub grace: Span,

@@ -11,6 +11,7 @@ use super::{errors, start};
 use crate::model::project::EnvironmentKind;
 use crate::ops::environment::{Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::marks::checker;
 use crate::ops::preflight;
 use crate::ops::reaper::{Finding, Options, Outcome, Reaper};
 use crate::ports::gate::Gate;
@@ -39,11 +40,12 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
         // One cloud that does not answer must not protect the faults on the other; a wrong account is refused in any case.
         preflight::accounts(&environment, None).await?;
         let world = Arc::new(World::connect(&environment.settings, &Gate::default()).await);
-        let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run };
-        let reaper = Reaper::new(world, options);
+        let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run, unsigned: args.unsigned };
         let mut signals = Signals::catch()?;
         let mut standing = Vec::new();
         loop {
+            // Each time: a key may be made, or mended, while it waits.
+            let reaper = Reaper::new(Arc::clone(&world), checker(&environment), options.clone());
             let tell = |finding: &Finding| show(finding, &standing, output);
             let mut sweep = Box::pin(reaper.sweep(&tell));
             let findings = tokio::select! {
@@ -136,6 +138,7 @@ mod tests {
             (&[Outcome::Unsearched, Outcome::Conflict], 2),
             (&[Outcome::Failed], 2),
             (&[Outcome::Foreign], 2),
+            (&[Outcome::Unsigned, Outcome::Undone], 2),
         ] {
             let findings: Vec<Finding> = outcomes.iter().copied().map(finding).collect();
             assert_eq!(code(&findings), expected, "{outcomes:?}");

@@ -40,6 +40,7 @@ use crate::ops::forecast::forecast;
 use crate::ops::guards;
 use crate::ops::home;
 use crate::ops::live;
+use crate::ops::marks::can_sign;
 use crate::ops::marks::others::none_stand;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::places;
@@ -218,7 +219,8 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         about.files()?;
         view.guards = guards::views(about.foreseen(&view).await?, mode);
         view.is_unguarded = about.is_unguarded();
-        if let Err(exit) = none_stand(&store, &environment, &plan, None).await {
+        let is_marked = if plan.fault.is_some() { can_sign(&environment) } else { Ok(()) };
+        for exit in [is_marked.err(), none_stand(&store, &environment, &plan, None).await.err()].into_iter().flatten() {
             view.warnings.push(format!("a drill would be refused: {}", exit.message));
             view.warnings.extend(exit.causes);
         }
@@ -379,7 +381,8 @@ async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, l
         })
     };
     let mut environment = if let Some(lab_made) = &made.lab {
-        let file = EnvironmentFile { kind: EnvironmentKind::Lab, ..Default::default() };
+        let marks = pinned::environment(store, run, plan).ok().flatten().and_then(|file| file.marks);
+        let file = EnvironmentFile { kind: EnvironmentKind::Lab, marks, ..Default::default() };
         let control = lab.unwrap_or(&lab_made.control);
         Environment::open(&plan.environment, &file, LabChoice::at(control), &Map::new()).await?
     } else {

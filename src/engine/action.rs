@@ -96,6 +96,13 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Changes what is not yet as asked, then waits until the effect is seen. Everything already as asked is success with `already`.
     fn apply(&self, cx: &Cx<'_, W>, before: &Self::Before) -> impl Future<Output = Result<Applied<Self::Output>, ActionError>> + Send;
 
+    /// What of the fault is there now, for whoever has nothing but its marks and would undo it. Of faults with anchors only, which must tell it from what
+    /// they find and not from what the marks say: a healthy thing must not be taken for a broken one. Reads only.
+    fn stands(&self, cx: &Cx<'_, W>, before: &Self::Before) -> impl Future<Output = Result<Stands, ActionError>> + Send {
+        let _ = (cx, before);
+        async { Err(ActionError::Parameters(format!("whether `{}` stands cannot be told", Self::KIND))) }
+    }
+
     /// Restores `before` and waits until it is seen. Refuses with [`ActionError::Conflict`] where what is there is neither `before` nor what `apply` makes.
     fn undo(&self, cx: &Cx<'_, W>, before: &Self::Before) -> impl Future<Output = Result<Undone, ActionError>> + Send;
 }
@@ -197,6 +204,17 @@ pub enum Undone {
     Impossible,
 }
 
+/// What of a fault is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    /// All of it, or a part that is to be put back.
+    Here,
+    /// Nothing: it is as before the fault.
+    Gone,
+    /// Nothing, and it is not as before either; in one line.
+    Otherwise(String),
+}
+
 /// Why an action did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
@@ -277,6 +295,8 @@ pub trait DynAction<W>: Send + Sync {
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>>;
     /// See [`Action::apply`].
     fn apply<'a>(&'a self, cx: &'a Cx<'a, W>, before: &'a Value) -> Boxed<'a, Applied<Value>>;
+    /// See [`Action::stands`].
+    fn stands<'a>(&'a self, cx: &'a Cx<'a, W>, before: &'a Value) -> Boxed<'a, Stands>;
     /// See [`Action::undo`].
     fn undo<'a>(&'a self, cx: &'a Cx<'a, W>, before: &'a Value) -> Boxed<'a, Undone>;
 }
@@ -303,6 +323,10 @@ impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
             let Applied { output, already } = Action::apply(self, cx, &before).await?;
             Ok(Applied { output: to_json(&output)?, already })
         })
+    }
+
+    fn stands<'a>(&'a self, cx: &'a Cx<'a, W>, before: &'a Value) -> Boxed<'a, Stands> {
+        Box::pin(async move { Action::stands(self, cx, &from_json(before)?).await })
     }
 
     fn undo<'a>(&'a self, cx: &'a Cx<'a, W>, before: &'a Value) -> Boxed<'a, Undone> {

@@ -51,8 +51,9 @@ pub trait Marker: Send + Sync {
     /// Writes `mark` on every anchor and sees that it is there. Called before the fault's first change.
     fn put<'a>(&'a self, anchors: &'a [Anchor], mark: &'a Mark) -> Marked<'a>;
 
-    /// Moves the end of the lease. [`ActionError::Conflict`] when the marks are gone or another run's: somebody has ended the lease.
-    fn renew<'a>(&'a self, anchors: &'a [Anchor], run: &'a str, until: Timestamp) -> Marked<'a>;
+    /// Moves the end of the lease to that of `mark`. [`ActionError::Conflict`] when the marks are gone, another run's, or say something else: somebody has ended
+    /// the lease.
+    fn renew<'a>(&'a self, anchors: &'a [Anchor], mark: &'a Mark) -> Marked<'a>;
 
     /// Takes the marks of `run` off; those that are gone already are no error.
     fn clear<'a>(&'a self, anchors: &'a [Anchor], run: &'a str) -> Marked<'a>;
@@ -67,7 +68,7 @@ impl Marker for NoMarks {
         Box::pin(async { Ok(()) })
     }
 
-    fn renew<'a>(&'a self, _: &'a [Anchor], _: &'a str, _: Timestamp) -> Marked<'a> {
+    fn renew<'a>(&'a self, _: &'a [Anchor], _: &'a Mark) -> Marked<'a> {
         Box::pin(async { Ok(()) })
     }
 

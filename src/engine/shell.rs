@@ -31,7 +31,7 @@ use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Asked, Order, Witness};
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::RunState;
+use crate::model::state::{FAULT, RunState};
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::gate;
 use crate::ports::secrets::mask_value;
@@ -554,13 +554,13 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn renew(&mut self, uses: &str, with: &Value, before: &Value, lease: Duration) {
-        let until = self.clock.now().plus(lease);
+        let mark = self.mark(FAULT, uses, with, before, lease);
         let anchors = self.parse(uses, with).and_then(|action| action.anchors(before).map_err(|error| error.failure()));
-        let (marker, messages, run) = (self.marker.clone(), self.messages.clone(), self.recorder.run().to_owned());
+        let (marker, messages) = (self.marker.clone(), self.messages.clone());
         self.tasks.spawn(async move {
             let renewed = match anchors {
-                Ok(anchors) => match tokio::time::timeout(lease, marker.renew(&anchors, &run, until)).await {
-                    Ok(renewed) => renewed.map(|()| until).map_err(|error| error.failure()),
+                Ok(anchors) => match tokio::time::timeout(lease, marker.renew(&anchors, &mark)).await {
+                    Ok(renewed) => renewed.map(|()| mark.until).map_err(|error| error.failure()),
                     Err(_) => Err(Failure::new(FailureKind::Timeout, "no answer")),
                 },
                 Err(failure) => Err(failure),

@@ -99,6 +99,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("it is partly done, and the rest is as it was before", "部分完成，其余与此前一致"),
     ("it is partly done, or somebody else changed it", "部分完成，或已被他人更改"),
     ("{0} was changed by someone else: expected {1}, found {2}; left as it is", "{0} 已被他人更改：应为 {1}，实为 {2}；保持原样"),
+    // Marks of faults
+    ("its marks cannot be signed: {0}", "无法为其标记签名：{0}"),
+    ("the mark on {0}", "{0} 上的标记"),
+    ("that of run {0}", "运行 {0} 的标记"),
+    ("no mark", "无标记"),
+    ("one that this run has not written", "并非由本次运行写入的标记"),
     // Orders of people
     ("paused", "已暂停"),
     ("going on", "继续"),
@@ -371,6 +377,10 @@ mod tests {
             ("2 of 3 good; pay: no answer within 1s", "2/3 正常；pay：1 秒 内无应答"),
             ("probe checkout has been bad for 1m30s", "探针 checkout 持续异常 1 分 30 秒"),
             ("5m", "5 分钟"),
+            (
+                "the mark on vpc vpc-1 was changed by someone else: expected that of run r-1, found one that this run has not written; left as it is",
+                "vpc vpc-1 上的标记 已被他人更改：应为 运行 r-1 的标记，实为 并非由本次运行写入的标记；保持原样",
+            ),
         ] {
             assert_eq!(phrase(english, Lang::Zh), chinese);
             assert_eq!(phrase(english, Lang::En), english);

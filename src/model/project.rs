@@ -82,12 +82,33 @@ pub struct EnvironmentFile {
     /// by the user that began it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// How the marks are signed that a fault leaves on cloud objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<MarksFile>,
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,
     /// Settings of the lab.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lab: Option<LabFile>,
+}
+
+/// How the marks of faults are signed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarksFile {
+    /// The key, `{ secret: "file:PATH" }` or `{ secret: "env:NAME" }`: 16 characters or more that nobody can guess. Drills sign with it, and the reaper believes
+    /// nothing else; where they run on several machines or as several users, all have the same. Without it there is a key of each user's for each
+    /// environment, made when it is first needed.
+    pub key: SecretFile,
+}
+
+/// A secret by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFile {
+    /// Where it is: `env:NAME` or `file:PATH`.
+    pub secret: String,
 }
 
 /// What an environment is.

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Kind};
+use super::marks::MarksKey;
 use super::running_lab;
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
 use crate::model::call::Cloud;
@@ -36,6 +37,8 @@ pub struct Environment {
     pub embedded: Option<EmbeddedLab>,
     /// Whether programs that definitions name are run, and where.
     pub programs: Programs,
+    /// Where the key is with which the marks of faults are signed.
+    pub marks_key: MarksKey,
 }
 
 /// What was said about the lab: for environments of kind `lab` only.
@@ -126,7 +129,17 @@ impl Environment {
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
-        Ok(Self { name: name.to_owned(), settings, env, vars: about.vars, is_lab: true, exercise: file.exercise, embedded, programs: Programs::Here })
+        Ok(Self {
+            name: name.to_owned(),
+            settings,
+            env,
+            vars: about.vars,
+            is_lab: true,
+            exercise: file.exercise,
+            marks_key: if embedded.is_some() { MarksKey::Process } else { MarksKey::of(file) },
+            embedded,
+            programs: Programs::Here,
+        })
     }
 
     /// Finds out where the calls of each cloud go: from then on they go there, and to one place only.
@@ -214,13 +227,14 @@ impl Environment {
             exercise: file.exercise,
             embedded: None,
             programs: Programs::Here,
+            marks_key: MarksKey::of(file),
         }
     }
 
     /// The same place, for whoever only looks at it; a lab of this process ends with the original.
     #[must_use]
     pub fn seen(&self) -> Self {
-        let Self { name, settings, env, vars, is_lab, exercise, embedded: _, programs } = self;
+        let Self { name, settings, env, vars, is_lab, exercise, embedded: _, programs, marks_key } = self;
         Self {
             name: name.clone(),
             settings: settings.clone(),
@@ -230,6 +244,7 @@ impl Environment {
             exercise: *exercise,
             embedded: None,
             programs: programs.clone(),
+            marks_key: marks_key.clone(),
         }
     }
 

@@ -5,6 +5,8 @@
 //!   its lab;
 //! - in `/var/lib/lifeboat`, if somebody has made it, for a machine that several people use.
 //!
+//! The user's also holds the keys with which marks are signed (`marks/key`).
+//!
 //! It is written in the first of the user's that can be made, and looked for in all: another value of a variable does not hide anything.
 
 use std::env;
@@ -31,6 +33,12 @@ const FOLDERS: &str = "folders";
 #[must_use]
 pub fn keeping(runs: &Path, project: Option<&Path>) -> Keeping {
     let near = project.filter(|project| !is_same(project, runs)).map(|project| project.join(FOLDER));
+    let machine = Some(PathBuf::from(MACHINE)).filter(|folder| owned_by(folder, 0));
+    Keeping { near: near.into_iter().collect(), wide: users().into_iter().chain(machine).collect() }
+}
+
+/// The folders of this user, the one in which something new is written first.
+fn users() -> Vec<PathBuf> {
     let own = rustix::process::getuid().as_raw();
     let candidates: Vec<PathBuf> = [
         env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute()).map(|state| state.join("lifeboat")),
@@ -42,8 +50,13 @@ pub fn keeping(runs: &Path, project: Option<&Path>) -> Keeping {
     .collect();
     let first = candidates.iter().find(|folder| is_ours(folder).is_ok()).cloned();
     let others = candidates.iter().filter(|folder| Some(*folder) != first.as_ref() && owned_by(folder, own)).cloned();
-    let machine = Some(PathBuf::from(MACHINE)).filter(|folder| owned_by(folder, 0));
-    Keeping { near: near.into_iter().collect(), wide: first.iter().cloned().chain(others).chain(machine).collect() }
+    first.iter().cloned().chain(others).collect()
+}
+
+/// Every place of a file of this user's alone that belongs to the environment of this name, the one in which it is made first.
+pub(super) fn of_user(environment: &str, extension: &str) -> Vec<Spot> {
+    let name = file_name(environment, extension);
+    users().into_iter().map(|folder| Spot { folder, name: name.clone(), whose: Whose::User }).collect()
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

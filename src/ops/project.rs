@@ -11,7 +11,7 @@ use super::files::{Files, Loaded, absolute, folder_of, normal};
 use super::guards::{Calendar, written};
 use super::sshsig::PublicKey;
 use crate::journal::Trust;
-use crate::model::credentials::literals;
+use crate::model::credentials::{is_place, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression;
@@ -141,6 +141,13 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
                 let problem = loaded.doc.problem(&way!["environments", name, "approvers", approver], "this key is another approver's already");
                 problems.push(problem.hint("each approver has a key of their own: one key is one person's word"));
             }
+        }
+        if let Some(place) = environment.marks.as_ref().map(|marks| &marks.key.secret).filter(|place| !is_place(place)) {
+            // It may be the key itself, which is not shown.
+            let length = place.chars().count();
+            let problem =
+                loaded.doc.problem(&way!["environments", name, "marks", "key", "secret"], format!("these {length} characters say no place of a key"));
+            problems.push(problem.hint("write \"env:NAME\" or \"file:PATH\": the key itself does not stand in a definition"));
         }
         for (number, rule) in environment.lab.iter().flat_map(|lab| &lab.faults).enumerate() {
             if let Some((message, hint)) = rule.problem() {

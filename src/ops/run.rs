@@ -14,8 +14,8 @@ use super::exit::{Exit, Kind};
 use super::forecast::forecast;
 use super::home;
 use super::lock::{Locked, Place};
-use super::marks::WorldMarker;
 use super::marks::others::none_stand;
+use super::marks::{Signer, WorldMarker, signer};
 use super::pinned::{Originals, copy_of};
 use super::{guards, lever, lock, places, report, runs, variables};
 use crate::catalogue;
@@ -135,6 +135,7 @@ pub async fn start(
     let Allowed { decisions, said } = allowed;
     let locked = lock::take(&store, &plan, None)?;
     none_stand(&store, environment, &plan, None).await?;
+    let signer = if plan.fault.is_some() { signer(environment).map(Ok)? } else { Err(UNNEEDED.to_owned()) };
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -177,6 +178,7 @@ pub async fn start(
         locked,
         said: Ok(said),
         programs: Programs::Here,
+        signer,
     }
     .see_through(environment, attended)
     .await
@@ -242,6 +244,8 @@ pub async fn recover(
         let started_by = Some(hold.starter.clone());
         hold.said = known.map(|guards| guards::Said { guards, overrides: said.overrides, started_by }).map_err(|exit| exit.message);
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
+        // A fault that stands and whose lease cannot be renewed ends by itself.
+        hold.signer = if hold.plan.fault.is_some() { signer(environment).map_err(|exit| exit.message) } else { hold.signer };
         if state.fault().is_none_or(|fault| fault.intent.is_none()) {
             none_stand(&hold.store, environment, &hold.plan, Some(&hold.run)).await?;
         }
@@ -365,6 +369,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             locked,
             said: Err("nothing is injected while everything is taken back".into()),
             programs,
+            signer: Err(UNNEEDED.to_owned()),
         },
         state,
     ))
@@ -394,7 +399,12 @@ struct Hold {
     said: Result<guards::Said, String>,
     /// Whether the programs of its definitions are run, and where.
     programs: Programs,
+    /// Who signs the marks of its fault, or why nobody can.
+    signer: Result<Signer, String>,
 }
+
+/// Why nobody signs where no mark is written: they are taken off without.
+const UNNEEDED: &str = "nothing is injected here";
 
 impl Hold {
     async fn see_through(self, environment: &Environment, attended: Attended) -> Result<Outcome, Exit> {
@@ -415,6 +425,7 @@ impl Hold {
             locked: _locked,
             said,
             programs,
+            signer,
         } = self;
         let Attended { observer, console, approved, originals } = attended;
         let (ask, orders) = channel::unbounded_channel();
@@ -476,7 +487,7 @@ impl Hold {
             begin,
             starter,
             orders,
-            marker: Arc::new(WorldMarker::new(marked)),
+            marker: Arc::new(WorldMarker::new(marked, signer)),
             gatekeeper,
             approved,
             closing: Box::new({

@@ -42,6 +42,11 @@ pub trait Tags: Send + Sync {
     /// The vendor calls behind reading, writing and removing tags of these objects, with whether each changes something.
     fn calls(&self, objects: &[Tagged]) -> Vec<(&'static str, bool)>;
 
+    /// The object that has the tags of `object`, as [`Tags::find`] finds it: mostly itself.
+    fn carrier<'a>(&'a self, object: &'a Tagged) -> PortFuture<'a, Tagged> {
+        Box::pin(async { Ok(object.clone()) })
+    }
+
     /// All tags of each object, by its id. One without tags is there with none.
     fn read<'a>(&'a self, objects: &'a [Tagged]) -> PortFuture<'a, BTreeMap<String, TagMap>>;
 

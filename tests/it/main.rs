@@ -29,6 +29,7 @@
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
+//! - `security`: the tests that docs/security.md names are there.
 //! - `stands`: what a run leaves in place, and who may take it back.
 //! - `strangers`: folders, texts and files of people who are not trusted.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
@@ -74,6 +75,7 @@ mod refusals;
 mod samples;
 mod sealed;
 mod secrets;
+mod security;
 mod stands;
 mod strangers;
 mod terminal;

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lifeboat::catalogue;
 use lifeboat::engine::action::{ActionError, Cx, DynAction};
 use lifeboat::engine::board::Board;
@@ -12,15 +14,17 @@ use lifeboat::engine::clock::RunClock;
 use lifeboat::engine::desk::Desk;
 use lifeboat::engine::lease::{Anchor, Mark, Marker as _};
 use lifeboat::model::time::Timestamp;
-use lifeboat::ops::marks::{self, WorldMarker};
+use lifeboat::ops::marks::{self, Signer, WorldMarker};
 use lifeboat::ops::reaper::{Finding, Options, Outcome, Reaper};
 use lifeboat::ports::Cloud;
 use lifeboat::ports::gate::{Gate, exempt};
 use lifeboat::ports::tags::{TagMap, Tagged};
 use lifeboat::world::World;
+use lifeboat::world::settings::{CloudSettings, Settings};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::common::LabProcess;
+use crate::common::{LabProcess, get};
 
 const VPC: &str = "vpc-bp1lifeboat0shop00001";
 const VSWITCH: &str = "vsw-bp1lifeboat0app000001";
@@ -61,8 +65,52 @@ fn soon() -> Timestamp {
     now().plus(Duration::from_secs(300))
 }
 
+/// The environment of the shipped world, whichever lab that is in.
+fn settings() -> Settings {
+    let side = |account: &str, region: &str| Some(CloudSettings { account: Some(account.into()), region: region.into(), ..CloudSettings::default() });
+    Settings {
+        environment: "lab".into(),
+        aws: side("111122223333", "us-east-1"),
+        aliyun: side("1234567890123456", "cn-hangzhou"),
+        ..Settings::default()
+    }
+}
+
+const KEY: &[u8] = b"a key that nobody else has";
+
+fn signer() -> Signer {
+    Signer::new(KEY, &settings()).unwrap()
+}
+
+fn marker(world: &Arc<World>) -> WorldMarker {
+    WorldMarker::new(Arc::clone(world), Ok(signer()))
+}
+
+/// As somebody writes them who has a key of their own at best.
+fn strangers_marker(world: &Arc<World>) -> WorldMarker {
+    WorldMarker::new(Arc::clone(world), Ok(Signer::new(b"a key of a stranger's own", &settings()).unwrap()))
+}
+
+fn options(dry_run: bool, unsigned: bool) -> Options {
+    Options { regions: Vec::new(), grace: Duration::ZERO, dry_run, unsigned }
+}
+
 fn reaper(world: &Arc<World>, dry_run: bool) -> Reaper {
-    Reaper::new(Arc::clone(world), Options { regions: Vec::new(), grace: Duration::ZERO, dry_run })
+    Reaper::new(Arc::clone(world), Ok(signer()), options(dry_run, false))
+}
+
+/// One that is told to believe whatever tags say.
+fn believing(world: &Arc<World>) -> Reaper {
+    Reaper::new(Arc::clone(world), Ok(signer()), options(false, true))
+}
+
+fn eni(id: &str) -> Value {
+    json!(lifeboat::clouds::aws::RouteTarget::NetworkInterface(id.into()))
+}
+
+/// The calls that changed something, in order.
+fn changing(lab: &LabProcess) -> Vec<String> {
+    get(lab.control(), "/calls").lines().filter(|line| line.contains("\"effect\":true")).map(str::to_owned).collect()
 }
 
 fn outcomes(findings: &[Finding]) -> Vec<Outcome> {
@@ -88,7 +136,7 @@ async fn planned(world: &World, run: &str, uses: &str, with: &Value, until: Time
 
 impl Left {
     async fn inject(&self, world: &Arc<World>) {
-        WorldMarker::new(Arc::clone(world)).put(&self.anchors, &self.mark).await.unwrap();
+        marker(world).put(&self.anchors, &self.mark).await.unwrap();
         let (_sender, board) = Board::new();
         let desk = Desk::simulated();
         let cx = Cx::unheard(&**world, &self.mark.run, "fault", &board, &desk);
@@ -136,7 +184,7 @@ fn every_fault_says_what_its_marks_are_put_on() {
 fn marks_are_put_renewed_and_removed_also_in_a_closed_region() {
     with_lab(|lab, world| async move {
         let start = lab.world();
-        let marker = WorldMarker::new(Arc::clone(&world));
+        let marker = marker(&world);
         for (uses, with) in faults() {
             let Left { anchors, mark, .. } = planned(&world, "run-1", uses, &with, soon()).await;
             world.gate().close(Cloud::Aliyun, "cn-hangzhou");
@@ -152,7 +200,8 @@ fn marks_are_put_renewed_and_removed_also_in_a_closed_region() {
             );
 
             let later = mark.until.plus(Duration::from_secs(60));
-            marker.renew(&anchors, "run-1", later).await.unwrap();
+            let renewed = Mark { until: later, ..mark.clone() };
+            marker.renew(&anchors, &renewed).await.unwrap();
             let tags = &lab.world()["tags"];
             let until: BTreeSet<&str> = tags.as_object().unwrap().values().map(|tags| tags["lifeboat:until"].as_str().unwrap()).collect();
             assert_eq!(until, BTreeSet::from([later.to_string().as_str()]), "{uses}");
@@ -162,7 +211,7 @@ fn marks_are_put_renewed_and_removed_also_in_a_closed_region() {
             marker.clear(&anchors, "run-1").await.unwrap();
             assert_eq!(lab.world(), start, "{uses}");
             marker.clear(&anchors, "run-1").await.unwrap();
-            let lost = marker.renew(&anchors, "run-1", later).await.unwrap_err();
+            let lost = marker.renew(&anchors, &renewed).await.unwrap_err();
             assert!(matches!(lost, ActionError::Conflict { .. }), "{uses}: {lost}");
             assert_eq!(lab.world(), start, "{uses}: a renewal of nothing leaves nothing");
             world.gate().open(Cloud::Aliyun, "cn-hangzhou");
@@ -174,7 +223,7 @@ fn marks_are_put_renewed_and_removed_also_in_a_closed_region() {
 #[test]
 fn what_is_marked_already_or_has_no_room_refuses_before_anything_is_changed() {
     with_lab(|lab, world| async move {
-        let marker = WorldMarker::new(Arc::clone(&world));
+        let marker = marker(&world);
         let tags = world.tags(Cloud::Aliyun, "").unwrap();
         let vpc = [Tagged { kind: "vpc".into(), id: VPC.into() }];
         let (uses, with) = faults().remove(1);
@@ -182,7 +231,7 @@ fn what_is_marked_already_or_has_no_room_refuses_before_anything_is_changed() {
         let second = planned(&world, "run-2", uses, &with, soon()).await;
         marker.put(&first.anchors, &first.mark).await.unwrap();
         let marked = lab.world();
-        for refused in [marker.put(&second.anchors, &second.mark).await, marker.renew(&second.anchors, "run-2", soon()).await] {
+        for refused in [marker.put(&second.anchors, &second.mark).await, marker.renew(&second.anchors, &second.mark).await] {
             assert!(refused.unwrap_err().to_string().contains("run-1"));
         }
         assert_eq!(lab.world(), marked);
@@ -216,7 +265,7 @@ fn an_expired_fault_is_undone_once_and_its_marks_removed() {
             assert_eq!(lab.world(), faulty, "{uses}");
             assert!(found[0].text().starts_with("standing    run-") && found[0].text().ends_with(" left"), "{}", found[0].text());
 
-            WorldMarker::new(Arc::clone(&world)).renew(&left.anchors, &left.mark.run, past()).await.unwrap();
+            marker(&world).renew(&left.anchors, &Mark { until: past(), ..left.mark.clone() }).await.unwrap();
             let expired = lab.world();
             let found = reaper(&world, true).sweep(&|_| {}).await;
             assert_eq!(outcomes(&found), [Outcome::WouldUndo], "{uses}");
@@ -237,9 +286,18 @@ fn a_mark_whose_fault_never_came_is_removed() {
         let start = lab.world();
         for (uses, with) in faults() {
             let left = planned(&world, "run-1", uses, &with, past()).await;
-            WorldMarker::new(Arc::clone(&world)).put(&left.anchors, &left.mark).await.unwrap();
-            assert_eq!(outcomes(&reaper(&world, false).sweep(&|_| {}).await), [Outcome::Already], "{uses}");
+            marker(&world).put(&left.anchors, &left.mark).await.unwrap();
+            let marked = lab.world();
+            let found = reaper(&world, true).sweep(&|_| {}).await;
+            assert!(outcomes(&found) == [Outcome::WouldUndo] && found[0].detail.contains("its marks would be removed"), "{uses}: {found:?}");
+            assert_eq!(lab.world(), marked, "{uses}: a dry run");
+            let calls = changing(&lab);
+            let found = reaper(&world, false).sweep(&|_| {}).await;
+            assert_eq!(outcomes(&found), [Outcome::Already], "{uses}");
+            assert!(found[0].detail.contains("the fault is not there; its marks were removed"), "{uses}: {found:?}");
             assert_eq!(lab.world(), start, "{uses}");
+            let calls: BTreeSet<String> = changing(&lab).split_off(calls.len()).into_iter().collect();
+            assert!(calls.iter().all(|call| call.contains("Tag") || call.contains("tag")), "{uses}: nothing but marks was changed: {calls:?}");
         }
     });
 }
@@ -277,7 +335,183 @@ fn what_somebody_else_changed_is_said_and_left() {
         let found = reaper(&world, false).sweep(&|_| {}).await;
         assert_eq!(outcomes(&found), [Outcome::Conflict], "{found:?}");
         assert!(found[0].detail.contains("eni-0a11febe0a7000c01"), "{found:?}");
+        assert!(found[0].detail.contains("the fault is not there"), "{found:?}");
         assert_eq!(lab.world(), changed, "left with its marks");
+    });
+}
+
+#[test]
+fn whoever_may_write_tags_and_has_no_key_makes_a_reaper_change_nothing() {
+    with_lab(|lab, world| async move {
+        for (index, (uses, with)) in faults().into_iter().enumerate() {
+            let left = planned(&world, &format!("run-{index}"), uses, &with, past()).await;
+            let start = lab.world();
+            // Somebody leads the tags to where the fault never was, and somebody finds them on one that stands.
+            for stands in [false, true] {
+                if stands {
+                    left.inject(&world).await;
+                }
+                strangers_marker(&world).put(&left.anchors, &left.mark).await.unwrap();
+                let faulty = lab.world();
+                let found = reaper(&world, false).sweep(&|_| {}).await;
+                assert_eq!(outcomes(&found), [Outcome::Unsigned], "{uses}: {found:?}");
+                assert!(found[0].text().contains("signed with the key") && found[0].text().contains("--unsigned"), "{}", found[0].text());
+                assert_eq!(found[0].run.as_deref(), Some(&*left.mark.run), "it is named");
+                assert_eq!(lab.world(), faulty, "{uses}");
+            }
+            // The operator has looked: the fault is there, and is taken out.
+            let found = believing(&world).sweep(&|_| {}).await;
+            assert_eq!(outcomes(&found), [Outcome::Undone], "{uses}: {found:?}");
+            assert!(found[0].detail.contains("believed although it is signed with the key"), "{found:?}");
+            assert_eq!(lab.world(), start, "{uses}");
+        }
+    });
+}
+
+#[test]
+fn no_word_of_a_signed_mark_can_be_changed() {
+    with_lab(|lab, world| async move {
+        let (uses, with) = faults().remove(2);
+        let left = planned(&world, "run-1", uses, &with, soon()).await;
+        left.inject(&world).await;
+        let table = [Tagged { kind: "route-table".into(), id: TABLE.into() }];
+        let tags = world.tags(Cloud::Aws, "").unwrap();
+        let whole = tags.read(&table).await.unwrap().remove(TABLE).unwrap();
+        // The lease ended early, another run's name, another way back (as whole as its writer makes it), no signature, half of one.
+        let elsewhere = Mark { before: json!({ "target": eni("eni-0a11febe0a7000c01"), "origin": "CreateRoute" }), ..left.mark.clone() };
+        strangers_marker(&world).put(&left.anchors, &elsewhere).await.unwrap();
+        let led = tags.read(&table).await.unwrap().remove(TABLE).unwrap();
+        let altered = |changes: &[(&str, Option<&str>)]| {
+            let mut tags = whole.clone();
+            for (key, value) in changes {
+                tags.remove(*key);
+                tags.extend(value.map(|value| ((*key).to_owned(), value.to_owned())));
+            }
+            tags
+        };
+        let early = past().to_string();
+        let with_old_signature = TagMap::from_iter(led.iter().map(|(key, value)| {
+            let kept = if key == "lifeboat:signed" { &whole[key] } else { value };
+            (key.clone(), kept.clone())
+        }));
+        let signature = &whole["lifeboat:signed"];
+        for (what, changed) in [
+            ("an earlier end", altered(&[("lifeboat:until", Some(&early))])),
+            ("no signature", altered(&[("lifeboat:signed", None)])),
+            ("half a signature", altered(&[("lifeboat:signed", Some(&signature[..signature.len() / 2]))])),
+            ("another way back", with_old_signature),
+        ] {
+            let keys: Vec<String> =
+                tags.read(&table).await.unwrap().remove(TABLE).unwrap().into_keys().filter(|key| key.starts_with("lifeboat:")).collect();
+            tags.remove(&table, &keys).await.unwrap();
+            tags.write(&table, &changed).await.unwrap();
+            let before = lab.world();
+            assert_eq!(outcomes(&reaper(&world, false).sweep(&|_| {}).await), [Outcome::Unsigned], "{what}");
+            assert_eq!(lab.world(), before, "{what}");
+            // What the run itself says it signs again, and nothing else: then somebody has ended its lease.
+            let renewed = marker(&world).renew(&left.anchors, &Mark { until: soon(), ..left.mark.clone() }).await;
+            if what == "another way back" {
+                let lost = renewed.unwrap_err();
+                assert!(matches!(lost, ActionError::Conflict { .. }) && lost.to_string().contains("has not written"), "{what}: {lost}");
+                assert_eq!(lab.world(), before, "{what}");
+            } else {
+                renewed.unwrap();
+                assert_eq!(outcomes(&reaper(&world, false).sweep(&|_| {}).await), [Outcome::Standing], "{what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_mark_of_the_former_form_is_signed_when_its_lease_is_renewed_and_believed_before_that_only_if_so_told() {
+    with_lab(|lab, world| async move {
+        let start = lab.world();
+        let (uses, with) = faults().remove(2);
+        let left = planned(&world, "run-1", uses, &with, past()).await;
+        left.inject(&world).await;
+        let table = [Tagged { kind: "route-table".into(), id: TABLE.into() }];
+        let tags = world.tags(Cloud::Aws, "").unwrap();
+        // As version 1 wrote it: another digest, no signature.
+        let whole = tags.read(&table).await.unwrap().remove(TABLE).unwrap();
+        let data = whole["lifeboat:undo.0"].splitn(4, '.').nth(3).unwrap();
+        assert!(!whole.contains_key("lifeboat:undo.1"), "it is in one piece");
+        let hash = Sha256::digest(format!("lifeboat-mark/v1\0run-1\0fault\0{data}"));
+        let former = format!("1.1.{}.{data}", URL_SAFE_NO_PAD.encode(&hash[..9]));
+        tags.write(&table, &TagMap::from([("lifeboat:undo.0".into(), former)])).await.unwrap();
+        tags.remove(&table, &["lifeboat:signed".to_owned()]).await.unwrap();
+        let faulty = lab.world();
+        let found = reaper(&world, false).sweep(&|_| {}).await;
+        assert_eq!(outcomes(&found), [Outcome::Unsigned]);
+        assert!(found[0].detail.contains("an earlier Lifeboat made it"), "{found:?}");
+        assert_eq!(lab.world(), faulty);
+        marker(&world).renew(&left.anchors, &Mark { until: soon(), ..left.mark.clone() }).await.unwrap();
+        assert_eq!(outcomes(&reaper(&world, false).sweep(&|_| {}).await), [Outcome::Standing]);
+        tags.remove(&table, &["lifeboat:signed".to_owned()]).await.unwrap();
+        tags.write(&table, &TagMap::from([("lifeboat:until".into(), past().to_string())])).await.unwrap();
+        assert_eq!(outcomes(&believing(&world).sweep(&|_| {}).await), [Outcome::Undone]);
+        assert_eq!(lab.world(), start);
+    });
+}
+
+#[test]
+fn without_the_key_a_reaper_says_so_and_with_it_any_machine_takes_the_fault_out() {
+    with_lab(|lab, world| async move {
+        let start = lab.world();
+        let (uses, with) = faults().remove(0);
+        let left = planned(&world, "run-1", uses, &with, past()).await;
+        left.inject(&world).await;
+        let faulty = lab.world();
+        let keyless = Reaper::new(Arc::clone(&world), Err("there is no key here".into()), options(false, false));
+        let found = keyless.sweep(&|_| {}).await;
+        assert_eq!(outcomes(&found), [Outcome::Unsigned]);
+        assert!(found[0].detail.contains("cannot be checked: there is no key here"), "{found:?}");
+        // Of another account, or another environment, with the same key.
+        let mut others = [settings(), settings()];
+        others[0].environment = "staging".into();
+        others[1].aliyun.as_mut().unwrap().account = Some("6543210987654321".into());
+        for other in others {
+            let other = Reaper::new(Arc::clone(&world), Ok(Signer::new(KEY, &other).unwrap()), options(false, false));
+            assert_eq!(outcomes(&other.sweep(&|_| {}).await), [Outcome::Unsigned]);
+        }
+        assert_eq!(lab.world(), faulty);
+        assert_eq!(outcomes(&reaper(&world, false).sweep(&|_| {}).await), [Outcome::Undone]);
+        assert_eq!(lab.world(), start);
+    });
+}
+
+#[test]
+fn a_healthy_thing_is_never_led_elsewhere_whatever_a_mark_says_of_it() {
+    with_lab(|lab, world| async move {
+        let (uses, with) = faults().remove(2);
+        let left = planned(&world, "run-1", uses, &with, past()).await;
+        let (healthy, attached, spare) = (eni("eni-0a11febe0a7000db0"), "eni-0a11febe0a7000db0", with["interface"].as_str().unwrap());
+        assert_eq!(healthy, left.mark.before["target"]);
+        let to = |before: Value, interface: &str| {
+            let with = json!({ "route_table": TABLE, "destination": "10.20.0.0/16", "interface": interface });
+            Mark { with, before: json!({ "target": before, "origin": "CreateRoute" }), ..left.mark.clone() }
+        };
+        // As if it had been led away from somebody's interface; as if what it leads to were the black hole.
+        let mut marks =
+            vec![(left.anchors.clone(), to(eni("eni-0a11febe0a7000c01"), spare)), (left.anchors, to(eni("eni-0a11febe0a7000c01"), attached))];
+        // As if its vSwitches had had another ACL.
+        let (uses, with) = faults().remove(1);
+        let outage = planned(&world, "run-2", uses, &with, past()).await;
+        let mut mark = outage.mark.clone();
+        for acl in mark.before["vswitches"].as_object_mut().unwrap().values_mut() {
+            *acl = json!("nacl-bp1lifeboat0other0001");
+        }
+        marks.push((outage.anchors, mark));
+        for (anchors, mark) in marks {
+            marker(&world).put(&anchors, &mark).await.unwrap();
+            let before = lab.world();
+            for reaper in [reaper(&world, false), believing(&world)] {
+                let found = reaper.sweep(&|_| {}).await;
+                assert_eq!(outcomes(&found), [Outcome::Conflict], "{found:?}");
+                assert!(found[0].detail.contains("the fault is not there"), "{found:?}");
+                assert_eq!(lab.world(), before, "{mark:?}");
+            }
+            marker(&world).clear(&anchors, &mark.run).await.unwrap();
+        }
     });
 }
 
@@ -286,46 +520,47 @@ fn what_is_torn_copied_or_no_fault_is_never_acted_upon() {
     with_lab(|lab, world| async move {
         let tags = world.tags(Cloud::Aliyun, "").unwrap();
         let object = |kind: &str, id: &str| [Tagged { kind: kind.into(), id: id.into() }];
-        let marker = WorldMarker::new(Arc::clone(&world));
+        let marker = marker(&world);
         let (uses, with) = faults().remove(1);
         let left = planned(&world, "run-1", uses, &with, past()).await;
         left.inject(&world).await;
         // For the test's own calls; a reaper's pass it.
         world.gate().open(Cloud::Aliyun, "cn-hangzhou");
-        let look = async |expected: &str| {
+        let look = async |reaper: Reaper, outcome: Outcome, expected: &str| {
             let before = lab.world();
-            let found = reaper(&world, false).sweep(&|_| {}).await;
-            assert_eq!(outcomes(&found), [Outcome::Foreign], "{found:?}");
+            let found = reaper.sweep(&|_| {}).await;
+            assert_eq!(outcomes(&found), [outcome], "{found:?}");
             assert!(found[0].text().contains(expected), "{}", found[0].text());
             assert_eq!(lab.world(), before, "{expected}");
         };
 
         let whole = tags.read(&object("vpc", VPC)).await.unwrap().remove(VPC).unwrap();
         tags.remove(&object("vpc", VPC), &["lifeboat:run".to_owned()]).await.unwrap();
-        look("`lifeboat:run` is missing").await;
+        look(believing(&world), Outcome::Foreign, "`lifeboat:run` is missing").await;
 
-        let newer = whole["lifeboat:undo.0"].replacen("1.", "7.", 1);
+        let newer = whole["lifeboat:undo.0"].replacen("2.", "7.", 1);
         tags.write(&object("vpc", VPC), &TagMap::from([("lifeboat:undo.0".into(), newer)])).await.unwrap();
-        look("version 7").await;
+        look(believing(&world), Outcome::Foreign, "version 7").await;
 
         let keys: Vec<String> = whole.keys().cloned().collect();
         tags.remove(&object("vpc", VPC), &keys).await.unwrap();
         tags.write(&object("vswitch", VSWITCH), &whole).await.unwrap();
-        look("copied").await;
+        look(reaper(&world, false), Outcome::Unsigned, "it was altered, or copied from elsewhere").await;
+        look(believing(&world), Outcome::Foreign, "copied").await;
         tags.remove(&object("vswitch", VSWITCH), &keys).await.unwrap();
 
         // Whoever may write tags must not make a reaper run a program.
         let program = Mark { uses: "exec".into(), with: json!({ "command": ["touch", "/tmp/lifeboat-was-here"] }), ..left.mark.clone() };
         marker.put(&left.anchors, &program).await.unwrap();
-        look("`exec` is no fault").await;
+        look(believing(&world), Outcome::Foreign, "`exec` is no fault").await;
         let path = std::env::temp_dir().join("lifeboat-no-such-secret");
         let mut referring = left.mark.clone();
         referring.with["region"] = json!({ "secret": format!("file:{}", path.display()) });
         marker.put(&left.anchors, &referring).await.unwrap();
-        look("refers to a secret").await;
+        look(believing(&world), Outcome::Foreign, "refers to a secret").await;
         let unknown = Mark { uses: "aliyun.turn-off".into(), ..left.mark.clone() };
         marker.put(&left.anchors, &unknown).await.unwrap();
-        look("does not know `aliyun.turn-off`").await;
+        look(reaper(&world, false), Outcome::Foreign, "does not know `aliyun.turn-off`").await;
     });
 }
 

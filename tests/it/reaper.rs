@@ -1,7 +1,9 @@
 //! Whole drills that are killed, and the reaper that comes after them from elsewhere: without their journal, without their folder.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -105,6 +107,94 @@ fn a_run_whose_marks_were_taken_away_aborts_itself() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert!(journal(reports.path()).unwrap().contains("the lease of the fault was ended"));
+    assert_eq!(lab.world(), before);
+}
+
+/// A reaper that knows the environment by `project`, and nothing of the user who ran the drill.
+fn reap_elsewhere(lab: &LabProcess, project: &Path, state: &Path, arguments: &[&str]) -> Output {
+    let command = ["reaper", "--env", "lab", "--output", "json", "--grace", "0s", "--lab", lab.control()];
+    run(lifeboat().current_dir(project).args(command).args(arguments).env("XDG_STATE_HOME", state).env("MARKS", "the same on both machines"))
+}
+
+#[test]
+fn another_machine_takes_a_fault_out_with_the_key_that_the_environment_names() {
+    for (marks, alone) in [("", "unsigned"), ("marks: { key: { secret: 'env:MARKS' } }, ", "undone")] {
+        let (lab, reports, project, elsewhere) = (LabProcess::start(&["--time-scale", "4"]), folder(), folder(), folder());
+        copy_project(project.path(), |written| {
+            written.replace("lease: 5m", "lease: 4s").replace("lab: { kind: lab", &format!("lab: {{ {marks}kind: lab"))
+        });
+        let before = lab.world();
+        let mut command = lifeboat();
+        command
+            .current_dir(project.path())
+            .args(["drill", "scenarios/aws-route-failure.yaml", "--lab", lab.control(), "--reports"])
+            .arg(reports.path());
+        let mut child = command.env("MARKS", "the same on both machines").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        await_fault(reports.path());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let killed = lab.world();
+        let reap = || reap_elsewhere(&lab, project.path(), elsewhere.path(), &[]);
+        let output = until("the lease ended", || Some(reap()).filter(|output| outcomes(output) != ["standing"]));
+        assert_eq!(outcomes(&output), [alone], "{marks}: {}{}", text(&output.stdout), text(&output.stderr));
+        if alone == "unsigned" {
+            assert_eq!(output.status.code(), Some(2), "a fault may stand");
+            assert!(text(&output.stdout).contains("this user has no key of environment lab here"), "{}", text(&output.stdout));
+            assert_eq!(lab.world(), killed, "named and left alone");
+            assert_eq!(fs::read_dir(elsewhere.path().join("lifeboat")).unwrap().count(), 0, "a reaper makes no key");
+            let reap = || reap_elsewhere(&lab, project.path(), elsewhere.path(), &["--unsigned"]);
+            let output = until("the lease ended", || Some(reap()).filter(|output| outcomes(output) != ["standing"]));
+            assert_eq!((output.status.code(), outcomes(&output)), (Some(0), vec!["undone".to_owned()]), "{}", text(&output.stdout));
+        }
+        assert!(no_tags(&lab), "{marks}");
+        let output = run(lifeboat().args(["abort", "latest", "--lab", lab.control(), "--reports"]).arg(reports.path()));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(lab.world(), before);
+    }
+}
+
+#[test]
+fn a_drill_whose_marks_nobody_could_sign_does_not_begin_and_its_key_is_shown_nowhere() {
+    let (lab, reports, project, state) = (LabProcess::start(&["--time-scale", "10"]), folder(), folder(), folder());
+    let written = |marks: &str| {
+        copy_project(project.path(), |text| text.replace("lab: { kind: lab", &format!("lab: {{ {marks}kind: lab")));
+    };
+    let command = |verb: &str| {
+        let mut command = lifeboat();
+        command.current_dir(project.path()).args([verb, "scenarios/aws-route-failure.yaml", "--lab", lab.control(), "--reports"]).arg(reports.path());
+        command.env("XDG_STATE_HOME", state.path()).env("SHORT", "too short");
+        command
+    };
+    let before = lab.world();
+    for (marks, why) in [
+        ("marks: { key: { secret: 'env:NOWHERE' } }, ", "this environment variable is not set"),
+        ("marks: { key: { secret: 'env:SHORT' } }, ", "it has 9 characters; a key has 16 at least"),
+    ] {
+        written(marks);
+        let output = run(&mut command("drill"));
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(69) && said.contains(why) && said.contains("nothing was changed"), "{:?} {said}", output.status);
+        let planned = text(&run(&mut command("plan")).stdout);
+        assert!(planned.contains("Warning: a drill would be refused: the marks of a fault in environment lab could not be signed"), "{planned}");
+    }
+    written("marks: { key: { secret: 'a-key-as-it-is-000000' } }, ");
+    let output = run(&mut command("drill"));
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(65) && said.contains("say no place of a key"), "{said}");
+    // A key that others could read is none.
+    written("");
+    let key = state.path().join("lifeboat/lab.marks-key");
+    assert!(!key.exists(), "none is made where it is not needed");
+    let output = run(&mut command("drill"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let made = fs::read_to_string(&key).unwrap();
+    assert_eq!((fs::metadata(&key).unwrap().permissions().mode() & 0o777, made.len()), (0o600, 65));
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    let kept = run(Command::new("grep").args(["-rlF", made.trim()]).arg(reports.path()));
+    assert!(!said.contains(made.trim()) && kept.status.code() == Some(1), "it stands nowhere else: {}", text(&kept.stdout));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = run(&mut command("drill"));
+    assert!(output.status.code() == Some(69) && text(&output.stderr).contains("others may read or write this key"), "{}", text(&output.stderr));
     assert_eq!(lab.world(), before);
 }
 

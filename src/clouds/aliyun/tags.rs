@@ -78,6 +78,13 @@ impl Tags for Aliyun {
         calls
     }
 
+    fn carrier<'a>(&'a self, object: &'a Tagged) -> PortFuture<'a, Tagged> {
+        Box::pin(async {
+            let (kind, id) = self.tagged(object).await?;
+            Ok(Tagged { kind: kind.to_owned(), id })
+        })
+    }
+
     fn read<'a>(&'a self, objects: &'a [Tagged]) -> PortFuture<'a, BTreeMap<String, TagMap>> {
         Box::pin(async move {
             let mut tags: BTreeMap<String, TagMap> = objects.iter().map(|object| (object.id.clone(), TagMap::new())).collect();
@@ -163,14 +170,19 @@ impl Aliyun {
         }
     }
 
+    /// Kind and id of what the vendor tags: of a job, its instance.
+    async fn tagged<'a>(&self, object: &'a Tagged) -> Result<(&'a str, String), CloudError> {
+        Ok(match object.kind.as_str() {
+            SYNC_JOB => (SYNC_INSTANCE, self.sync_instance(&object.id).await?),
+            kind => (kind, object.id.clone()),
+        })
+    }
+
     /// The things by product, each with the id that the vendor tags and ours.
     async fn by_product(&self, objects: &[Tagged]) -> Result<Vec<(&'static Product, Vec<(String, String)>)>, CloudError> {
         let mut sorted: Vec<(&Product, Vec<(String, String)>)> = PRODUCTS.iter().map(|product| (product, Vec::new())).collect();
         for object in objects {
-            let (kind, id) = match object.kind.as_str() {
-                SYNC_JOB => (SYNC_INSTANCE, self.sync_instance(&object.id).await?),
-                kind => (kind, object.id.clone()),
-            };
+            let (kind, id) = self.tagged(object).await?;
             let unknown = || CloudError::new(Cloud::Aliyun, "TagResources", Kind::Invalid, format!("tags of a {kind} ({id}) are not known"));
             let row = sorted.iter_mut().find(|(product, _)| product.kind == kind).ok_or_else(unknown)?;
             row.1.push((id, object.id.clone()));

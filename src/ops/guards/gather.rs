@@ -19,6 +19,7 @@ use crate::ops::approvals::{self, Subject};
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
+use crate::ops::marks::checker;
 use crate::ops::marks::search::{Found, everywhere};
 use crate::ops::{people, places, preflight, runs};
 use crate::ports::gate::Gate;
@@ -74,7 +75,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
             shared = overlap::shared(neighbours, &seen.0, mode, &world).await;
         }
         if wants_faults {
-            let marks = everywhere(&world, &searched(environment, plan)).await;
+            let marks = everywhere(&world, &searched(environment, plan), &checker(environment)).await;
             (open_faults, unseen_faults) = marked(marks);
             open_faults.extend(journalled(store, plan)?);
             open_faults.retain(|run| own != Some(run.as_str()));

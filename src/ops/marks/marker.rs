@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::writing::{self, RUN, STEP, UNTIL, Unreadable, is_mark};
+use super::search::{Checker, Read, signed};
+use super::signing::Signer;
+use super::writing::{self, RUN, SIGNED, STEP, UNTIL, is_mark, with_words};
 use crate::engine::action::ActionError;
 use crate::engine::lease::{Anchor, Mark, Marked, Marker};
-use crate::model::time::Timestamp;
 use crate::ports::gate::exempt;
 use crate::ports::tags::{TagMap, Tagged, Tags};
 use crate::ports::{Cloud, CloudError, Kind};
@@ -28,6 +29,8 @@ const LOOKS: u32 = 3;
 #[derive(Clone, Debug)]
 pub struct WorldMarker {
     world: Arc<World>,
+    /// Who signs them, or why they cannot be signed.
+    signer: Checker,
 }
 
 impl Marker for WorldMarker {
@@ -35,10 +38,11 @@ impl Marker for WorldMarker {
         Box::pin(exempt(self.put_all(anchors, mark)))
     }
 
-    fn renew<'a>(&'a self, anchors: &'a [Anchor], run: &'a str, until: Timestamp) -> Marked<'a> {
+    fn renew<'a>(&'a self, anchors: &'a [Anchor], mark: &'a Mark) -> Marked<'a> {
         Box::pin(exempt(async move {
+            let signer = self.signer()?;
             for place in places(&self.world, anchors)? {
-                place.renew(run, until).await?;
+                place.renew(signer, mark).await?;
             }
             Ok(())
         }))
@@ -55,23 +59,33 @@ impl Marker for WorldMarker {
 }
 
 impl WorldMarker {
-    /// Marks in `world`, through its clients.
+    /// Marks in `world`, through its clients; without a signer it can only look, and take marks off.
     #[must_use]
-    pub const fn new(world: Arc<World>) -> Self {
-        Self { world }
+    pub const fn new(world: Arc<World>, signer: Result<Signer, String>) -> Self {
+        Self { world, signer }
     }
 
-    /// What the tags of each anchor say; `None` for one that carries no mark or is not there.
-    pub(in crate::ops) async fn marks(&self, anchors: &[Anchor]) -> Result<Vec<Option<Result<Mark, Unreadable>>>, ActionError> {
+    fn signer(&self) -> Result<&Signer, ActionError> {
+        self.signer.as_ref().map_err(|why| ActionError::Parameters(format!("its marks cannot be signed: {why}")))
+    }
+
+    /// Who tells marks of the environment from others.
+    pub(in crate::ops) const fn checker(&self) -> &Checker {
+        &self.signer
+    }
+
+    /// What the tags of each anchor say, and whether the environment has signed that; `None` for one that carries no mark or is not there.
+    pub(in crate::ops) async fn marks(&self, anchors: &[Anchor]) -> Result<Vec<Option<Read>>, ActionError> {
         let mut marks = Vec::new();
         for place in places(&self.world, anchors)? {
-            let there = exempt(place.there(&place.objects)).await?;
-            marks.extend(place.objects.iter().map(|object| there.get(&object.id).and_then(writing::read)));
+            let (there, carriers) = exempt(async { Ok::<_, CloudError>((place.there(&place.objects).await?, place.carriers().await?)) }).await?;
+            marks.extend(place.objects.iter().map(|object| signed(there.get(&object.id)?, carriers.get(&object.id)?, &self.signer)));
         }
         Ok(marks)
     }
 
     async fn put_all(&self, anchors: &[Anchor], mark: &Mark) -> Result<(), ActionError> {
+        let signer = self.signer()?;
         // Every place is looked at before the first tag is written.
         let mut ready = Vec::new();
         for place in places(&self.world, anchors)? {
@@ -79,7 +93,7 @@ impl WorldMarker {
             ready.push((place, marks, there));
         }
         for (number, (place, marks, there)) in ready.iter().enumerate() {
-            if let Err(error) = place.put(marks, there).await {
+            if let Err(error) = place.put(signer, marks, there).await {
                 // Nothing was changed yet that these marks could help to undo; those of an earlier attempt stay.
                 for (place, _, there) in ready.iter().take(number + 1) {
                     let had_none = |object: &&Tagged| !there.get(&object.id).is_some_and(|tags| tags.keys().any(|key| is_mark(key)));
@@ -102,7 +116,8 @@ pub async fn check(world: &World, anchors: &[Anchor], mark: &Mark) -> Result<usi
     exempt(async {
         let mut most = 0;
         for place in places(world, anchors)? {
-            most = most.max(place.ready(mark).await?.0.len());
+            // With the signature.
+            most = most.max(place.ready(mark).await?.0.len() + 1);
         }
         Ok(most)
     })
@@ -126,13 +141,17 @@ fn places(world: &World, anchors: &[Anchor]) -> Result<Vec<Place>, ActionError> 
     }
     sorted
         .into_iter()
-        .map(|((cloud, region), objects)| Ok(Place { tags: world.tags(cloud, region)?, objects: objects.into_iter().collect() }))
+        .map(|((cloud, region), objects)| {
+            Ok(Place { tags: world.tags(cloud, region)?, cloud, region: region.to_owned(), objects: objects.into_iter().collect() })
+        })
         .collect()
 }
 
 /// The anchors in one region of one cloud.
 struct Place {
     tags: Box<dyn Tags>,
+    cloud: Cloud,
+    region: String,
     objects: Vec<Tagged>,
 }
 
@@ -140,7 +159,20 @@ struct Place {
 type There = BTreeMap<String, TagMap>;
 
 impl Place {
-    /// The tags that `mark` becomes here, and what is there now.
+    /// What a signature names, by the id of each object that there is: whatever has its tags, which is where they are found again.
+    async fn carriers(&self) -> Result<BTreeMap<String, Anchor>, CloudError> {
+        let mut carriers = BTreeMap::new();
+        for object in &self.objects {
+            match self.tags.carrier(object).await {
+                Ok(Tagged { kind, id }) => carriers.insert(object.id.clone(), Anchor { cloud: self.cloud, region: self.region.clone(), kind, id }),
+                Err(error) if error.kind == Kind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(carriers)
+    }
+
+    /// The tags that `mark` becomes here, still unsigned, and what is there now.
     async fn ready(&self, mark: &Mark) -> Result<(TagMap, There), ActionError> {
         let room = self.tags.room();
         let marks = writing::write(mark, room).map_err(ActionError::Parameters)?;
@@ -156,43 +188,77 @@ impl Place {
                 (None, _) if tags.keys().any(|key| is_mark(key)) => {
                     Err("it carries a part of another mark; see that no fault stands there, then remove its tags `lifeboat:…`".to_owned())
                 }
-                (None, _) => writing::fit(&marks, tags, room).map_err(|why| format!("{why}; remove tags of its own, or inject a smaller fault")),
+                (None, _) => {
+                    writing::fit(marks.len() + 1, tags, room).map_err(|why| format!("{why}; remove tags of its own, or inject a smaller fault"))
+                }
             };
             free.map_err(|why| ActionError::Parameters(format!("{name} cannot be marked: {why}")))?;
         }
         Ok((marks, there))
     }
 
-    async fn put(&self, marks: &TagMap, there: &There) -> Result<(), ActionError> {
-        self.write(marks).await?;
+    async fn put(&self, signer: &Signer, marks: &TagMap, there: &There) -> Result<(), ActionError> {
+        let (mut signed, carriers) = (There::new(), self.carriers().await?);
+        for object in &self.objects {
+            let mut tags = marks.clone();
+            tags.extend(signature(signer, carriers.get(&object.id), marks));
+            self.write(std::slice::from_ref(object), &tags).await?;
+            signed.insert(object.id.clone(), tags);
+        }
         // An earlier attempt may have written more pieces.
-        let more: BTreeSet<&String> = there.values().flat_map(TagMap::keys).filter(|key| is_mark(key) && !marks.contains_key(*key)).collect();
+        let more: BTreeSet<&String> =
+            there.values().flat_map(TagMap::keys).filter(|key| is_mark(key) && *key != SIGNED && !marks.contains_key(*key)).collect();
         if !more.is_empty() {
             self.tags.remove(&self.objects, &more.into_iter().cloned().collect::<Vec<_>>()).await?;
         }
-        self.seen(|tags| marks.iter().all(|(key, value)| tags.get(key) == Some(value))).await
+        self.seen(|id, tags| signed.get(id).is_some_and(|signed| signed.iter().all(|(key, value)| tags.get(key) == Some(value)))).await
     }
 
-    async fn renew(&self, run: &str, until: Timestamp) -> Result<(), ActionError> {
-        for look in 1.. {
-            match self.lost(run, &self.there(&self.objects).await?) {
-                None => break,
+    async fn renew(&self, signer: &Signer, mark: &Mark) -> Result<(), ActionError> {
+        let (run, until) = (mark.run.as_str(), mark.until);
+        let mut look = 0;
+        let there = loop {
+            look += 1;
+            let there = self.there(&self.objects).await?;
+            match self.lost(run, &there).or_else(|| self.altered(mark, &there)) {
+                None => break there,
                 Some((conflict, is_sure)) if is_sure || look >= LOOKS => return Err(conflict),
                 Some(_) => sleep(PAUSE).await,
             }
+        };
+        let (mut ends, carriers) = (There::new(), self.carriers().await?);
+        for object in &self.objects {
+            let mut tags = there.get(&object.id).cloned().unwrap_or_default();
+            tags.insert(UNTIL.to_owned(), until.to_string());
+            let mut end = TagMap::from([(UNTIL.to_owned(), until.to_string())]);
+            end.extend(signature(signer, carriers.get(&object.id), &tags));
+            self.write(std::slice::from_ref(object), &end).await?;
+            ends.insert(object.id.clone(), end);
         }
-        let end = TagMap::from([(UNTIL.to_owned(), until.to_string())]);
-        self.write(&end).await?;
-        let seen = self.seen(|tags| tags.get(UNTIL) == end.get(UNTIL)).await;
+        let seen = self.seen(|id, tags| ends.get(id).is_some_and(|end| end.iter().all(|(key, value)| tags.get(key) == Some(value)))).await;
         // Who ended the lease in this very moment has left nothing but what was just written.
         let there = self.there(&self.objects).await?;
         let Some((conflict, _)) = self.lost(run, &there) else { return seen };
         let orphans: Vec<Tagged> =
             self.objects.iter().filter(|object| there.get(&object.id).is_some_and(|tags| !tags.contains_key(RUN))).cloned().collect();
         if !orphans.is_empty() {
-            self.tags.remove(&orphans, &[UNTIL.to_owned()]).await?;
+            self.tags.remove(&orphans, &[UNTIL.to_owned(), SIGNED.to_owned()]).await?;
         }
         Err(conflict)
+    }
+
+    /// The first object whose mark says anything else than the run does: what somebody has written into it is not signed. Whose signature it has does not
+    /// matter: who takes a run over signs with a key of their own. Never sure, for what is seen may be older than the mark.
+    fn altered(&self, mark: &Mark, there: &There) -> Option<(ActionError, bool)> {
+        self.objects.iter().find_map(|object| {
+            let is_ours = matches!(writing::read(there.get(&object.id)?), Some(Ok(found)) if says_the_same(&found, mark));
+            let conflict = || ActionError::Conflict {
+                what: format!("the mark on {} {}", object.kind, object.id),
+                expected: format!("that of run {}", mark.run),
+                found: "one that this run has not written".to_owned(),
+            };
+            (!is_ours).then(|| (conflict(), false))
+        })
     }
 
     /// The first object that does not carry the mark of `run`, and whether that is sure: a mark may be too young to be seen, but not another's.
@@ -238,11 +304,11 @@ impl Place {
         }
     }
 
-    /// Sets tags on all objects. They are values: what may have been set is set again.
-    async fn write(&self, tags: &TagMap) -> Result<(), ActionError> {
+    /// Sets tags on objects. They are values: what may have been set is set again.
+    async fn write(&self, objects: &[Tagged], tags: &TagMap) -> Result<(), ActionError> {
         let begun = Instant::now();
         loop {
-            match self.tags.write(&self.objects, tags).await {
+            match self.tags.write(objects, tags).await {
                 Err(error) if may_pass(&error) && begun.elapsed() < PATIENCE => sleep(PAUSE).await,
                 written => return Ok(written?),
             }
@@ -250,12 +316,12 @@ impl Place {
     }
 
     /// Waits until the tags of every object are as they should.
-    async fn seen(&self, is_there: impl Fn(&TagMap) -> bool) -> Result<(), ActionError> {
+    async fn seen(&self, is_there: impl Fn(&str, &TagMap) -> bool) -> Result<(), ActionError> {
         let begun = Instant::now();
         loop {
             let there = self.there(&self.objects).await;
             let missing = |there: &There| -> Vec<Tagged> {
-                self.objects.iter().filter(|object| !there.get(&object.id).is_some_and(&is_there)).cloned().collect()
+                self.objects.iter().filter(|object| !there.get(&object.id).is_some_and(|tags| is_there(&object.id, tags))).cloned().collect()
             };
             match there {
                 Ok(there) if missing(&there).is_empty() => return Ok(()),
@@ -285,6 +351,18 @@ impl Place {
         }
         Ok(there)
     }
+}
+
+/// The signature of a mark on what carries it, as a tag.
+fn signature(signer: &Signer, carrier: Option<&Anchor>, mark: &TagMap) -> Option<(String, String)> {
+    with_words(mark, |words| Some(signer.sign(carrier?, words)))?
+}
+
+/// Whether two marks are the same but for their ends. Numbers are compared as journals keep them.
+fn says_the_same(one: &Mark, other: &Mark) -> bool {
+    let values = |mark: &Mark| serde_json_canonicalizer::to_vec(&(&mark.with, &mark.before)).ok();
+    let words = |mark: &Mark| (mark.run.clone(), mark.step.clone(), mark.uses.clone());
+    words(one) == words(other) && values(one).is_some() && values(one) == values(other)
 }
 
 fn may_pass(error: &CloudError) -> bool {

@@ -1,13 +1,19 @@
 //! The marks of a fault: tags on cloud objects that say whose fault it is, until when, and how it is undone.
 //!
 //! - `writing`: between a [`Mark`](crate::engine::lease::Mark) and tags, within what the vendors let one object hold.
+//! - `signing`: whose word a mark is.
+//! - `key`: where the key is kept.
 //! - `marker`: writing, renewing and removing them in the world.
 //! - `search`: which there are.
 //! - `others`: those of other runs, before a fault is injected.
 
+mod key;
 mod marker;
 pub mod others;
 pub(super) mod search;
+mod signing;
 mod writing;
 
+pub use key::{MarksKey, can_sign, checker, signer};
 pub use marker::{WorldMarker, calls, check};
+pub use signing::{Signer, Unsigned};

@@ -1,5 +1,6 @@
 //! The marks of other runs, before a fault is injected: what one of them broke may stand, whoever began it and wherever its journal is.
 
+use super::key::checker;
 use super::search::{Standing, everywhere};
 use crate::journal::FileStore;
 use crate::model::plan::{Mode, Plan};
@@ -22,7 +23,7 @@ pub async fn none_stand(store: &FileStore, environment: &Environment, plan: &Pla
         return Ok(());
     }
     let world = World::connect(&environment.settings, &Gate::default()).await;
-    let found = everywhere(&world, &searched(environment, plan)).await;
+    let found = everywhere(&world, &searched(environment, plan), &checker(environment)).await;
     let beside = lock::on_the_same_clouds(store, plan, false)?;
     let is_followed = |run: &str| own == Some(run) || beside.iter().any(|neighbour: &Neighbour| neighbour.running && neighbour.run == run);
     let standing: Vec<&Standing> = found.standing.iter().filter(|standing| !is_followed(&standing.mark.run)).collect();
@@ -45,7 +46,11 @@ pub async fn none_stand(store: &FileStore, environment: &Environment, plan: &Pla
     Err(exit.hint(match standing.first() {
         Some(standing) => match abort_command(store, &standing.mark.run) {
             Some(abort) => format!("`{abort}` takes it out; then begin again"),
-            None => format!("`lifeboat abort {}` where it was begun takes it out, or `{reaper}` once its lease has ended", standing.mark.run),
+            None => {
+                let flag = if standing.signature.is_err() { " --unsigned" } else { "" };
+                let run = &standing.mark.run;
+                format!("`lifeboat abort {run}` where it was begun takes it out, or `{reaper}{flag}` once its lease has ended")
+            }
         },
         None => format!("`{reaper}` tells what there is; mend that, then begin again"),
     }))
@@ -54,7 +59,9 @@ pub async fn none_stand(store: &FileStore, environment: &Environment, plan: &Pla
 fn line(standing: &Standing) -> String {
     let objects: Vec<String> = standing.objects.iter().map(|object| format!("{} {}", object.kind, object.id)).collect();
     let mark = &standing.mark;
-    format!("run {}: {} on {}, leased until {}", mark.run, mark.uses, objects.join(", "), mark.until)
+    // One that nobody has signed stands in the way all the same: its fault may be real.
+    let signature = standing.signature.as_ref().err().map_or_else(String::new, |why| format!("; {why}"));
+    format!("run {}: {} on {}, leased until {}{signature}", mark.run, mark.uses, objects.join(", "), mark.until)
 }
 
 /// What takes a run back that this user has in some folder.

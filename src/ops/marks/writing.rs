@@ -1,6 +1,7 @@
-//! Between a mark and tags. Four keys: `lifeboat:run`, `lifeboat:step`, `lifeboat:until`, and `lifeboat:undo.0`, `.1`, … with what undo needs:
-//! `{uses, with, before}` as JSON, deflated, base64url, cut to the length of a value. The first piece begins with `VERSION.PIECES.DIGEST.`;
-//! the digest is over run, step and data, so that a torn or mixed set is known for one. A renewal rewrites `until` alone, which is in no digest.
+//! Between a mark and tags. Five keys: `lifeboat:run`, `lifeboat:step`, `lifeboat:until`, `lifeboat:signed` (see `signing`), and `lifeboat:undo.0`, `.1`, … with
+//! what undo needs: `{uses, with, before}` as JSON, deflated, base64url, cut to the length of a value. The first piece begins with `VERSION.PIECES.DIGEST.`;
+//! the digest is over run, step and data, so that a torn or mixed set is known for one. A renewal rewrites `until` and the signature alone; neither is in the
+//! digest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,10 +15,13 @@ use crate::ports::tags::{Room, TagMap};
 pub(in crate::ops) const RUN: &str = "lifeboat:run";
 pub(in crate::ops) const STEP: &str = "lifeboat:step";
 pub(in crate::ops) const UNTIL: &str = "lifeboat:until";
+pub(in crate::ops) const SIGNED: &str = "lifeboat:signed";
 const UNDO: &str = "lifeboat:undo.";
 
 /// The version of this form. A reader leaves alone what it does not know.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+/// The form before it, the same without a signature.
+const FORMER: &str = "1";
 
 /// More than this is no undo data, whatever it deflates to.
 const LARGEST: usize = 1 << 20;
@@ -29,6 +33,16 @@ struct Undo {
     uses: String,
     with: Value,
     before: Value,
+}
+
+/// What a signature of a mark is over, as the tags have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Words<'a> {
+    pub(super) run: &'a str,
+    pub(super) step: &'a str,
+    pub(super) until: &'a str,
+    /// What undo needs.
+    pub(super) data: &'a str,
 }
 
 /// Why tags are no mark that may be acted upon.
@@ -44,10 +58,11 @@ pub(in crate::ops) enum Unreadable {
 
 /// Whether a tag is part of a mark.
 pub(in crate::ops) fn is_mark(key: &str) -> bool {
-    matches!(key, RUN | STEP | UNTIL) || key.strip_prefix(UNDO).is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    matches!(key, RUN | STEP | UNTIL | SIGNED)
+        || key.strip_prefix(UNDO).is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The mark as tags for objects with this room in a value.
+/// The mark as tags for objects with this room in a value, still without a signature.
 ///
 /// # Errors
 /// A sentence, when a run or step has a name that no value can hold.
@@ -56,7 +71,7 @@ pub(super) fn write(mark: &Mark, room: Room) -> Result<TagMap, String> {
     // Maps with text keys and plain values always have a JSON form.
     let json = serde_json::to_vec(&undo).map_err(|error| format!("what undo needs cannot be written: {error}"))?;
     let data = URL_SAFE_NO_PAD.encode(miniz_oxide::deflate::compress_to_vec(&json, 9));
-    let digest = digest(&mark.run, &mark.step, &data);
+    let digest = digest(VERSION, &mark.run, &mark.step, &data);
     let mut tags = TagMap::from([(RUN.into(), mark.run.clone()), (STEP.into(), mark.step.clone()), (UNTIL.into(), mark.until.to_string())]);
     if let Some((key, _)) = tags.iter().find(|(_, value)| value.chars().count() > room.value) {
         return Err(format!("`{key}` is longer than the {} characters of a tag", room.value));
@@ -81,12 +96,20 @@ pub(in crate::ops) fn read(tags: &TagMap) -> Option<Result<Mark, Unreadable>> {
     tags.keys().any(|key| is_mark(key)).then(|| whole(tags))
 }
 
-fn whole(tags: &TagMap) -> Result<Mark, Unreadable> {
+/// Calls `with` with the words of the mark that tags hold; `None` when it is none.
+pub(super) fn with_words<T>(tags: &TagMap, with: impl FnOnce(&Words<'_>) -> T) -> Option<T> {
+    let data = data(tags).ok()?;
+    let words = Words { run: tags.get(RUN)?, step: tags.get(STEP)?, until: tags.get(UNTIL)?, data: &data };
+    Some(with(&words))
+}
+
+/// What undo needs, as text, once the digest says that it is what was written.
+fn data(tags: &TagMap) -> Result<String, Unreadable> {
     let torn = |what: &str| Unreadable::Torn(what.to_owned());
     let get = |key: &str| tags.get(key).ok_or_else(|| Unreadable::Torn(format!("`{key}` is missing")));
     let first = get(&format!("{UNDO}0"))?;
     let (version, rest) = first.split_once('.').ok_or_else(|| torn("the undo data has no version"))?;
-    if version != VERSION {
+    if !matches!(version, VERSION | FORMER) {
         return Err(Unreadable::Version(version.chars().take(12).collect()));
     }
     let mut head = rest.splitn(3, '.');
@@ -97,34 +120,40 @@ fn whole(tags: &TagMap) -> Result<Mark, Unreadable> {
     for number in 1..pieces {
         data.push_str(get(&format!("{UNDO}{number}"))?);
     }
-    let (run, step, until) = (get(RUN)?, get(STEP)?, get(UNTIL)?);
-    if digest(run, step, &data) != stated {
+    if digest(version, get(RUN)?, get(STEP)?, &data) != stated {
         return Err(torn("its digest does not fit"));
     }
+    Ok(data)
+}
+
+fn whole(tags: &TagMap) -> Result<Mark, Unreadable> {
+    let torn = |what: &str| Unreadable::Torn(what.to_owned());
+    let get = |key: &str| tags.get(key).ok_or_else(|| Unreadable::Torn(format!("`{key}` is missing")));
+    let data = data(tags)?;
+    let (run, step, until) = (get(RUN)?, get(STEP)?, get(UNTIL)?);
     let until = until.parse().map_err(|_| torn("`lifeboat:until` is no time"))?;
-    // From here on the digest says that it is what was written.
     let bytes = URL_SAFE_NO_PAD.decode(&data).map_err(|_| torn("the undo data is not base64url"))?;
     let json = miniz_oxide::inflate::decompress_to_vec_with_limit(&bytes, LARGEST).map_err(|_| torn("the undo data cannot be inflated"))?;
     let Undo { uses, with, before } = serde_json::from_slice(&json).map_err(|_| torn("the undo data is not what was expected"))?;
     Ok(Mark { run: run.clone(), step: step.clone(), until, uses, with, before })
 }
 
-/// Whether tags of a mark fit beside what an object has of its own.
+/// Whether so many tags of a mark fit beside what an object has of its own.
 ///
 /// # Errors
 /// A sentence with the numbers.
-pub(super) fn fit(marks: &TagMap, there: &TagMap, room: Room) -> Result<(), String> {
+pub(super) fn fit(needed: usize, there: &TagMap, room: Room) -> Result<(), String> {
     let own = there.keys().filter(|key| !is_mark(key)).count();
-    if own + marks.len() <= room.tags {
+    if own + needed <= room.tags {
         return Ok(());
     }
-    let (needed, free) = (marks.len(), room.tags.saturating_sub(own));
+    let free = room.tags.saturating_sub(own);
     Err(format!("its marks take {needed} tags; {own} of the {} that it may have are taken, so {free} are free", room.tags))
 }
 
-/// 72 bits: enough against accidents, and nobody gains by forging a tag that he may write anyway.
-fn digest(run: &str, step: &str, data: &str) -> String {
-    let hash = Sha256::digest(format!("lifeboat-mark/v{VERSION}\0{run}\0{step}\0{data}"));
+/// 72 bits: enough against accidents. Against people there is the signature.
+fn digest(version: &str, run: &str, step: &str, data: &str) -> String {
+    let hash = Sha256::digest(format!("lifeboat-mark/v{version}\0{run}\0{step}\0{data}"));
     URL_SAFE_NO_PAD.encode(&hash[..9])
 }
 
@@ -168,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_the_former_form_is_read() {
+        let (mark, mut tags) = (mark(1), write(&mark(1), AWS).unwrap());
+        let first = tags["lifeboat:undo.0"].clone();
+        let data = first.splitn(4, '.').nth(3).unwrap().to_owned();
+        assert_eq!(with_words(&tags, |words| words.data.to_owned()), Some(data.clone()));
+        tags.insert("lifeboat:undo.0".into(), format!("1.1.{}.{data}", digest("1", &mark.run, &mark.step, &data)));
+        assert_eq!(read(&tags), Some(Ok(mark)));
+        tags.insert("lifeboat:undo.0".into(), first.replacen("2.", "1.", 1));
+        assert!(read(&tags).unwrap().is_err(), "one form is not the other");
+    }
+
+    #[test]
     fn any_loss_and_any_alteration_is_seen() {
         let tags = write(&mark(8), ALIYUN).unwrap();
         for key in tags.keys() {
@@ -186,19 +227,19 @@ mod tests {
     fn a_newer_form_is_left_alone() {
         let mut tags = write(&mark(1), ALIYUN).unwrap();
         let first = tags.get_mut("lifeboat:undo.0").unwrap();
-        *first = first.replacen("1.", "2.", 1);
-        assert_eq!(read(&tags), Some(Err(Unreadable::Version("2".into()))));
+        *first = first.replacen("2.", "3.", 1);
+        assert_eq!(read(&tags), Some(Err(Unreadable::Version("3".into()))));
     }
 
     #[test]
     fn what_does_not_fit_is_said_with_numbers() {
         let own = |count: usize| (0..count).map(|n| (format!("own{n}"), String::new())).collect::<TagMap>();
         let marks = write(&mark(2), ALIYUN).unwrap();
-        assert_eq!(fit(&marks, &own(20 - marks.len()), ALIYUN), Ok(()));
-        let said = fit(&marks, &own(18), ALIYUN).unwrap_err();
+        assert_eq!(fit(marks.len(), &own(20 - marks.len()), ALIYUN), Ok(()));
+        let said = fit(marks.len(), &own(18), ALIYUN).unwrap_err();
         assert!(said.contains("18 of the 20") && said.contains("2 are free"), "{said}");
         let old: TagMap = marks.iter().map(|(key, value)| (key.clone(), value.clone())).chain(own(20 - marks.len())).collect();
-        assert_eq!(fit(&marks, &old, ALIYUN), Ok(()), "marks that are written again take no more room");
+        assert_eq!(fit(marks.len(), &old, ALIYUN), Ok(()), "marks that are written again take no more room");
         let long = Mark { run: "r".repeat(129), ..mark(1) };
         assert!(write(&long, ALIYUN).unwrap_err().contains("128"));
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::marks::Signer;
 use super::marks::WorldMarker;
 use super::marks::search::{Standing, everywhere};
 use crate::engine::clock::RunClock;
@@ -37,6 +38,8 @@ pub struct Options {
     pub grace: Duration,
     /// Whether to say what would be undone instead of undoing it.
     pub dry_run: bool,
+    /// Whether marks are believed that the environment has not signed: those of an earlier Lifeboat, or of a key that is lost.
+    pub unsigned: bool,
 }
 
 /// One mark, or one place that could not be searched, and what came of it.
@@ -83,6 +86,8 @@ pub enum Outcome {
     Conflict,
     /// Undo did not work; its marks stay, so that it is tried again.
     Failed,
+    /// Not signed by the environment: whoever may write tags may have made it up. Left alone.
+    Unsigned,
     /// No mark that may be acted upon: torn, of another version, not a fault's, or copied to an object that is not the fault's.
     Foreign,
     /// This place could not be searched: whether there are marks is not known.
@@ -93,7 +98,7 @@ impl Outcome {
     /// Whether a fault may stand that should not.
     #[must_use]
     pub const fn is_bad(self) -> bool {
-        matches!(self, Self::Conflict | Self::Failed | Self::Foreign | Self::WouldUndo)
+        matches!(self, Self::Conflict | Self::Failed | Self::Foreign | Self::Unsigned | Self::WouldUndo)
     }
 
     const fn word(self) -> &'static str {
@@ -105,6 +110,7 @@ impl Outcome {
             Self::Meanwhile => "meanwhile",
             Self::Conflict => "conflict",
             Self::Failed => "failed",
+            Self::Unsigned => "unsigned",
             Self::Foreign => "foreign",
             Self::Unsearched => "unsearched",
         }
@@ -112,10 +118,10 @@ impl Outcome {
 }
 
 impl Reaper {
-    /// A reaper of this world.
+    /// A reaper of this world. `checker` tells whose marks are acted upon, or says why that cannot be told.
     #[must_use]
-    pub fn new(world: Arc<World>, options: Options) -> Self {
-        Self { marker: WorldMarker::new(Arc::clone(&world)), world, options }
+    pub fn new(world: Arc<World>, checker: Result<Signer, String>, options: Options) -> Self {
+        Self { marker: WorldMarker::new(Arc::clone(&world), checker), world, options }
     }
 
     /// Looks everywhere once and acts upon what has expired; `tell` hears of each mark as soon as its fate is known.
@@ -125,7 +131,7 @@ impl Reaper {
             tell(&finding);
             told.push(finding);
         };
-        let search = everywhere(&self.world, &self.options.regions).await;
+        let search = everywhere(&self.world, &self.options.regions, self.marker.checker()).await;
         for error in search.failed {
             // A cloud that the environment does not have holds no marks.
             if error.kind != Kind::Unconfigured {
@@ -140,7 +146,7 @@ impl Reaper {
         }
         for standing in search.standing {
             let (outcome, detail) = self.judge(&standing).await;
-            let Standing { mark, objects } = standing;
+            let Standing { mark, objects, .. } = standing;
             say(Finding {
                 run: Some(mark.run),
                 step: Some(mark.step),
@@ -154,6 +160,22 @@ impl Reaper {
     }
 
     async fn judge(&self, standing: &Standing) -> (Outcome, String) {
+        let why = match &standing.signature {
+            Err(why) if !self.options.unsigned => {
+                let detail = format!(
+                    "{why}; left alone: see whether its fault stands there, then take it out with --unsigned, or remove the tags `lifeboat:…`"
+                );
+                return (Outcome::Unsigned, detail);
+            }
+            Err(why) => Some(why),
+            Ok(()) => None,
+        };
+        let (outcome, detail) = self.judge_by_lease(standing).await;
+        // What is believed all the same is said.
+        (outcome, why.map_or_else(|| detail.clone(), |why| format!("{detail} (believed although {why})")))
+    }
+
+    async fn judge_by_lease(&self, standing: &Standing) -> (Outcome, String) {
         // Read each time: a reaper lives long, and a clock that was set right must not be ignored.
         let now = RunClock::start().now();
         let left = standing.mark.until.plus(self.options.grace).since(now);
@@ -164,9 +186,6 @@ impl Reaper {
             return (Outcome::Standing, what);
         }
         let over = format!("its lease ended {} ago", spoken(now.since(standing.mark.until)));
-        if self.options.dry_run {
-            return (Outcome::WouldUndo, over);
-        }
         let (outcome, detail) = undo::take_out(self, standing, now).await;
         (outcome, if detail.is_empty() { over } else { detail })
     }

@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Outcome, Reaper};
 use crate::catalogue;
-use crate::engine::action::{ActionError, Cx, DynAction, Undone};
+use crate::engine::action::{ActionError, Cx, DynAction, Stands, Undone};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
@@ -14,6 +14,7 @@ use crate::engine::secrets;
 use crate::model::credentials::has_reference;
 use crate::model::difference::differences;
 use crate::model::time::Timestamp;
+use crate::ops::marks::Unsigned;
 use crate::ops::marks::search::{Standing, is_same};
 use crate::ports::gate::exempt;
 use crate::world::World;
@@ -61,14 +62,27 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
     let (_sender, board) = Board::new();
     let desk = Desk::simulated();
     let cx = Cx::unheard(&*reaper.world, &mark.run, &mark.step, &board, &desk);
-    let (mut pause, mut attempt, mut conflicts) = (PAUSE, 0, 0);
+    let (mut pause, mut attempt, mut conflicts, mut is_begun) = (PAUSE, 0, 0, false);
     loop {
         attempt += 1;
         // Again before each attempt: the owner may have come back, or another reaper may have been quicker.
         if let Some(other) = changed(reaper, standing, anchors, now).await {
             return other;
         }
-        let error = match action.undo(&cx, &mark.before).await {
+        let undone = match action.stands(&cx, &mark.before).await {
+            // It was there at an earlier attempt, and may be half put back.
+            Ok(_) if is_begun => action.undo(&cx, &mark.before).await,
+            Ok(Stands::Here) if reaper.options.dry_run => return (Outcome::WouldUndo, String::new()),
+            Ok(Stands::Gone) if reaper.options.dry_run => return (Outcome::WouldUndo, format!("{ABSENT}; its marks would be removed")),
+            Ok(Stands::Here) => {
+                is_begun = true;
+                action.undo(&cx, &mark.before).await
+            }
+            Ok(Stands::Gone) => return stale(cleared(reaper, mark, anchors, Undone::Already).await),
+            Ok(Stands::Otherwise(what)) => return (Outcome::Conflict, format!("{ABSENT}: {what}; left as it is, with its marks")),
+            Err(error) => Err(error),
+        };
+        let error = match undone {
             Ok(undone) => {
                 return match differs(action, &cx, mark).await {
                     None => cleared(reaper, mark, anchors, undone).await,
@@ -85,6 +99,15 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
         sleep(pause).await;
         pause *= 2;
     }
+}
+
+/// Why nothing is undone.
+const ABSENT: &str = "the fault is not there";
+
+/// What came of a mark whose fault is not there: it was taken off, and nothing else was done.
+fn stale((outcome, detail): (Outcome, String)) -> (Outcome, String) {
+    let detail = if detail.is_empty() { format!("{ABSENT}; its marks were removed") } else { format!("{ABSENT}; {detail}") };
+    (outcome, detail)
 }
 
 /// What is not as it was before the fault, once describing it has had time to show what undo did; `None` when everything is.
@@ -128,7 +151,12 @@ async fn changed(reaper: &Reaper, standing: &Standing, anchors: &[Anchor], now: 
         Ok(marks) => marks,
         Err(error) => return Some((Outcome::Failed, error.to_string())),
     };
-    let ours: Vec<&Mark> = marks.iter().filter_map(|mark| mark.as_ref()?.as_ref().ok()).filter(|mark| is_same(mark, &standing.mark)).collect();
+    // Of what the environment has signed only its own word counts.
+    let is_ours = |mark: &Mark, signature: &Result<(), Unsigned>| {
+        is_same(mark, &standing.mark) && (signature.is_ok() || standing.signature.is_err() && reaper.options.unsigned)
+    };
+    let found = marks.iter().filter_map(|mark| mark.as_ref()?.as_ref().ok());
+    let ours: Vec<&Mark> = found.filter(|(mark, signature)| is_ours(mark, signature)).map(|(mark, _)| mark).collect();
     if ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
         return meanwhile("it was renewed");
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outage::{Before, Found, Outage, Part};
 use crate::clouds::aliyun::{Aliyun, VSwitch};
-use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
 use crate::model::event::step::Target;
 use crate::ports::{Cloud, CloudError};
@@ -110,6 +110,11 @@ impl Action<World> for RegionOutage {
         // It was this step that cut them off unless they were before it.
         let was_cut = before.vswitches.values().all(|had| had.as_ref() == Some(&acl));
         Ok(Applied { output: Output { acl }, already: !changed && was_closed && was_cut })
+    }
+
+    async fn stands(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Stands, ActionError> {
+        let aliyun = self.aliyun(cx)?;
+        self.outage(&aliyun, cx)?.stands(before).await
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {

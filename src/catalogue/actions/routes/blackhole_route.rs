@@ -5,11 +5,11 @@ use serde::Deserialize;
 
 use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::RouteTarget;
-use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
 use crate::model::destination::Destination;
 use crate::model::event::step::Target;
-use crate::ports::Cloud;
+use crate::ports::{Cloud, Kind};
 use crate::world::World;
 
 /// Leads a route of a VPC's route table to a network interface that is attached to nothing, so that its traffic is lost: the fault of a broken
@@ -59,6 +59,30 @@ impl Action<World> for BlackholeRoute {
         // That the interface is attached to nothing is what makes the route a black hole; not every EC2 (moto's) says so in the route's state.
         let changed = lead(cx.world.aws()?, self.spot(), &self.target(), None, cx.accepted).await?;
         Ok(Applied { output: (), already: !changed && before.target == self.target() })
+    }
+
+    async fn stands(&self, cx: &Cx<'_, World>, before: &RouteBefore) -> Result<Stands, ActionError> {
+        let aws = cx.world.aws()?;
+        let spot = self.spot();
+        let Some(route) = aws.route(&self.route_table, &self.destination).await? else {
+            return Ok(Stands::Otherwise(format!("there is no route {spot}")));
+        };
+        if route.leads_to(&before.target) {
+            return Ok(Stands::Gone);
+        }
+        if !route.leads_to(&self.target()) {
+            return Ok(Stands::Otherwise(format!("route {spot} leads to {}", word(&route.target))));
+        }
+        // One that works is not the fault's, whatever somebody says of it.
+        let is_attached = match aws.interface(&self.interface).await {
+            Ok(interface) => interface.attached,
+            Err(error) if error.kind == Kind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        if is_attached {
+            return Ok(Stands::Otherwise(format!("route {spot} leads to {}, which is attached to something: that is no black hole", self.interface)));
+        }
+        Ok(Stands::Here)
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &RouteBefore) -> Result<Undone, ActionError> {

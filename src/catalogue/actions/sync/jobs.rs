@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::catalogue::until::until;
-use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Undone};
+use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Stands, Undone};
 use crate::engine::foreseen::Foreseen;
 use crate::model::event::step::Target;
 use crate::model::time::Span;
@@ -117,6 +117,20 @@ pub(super) async fn undo(
     }
     let (asked, _) = bring(sync, id, before, progress, &|| {}).await?;
     Ok(if asked { Undone::Restored } else { Undone::Already })
+}
+
+/// Whether a job is where it was brought, `wanted`, or still on its way back to `before`.
+pub(super) async fn stands(sync: &dyn Sync, id: &str, wanted: Wanted, before: Wanted) -> Result<Stands, ActionError> {
+    let job = match sync.job(id).await {
+        Err(error) if error.kind == Kind::NotFound => return Ok(Stands::Otherwise(format!("there is no job {id}"))),
+        job => job?,
+    };
+    Ok(match Wanted::of(job.state) {
+        None => Stands::Otherwise(format!("job {id} is {}", job.status)),
+        Some(_) if before == wanted => Stands::Gone,
+        Some(now) if now == wanted || job.state == JobState::Starting => Stands::Here,
+        Some(_) => Stands::Gone,
+    })
 }
 
 /// What was seen while a job is brought somewhere.
@@ -292,6 +306,21 @@ mod tests {
         assert_eq!(*lines.lock().unwrap(), expected);
         assert_eq!(undo(&fake, "j", before, &|_| {}).await.unwrap(), Undone::Already);
         assert_eq!(*fake.calls.lock().unwrap(), ["suspend", "start"]);
+    }
+
+    #[tokio::test]
+    async fn a_fault_stands_while_the_job_rests_or_is_on_its_way_back() {
+        for (shown, before, expected) in [
+            (PAUSED, Wanted::Running, Stands::Here),
+            ((JobState::Starting, "Prechecking"), Wanted::Running, Stands::Here),
+            (RUNS, Wanted::Running, Stands::Gone),
+            (PAUSED, Wanted::Suspended, Stands::Gone),
+            ((JobState::Other, "Locked"), Wanted::Running, Stands::Otherwise("job j is Locked".into())),
+        ] {
+            let fake = Fake::new(&[shown]);
+            assert_eq!(stands(&fake, "j", Wanted::Suspended, before).await.unwrap(), expected, "{shown:?} {before:?}");
+            assert!(fake.calls.lock().unwrap().is_empty());
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
-use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Stands, Undone};
 use crate::engine::foreseen::NOTHING;
 use crate::engine::lease::Anchor;
 use crate::model::time::Span;
@@ -41,6 +41,10 @@ impl Action<World> for SuspendJob {
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {
         jobs::apply(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, *before, cx.progress, cx.accepted).await
+    }
+
+    async fn stands(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Stands, ActionError> {
+        jobs::stands(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, *before).await
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Undone, ActionError> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalogue::until::until;
 use crate::clouds::aliyun::{AclEntry, AclName, Aliyun, NetworkAcl, Policy, Protocol, VSwitch};
-use crate::engine::action::{ActionError, Undone};
+use crate::engine::action::{ActionError, Stands, Undone};
 use crate::ports::{CloudError, Kind};
 
 /// What of the cloud is needed.
@@ -281,6 +281,23 @@ impl<N: Network> Outage<'_, N> {
             }
             None => Ok(if changed { Undone::Restored } else { Undone::Already }),
         }
+    }
+
+    /// Whether this run's ACL is there: it is made before anything is cut off, and removed after everything is back.
+    pub(super) async fn stands(&self, before: &Before) -> Result<Stands, ActionError> {
+        if self.ours().await?.is_some() {
+            return Ok(Stands::Here);
+        }
+        let current = self.current(before).await?;
+        let other = before.vswitches.iter().find(|(id, had)| current.get(*id) != Some(*had));
+        Ok(other.map_or(Stands::Gone, |(id, _)| {
+            let now = match current.get(id) {
+                Some(Some(acl)) => format!("under {acl}"),
+                Some(None) => "under no ACL".to_owned(),
+                None => "not there".to_owned(),
+            };
+            Stands::Otherwise(format!("there is no ACL {} in {}, and vSwitch {id} is {now}", self.name(), self.vpc))
+        }))
     }
 
     async fn ours(&self) -> Result<Option<AclName>, ActionError> {
