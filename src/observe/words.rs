@@ -181,10 +181,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::StopRequested { abort: true, why, by } => {
             let why = phrase(why, lang);
-            (
-                Weight::Trouble,
-                pick(lang, format!("abort ({by}): {why}; what can be put back is put back"), format!("中止（{by}）：{why}；凡可还原者均将还原")),
-            )
+            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; putting back begins"), format!("中止（{by}）：{why}；开始还原")))
         }
         RunEvent::StopRequested { abort: false, why, by } => {
             let why = phrase(why, lang);

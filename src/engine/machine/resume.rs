@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::stages::fault_step;
 use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery, Status, Step, Stop};
-use crate::model::event::step::{Found, StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
@@ -106,7 +106,7 @@ pub(super) struct Look {
     /// What is left to be changed, target by target.
     seen: Vec<String>,
     /// When it is looked at again; `None` while that is under way.
-    again: Option<Moment>,
+    pub(super) again: Option<Moment>,
 }
 
 impl Machine {
@@ -246,10 +246,12 @@ impl Machine {
             self.ready.extend(items.into_iter().filter(|item| self.steps.get(item).is_some_and(|step| step.status == Status::Waiting)));
         }
         let of_book = || self.steps.values().filter(|step| step.book == book);
-        self.unsettled = of_book().filter(|step| !step.status.is_settled()).count();
+        self.unsettled = of_book().filter(|step| step.status.is_open()).count();
         // Within its own book a step is put back only because it failed.
         let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
         self.halted = of_book().any(|step| is_over(step) && step.plan.on_failure != OnFailure::Continue);
+        // Its last item may have ended, and its owner died before it said so of the whole.
+        ids.iter().for_each(|key| self.settle_parent(key));
     }
 
     fn restore_items(&mut self, key: &str, state: &RunState) {
@@ -415,6 +417,7 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         step.before = Some(intent.before.clone());
         step.targets = intent.targets.clone();
     }
+    step.is_left_out = was.skipped.as_deref().is_some_and(|why| !is_put_off(why));
     step.lasting = !was.irrevocable.is_empty();
     step.stood = was.status == state::Status::Applied;
     step.late = may_come_late(was).then_some(now + LATE);

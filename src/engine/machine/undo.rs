@@ -36,7 +36,11 @@ impl Machine {
             self.give_up_attempts(FAULT, ENDING);
         }
         // What a new owner was still looking at is undone without an answer.
-        self.steps.values_mut().filter(|step| step.status == Status::Looking).for_each(|step| step.status = Status::Failed);
+        let looked_at: Vec<String> = self.steps.iter().filter(|(_, step)| step.status == Status::Looking).map(|(key, _)| key.clone()).collect();
+        for key in looked_at {
+            self.steps.entry(key.clone()).and_modify(|step| step.status = Status::Failed);
+            self.parent_of(&key);
+        }
         self.cut_off();
     }
 
@@ -198,10 +202,7 @@ impl Machine {
             if !self.was_healed_with_the_fault(&key) {
                 return self.start_undo_of(&key);
             }
-            self.settle_step(&key, Status::Undone);
-            self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
-            self.record_step(&key, StepKind::Undoing { attempt: 1 });
-            self.record_step(&key, StepKind::Undone { already: true });
+            self.leave_healed(&key);
         }
         if self.looks_once_more() {
             return;
@@ -234,6 +235,11 @@ impl Machine {
         }
         self.unseen(Awaited::Normal, recovered.timeout, &recovered.probes, Duration::ZERO);
         false
+    }
+
+    /// When nothing of what was put back can be overtaken any more by what was sent before.
+    pub(super) fn last_arrival(&self) -> Option<Moment> {
+        self.intents.iter().filter_map(|key| self.comes_late(key)).max()
     }
 
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
@@ -337,10 +343,25 @@ impl Machine {
         };
         loop {
             let key = self.steps.iter().find(|one| is_due(self, one)).map(|(key, _)| key.clone())?;
-            if !self.keeps_what_carries_another(&key) {
+            if self.keeps_what_carries_another(&key) {
+                continue;
+            }
+            // A former owner may have died between the words with which it left it.
+            if !self.was_healed_with_the_fault(&key) {
                 return Some(key);
             }
+            self.leave_healed(&key);
         }
+    }
+
+    /// Leaves a repair as it is, and says so.
+    fn leave_healed(&mut self, key: &str) {
+        let attempt = self.steps.get(key).map_or(0, |step| step.undo_attempt) + 1;
+        self.settle_step(key, Status::Undone);
+        self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
+        self.record_step(key, StepKind::Undoing { attempt });
+        self.record_step(key, StepKind::Undone { already: true });
+        self.parent_of(key);
     }
 
     /// Whether a later step is being undone that needs this one or has the same targets: its `before` is what this one made.

@@ -24,6 +24,12 @@ pub const ENDING: &str = "the run is ending";
 /// Why a step is not run when one before it has failed.
 pub const EARLIER_FAILED: &str = "an earlier step failed";
 
+/// Whether a step that was not run for this reason only missed its turn; for any other, somebody or its file does without it.
+#[must_use]
+pub fn is_put_off(why: &str) -> bool {
+    matches!(why, ENDING | EARLIER_FAILED)
+}
+
 /// What happened to the step. Order of one that goes well: started, intended, (call…), applied; later perhaps undoing, (call…), undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

@@ -396,7 +396,7 @@ impl RunState {
             Order::Unpause => Some(false),
             _ => None,
         });
-        last == Some(true) && self.stops.is_empty()
+        last == Some(true) && self.stops.is_empty() && !self.resumed.iter().any(|takeover| takeover.to == "abort")
     }
 
     /// Whether the source side is not relied upon any more.

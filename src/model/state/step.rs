@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::event::Event;
-use crate::model::event::step::{EARLIER_FAILED, ENDING, Found, StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target, is_put_off};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::Question;
 use crate::model::time::Timestamp;
@@ -216,7 +216,7 @@ impl StepState {
     pub fn may_go_on(&self) -> bool {
         match self.status {
             Status::Failed | Status::Undone | Status::UndoFailed | Status::Retrying => true,
-            Status::Skipped => self.skipped.as_deref().is_some_and(|why| matches!(why, ENDING | EARLIER_FAILED)),
+            Status::Skipped => self.skipped.as_deref().is_some_and(is_put_off),
             Status::Pending | Status::Running | Status::Applied | Status::Undoing => false,
         }
     }
