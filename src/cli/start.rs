@@ -119,7 +119,7 @@ async fn open(project: &Project, name: &str, place: &Where) -> Result<Environmen
     Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
 }
 
-fn observer(output: &Output) -> Box<dyn Observer + Send> {
+pub(super) fn observer(output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(output.terminal, output.color, output.json)
 }
 
@@ -237,14 +237,20 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
     let Some(plan) = state.plan().cloned() else {
+        if to == Takeover::GoOn {
+            return Err(Exit::new(Kind::Usage, format!("run {run} never began: there is nothing to go on with")));
+        }
         output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
     if state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
-        output.say(&format!("run {run} has ended and left nothing to undo"));
-        return Ok(0);
+        return Ok(nothing_to_do(&state, &run, to, output));
+    }
+    if to == Takeover::GoOn && state.accepted().next().is_some() {
+        return Err(Exit::new(Kind::Usage, format!("what is there of run {run} was accepted in part: it is not gone on with"))
+            .hint(format!("`{}` takes back the rest", abort_command(&store, &run))));
     }
     // What was edited meanwhile may not even be readable any more.
     let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
@@ -252,8 +258,9 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         // Its lab was part of the process whose run this no longer is.
         let outcome = run::recover_nothing(store.clone(), run, to, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
-        conclude(outcome, &store, output)?;
-        return Ok(0);
+        let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+        let code = conclude(outcome, &store, output)?;
+        return if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) };
     }
     let given = steering::given(approve, &plan)?;
     runtime()?.block_on(async {
@@ -275,6 +282,23 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         let code = conclude(outcome, &store, output)?;
         if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) }
     })
+}
+
+/// A run that has ended and of which nothing is to be put back: whoever wanted it taken back has that, whoever wanted it to go on hears how it ended.
+fn nothing_to_do(state: &RunState, run: &str, to: Takeover, output: &Output) -> u8 {
+    for (step, acceptance) in state.accepted() {
+        output.say(&format!("{step}  {}", measure::accepted(acceptance)));
+    }
+    match (to, state.ended.as_ref()) {
+        (Takeover::GoOn, Some(end)) => {
+            output.say(&format!("run {run} has ended ({}); there is nothing to go on with", verdict_word(end.verdict)));
+            of_verdict(end.verdict)
+        }
+        _ => {
+            output.say(&format!("run {run} has ended and left nothing to undo"));
+            0
+        }
+    }
 }
 
 /// The exit code of a run that was to be taken back: 0 only if everything is as it was before it, and no service went down for it.
@@ -303,7 +327,7 @@ fn taken_back(state: &RunState) -> Result<u8, Exit> {
 }
 
 /// The environment of an earlier run, as its plan names it and as the project file had it then.
-async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
+pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) -> Result<Environment, Exit> {
     let recorded = plan.scope.pointer("/env/lab/control").and_then(Value::as_str);
     if let Some(control) = lab.or(recorded) {
         let file = crate::model::project::EnvironmentFile { kind: crate::model::project::EnvironmentKind::Lab, ..Default::default() };

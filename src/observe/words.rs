@@ -50,6 +50,7 @@ phrases! {
     TakenOut: "taken out", "已解除";
     PutBack: "put back", "已还原";
     LeftOver: "LEFT OVER", "未能还原";
+    AcceptedAsItIs: "accepted as it is", "已接受现状";
     ByHand: "TO BE DONE BY HAND", "需人工操作";
     Approval: "WAITS FOR APPROVAL", "等待批准";
     Mend: "FAILED, waits for you", "失败，等待处理";
@@ -484,6 +485,10 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         StepKind::UndoFailed { failure } => {
             let why = failed(failure);
             (Weight::Trouble, pick(lang, format!("LEFT OVER, could not be put back: {why}"), format!("未能还原：{why}")))
+        }
+        StepKind::Accepted { by, why, there, .. } => {
+            let (why, there) = (phrase(why, lang), phrase(there, lang));
+            (Weight::Trouble, pick(lang, format!("accepted as it is by {by} because {why}; {there}"), format!("{by} 接受现状，理由：{why}；{there}")))
         }
         StepKind::Unknown => return None,
     })

@@ -32,6 +32,7 @@
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
 //! - `workplace`: a small project with a lab of its own.
 
+mod accept;
 mod aliyun_client;
 mod approvals;
 mod bad_files;

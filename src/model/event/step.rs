@@ -148,6 +148,18 @@ pub enum StepKind {
         /// Why; a conflict says both values.
         failure: Failure,
     },
+    /// A person takes what is there as it is: nothing of it is put back any more.
+    Accepted {
+        /// Who.
+        by: String,
+        /// Why.
+        why: String,
+        /// What was there then, beside what was there before the run, in one line; or why it could not be read.
+        there: String,
+        /// What was read, in the form of `before`; absent when it could not be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        is: Option<Value>,
+    },
     /// From a newer Lifeboat.
     #[serde(other)]
     Unknown,
