@@ -1,7 +1,18 @@
 //! What cannot be put back is accepted by a person, with a name and a reason, and is held no longer; and what had ended says how.
 
+use std::process::Output;
+
 use crate::common::{run, text};
-use crate::workplace::{Workplace, events, said};
+use crate::workplace::{Workplace, events};
+
+/// What was said on either stream.
+fn said(output: &Output, code: i32, parts: &[&str]) {
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+}
 
 fn shift(aws: u32) -> String {
     let weights = format!("{{ aws: {aws}, aliyun: {} }}", 100 - aws);
