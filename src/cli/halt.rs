@@ -58,7 +58,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     let running = halt::going_on(&store, environment)?;
     for run in &running {
         match halt::abort(&store, run, &by, &why) {
-            Ok(()) => output.say(&format!("{run}  is putting everything back")),
+            Ok(()) => output.say(&format!("{run}  is told to put everything back")),
             Err(exit) => output.say(&format!("{run}  {exit}")),
         }
     }

@@ -36,7 +36,11 @@ impl Machine {
             self.give_up_attempts(FAULT, ENDING);
         }
         // What a new owner was still looking at is undone without an answer.
-        self.steps.values_mut().filter(|step| step.status == Status::Looking).for_each(|step| step.status = Status::Failed);
+        let looked_at: Vec<String> = self.steps.iter().filter(|(_, step)| step.status == Status::Looking).map(|(key, _)| key.clone()).collect();
+        for key in looked_at {
+            self.steps.entry(key.clone()).and_modify(|step| step.status = Status::Failed);
+            self.parent_of(&key);
+        }
         self.cut_off();
     }
 
@@ -232,6 +236,11 @@ impl Machine {
         false
     }
 
+    /// When nothing of what was put back can be overtaken any more by what was sent before.
+    pub(super) fn last_arrival(&self) -> Option<Moment> {
+        self.intents.iter().filter_map(|key| self.comes_late(key)).max()
+    }
+
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
@@ -340,6 +349,7 @@ impl Machine {
         self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
         self.record_step(key, StepKind::Undoing { attempt });
         self.record_step(key, StepKind::Undone { already: true });
+        self.parent_of(key);
         true
     }
 
