@@ -2,6 +2,7 @@
 //!
 //! [`args`] is what may be typed; each command's own part is in the module of its name.
 
+mod accept;
 pub mod args;
 mod beginning;
 mod commands;
@@ -79,6 +80,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
             start::recover(&args.recover, &how, global, output)
         }
         Command::Abort(args) => start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref() }, global, output),
+        Command::Accept(args) => accept::accept(&args, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Reaper(args) => reaper::reaper(&args, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),
