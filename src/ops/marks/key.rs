@@ -100,9 +100,9 @@ fn key(environment: &Environment) -> Result<String, String> {
     }
 }
 
-/// The key of this user's, wherever one of their folders has it.
+/// The key of this user's, in the folder where it is made.
 fn own(environment: &str) -> Result<Option<String>, String> {
-    for spot in places::of_user(environment, EXTENSION) {
+    for spot in places::of_user(environment, EXTENSION).into_iter().take(1) {
         match read(&spot) {
             Ok(key) => return Ok(Some(key)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
