@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod file;
+mod reserve;
 pub mod samples;
 
 pub use file::FileStore;

@@ -94,11 +94,14 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
         return Ok(Locked { _file: None });
     }
     let open = || {
-        lever::folder(store)?;
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lever::path(store, &place.key(), "lock"))
+        let path = lever::path(store, &place.key(), "lock");
+        let made = lever::folder(store).and_then(|_| OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path));
+        // Where nothing can be written any more, one that is there locks as well.
+        made.or_else(|error| File::open(&path).map_err(|_| error))
     };
     let cannot = |error: std::io::Error| {
-        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(ELSEWHERE)
+        let hint = own.map_or_else(|| ELSEWHERE.to_owned(), |own| format!("nothing was changed; `{}` needs no lock", abort_command(store, own)));
+        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(hint)
     };
     let file = open().map_err(cannot)?;
     let drill = plan.mode != Mode::Emergency;

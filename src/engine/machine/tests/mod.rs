@@ -1,6 +1,7 @@
 mod emergency;
 mod resume;
 mod seen;
+mod unwritten;
 
 use serde_json::json;
 
@@ -249,8 +250,10 @@ impl Rig {
                 queue.extend(self.answers());
             }
             Effect::Refused(why) => self.log.push(format!("refused: {why}")),
+            Effect::Cancel(key) if self.hang.contains(&format!("cancel {key}").as_str()) => {}
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
+            Effect::Leave => self.log.push("leave".into()),
         }
     }
 
