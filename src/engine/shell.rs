@@ -117,7 +117,7 @@ pub enum EngineError {
         /// The run.
         run: String,
         /// What stays.
-        left: Left,
+        left: Box<Left>,
         /// Why.
         #[source]
         source: RecordError,
@@ -468,7 +468,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn write_down(&mut self) -> Result<bool, EngineError> {
-        self.recorder.write_down().map_err(|source| EngineError::Journal { run: self.recorder.run().to_owned(), left: self.machine.left(), source })
+        self.recorder.write_down().map_err(|source| EngineError::Journal {
+            run: self.recorder.run().to_owned(),
+            left: Box::new(self.machine.left()),
+            source,
+        })
     }
 
     /// Whether everything that happened is stored, once the run is over; what is not is tried for a while, unless somebody has no patience.
@@ -487,7 +491,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     /// The end of a run whose journal cannot be written.
     fn unwritten(self) -> EngineError {
-        let (run, left) = (self.recorder.run().to_owned(), self.machine.left());
+        let (run, left) = (self.recorder.run().to_owned(), Box::new(self.machine.left()));
         let source = self.recorder.into_trouble().unwrap_or_else(|| RecordError::Unknown { run: run.clone() });
         EngineError::Journal { run, left, source }
     }
@@ -530,7 +534,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
     fn record(&mut self, body: Body) -> Result<(), EngineError> {
         let stage = matches!(body, Body::Run(RunEvent::Stage { .. }));
         let recorded = self.recorder.record(body);
-        recorded.map_err(|source| EngineError::Journal { run: self.recorder.run().to_owned(), left: self.machine.left(), source })?;
+        recorded.map_err(|source| EngineError::Journal { run: self.recorder.run().to_owned(), left: Box::new(self.machine.left()), source })?;
         if stage && let Some(watch) = &self.watch {
             watch.tally();
         }

@@ -18,7 +18,7 @@ use super::pinned::{Originals, copy_of};
 use super::{lever, lock, report, runs};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
-use crate::engine::machine::{self, Left, Recovery};
+use crate::engine::machine::{self, Recovery};
 use crate::engine::record::{Journal, OnEvent, OnJournal, Recorder};
 use crate::engine::samples::SampleFile;
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
@@ -285,7 +285,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
     record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
     let ended = match recorder.into_trouble() {
         None => Ok(verdict),
-        Some(source) => Err(EngineError::Journal { run: run.clone(), left: Left::default(), source }),
+        Some(source) => Err(EngineError::Journal { run: run.clone(), left: Box::default(), source }),
     };
     told.conclude(&store, run, ended)
 }
@@ -431,7 +431,7 @@ impl Hold {
             Ok(()) => shell::run(setup).await,
             Err(source) => {
                 drop(setup);
-                Err(EngineError::Journal { run: run.clone(), left: Left::default(), source })
+                Err(EngineError::Journal { run: run.clone(), left: Box::default(), source })
             }
         };
         drop(control);
