@@ -130,6 +130,12 @@ impl Folder {
         }
     }
 
+    /// The group that everything new in it is for too.
+    #[must_use]
+    pub fn shared_with(&self) -> Option<u32> {
+        fstat(&self.handle).ok().filter(|_| self.is_shared).map(|about| about.st_gid)
+    }
+
     /// Gives something new the permissions of what is in here.
     fn share(&self, handle: &OwnedFd, is_folder: bool) -> rustix::io::Result<()> {
         let bits = match (self.is_shared, is_folder) {

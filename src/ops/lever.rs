@@ -139,7 +139,7 @@ pub(super) fn folder(store: &FileStore, environment: &str) -> io::Result<Folder>
 }
 
 /// The folder of what is kept by environment, if it is there.
-fn there(store: &FileStore) -> io::Result<Folder> {
+pub(super) fn there(store: &FileStore) -> io::Result<Folder> {
     Folder::open(&path(store), store.trust()).map(|(folder, _)| folder)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::control::abort_command;
@@ -91,9 +91,15 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
     if place.alone {
         return Ok(Locked { _file: None });
     }
-    let open = || lever::folder(store, &plan.environment)?.appended(&lever::name(&place.key(), "lock"));
+    let open = || {
+        let name = lever::name(&place.key(), "lock");
+        let made = lever::folder(store, &plan.environment).and_then(|folder| folder.appended(&name));
+        // Where nothing can be written any more, one that is there locks as well.
+        made.or_else(|error| lever::there(store).and_then(|folder| folder.file(&name, OFlags::RDONLY)).map_err(|_| error))
+    };
     let cannot = |error: std::io::Error| {
-        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(ELSEWHERE)
+        let hint = own.map_or_else(|| ELSEWHERE.to_owned(), |own| format!("nothing was changed; `{}` needs no lock", abort_command(store, own)));
+        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(hint)
     };
     let file = open().map_err(cannot)?;
     let drill = plan.mode != Mode::Emergency;

@@ -83,8 +83,21 @@ const HEAD: &str = "journal.head";
 pub fn note_head(store: &FileStore, run: &str) {
     if let Ok(chain) = read(store, run) {
         // A folder that cannot be written has been told of by whoever writes the report.
-        let _ = store.write_beside(run, HEAD, format!("{} {}\n", chain.events.len(), chain.head).as_bytes());
+        let _ = store.write_over(run, HEAD, &head(&format!("{} {}", chain.events.len(), chain.head)));
     }
+}
+
+/// Makes the file that will say how the journal of `run` ended, so that a full disk does not keep that from being said.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn keep_room_for_head(store: &FileStore, run: &str) -> Result<(), StoreError> {
+    store.write_over(run, HEAD, &head(""))
+}
+
+/// As much for any end.
+fn head(text: &str) -> Vec<u8> {
+    format!("{text:<127}\n").into_bytes()
 }
 
 /// Holds a chain against what was noted at its end; a run that was taken up again has more events.

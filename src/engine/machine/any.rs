@@ -39,6 +39,8 @@ enum Move {
     Sample,
     /// A person or a signal stops or aborts the run.
     Order(Order),
+    /// The journal can be written from now on, or cannot.
+    Journal(bool),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -49,6 +51,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         4 => prop_oneof![2 => Just(Some(ProbeState::Good)), 2 => Just(Some(ProbeState::Bad)), 1 => Just(None)].prop_map(Move::Probe),
         3 => Just(Move::Sample),
         1 => prop_oneof![Just(Order::Stop), Just(Order::Abort)].prop_map(Move::Order),
+        1 => any::<bool>().prop_map(Move::Journal),
     ];
     prop::collection::vec(one, 0..80)
 }
@@ -110,6 +113,9 @@ struct World {
     asked: Vec<Moment>,
     /// Whether the last of the samples that were sent since the last change was good.
     is_seen_good: bool,
+    /// Whether the journal cannot be written, and whether the run was left because of that.
+    unwritten: bool,
+    left: bool,
 }
 
 impl World {
@@ -127,6 +133,8 @@ impl World {
             shows: Standing::default(),
             asked: Vec::new(),
             is_seen_good: false,
+            unwritten: false,
+            left: false,
         };
         world.record(Body::Run(RunEvent::Started {
             plan: Box::new(plan.clone()),
@@ -158,11 +166,13 @@ impl World {
                 Effect::Record(body) => self.record(body),
                 Effect::Plan { key, .. } => self.begin(key, Call::Plan),
                 Effect::Apply { key, uses, .. } => {
+                    assert!(!self.unwritten, "{key} changes something although the journal cannot be written");
                     let step = &self.state.steps[&key];
                     assert!(uses == "toy.read" || step.intent.is_some(), "{key} changes something without an intent");
                     self.begin(key, Call::Apply);
                 }
                 Effect::Undo { key, .. } => {
+                    assert!(key == FAULT || !self.unwritten, "{key} is put back although the journal cannot be written");
                     assert!(self.state.steps[&key].intent.is_some());
                     self.begin(key, Call::Undo);
                 }
@@ -177,6 +187,10 @@ impl World {
                 // A run that takes things back is not stopped any more.
                 Effect::Refused(why) => assert!(why.contains("taking things back"), "refused: {why}"),
                 Effect::Finish => self.finished += 1,
+                Effect::Leave => {
+                    assert!(self.unwritten, "it is left although everything is stored");
+                    (self.finished, self.left) = (1, true);
+                }
             }
         }
     }
@@ -247,6 +261,10 @@ impl World {
             }
             Move::Probe(state) => self.probe(*state),
             Move::Sample => self.sample(),
+            Move::Journal(writable) => {
+                self.unwritten = !writable;
+                self.feed(if *writable { Input::JournalWritten } else { Input::JournalFailed("full".into()) });
+            }
             Move::Order(order) => self.feed(Input::Order(Asked { order: order.clone(), by: "signal".into(), why: "test".into() })),
         }
     }
@@ -262,7 +280,10 @@ impl World {
     }
 
     /// From here on everything answers well: the run has to come to its end by itself.
-    fn come_to_an_end(&mut self) {
+    fn come_to_an_end(&mut self, writable: bool) {
+        if self.unwritten && writable && self.finished == 0 {
+            self.make(&Move::Journal(true));
+        }
         for _ in 0..400 {
             if self.finished > 0 {
                 return;
@@ -289,10 +310,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves()) {
+    fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves(), writable in any::<bool>()) {
         let mut world = World::new(&plan, |uses| uses != "toy.read");
         script.iter().for_each(|one| world.make(one));
-        world.come_to_an_end();
+        world.come_to_an_end(writable);
         let changing = world.calls.iter().filter(|(_, call)| *call != Call::Read).count();
         prop_assert_eq!(changing, 0, "{:?} still run", world.calls);
         prop_assert_eq!(world.finished, 1);
@@ -312,8 +333,8 @@ proptest! {
         let failed_back = state.steps.iter().any(|(key, step)| key.starts_with("failback/") && step.applied);
         for (key, step) in state.steps.iter().filter(|(_, step)| step.intent.is_some()) {
             let stopped = state.stops.iter().any(|stop| !stop.abort);
-            let may_stay = plan.mode == Mode::Emergency || plan.leave || stopped || (failed_back && key.starts_with("failback/"));
-            prop_assert!(gone(step) || (may_stay && !world.aborting), "{} is {:?}", key, step.status);
+            let may_stay = world.left || plan.mode == Mode::Emergency || plan.leave || stopped || (failed_back && key.starts_with("failback/"));
+            prop_assert!(gone(step) || (may_stay && (world.left || !world.aborting)), "{} is {:?}", key, step.status);
         }
     }
 }

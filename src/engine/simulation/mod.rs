@@ -455,6 +455,7 @@ impl Simulation {
             Effect::Wake(at) => self.at(self.owners[owner].began + ms(at), Happening::Wakes(owner)),
             Effect::Refused(_) => {}
             Effect::Finish => self.finish(owner),
+            Effect::Leave => unreachable!("its journal can always be written"),
         }
         true
     }
