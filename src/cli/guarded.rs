@@ -112,7 +112,9 @@ impl About<'_> {
 
     /// Whether a drill here has nothing that makes it safe.
     pub(super) fn is_unguarded(&self) -> bool {
-        self.environment.is_real() && self.mode != Mode::Emergency && self.project.guards(&self.environment.name).is_none()
+        self.environment.is_real()
+            && self.mode != Mode::Emergency
+            && self.project.guards(&self.environment.name).is_none_or(|guards| guards.file.is_idle())
     }
 
     /// Lets the guards decide, asks where a person may decide, and gives what is to be recorded.
@@ -123,9 +125,13 @@ impl About<'_> {
         let name = &self.environment.name;
         let overrides = overrides(guarding, yes_because, self.mode)?;
         if self.is_unguarded() {
-            return Err(Exit::new(Kind::Refused, format!("environment {name} is on real clouds and has no guards: a drill there is refused")).hint(
-                format!("write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all"),
-            ));
+            return Err(Exit::new(
+                Kind::Refused,
+                format!("environment {name} is on real clouds and has no guards that could refuse anything: a drill there is refused"),
+            )
+            .hint(format!(
+                "write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all"
+            )));
         }
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         let confirmed = match &guarding.confirm {

@@ -7,10 +7,15 @@ use super::args::{Global, Recover};
 use super::output::Output;
 use super::start;
 use crate::engine::clock::RunClock;
+use crate::journal::FileStore;
+use crate::model::project::EnvironmentKind;
 use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::halt;
 use crate::ops::lever::{self, Lever};
+use crate::ops::lock::Place;
+use crate::ops::project::Project;
+use crate::ops::{places, runs};
 
 /// `lifeboat halt`
 #[derive(Debug, Args)]
@@ -47,59 +52,92 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     let store = start::store(global)?;
     let (environment, by) = (args.env.as_str(), operator());
     // The lever first: a run that begins in this moment either sees it or is among those that are aborted.
-    let lever = Lever { environment: environment.to_owned(), by: by.clone(), at: RunClock::start().now(), why: why.clone() };
-    lever::pull(&store, &lever)?;
+    let keys = keys(Some(&project), environment);
+    let lever = Lever { environment: environment.to_owned(), by: by.clone(), at: RunClock::start().now(), why: why.clone(), keys, kept: Vec::new() };
+    for place in lever::pull(&store, &lever)? {
+        output.note(&format!("the lever could not be kept everywhere; a drill that is begun from there may not see it: {place}"));
+    }
     output.say(&format!("environment {environment} is halted: no new drill begins there until `{}`", lever.release_command()));
 
-    let not_ours = halt::not_ours(&store)?;
-    for (run, why, _) in &not_ours {
-        output.note(&format!("{run}  is left alone: {why}"));
+    let written =
+        project.environment(environment).ok().filter(|file| file.kind == EnvironmentKind::Cloud).map(|file| Place::written(environment, &file));
+    let everywhere: Vec<FileStore> = {
+        let others = places::other_folders(&store);
+        std::iter::once(store).chain(others).collect()
+    };
+    // The environment of this name in another project may be another one.
+    let is_here = |at: &FileStore, run: &str| {
+        places::are_of_one_project(at, &everywhere[0])
+            || runs::plan_beside(at, run).is_some_and(|plan| written.as_ref().is_some_and(|here| here.is_same(&Place::of(&plan))))
+    };
+    type Found<'a> = Vec<(&'a FileStore, String)>;
+    let (mut running, mut left): (Found<'_>, Found<'_>) = Default::default();
+    // Where a run works that is not ours is not known; neither is what goes on in a folder that cannot be read.
+    let mut unknown: Vec<String> = Vec::new();
+    for at in everywhere.iter().filter(|at| places::are_of_one_project(at, &everywhere[0])) {
+        match halt::not_ours(at) {
+            Ok(found) => {
+                found.iter().for_each(|(run, why, _)| output.note(&format!("{run}  is left alone: {why}")));
+                let others = found.into_iter().filter(|(.., is_running)| *is_running);
+                unknown.extend(others.map(|(run, ..)| format!("{run} may go on in environment {environment}, and is another user's")));
+            }
+            Err(_) => unknown.push(format!("{} cannot be read, and a run of environment {environment} may go on there", at.folder().display())),
+        }
     }
-    let running = halt::going_on(&store, environment)?;
-    for run in &running {
-        match halt::abort(&store, run, &by, &why) {
+    for at in &everywhere {
+        match halt::going_on(at, environment) {
+            Ok(found) => running.extend(found.into_iter().filter(|run| is_here(at, run)).map(|run| (at, run))),
+            Err(exit) => output.note(&format!("{}  {exit}", at.folder().display())),
+        }
+    }
+    for (at, run) in &running {
+        match halt::abort(at, run, &by, &why) {
             Ok(()) => output.say(&format!("{run}  is putting everything back")),
             Err(exit) => output.say(&format!("{run}  {exit}")),
         }
     }
-    for run in &running {
-        let _ = halt::await_end(&store, run);
+    for (at, run) in &running {
+        let _ = halt::await_end(at, run);
     }
-    let left = halt::left(&store, environment)?;
-    for run in left.iter().filter(|run| !running.contains(run)) {
+    for at in &everywhere {
+        match halt::left(at, environment) {
+            Ok(found) => left.extend(found.into_iter().filter(|run| is_here(at, run)).map(|run| (at, run))),
+            Err(exit) => output.note(&format!("{}  {exit}", at.folder().display())),
+        }
+    }
+    for (_, run) in left.iter().filter(|(_, run)| running.iter().all(|(_, going_on)| going_on != run)) {
         output.say(&format!("{run}  was left; it is taken over"));
     }
-    for run in &left {
+    for (at, run) in &left {
+        let global = Global { reports: Some(at.folder().to_owned()), ..global.clone() };
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) = start::recover(&Recover { run: run.clone(), lab: None }, &start::How::TakeBack { yes_because: Some(&why) }, global, output)
+        if let Err(exit) =
+            start::recover(&Recover { run: run.clone(), lab: None }, &start::How::TakeBack { yes_because: Some(&why) }, &global, output)
         {
             output.say(&format!("{run}  {exit}"));
         }
     }
 
-    let mut runs: Vec<&String> = running.iter().chain(&left).collect();
-    runs.sort();
-    runs.dedup();
-    let remains: Vec<(&String, Option<String>)> = runs.into_iter().map(|run| (run, halt::remains(&store, run))).collect();
+    let mut runs: Found<'_> = running.into_iter().chain(left).collect();
+    runs.sort_by(|(_, one), (_, other)| one.cmp(other));
+    runs.dedup_by(|(_, one), (_, other)| one == other);
+    let remains: Vec<(&FileStore, &String, Option<String>)> = runs.iter().map(|(at, run)| (*at, run, halt::remains(at, run))).collect();
     if output.json {
-        let runs: Vec<_> = remains.iter().map(|(run, remains)| json!({ "run": run, "left": remains })).collect();
+        let runs: Vec<_> = remains.iter().map(|(_, run, remains)| json!({ "run": run, "left": remains })).collect();
         output.json_line(&json!({ "environment": environment, "runs": runs }));
     } else if remains.is_empty() {
         output.say("no run was going on or left there");
     } else {
-        for (run, remains) in &remains {
-            output.say(&format!("{run}  {}", remains.clone().unwrap_or_else(|| halt::put_back(&store, run))));
+        for (at, run, remains) in &remains {
+            output.say(&format!("{run}  {}", remains.clone().unwrap_or_else(|| halt::put_back(at, run))));
         }
     }
-    let number = remains.iter().filter(|(_, remains)| remains.is_some()).count();
+    let number = remains.iter().filter(|(_, _, remains)| remains.is_some()).count();
     if number == 0 {
-        // Where such a run works is not known either.
-        return match not_ours.iter().filter(|(_, _, is_running)| *is_running).map(|(run, ..)| run.as_str()).collect::<Vec<_>>().as_slice() {
-            [] => Ok(0),
-            others => {
-                Err(Exit::new(Kind::Environment, format!("{} may go on in environment {environment}, and is another user's", others.join(", ")))
-                    .hint("that user, or who shares its runs by the environment's `group`, halts it"))
-            }
+        return if unknown.is_empty() {
+            Ok(0)
+        } else {
+            Err(Exit::new(Kind::Environment, unknown.join("; ")).hint("that user, or who shares its runs by the environment's `group`, halts it"))
         };
     }
     Err(Exit::new(Kind::Environment, format!("{number} of {} runs left something in environment {environment}", remains.len()))
@@ -108,7 +146,8 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
 
 pub(super) fn release(args: &Release, global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = start::store(global)?;
-    let released = lever::release(&store, &args.env, &operator(), RunClock::start().now(), &args.reason)?;
+    let keys = keys(start::project().ok().as_ref(), &args.env);
+    let released = lever::release(&store, &args.env, &keys, &operator(), RunClock::start().now(), &args.reason)?;
     if output.json {
         output.json_line(&json!({ "environment": args.env, "released": released }));
         return Ok(0);
@@ -118,4 +157,10 @@ pub(super) fn release(args: &Release, global: &Global, output: &Output) -> Resul
         None => format!("environment {} was not halted", args.env),
     });
     Ok(0)
+}
+
+/// By what an environment of accounts is known outside of its project; a lab, or one that cannot be read, by nothing.
+fn keys(project: Option<&Project>, environment: &str) -> Vec<String> {
+    let file = project.and_then(|project| project.environment(environment).ok());
+    file.filter(|file| file.kind == EnvironmentKind::Cloud).map(|file| Place::written(environment, &file).lever_keys()).unwrap_or_default()
 }

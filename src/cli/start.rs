@@ -40,7 +40,9 @@ use crate::ops::forecast::forecast;
 use crate::ops::guards;
 use crate::ops::home;
 use crate::ops::live;
+use crate::ops::marks::others::none_stand;
 use crate::ops::pinned::{self, Originals};
+use crate::ops::places;
 use crate::ops::preflight;
 use crate::ops::project::{Project, load_project};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
@@ -59,14 +61,17 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
 
 /// The store of the runs of a project that is at hand already.
 pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<FileStore, Exit> {
-    let (folder, trust) = match (&global.reports, at_hand) {
-        (Some(folder), Some(project)) => (folder.clone(), project.trust()),
-        // Where the runs are is said: a project file that is wrong, or not there, keeps nobody from them.
-        (Some(folder), None) => (folder.clone(), project().map(|project| project.trust()).unwrap_or_default()),
-        (None, Some(project)) => (project.reports(), project.trust()),
-        (None, None) => project().map(|project| (project.reports(), project.trust()))?,
+    let found = match (&global.reports, at_hand) {
+        // Where the runs are is said: a project file that is wrong, or not there, keeps nobody from them, and the environments are still the project's.
+        (Some(_), None) => project().ok(),
+        (None, None) => Some(project()?),
+        (_, Some(_)) => None,
     };
-    Ok(FileStore::new(folder, true).trusting(trust))
+    let project = at_hand.or(found.as_ref());
+    let own = project.map(Project::reports);
+    let folder = global.reports.clone().or_else(|| own.clone()).unwrap_or_default();
+    let keeping = places::keeping(&folder, own.as_deref());
+    Ok(FileStore::new(folder, true).trusting(project.map(Project::trust).unwrap_or_default()).keeping_in(keeping))
 }
 
 pub(super) fn project() -> Result<Project, Exit> {
@@ -213,6 +218,10 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
         about.files()?;
         view.guards = guards::views(about.foreseen(&view).await?, mode);
         view.is_unguarded = about.is_unguarded();
+        if let Err(exit) = none_stand(&store, &environment, &plan, None).await {
+            view.warnings.push(format!("a drill would be refused: {}", exit.message));
+            view.warnings.extend(exit.causes);
+        }
         view.forecast = forecast(&store, &plan);
         view.whereabouts.extend(variables::said(&environment));
         if output.json {

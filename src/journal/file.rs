@@ -26,6 +26,15 @@ pub const JOURNAL: &str = "journal.jsonl";
 /// The folder of the leases that the store itself keeps.
 const LEASES: &str = "leases";
 
+/// Where what belongs to an environment is kept beside the folder of the runs, so that whoever names another folder does not get around it.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// Folders of one project: an environment's name says enough.
+    pub near: Vec<PathBuf>,
+    /// Folders of one user or machine: there an environment is known by its accounts or its lab.
+    pub wide: Vec<PathBuf>,
+}
+
 /// Runs under one folder.
 #[derive(Debug)]
 pub struct FileStore {
@@ -34,6 +43,8 @@ pub struct FileStore {
     trust: Trust,
     /// `false` leaves out fsync: for measurements only.
     durable: AtomicBool,
+    /// Further folders in which what belongs to an environment is kept.
+    keeping: Keeping,
     open: Mutex<BTreeMap<String, OpenRun>>,
 }
 
@@ -62,7 +73,13 @@ impl FileStore {
     /// A store in `folder`, which is made when the first run needs it.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, durable: bool) -> Self {
-        Self { folder: folder.into(), trust: Trust::default(), durable: AtomicBool::new(durable), open: Mutex::new(BTreeMap::new()) }
+        Self {
+            folder: folder.into(),
+            trust: Trust::default(),
+            durable: AtomicBool::new(durable),
+            keeping: Keeping::default(),
+            open: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// The same store, which works with the runs of these groups too and shares its own with them.
@@ -75,6 +92,18 @@ impl FileStore {
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// The same, with further folders in which what belongs to an environment is kept.
+    #[must_use]
+    pub fn keeping_in(self, keeping: Keeping) -> Self {
+        Self { keeping, ..self }
+    }
+
+    /// The further folders in which what belongs to an environment is kept.
+    #[must_use]
+    pub const fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     /// Leaves fsync out from now on.

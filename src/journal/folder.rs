@@ -73,6 +73,8 @@ pub struct Folder {
     handle: OwnedFd,
     /// Whether everything new in it is for its group too.
     is_shared: bool,
+    /// Whether everybody may read what is new in it.
+    is_public: bool,
 }
 
 /// The permissions by which a folder says that it is shared with its group, which what is new in it inherits.
@@ -102,7 +104,7 @@ impl Folder {
         match openat(CWD, path, flags, Mode::empty()) {
             Ok(handle) => {
                 let is_shared = fstat(&handle)?.st_mode & SHARED == SHARED;
-                Ok(Self { handle, is_shared })
+                Ok(Self { handle, is_shared, is_public: false })
             }
             Err(_) if std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) => {
                 Err(stranger("the folder", "is a link, which is not followed"))
@@ -136,9 +138,19 @@ impl Folder {
         fstat(&self.handle).ok().filter(|_| self.is_shared).map(|about| about.st_gid)
     }
 
+    /// The same folder, in which everybody may read what is new if everybody may look into it.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn for_all(self) -> io::Result<Self> {
+        let is_public = !self.is_shared && fstat(&self.handle)?.st_mode & 0o007 != 0;
+        Ok(Self { is_public, ..self })
+    }
+
     /// Gives something new the permissions of what is in here.
     fn share(&self, handle: &OwnedFd, is_folder: bool) -> rustix::io::Result<()> {
         let bits = match (self.is_shared, is_folder) {
+            (false, false) if self.is_public => 0o644,
             (false, false) => 0o600,
             (false, true) => 0o700,
             (true, false) => 0o660,

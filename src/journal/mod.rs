@@ -8,5 +8,5 @@ pub mod folder;
 mod reserve;
 pub mod samples;
 
-pub use file::FileStore;
+pub use file::{FileStore, Keeping};
 pub use folder::Trust;

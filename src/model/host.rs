@@ -61,6 +61,13 @@ pub fn host(address: &str) -> String {
     parsed(address).map_or_else(|| "?".to_owned(), |host| host.to_string())
 }
 
+/// The host of `address` with its port.
+#[must_use]
+pub fn authority(address: &str) -> String {
+    let port = Url::parse(address).ok().and_then(|url| url.port_or_known_default());
+    port.map_or_else(|| host(address), |port| format!("{}:{port}", host(address)))
+}
+
 /// As every client reads it: lower case, and numbers such as `0x7f.1` as the address they are.
 fn parsed(address: &str) -> Option<Parsed> {
     let with_scheme = |text: String| Url::parse(&text).ok().and_then(|url| url.host().map(|host| host.to_owned()));

@@ -86,6 +86,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("calls to {0} go to {1}", "对 {0} 的调用发往 {1}"),
     ("calls may go through {0}", "调用可能经由 {0}"),
     ("AWS is trusted by the certificates of that file", "以该文件中的证书信任 AWS"),
+    ("locks and levers of environments are kept in that folder first", "环境的锁与停止开关优先存放在该目录"),
     ("hosts are trusted by the certificates of that file", "以该文件中的证书信任主机"),
     ("hosts are trusted by the certificates of that folder", "以该目录中的证书信任主机"),
     ("whether this machine is inside of what a fault cuts off is not asked of AWS", "不向 AWS 查询本机是否位于故障将切断的范围内"),

@@ -10,7 +10,7 @@ use super::exit::{Exit, Kind};
 use super::running_lab;
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
 use crate::model::call::Cloud;
-use crate::model::host::{Owner, host, owner};
+use crate::model::host::{Owner, authority, host, owner};
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
 use crate::model::whereabouts::{cloud_env, lab_env};
@@ -266,12 +266,6 @@ impl Environment {
 
 /// How many services of AWS are asked.
 const SERVICES_OF_AWS: usize = 5;
-
-/// Host and port of an address.
-fn authority(address: &str) -> String {
-    let port = url::Url::parse(address).ok().and_then(|url| url.port_or_known_default());
-    port.map_or_else(|| host(address), |port| format!("{}:{port}", host(address)))
-}
 
 /// A lab on a thread and a runtime of its own, so that simulated clouds never take time from the run that measures them.
 #[derive(Debug)]

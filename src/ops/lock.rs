@@ -1,19 +1,25 @@
 //! One fault-injecting run for each environment, and nobody else's targets.
 //!
-//! The lock is one on an open file: it goes with the process however that ends, so there is no stale lock to guess about. What a run that was
-//! interrupted still holds is read from its journal.
+//! The lock is one on open files, in every place of the environment (`ops/places`), so that a drill whose runs are in another folder is one too many all the same. It
+//! goes with the process however that ends, so there is no stale lock to guess about. What a run that was interrupted still holds is read from its journal, in
+//! whichever folder of runs that is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
 
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
-use super::{lever, runs};
-use crate::journal::FileStore;
+use super::places::{self, Spot};
+use super::runs;
+use crate::journal::folder::Folder;
+use crate::journal::{FileStore, Trust};
+use crate::model::host::{Owner, authority, owner};
 use crate::model::plan::{Mode, Plan};
+use crate::model::project::EnvironmentFile;
 use crate::model::state::{FAULT, RunState};
 use crate::model::whereabouts::Whereabouts;
 use crate::ports::store::StoreError;
@@ -29,8 +35,10 @@ pub struct Place {
     lab: Option<String>,
     /// Whether its clouds are inside one process.
     alone: bool,
-    /// Cloud and account, where the environment names one.
+    /// Cloud and account, where it is known.
     accounts: BTreeSet<(&'static str, String)>,
+    /// Cloud and host, where calls do not go to the vendor's own.
+    hosts: BTreeMap<&'static str, String>,
 }
 
 impl Place {
@@ -42,8 +50,72 @@ impl Place {
             environment: plan.environment.clone(),
             alone: world.is_embedded(),
             lab: world.lab.map(|lab| lab.id.unwrap_or(lab.control)),
+            hosts: world
+                .clouds
+                .iter()
+                .filter_map(|(cloud, world)| Some((*cloud, foreign(world.endpoints.iter().flat_map(BTreeMap::values))?)))
+                .collect(),
             accounts: world.clouds.into_iter().filter_map(|(cloud, world)| Some((cloud, world.account?))).collect(),
         }
+    }
+
+    /// An environment of accounts as it is written.
+    #[must_use]
+    pub fn written(environment: &str, file: &EnvironmentFile) -> Self {
+        let account = |cloud, account: Option<&String>| Some((cloud, account?.clone()));
+        let (aws, aliyun) = (file.aws.as_ref(), file.aliyun.as_ref());
+        let accounts =
+            [account("aws", aws.and_then(|aws| aws.account.as_ref())), account("aliyun", aliyun.and_then(|aliyun| aliyun.account.as_ref()))];
+        let hosts = [
+            ("aws", foreign(aws.iter().filter_map(|aws| aws.endpoint.as_ref()))),
+            ("aliyun", foreign(aliyun.iter().flat_map(|aliyun| [&aliyun.endpoint, &aliyun.oss_endpoint]).flatten())),
+        ];
+        Self {
+            environment: environment.to_owned(),
+            lab: None,
+            alone: false,
+            accounts: accounts.into_iter().flatten().collect(),
+            hosts: hosts.into_iter().filter_map(|(cloud, host)| Some((cloud, host?))).collect(),
+        }
+    }
+
+    /// By what the environment is known outside of its project: its lab, or each account where it is asked. An environment whose name another project has for other
+    /// accounts is another one.
+    fn keys(&self) -> Vec<String> {
+        let name = &self.environment;
+        if let Some(lab) = &self.lab {
+            return vec![format!("{name} lab {lab}")];
+        }
+        let account = |(cloud, account): &(&'static str, String)| {
+            let at = self.hosts.get(cloud).map_or_else(String::new, |host| format!(" at {host}"));
+            format!("{name} {cloud} {account}{at}")
+        };
+        let unknown = |(cloud, _): &(&&'static str, &String)| self.accounts.iter().all(|(known, _)| known != *cloud);
+        let hosts = self.hosts.iter().filter(unknown).map(|(cloud, host)| format!("{name} {cloud} at {host}"));
+        self.accounts.iter().map(account).chain(hosts).collect()
+    }
+
+    /// By what a lever may be known: also by the account alone, when only this run's process knows where that is asked. Of labs, projects have their own.
+    #[must_use]
+    pub fn lever_keys(&self) -> Vec<String> {
+        if self.lab.is_some() {
+            return Vec::new();
+        }
+        let plain = self.accounts.iter().map(|(cloud, account)| format!("{} {cloud} {account}", self.environment));
+        let hosts = self.hosts.iter().map(|(cloud, host)| format!("{} {cloud} at {host}", self.environment));
+        let mut keys: Vec<String> = self.keys().into_iter().chain(plain).chain(hosts).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether both are one environment: the same name, the same lab, and no account or host that contradicts.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let accounts: BTreeMap<&str, &String> = self.accounts.iter().map(|(cloud, account)| (*cloud, account)).collect();
+        let agrees = |(cloud, account): &(&'static str, String)| accounts.get(cloud).is_none_or(|own| *own == account);
+        let hosts = self.hosts.iter().all(|(cloud, host)| other.hosts.get(cloud).is_none_or(|other| other == host));
+        self.environment == other.environment && self.lab == other.lab && other.accounts.iter().all(agrees) && hosts
     }
 
     /// Whether both reach the same clouds: the same lab, or an account in common; environments that name no accounts are told apart by their names.
@@ -59,10 +131,26 @@ impl Place {
     }
 }
 
+/// The host of the first address that is not the vendor's own.
+fn foreign<'a>(mut addresses: impl Iterator<Item = &'a String>) -> Option<String> {
+    addresses.find(|address| owner(address) != Owner::Vendor).map(|address| authority(address))
+}
+
 /// The lock of an environment, held until the value is dropped.
 #[derive(Debug)]
 pub struct Locked {
-    _file: Option<File>,
+    files: Vec<(Folder, String, File)>,
+    /// Whether nobody shares it: then its files may go with it.
+    alone: bool,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.alone {
+            // Whoever opens such a file looks afterwards whether it is still the one of that name (`lock`). One that cannot be taken away does no harm.
+            self.files.iter().for_each(|(folder, name, _)| drop(folder.remove(name)));
+        }
+    }
 }
 
 /// Another run in the same place.
@@ -70,6 +158,8 @@ pub struct Locked {
 pub struct Neighbour {
     /// Its id.
     pub run: String,
+    /// What takes it back, as it can be typed anywhere.
+    pub abort_command: String,
     /// Whether a process runs it now.
     pub running: bool,
     /// Whether it has ended.
@@ -88,37 +178,64 @@ pub struct Neighbour {
 /// When another run has it, or something that an interrupted one left stands in the way of a drill: with the command that solves it.
 pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked, Exit> {
     let place = Place::of(plan);
-    if place.alone {
-        return Ok(Locked { _file: None });
-    }
-    let open = || {
-        let name = lever::name(&place.key(), "lock");
-        let made = lever::folder(store, &plan.environment).and_then(|folder| folder.appended(&name));
-        // Where nothing can be written any more, one that is there locks as well.
-        made.or_else(|error| lever::there(store).and_then(|folder| folder.file(&name, OFlags::RDONLY)).map_err(|_| error))
-    };
-    let cannot = |error: std::io::Error| {
-        let hint = own.map_or_else(|| ELSEWHERE.to_owned(), |own| format!("nothing was changed; `{}` needs no lock", abort_command(store, own)));
-        Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment)).cause(error.to_string()).hint(hint)
-    };
-    let file = open().map_err(cannot)?;
     let drill = plan.mode != Mode::Emergency;
+    let mut locked = Locked { files: Vec::new(), alone: drill };
+    if place.alone {
+        return Ok(locked);
+    }
     let operation = if drill { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
-    let locked = match flock(&file, operation) {
-        Ok(()) => Locked { _file: Some(file) },
-        // An emergency beside a drill: what it may touch is held against what the drill holds.
-        Err(Errno::WOULDBLOCK) if !drill => Locked { _file: None },
-        Err(Errno::WOULDBLOCK) => {
-            let running = neighbours(store, plan, own)?.into_iter().find(|neighbour| neighbour.running);
-            return Err(in_the_way(store, plan, running.as_ref()));
+    for (number, spot) in places::files(store, &place.key(), &place.keys(), "lock").iter().enumerate() {
+        match lock(spot, store.trust(), &plan.environment, operation) {
+            Ok((folder, file)) => locked.files.push((folder, spot.name.clone(), file)),
+            // An emergency beside a drill: what it may touch is held against what the drill holds.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !drill => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let running = neighbours(store, plan, own)?.into_iter().find(|neighbour| neighbour.running);
+                return Err(in_the_way(plan, running.as_ref()));
+            }
+            // Where the runs are there must be one; what other places there are for it is not the same everywhere.
+            Err(error) if number == 0 => {
+                let hint =
+                    own.map_or_else(|| ELSEWHERE.to_owned(), |own| format!("nothing was changed; `{}` needs no lock", abort_command(store, own)));
+                return Err(Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment))
+                    .cause(error.to_string())
+                    .hint(hint));
+            }
+            Err(_) => {}
         }
-        Err(error) => return Err(cannot(error.into())),
-    };
+    }
     if drill && let Some(neighbour) = neighbours(store, plan, own)?.iter().find(|neighbour| neighbour.running || neighbour.is_left()) {
-        return Err(in_the_way(store, plan, Some(neighbour)));
+        return Err(in_the_way(plan, Some(neighbour)));
     }
     Ok(locked)
 }
+
+/// Takes the lock of one file, which whoever had it alone may have taken away meanwhile.
+fn lock(spot: &Spot, trust: &Trust, environment: &str, operation: FlockOperation) -> io::Result<(Folder, File)> {
+    let folder = spot.make(trust, environment)?;
+    // In a folder of several people the file may be somebody else's, who lets it be read.
+    let named = || folder.file(&spot.name, OFlags::RDONLY);
+    for _ in 0..TRIES {
+        let opened = match named() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => folder.fresh(&spot.name),
+            opened => opened,
+        };
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened?,
+        };
+        flock(&file, operation)?;
+        let held = file.metadata()?;
+        let is_named = named().and_then(|file| file.metadata()).is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino()));
+        if is_named {
+            return Ok((folder, file));
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// How often a file is taken away under somebody's hands before that counts as somebody who has it.
+const TRIES: usize = 20;
 
 impl Neighbour {
     /// Whether it was left with something that nobody asked to stay.
@@ -128,13 +245,13 @@ impl Neighbour {
     }
 }
 
-fn in_the_way(store: &FileStore, plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
+fn in_the_way(plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
     let place = &plan.environment;
     match neighbour {
-        Some(Neighbour { run, running: false, holds, .. }) => {
+        Some(Neighbour { run, abort_command, running: false, holds, .. }) => {
             let what = if holds.is_empty() { "a fault".to_owned() } else { listed(holds) };
             Exit::new(Kind::Environment, format!("run {run} was left in environment {place} and still holds {what}; nothing was changed"))
-                .hint(format!("`{}` takes it back; then begin again", abort_command(store, run)))
+                .hint(format!("`{abort_command}` takes it back; then begin again"))
         }
         Some(Neighbour { run, .. }) => Exit::new(Kind::Environment, format!("run {run} is going on in environment {place}; nothing was changed"))
             .hint(format!("wait for its end, or end it with `lifeboat ctl {run} abort`")),
@@ -149,7 +266,7 @@ fn in_the_way(store: &FileStore, plan: &Plan, neighbour: Option<&Neighbour>) -> 
 /// When the folder of the runs cannot be read.
 pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Vec<Neighbour>, Exit> {
     let place = Place::of(plan);
-    others(store, &place, own, |other| *other == place)
+    others(store, &place, own, |other| place.is_same(other))
 }
 
 /// The same in other environments that reach the same clouds; `also_here`: in this one too.
@@ -158,32 +275,37 @@ pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<V
 /// When the folder of the runs cannot be read.
 pub fn on_the_same_clouds(store: &FileStore, plan: &Plan, also_here: bool) -> Result<Vec<Neighbour>, Exit> {
     let place = Place::of(plan);
-    others(store, &place, None, |other| if *other == place { also_here } else { place.shares_clouds_with(other) })
+    others(store, &place, None, |other| if place.is_same(other) { also_here } else { place.shares_clouds_with(other) })
 }
 
 fn others(store: &FileStore, place: &Place, own: Option<&str>, counts: impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, Exit> {
     if place.alone {
         return Ok(Vec::new());
     }
-    let runs = store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error).hint(ELSEWHERE))?;
-    Ok(runs
-        .into_iter()
-        .filter(|run| own != Some(run.as_str()))
-        .filter_map(|run| {
-            let running = store.is_owned(&run);
-            if !running && runs::passed(store, &run) {
-                return None;
-            }
-            let state = runs::read(store, &run).and_then(|chain| runs::state(&run, &chain)).unwrap_or_default();
-            let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run))?;
-            if !counts(&Place::of(&plan)) {
-                return None;
-            }
-            let (fault, holds) = (has_fault(&state), holds(&state));
-            let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, plan };
-            (running || !neighbour.holds.is_empty() || neighbour.fault).then_some(neighbour)
-        })
-        .collect())
+    let mut found = in_folder(store, own, &counts).map_err(|error| Exit::from_error(Kind::Environment, &error).hint(ELSEWHERE))?;
+    for other in places::other_folders(store) {
+        // A folder of former runs that cannot be read any more tells nothing; the lock and the marks are there all the same.
+        found.extend(in_folder(&other, own, &counts).unwrap_or_default());
+    }
+    Ok(found)
+}
+
+fn in_folder(store: &FileStore, own: Option<&str>, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
+    let neighbour = |run: String| {
+        let running = store.is_owned(&run);
+        if !running && runs::passed(store, &run) {
+            return None;
+        }
+        let state = runs::read(store, &run).and_then(|chain| runs::state(&run, &chain)).unwrap_or_default();
+        let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run))?;
+        if !counts(&Place::of(&plan)) {
+            return None;
+        }
+        let (fault, holds, abort_command) = (has_fault(&state), holds(&state), abort_command(store, &run));
+        let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, abort_command, plan };
+        (running || !neighbour.holds.is_empty() || neighbour.fault).then_some(neighbour)
+    };
+    Ok(store.runs()?.into_iter().filter(|run| own != Some(run.as_str())).filter_map(neighbour).collect())
 }
 
 fn has_fault(state: &RunState) -> bool {

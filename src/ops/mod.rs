@@ -21,6 +21,7 @@ pub mod lock;
 pub mod marks;
 pub mod people;
 pub mod pinned;
+pub mod places;
 pub mod preflight;
 pub mod programs;
 pub mod project;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::model::guard::{Person, Starter};
@@ -21,6 +22,13 @@ pub fn me() -> Person {
 #[must_use]
 pub fn name(uid: u32) -> String {
     System::here().login(uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The home of a user id, as the system's files say it and not as a variable does; only where they do not know the user, `HOME`.
+#[must_use]
+pub fn home(uid: u32) -> Option<PathBuf> {
+    let home = System::here().home(uid).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+    home.filter(|home| home.is_absolute() && *home != Path::new("/"))
 }
 
 /// Whoever runs this process, with every id that is theirs.
@@ -108,6 +116,14 @@ impl System {
         };
         self.passwd.lines().find_map(name_of).or_else(|| if self.asks { asked(uid) } else { None })
     }
+
+    fn home(&self, uid: u32) -> Option<PathBuf> {
+        let home_of = |line: &str| {
+            let fields: Vec<&str> = line.split(':').collect();
+            (fields.get(2)?.parse() == Ok(uid)).then(|| fields.get(5).map(PathBuf::from))?
+        };
+        self.passwd.lines().find_map(home_of)
+    }
 }
 
 fn asked(uid: u32) -> Option<String> {
@@ -135,6 +151,7 @@ mod tests {
     fn a_person_has_an_entry_and_no_borrowed_id() {
         let system = system();
         assert_eq!((system.person(1000), system.person(0)), (Ok("ann".into()), Ok("root".into())));
+        assert_eq!((system.home(1000), system.home(1002)), (Some("/home/ann".into()), None));
         for (uid, why) in [
             (100_000, "one of the subordinate ids of ann"),
             (165_535, "one of the subordinate ids of ann"),

@@ -13,10 +13,11 @@ use super::environment::Environment;
 use super::exit::{Exit, Kind};
 use super::forecast::forecast;
 use super::home;
-use super::lock::Locked;
+use super::lock::{Locked, Place};
 use super::marks::WorldMarker;
+use super::marks::others::none_stand;
 use super::pinned::{Originals, copy_of};
-use super::{guards, lever, lock, report, runs, variables};
+use super::{guards, lever, lock, places, report, runs, variables};
 use crate::catalogue;
 use crate::engine::clock::RunClock;
 use crate::engine::desk::Reply;
@@ -134,6 +135,7 @@ pub async fn start(
     relaxed(&store, environment);
     let Allowed { decisions, said } = allowed;
     let locked = lock::take(&store, &plan, None)?;
+    none_stand(&store, environment, &plan, None).await?;
     let clock = RunClock::start();
     let run = runs::fresh_id(clock.now(), &plan.name);
     let owner = Owner { token: token(), epoch: 1 };
@@ -150,6 +152,7 @@ pub async fn start(
             .cause(why)
             .hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
+    places::note_folder(&store);
     // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
     is_released(&store, &plan).inspect_err(|_| store.discard(&run))?;
     let opening = RunEvent::Started {
@@ -196,7 +199,10 @@ fn relaxed(store: &FileStore, environment: &Environment) {
 
 /// Whether the lever of the environment lets a drill go on there.
 fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
-    match lever::pulled(store, &plan.environment)?.filter(|_| plan.mode != Mode::Emergency) {
+    if plan.mode == Mode::Emergency {
+        return Ok(());
+    }
+    match lever::pulled(store, &plan.environment, &Place::of(plan).lever_keys())? {
         None => Ok(()),
         Some(lever) => Err(Exit::new(Kind::Environment, format!("{lever}; nothing was changed"))
             .hint(format!("`{}` lets drills begin again", lever.release_command()))),
@@ -245,6 +251,9 @@ pub async fn recover(
         let started_by = Some(hold.starter.clone());
         hold.said = known.map(|guards| guards::Said { guards, overrides: said.overrides, started_by }).map_err(|exit| exit.message);
         hold.locked = Some(lock::take(&hold.store, &hold.plan, Some(&hold.run))?);
+        if state.fault().is_none_or(|fault| fault.intent.is_none()) {
+            none_stand(&hold.store, environment, &hold.plan, Some(&hold.run)).await?;
+        }
         is_released(&hold.store, &hold.plan)?;
     }
     if to == Takeover::GoOn && state.ended.is_some() {

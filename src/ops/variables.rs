@@ -27,6 +27,7 @@ const VARIABLES: &[(&str, Does)] = &[
     (NO_FSYNC, Does::InLabs),
     (crash::VARIABLE, Does::InLabs),
     ("AWS_EC2_METADATA_DISABLED", Does::Weakens("whether this machine is inside of what a fault cuts off is not asked of AWS")),
+    ("XDG_STATE_HOME", Does::Weakens("locks and levers of environments are kept in that folder first")),
     ("AWS_CA_BUNDLE", Does::Weakens("AWS is trusted by the certificates of that file")),
     ("SSL_CERT_FILE", Does::Weakens("hosts are trusted by the certificates of that file")),
     ("SSL_CERT_DIR", Does::Weakens("hosts are trusted by the certificates of that folder")),

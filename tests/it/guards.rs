@@ -211,6 +211,8 @@ fn a_plan_shows_how_every_guard_would_decide() {
 const CLOUDS: &str = "lifeboat: 1
 environments:
   bare: { aliyun: { region: cn-hangzhou } }
+  idle: { aliyun: { region: cn-hangzhou }, guards: {} }
+  void: { aliyun: { region: cn-hangzhou }, guards: { windows: [], freeze: [], actions: {}, regions: {}, tags: {} } }
   unnamed: { aliyun: { region: cn-hangzhou }, guards: { max_targets: 5, actions: { deny: [exec] } } }
   gone: { aliyun: { region: cn-hangzhou, endpoint: 'http://127.0.0.1:9', oss_endpoint: 'http://127.0.0.1:9' } }
 ";
@@ -236,7 +238,9 @@ fn clouds(folder: &Path) {
 fn real_clouds_need_guards_and_accounts() {
     let folder = folder();
     clouds(folder.path());
-    refused(&run(&mut at(folder.path(), &["drill", "suspend.yaml", "--env", "bare"])), 77, &["has no guards", "guards:"]);
+    for environment in ["bare", "idle", "void"] {
+        refused(&run(&mut at(folder.path(), &["drill", "suspend.yaml", "--env", environment])), 77, &["has no guards", "guards:"]);
+    }
     // Nothing can be asked without credentials, so nothing is sent.
     refused(&run(&mut at(folder.path(), &["drill", "suspend.yaml", "--env", "unnamed"])), 69, &["account: ", "no credentials"]);
     assert!(!folder.path().join("reports").exists());
@@ -272,4 +276,55 @@ fn typing_errors_are_told_in_one_line() {
     refused(&run(&mut at(folder.path(), &["execute", SYNC_STOP, "--env", "lab"])), 65, &["this file is a scenario, not a runbook", "lifeboat drill"]);
     fs::remove_file(folder.path().join("lifeboat.yaml")).unwrap();
     refused(&run(&mut at(folder.path(), &["plan", SYNC_STOP])), 65, &["no lifeboat.yaml"]);
+}
+
+#[test]
+fn a_limit_on_targets_counts_the_whole_plan_and_refuses_what_cannot_be_counted() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    let decision = |steps: &str, most: u32| {
+        project(folder.path(), &[&format!("max_targets: {most}")]);
+        let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
+        write(
+            "fault.yaml",
+            "lifeboat: 1\nkind: scenario\ntitle: Stop\nfault: { uses: aliyun.dts.suspend-job, with: { job: dtsorders-primary }, lease: 5m }\nfailover: { runbook: over.yaml }\n",
+        );
+        write("over.yaml", &format!("lifeboat: 1\nkind: runbook\ntitle: Over\nsteps:\n{steps}"));
+        let output = run(&mut at(folder.path(), &["plan", "fault.yaml", "--lab", lab.control(), "--output", "json"]));
+        assert!(!output.stdout.is_empty(), "{}", text(&output.stderr));
+        let view = last_json(&output);
+        assert!(view["guards"].is_array(), "{view} {}", text(&output.stderr));
+        let one = view["guards"].as_array().unwrap().iter().find(|one| one["guard"] == "max_targets").unwrap_or_else(|| panic!("{view}")).clone();
+        (one["outcome"].as_str().unwrap().to_owned(), one["detail"].as_str().unwrap().to_owned())
+    };
+    let start = |more: &str| {
+        format!(
+            "  - {{ id: start, uses: aws.ec2.start-instances, with: {{ instances: {{ tags: {{ role: storefront, posture: standby }} }} }}{more} }}\n"
+        )
+    };
+    // The fault's job and two machines.
+    assert_eq!(decision(&start(""), 3).0, "allows");
+    assert_eq!(decision(&start(""), 2), ("refuses".into(), "3 things may be acted on; the most is 2".into()));
+    let known = "  - { id: each, uses: aws.ec2.start-instances, for_each: [storefront, checkout], with: { instances: { tags: { role: \"${{ item }}\" } } } }\n";
+    assert_eq!(decision(known, 3).0, "refuses", "{:?}", decision(known, 3));
+    let told = "  - { id: told, uses: exec, with: { command: [/bin/echo, '{}'] } }\n";
+    for (what, steps) in [
+        ("fresh", start(", targets: fresh")),
+        (
+            "a parameter that an earlier step gives",
+            format!(
+                "{told}  - {{ id: late, uses: aws.ec2.start-instances, needs: [told], with: {{ instances: {{ ids: \"${{{{ steps.told.output.stdout_json.ids }}}}\" }} }} }}\n"
+            ),
+        ),
+        (
+            "items that an earlier step gives",
+            format!(
+                "{told}  - {{ id: many, uses: aws.ec2.start-instances, needs: [told], for_each: \"${{{{ steps.told.output.stdout_json.ids }}}}\", with: {{ instances: {{ ids: [\"${{{{ item }}}}\"] }} }} }}\n"
+            ),
+        ),
+    ] {
+        let (outcome, detail) = decision(&steps, 9);
+        assert!(outcome == "refuses" && detail.contains("cannot be counted before the run"), "{what}: {outcome}: {detail}");
+    }
+    let given_up = start(", ungraceful: { with: { instances: { ids: [i-0a11febe0a7500001, i-0a11febe0a7500002, i-0a11febe0a7c00001] } } }");
+    assert_eq!(decision(&given_up, 3), ("refuses".into(), "4 things may be acted on; the most is 3".into()));
 }

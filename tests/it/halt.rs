@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{last_json, run, text, until};
+use crate::common::{folder, last_json, run, text, until};
 use crate::workplace::{UNJUDGED, Workplace, events, said, starter};
 
 const SHARED: &str = "instance i-0a11febe0a7500001";
@@ -184,5 +184,108 @@ fn a_drill_elsewhere_on_the_same_clouds_is_refused_only_where_both_act_on_the_sa
     let first = place.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
     assert_eq!(place.run(&["ctl", &first, "abort"]).status.code(), Some(0));
     assert_eq!(drill.wait_with_output().unwrap().status.code(), Some(4));
+    place.is_as_before();
+}
+
+/// A copy of the project in another folder, whose runs are there.
+fn copy(place: &Workplace) -> tempfile::TempDir {
+    let copy = folder();
+    for name in ["lifeboat.yaml", "drill.yaml", "over.yaml"] {
+        fs::copy(place.path(name), copy.path().join(name)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_second_drill_is_refused_whichever_folder_its_runs_are_in() {
+    let place = Workplace::new("1ms", "3m");
+    let (elsewhere, copy) = (folder(), copy(&place));
+    let elsewhere = elsewhere.path().to_str().unwrap();
+    let mut drill = place.begin(&["drill", "drill.yaml"]);
+    place.await_step("fault", "applied");
+    let first = place.run_id();
+    let drills = || {
+        let by_folder = place.see_through(&["drill", "drill.yaml", "--reports", elsewhere]);
+        let by_copy = run(place.command(&place.starting(&["drill", "drill.yaml"])).current_dir(copy.path()));
+        [by_folder, by_copy]
+    };
+    for output in drills() {
+        said(&output, 69, &[&format!("run {first} is going on in environment lab"), "nothing was changed"]);
+    }
+    drill.kill().unwrap();
+    drill.wait().unwrap();
+    let reports = place.reports();
+    let abort = format!("lifeboat abort {first} --reports {}", fs::canonicalize(&reports).unwrap_or(reports).display());
+    for output in drills() {
+        said(&output, 69, &[&format!("run {first} was left in environment lab and still holds"), &format!("hint: `{abort}`")]);
+    }
+    assert_eq!(fs::read_dir(copy.path()).unwrap().filter(|entry| entry.as_ref().unwrap().path().join("journal.jsonl").exists()).count(), 0);
+    paste(&place, &abort);
+    place.is_as_before();
+    place.write("over.yaml", "lifeboat: 1\nkind: runbook\ntitle: Over\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n");
+    let output = place.see_through(&["drill", "drill.yaml", "--reports", elsewhere]);
+    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
+    place.is_as_before();
+}
+
+#[test]
+fn the_lever_holds_whichever_folder_the_runs_are_in() {
+    let place = Workplace::new("1ms", "1ms");
+    let elsewhere = folder();
+    let elsewhere = elsewhere.path().to_str().unwrap();
+    for (halted, drilled) in [(None, Some(elsewhere)), (Some(elsewhere), None)] {
+        let with = |arguments: &[&str], reports: Option<&str>| {
+            let reports: Vec<&str> = reports.into_iter().flat_map(|folder| ["--reports", folder]).collect();
+            let mut command = place.command(arguments);
+            run(command.args(reports))
+        };
+        assert_eq!(with(&["halt", "--env", "lab", "--reason", "an incident"], halted).status.code(), Some(0));
+        said(&with(&place.starting(&["drill", "drill.yaml"]), drilled), 69, &["was halted by ann", "an incident; nothing was changed"]);
+        assert_eq!(with(&["release", "--env", "lab"], drilled).status.code(), Some(0));
+        assert_eq!(with(&place.starting(&["drill", "drill.yaml"]), halted).status.code(), Some(UNJUDGED), "released everywhere");
+    }
+    place.is_as_before();
+}
+
+#[test]
+fn halt_ends_what_runs_with_its_journal_elsewhere() {
+    let place = Workplace::new("1ms", "3m");
+    let elsewhere = place.path("elsewhere");
+    let begin = place.starting(&["drill", "drill.yaml", "--reports", "elsewhere"]);
+    let drill = place.command(&begin).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    until("the fault", || crate::common::journal(&elsewhere).filter(|journal| crate::common::has_step(journal, "fault", "applied")));
+    let halted = place.run(&["halt", "--env", "lab", "--reason", "an incident"]);
+    assert_eq!(halted.status.code(), Some(0), "{}", text(&halted.stderr));
+    assert_eq!(drill.wait_with_output().unwrap().status.code(), Some(4));
+    place.is_as_before();
+}
+
+#[test]
+fn a_drill_is_refused_while_the_mark_of_a_strangers_fault_is_there() {
+    let place = Workplace::new("1ms", "3m");
+    let (copy, stranger) = (copy(&place), folder());
+    let mut drill = place.begin(&["drill", "drill.yaml"]);
+    place.await_step("fault", "applied");
+    let first = place.run_id();
+    // Somebody else, who knows nothing of the first one's folders: another user, or another machine.
+    let other = |arguments: &[&str]| run(place.command(arguments).current_dir(copy.path()).env("XDG_STATE_HOME", stranger.path()));
+    let parts = [
+        "faults of other runs may stand in environment lab; nothing was changed",
+        &format!("run {first}: aliyun.dts.suspend-job on sync-instance dtslifeboat0orders1, leased until"),
+    ];
+    let refused = other(&place.starting(&["drill", "drill.yaml"]));
+    said(&refused, 69, &parts);
+    said(&refused, 69, &[&format!("`lifeboat abort {first}` where it was begun takes it out, or `lifeboat reaper --env lab --lab")]);
+    let planned = other(&["plan", "drill.yaml", "--lab", place.lab.control()]);
+    assert!(text(&planned.stdout).contains("Warning: a drill would be refused: faults of other runs may stand"), "{}", text(&planned.stdout));
+    drill.kill().unwrap();
+    drill.wait().unwrap();
+    said(&other(&place.starting(&["drill", "drill.yaml"])), 69, &parts);
+    assert!(!copy.path().join("reports").join(&first).exists());
+    place.take_back();
+    fs::write(copy.path().join("over.yaml"), "lifeboat: 1\nkind: runbook\ntitle: Over\nsteps: [{ id: say, uses: note, with: { text: hello } }]\n")
+        .unwrap();
+    let output = other(&place.starting(&["drill", "drill.yaml"]));
+    assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));
     place.is_as_before();
 }

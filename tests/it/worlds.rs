@@ -29,7 +29,7 @@ impl Accounts {
         place.write(
             "lifeboat.yaml",
             &format!(
-                "lifeboat: 1\nenvironments:\n  prod: {{ aws: {{ {aws} }}, guards: {{ max_targets: 9 }}, vars: {vars} }}\n  lab: {{ kind: lab }}\n"
+                "lifeboat: 1\nenvironments:\n  prod: {{ aws: {{ {aws} }}, guards: {{ max_fault: 30m }}, vars: {vars} }}\n  lab: {{ kind: lab }}\n"
             ),
         );
         place.write("drill.yaml", "lifeboat: 1\nkind: scenario\ntitle: Route\nfault: { uses: aws.ec2.blackhole-route, with: { route_table: \"${{ vars.checkout_route_table }}\", destination: \"${{ vars.checkout_route }}\", interface: \"${{ vars.spare_interface }}\" }, lease: 5m }\nfailover: { runbook: wait.yaml }\n");
@@ -243,4 +243,31 @@ fn a_control_address_that_is_no_lab_leads_nowhere() {
     assert!(place.runs().is_empty());
     let listed = last_json(&place.run(&["runs", "--output", "json"]));
     assert_eq!(listed, json!([]));
+}
+
+#[test]
+fn an_environment_of_accounts_is_halted_and_locked_by_its_accounts() {
+    let (place, copy) = (Accounts::new(true), folder());
+    for name in ["lifeboat.yaml", "drill.yaml", "wait.yaml", "say.yaml"] {
+        fs::copy(place.folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let there = |arguments: &[&str]| run(place.command(arguments).current_dir(copy.path()));
+    let drill = ["drill", "drill.yaml", "--env", "prod"];
+    // A run that goes on there is ended from here.
+    let mut going_on = place.command(&drill).current_dir(copy.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the fault", || journal(&copy.path().join("reports")).filter(|journal| crate::common::has_step(journal, "fault", "applied")));
+    said(&run(&mut place.command(&drill)), 69, &["is going on in environment prod; nothing was changed"]);
+    let halted = run(&mut place.command(&["halt", "--env", "prod", "--reason", "an incident"]));
+    assert_eq!(halted.status.code(), Some(0), "{}{}", text(&halted.stdout), text(&halted.stderr));
+    assert_eq!(going_on.wait().unwrap().code(), Some(4));
+    assert_eq!(place.lab.world(), place.before);
+    said(&there(&drill), 69, &["an incident; nothing was changed", "lifeboat release --env prod"]);
+    // Another environment of the same name, at other addresses, is another one: only its fault is refused, by nobody's lever.
+    let written = fs::read_to_string(copy.path().join("lifeboat.yaml")).unwrap();
+    fs::write(copy.path().join("lifeboat.yaml"), written.replace("111122223333", "444455556666")).unwrap();
+    said(&there(&drill), 69, &["account: the credentials for aws belong to account 111122223333"]);
+    fs::write(copy.path().join("lifeboat.yaml"), written).unwrap();
+    assert_eq!(there(&["release", "--env", "prod"]).status.code(), Some(0));
+    place.killed_drill(&[]);
+    assert_eq!(run(&mut place.command(&["abort", "latest"])).status.code(), Some(0));
 }

@@ -193,11 +193,12 @@ fn tags(guards: &Guards, facts: &Facts) -> Said {
 }
 
 fn max_targets(most: u32, facts: &Facts) -> Said {
-    // A step that cannot tell yet acts on one thing at least.
-    let known = facts.targets.len() + facts.untold.len();
-    let untold = if facts.untold.is_empty() { String::new() } else { format!(" at least, {} cannot be counted yet", some(&facts.untold)) };
+    // What is known only during the run may be any number of things.
+    let known = facts.targets.len();
+    let untold =
+        if facts.untold.is_empty() { String::new() } else { format!(" at least, and {} cannot be counted before the run", some(&facts.untold)) };
     let said = format!("{} may be acted on{untold}; the most is {most}", count(known, "thing"));
-    if known <= most as usize { Ok(said) } else { Err(said) }
+    if known <= most as usize && facts.untold.is_empty() { Ok(said) } else { Err(said) }
 }
 
 fn max_fault(longest: Span, facts: &Facts) -> Said {

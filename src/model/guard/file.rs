@@ -51,6 +51,20 @@ pub struct GuardsFile {
     pub confirm: Option<Confirm>,
 }
 
+impl GuardsFile {
+    /// Whether nothing is written that could ever refuse anything: then there are no guards.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let Self { approvals, windows, freeze, actions, regions, tags, max_targets, max_fault, max_faults, confirm } = self;
+        let is_frozen = freeze.as_ref().is_some_and(|freeze| !matches!(freeze, FreezeFile::Entries(entries) if entries.is_empty()));
+        let is_listed = actions.as_ref().is_some_and(|lists| lists.allow.is_some() || !lists.deny.is_empty());
+        let is_placed = regions.as_ref().is_some_and(|lists| lists.aws.is_some() || lists.aliyun.is_some());
+        let is_limited = max_targets.is_some() || max_fault.is_some() || max_faults.is_some();
+        let is_asked = approvals.is_some() || confirm.is_some();
+        windows.is_empty() && tags.is_empty() && !is_frozen && !is_listed && !is_placed && !is_limited && !is_asked
+    }
+}
+
 /// How a run is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -233,7 +233,7 @@ fn targets_are_counted_with_those_that_are_not_known_yet() {
     refuses(
         "max_targets: 2",
         |facts| facts.untold = vec!["failover/x".into()],
-        "3 things may be acted on at least, failover/x cannot be counted yet; the most is 2",
+        "2 things may be acted on at least, and failover/x cannot be counted before the run; the most is 2",
     );
 }
 

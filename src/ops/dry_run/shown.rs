@@ -75,7 +75,13 @@ impl DryRun {
         if !self.guards.is_empty() {
             out.push_str(&format!("\nGuards\n{}", guards::text(&self.guards)));
         } else if self.is_unguarded {
-            row(&mut out, format_args!("\nNo guards are written for {}: a drill on real clouds is refused without.", self.environment));
+            row(
+                &mut out,
+                format_args!(
+                    "\nNo guards that could refuse anything are written for {}: a drill on real clouds is refused without.",
+                    self.environment
+                ),
+            );
         }
         row(
             &mut out,

@@ -16,6 +16,7 @@ use crate::ops::approvals::Subject;
 use crate::ops::environment::Environment;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::lever;
+use crate::ops::lock::Place;
 use crate::ops::pinned::copy_of;
 use crate::ops::project::{FILE_NAME, Project, read_project};
 
@@ -54,7 +55,7 @@ impl Again {
     /// When they cannot be read, or what they are decided from cannot.
     pub async fn decide(&self, intended: bool) -> Result<Vec<Decision>, Exit> {
         let name = &self.plan.environment;
-        if let Some(lever) = lever::pulled(&self.store, name)? {
+        if let Some(lever) = lever::pulled(&self.store, name, &Place::of(&self.plan).lever_keys())? {
             return Err(Exit::new(Kind::Environment, lever.to_string()));
         }
         let mut decisions = self.by(&self.said.guards, intended).await?;

@@ -10,7 +10,7 @@ use super::overlap;
 use crate::catalogue;
 use crate::journal::FileStore;
 use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
-use crate::model::plan::{Mode, Plan, StepPlan};
+use crate::model::plan::{Mode, Plan, StepPlan, Ungraceful};
 use crate::model::project::Zones;
 use crate::model::state::FAULT;
 use crate::model::time::Timestamp;
@@ -20,7 +20,7 @@ use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
 use crate::ops::exit::Exit;
 use crate::ops::marks::search::{Found, everywhere};
-use crate::ops::{people, preflight, runs};
+use crate::ops::{people, places, preflight, runs};
 use crate::ports::gate::Gate;
 use crate::ports::tags::{TagMap, Tagged};
 use crate::ports::{Cloud, Kind};
@@ -74,7 +74,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
             shared = overlap::shared(neighbours, &seen.0, mode, &world).await;
         }
         if wants_faults {
-            let marks = everywhere(&world, &certain(&regions)).await;
+            let marks = everywhere(&world, &searched(environment, plan)).await;
             (open_faults, unseen_faults) = marked(marks);
             open_faults.extend(journalled(store, plan)?);
             open_faults.retain(|run| own != Some(run.as_str()));
@@ -162,8 +162,16 @@ async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mo
                 &fresh
             }
         };
-        let acting: Vec<&StepView> = seen.steps.iter().filter(|step| mutates(&step.uses)).collect();
-        let untold = acting.iter().filter(|step| step.unknown.is_some()).map(|step| step.step.clone()).collect();
+        // The source side may be given up while it runs: then steps act as their `ungraceful` says.
+        let given_up = match mode != Mode::Emergency && may_be_otherwise(plan) {
+            true => Some(dry_run(&Plan { ungraceful: true, ..plan.clone() }, world, None).await),
+            false => None,
+        };
+        let steps = seen.steps.iter().chain(given_up.iter().flat_map(|seen| &seen.steps));
+        let acting: Vec<&StepView> = steps.filter(|step| mutates(&step.uses)).collect();
+        // `targets: fresh` is whatever is there by then.
+        let untold: BTreeSet<String> = acting.iter().filter(|step| step.unknown.is_some() || step.fresh).map(|step| step.step.clone()).collect();
+        let untold = untold.into_iter().collect();
         let mut facts = distinct(&acting);
         if !tags.is_empty() {
             read_tags(&mut facts, plan, tags, world).await;
@@ -177,6 +185,12 @@ async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mo
         },
         Mode::Rehearse | Mode::Drill => look.await,
     }
+}
+
+/// Whether a step would act otherwise if the source side were given up, which it is not yet.
+fn may_be_otherwise(plan: &Plan) -> bool {
+    let steps = [Some(&plan.failover), plan.failback.as_ref()].into_iter().flatten().flat_map(|runbook| &runbook.steps);
+    !plan.ungraceful && steps.into_iter().any(|step| matches!(step.ungraceful, Some(Ungraceful::With(_))))
 }
 
 fn distinct(acting: &[&StepView]) -> Vec<TargetFact> {
@@ -231,6 +245,15 @@ pub(super) fn first_word(shown: &str) -> &str {
     shown.split(' ').next().unwrap_or(shown)
 }
 
+/// Where the marks of faults are looked for before a run of `plan` beside the environment's own regions: in every one that it is known to act in.
+pub(in crate::ops) fn searched(environment: &Environment, plan: &Plan) -> Vec<(Cloud, String)> {
+    let own = |cloud: Cloud| match cloud {
+        Cloud::Aws => environment.settings.aws.as_ref(),
+        Cloud::Aliyun => environment.settings.aliyun.as_ref(),
+    };
+    certain(&regions(environment, plan)).into_iter().filter(|(cloud, region)| own(*cloud).is_none_or(|own| own.region != *region)).collect()
+}
+
 /// The regions that are known before the run, each once.
 fn certain(regions: &[RegionFact]) -> Vec<(Cloud, String)> {
     let known: BTreeSet<(Cloud, String)> = regions.iter().filter_map(|fact| Some((fact.cloud?, fact.region.clone()?))).collect();
@@ -249,7 +272,10 @@ fn marked(marks: Found) -> (Vec<String>, Vec<String>) {
 fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
     let place = |plan: &Plan| Whereabouts::of(plan).lab;
     let mut open = Vec::new();
-    for listed in runs::list(store)? {
+    let own = runs::list(store)?.into_iter().map(|listed| (store, listed));
+    let elsewhere = places::other_folders(store);
+    let others = elsewhere.iter().flat_map(|other| runs::list(other).unwrap_or_default().into_iter().map(move |listed| (other, listed)));
+    for (store, listed) in own.chain(others) {
         if listed.environment != plan.environment {
             continue;
         }

@@ -13,6 +13,7 @@ mod shown;
 pub(in crate::ops) mod written;
 
 pub use again::{Again, Said, as_begun};
+pub(in crate::ops) use gather::searched;
 pub use gather::{EMERGENCY_PATIENCE, Intended, gather};
 pub use shown::{GuardView, in_the_way, text, views, way_out};
 pub use written::Calendar;

@@ -41,10 +41,17 @@ pub(crate) fn copy_project(to: &Path, edit: impl Fn(&str) -> String) -> Vec<Stri
     scenarios
 }
 
+thread_local! {
+    /// What belongs to the environments of one test.
+    static STATE: tempfile::TempDir = folder();
+}
+
 /// The binary under test, in the project's root, with an environment of its own.
 pub(crate) fn lifeboat() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
     command.current_dir(root()).env_clear().env("PATH", "/usr/bin:/bin").env("NO_COLOR", "1").env("COLUMNS", "100").stdin(Stdio::null());
+    // What this machine's own environments are halted or locked for is not of these tests, nor theirs of it.
+    STATE.with(|state| command.env("XDG_STATE_HOME", state.path()));
     command
 }
 
