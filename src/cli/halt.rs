@@ -84,6 +84,13 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
             Err(_) => unknown.push(format!("{} cannot be read, and a run of environment {environment} may go on there", at.folder().display())),
         }
     }
+    let mut solved = "that user, or who shares its runs by the environment's `group`, halts it".to_owned();
+    for at in everywhere.iter().filter(|at| places::are_of_one_project(at, &everywhere[0])) {
+        for run in halt::placeless(at).unwrap_or_default() {
+            solved = format!("if it was in {environment}: `{}` takes its fault out by its marks", runs::from_marks_command(at, &run));
+            unknown.push(format!("nothing tells in which environment run {run} ran and what it left"));
+        }
+    }
     for at in &everywhere {
         match halt::going_on(at, environment) {
             Ok(found) => running.extend(found.into_iter().filter(|run| is_here(at, run)).map(|run| (at, run))),
@@ -111,9 +118,12 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     for (at, run) in &left {
         let global = Global { reports: Some(at.folder().to_owned()), ..global.clone() };
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) =
-            start::recover(&Recover { run: run.clone(), lab: None }, &start::How::TakeBack { yes_because: Some(&why) }, &global, output)
-        {
+        if let Err(exit) = start::recover(
+            &Recover { run: run.clone(), lab: None },
+            &start::How::TakeBack { yes_because: Some(&why), from_marks: Some(None) },
+            &global,
+            output,
+        ) {
             output.say(&format!("{run}  {exit}"));
         }
     }
@@ -134,11 +144,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     let number = remains.iter().filter(|(_, _, remains)| remains.is_some()).count();
     if number == 0 {
-        return if unknown.is_empty() {
-            Ok(0)
-        } else {
-            Err(Exit::new(Kind::Environment, unknown.join("; ")).hint("that user, or who shares its runs by the environment's `group`, halts it"))
-        };
+        return if unknown.is_empty() { Ok(0) } else { Err(Exit::new(Kind::Environment, unknown.join("; ")).hint(solved)) };
     }
     Err(Exit::new(Kind::Environment, format!("{number} of {} runs left something in environment {environment}", remains.len()))
         .hint("run the same command again; `lifeboat runs` lists what solves each"))

@@ -39,7 +39,7 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
         // One cloud that does not answer must not protect the faults on the other; a wrong account is refused in any case.
         preflight::accounts(&environment, None).await?;
         let world = Arc::new(World::connect(&environment.settings, &Gate::default()).await);
-        let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run };
+        let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run, run: None };
         let reaper = Reaper::new(world, options);
         let mut signals = Signals::catch()?;
         let mut standing = Vec::new();

@@ -9,6 +9,7 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::{self, About, Guarding};
 use super::output::Output;
+use super::settling::{self, Settling};
 use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
@@ -249,17 +250,28 @@ pub(super) enum How<'a> {
     TakeBack {
         /// Why, although it may serve users.
         yes_because: Option<&'a str>,
+        /// Whether one whose journal cannot be read or trusted is taken back all the same, and where it ran, if somebody says so.
+        from_marks: Option<Option<&'a str>>,
     },
 }
 
 /// Goes on with a run, or takes it back.
 pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let (to, approve, yes_because, patience, overrides) = match *how {
-        How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides),
-        How::TakeBack { yes_because } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..]),
+    let (to, approve, yes_because, patience, overrides, from_marks) = match *how {
+        How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides, None),
+        How::TakeBack { yes_because, from_marks } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..], from_marks),
     };
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
+    let mut settled = None;
+    if let Some(place) = from_marks {
+        match settling::settle(&store, &run, place, args.lab.as_deref(), yes_because, output)? {
+            Settling::Trusted => {}
+            Settling::Settled(one) => settled = Some(one),
+        }
+    }
+    let reason = settled.as_ref().map(|settled| settled.reason.clone());
+    let yes_because = yes_because.or(reason.as_deref());
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
     let Some(plan) = state.plan().cloned() else {
@@ -270,7 +282,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     may_be_in(&run, &made, args.lab.as_deref())?;
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
-    if state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
+    if settled.is_none() && state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
         output.say(&format!("run {run} has ended and left nothing to undo"));
         return Ok(0);
     }
@@ -278,7 +290,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
     if made.is_embedded() {
         // Its lab was part of the process whose run this no longer is.
-        let outcome = run::recover_nothing(store.clone(), run, to, attended(&plan, Vec::new(), &root, output))?;
+        let note = settled.map(|settled| settled.note);
+        let outcome = run::recover_nothing(store.clone(), run, to, note, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
         conclude(outcome, &store, output)?;
         return Ok(0);
@@ -292,14 +305,15 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
         secrets::know(&plan);
         preflight::accounts(&environment, Some(&plan)).await?;
-        let mut note = None;
+        let mut note = settled.as_ref().map(|settled| settled.note.clone());
         // Somebody else may run it: then nothing is asked, and the takeover says so.
         if to == Takeover::TakeBack
             && !store.is_owned(&run)
             && let Some(live) = live::look(&state, &environment).await
         {
             let why = taking_back::wanted(&run, &plan, &live, yes_because, output)?;
-            note = Some(format!("taken back although it served users: {why} ({})", operator()));
+            let served = format!("taken back although it served users: {why} ({})", operator());
+            note = Some(note.map_or_else(|| served.clone(), |note| format!("{note}; {served}")));
         }
         let attended = attended(&plan, given, &root, output);
         if to == Takeover::GoOn && is_yet_to_inject(&state, &plan) {
@@ -315,7 +329,11 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         let outcome = run::recover(store.clone(), run, to, said, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
-        if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) }
+        match (to, settled) {
+            (Takeover::GoOn, _) => Ok(code),
+            (Takeover::TakeBack, None) => taken_back(&state),
+            (Takeover::TakeBack, Some(settled)) => taken_back(&state).and_then(|code| settled.is_all_known(&state).map(|()| code)),
+        }
     })
 }
 
@@ -356,7 +374,7 @@ fn taken_back(state: &RunState) -> Result<u8, Exit> {
 }
 
 /// Refuses `--lab` for a run that no running lab can have been the place of.
-fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Result<(), Exit> {
+pub(super) fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Result<(), Exit> {
     let refused = |was: &str| {
         Err(Exit::new(Kind::Usage, format!("--lab is said of a run in a running lab, and run {run} was made {was}; nothing was changed"))
             .hint("leave --lab out"))
@@ -369,7 +387,7 @@ fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Result<(), Exi
 }
 
 /// The environment of an earlier run, as its plan names it and as the project file had it then. It is the world that the run was made in, or refused.
-async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, lab: Option<&str>) -> Result<Environment, Exit> {
+pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, lab: Option<&str>) -> Result<Environment, Exit> {
     let other = |lines: Vec<String>| {
         let mut exit = Exit::new(Kind::Environment, format!("run {run} was made in another world than this; nothing was changed"));
         exit.causes = lines;

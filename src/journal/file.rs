@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,9 @@ use rustix::io::Errno;
 use super::folder::{Folder, Trust};
 use super::reserve::Reserve;
 use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+
+/// Name of the plan in a run's folder.
+pub const PLAN: &str = "plan.json";
 
 /// Name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -246,6 +249,60 @@ impl FileStore {
         }
     }
 
+    /// Owns `run` no more.
+    pub fn let_go(&self, run: &str) {
+        self.lock().remove(run);
+    }
+
+    /// Copies a journal that is not to be trusted into a folder beside it, with the files of these names, and leaves only its first `lines` lines in its place:
+    /// it stays the same file. Gives the folder's name.
+    ///
+    /// # Errors
+    /// `WouldBlock` when a process owns the run; else when something cannot be written: then nothing was taken away.
+    pub fn set_aside(&self, run: &str, lines: usize, with: &[&str]) -> Result<String, StoreError> {
+        let subject = self.journal(run).display().to_string();
+        self.aside(run, lines, with).map_err(|source| StoreError { action: "set aside", subject, source })
+    }
+
+    fn aside(&self, run: &str, lines: usize, with: &[&str]) -> io::Result<String> {
+        let (folder, _) = self.door(run)?;
+        let names = folder.names()?;
+        let free = |name: &String| !names.contains(name);
+        let aside = (1..).map(|number| format!("journal.aside-{number}")).find(free).unwrap_or_default();
+        let keep = |name: &str, bytes: &[u8]| {
+            let mut copy = folder.replaced(&format!("{aside}/{name}"))?;
+            copy.write_all(bytes)?;
+            copy.sync_all()
+        };
+        match folder.file(JOURNAL, OFlags::RDWR) {
+            Ok(mut journal) => {
+                lock_soon(&journal)?;
+                let mut bytes = Vec::new();
+                journal.read_to_end(&mut bytes)?;
+                keep(JOURNAL, &bytes)?;
+                with.iter().try_for_each(|name| folder.read(name).map_or(Ok(()), |bytes| keep(name, &bytes)))?;
+                let whole: usize = bytes.split_inclusive(|byte| *byte == b'\n').take(lines).map(<[u8]>::len).sum();
+                journal.set_len(whole as u64)?;
+                journal.sync_all()?;
+            }
+            Err(error) => {
+                // Something else than a file has its name, or nothing.
+                if error.kind() != io::ErrorKind::NotFound {
+                    folder.rename(JOURNAL, &format!("{aside}/{JOURNAL}"))?;
+                }
+                with.iter().try_for_each(|name| folder.read(name).map_or(Ok(()), |bytes| keep(name, &bytes)))?;
+                folder.fresh(JOURNAL)?.sync_all()?;
+            }
+        }
+        let taken = |name: &&str| match folder.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        with.iter().try_for_each(taken)?;
+        folder.sync()?;
+        Ok(aside)
+    }
+
     /// Whether some process owns `run` now. Two that ask at once do not take each other for the owner.
     #[must_use]
     pub fn is_owned(&self, run: &str) -> bool {
@@ -268,11 +325,13 @@ impl FileStore {
         let mut runs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
-            // A journal that is something else than a file, or that may not be looked at, is a run all the same: reading it tells why it is not right.
-            let is_run = match fs::symlink_metadata(entry.path().join(JOURNAL)) {
+            // A journal that is something else than a file, that may not be looked at or was taken away from beside its plan, is a run all the same: reading
+            // it tells why it is not right.
+            let has = |name: &str| match fs::symlink_metadata(entry.path().join(name)) {
                 Ok(_) => true,
                 Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
             };
+            let is_run = has(JOURNAL) || has(PLAN);
             if is_run && let Ok(name) = entry.file_name().into_string() {
                 runs.push(name);
             }
@@ -514,7 +573,6 @@ impl RunStore for FileStore {
 #[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
-    use std::io::Write as _;
 
     use super::*;
 

@@ -267,6 +267,16 @@ impl Folder {
         put
     }
 
+    /// Gives something in it another name, in a folder that is made where it is missing.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (old, old_name) = self.inner(from, false)?;
+        let (new, new_name) = self.inner(to, true)?;
+        Ok(renameat(old.as_ref().unwrap_or(&self.handle), old_name, new.as_ref().unwrap_or(&self.handle), new_name)?)
+    }
+
     /// Takes a file away.
     ///
     /// # Errors

@@ -53,6 +53,16 @@ pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
     Ok(all(store)?.into_iter().filter(is_left).collect())
 }
 
+/// The runs that may have left something and of which nothing tells in which environment.
+///
+/// # Errors
+/// As [`going_on`].
+pub fn placeless(store: &FileStore) -> Result<Vec<String>, Exit> {
+    let is_one =
+        |run: &String| !store.is_owned(run) && store.vouched(run).is_ok() && runs::told_part(store, run).1.is_some() && place(store, run).is_none();
+    Ok(all(store)?.into_iter().filter(is_one).collect())
+}
+
 /// The runs that are not the caller's to halt: each with why, and whether somebody seems to run it now.
 ///
 /// # Errors
@@ -127,7 +137,8 @@ fn state(store: &FileStore, run: &str) -> Option<RunState> {
     runs::read(store, run).and_then(|chain| runs::state(run, &chain)).ok()
 }
 
-/// The environment of a run, once it is known.
+/// The environment of a run, once it is known: by its journal as far as that is whole, else by the plan beside it.
 fn place(store: &FileStore, run: &str) -> Option<String> {
-    runs::plan_beside(store, run).or_else(|| state(store, run)?.plan().cloned()).map(|plan| plan.environment)
+    let told = runs::told_part(store, run).0;
+    told.plan().cloned().or_else(|| runs::plan_beside(store, run)).map(|plan| plan.environment)
 }

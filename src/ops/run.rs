@@ -29,6 +29,7 @@ use crate::engine::secrets;
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::journal::crash::{self, CrashStore};
+use crate::journal::file::PLAN;
 use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
@@ -212,7 +213,7 @@ fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
 fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &Plan, plan_json: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
     store.create_in(run, owner, &plan.environment)?;
-    store.write_beside(run, "plan.json", plan_json)?;
+    store.write_beside(run, PLAN, plan_json)?;
     runs::keep_room_for_head(store, run)?;
     for definition in definitions {
         store.write_beside(run, &copy_of(&definition.path), &definition.bytes)?;
@@ -297,11 +298,35 @@ impl Takeover {
     }
 }
 
+/// Begins the journal of a run anew of which nothing can be trusted, by the plan beside it: so that what is done about it has a place.
+///
+/// # Errors
+/// When it cannot be written, or another process owns the run.
+pub fn begin_anew(store: &Arc<FileStore>, run: &str, plan: &Plan) -> Result<(), Exit> {
+    let owner = Owner { token: token(), epoch: 1 };
+    store.own(run, &owner).map_err(|error| Exit::from_error(Kind::Environment, &error))?;
+    let plan_json = serde_json_canonicalizer::to_vec(plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
+    let started = RunEvent::Started {
+        plan_sha256: chain::sha256(&plan_json),
+        plan: Box::new(plan.clone()),
+        tool: env!("CARGO_PKG_VERSION").into(),
+        operator: operator(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        clock_error_ms: None,
+        // Nothing that is to be trusted says who began it.
+        begun: None,
+    };
+    let mut recorder = Recorder::new(store.clone(), owner, run.to_owned(), RunClock::start(), 0, chain::genesis(run), Box::new(|_| {}));
+    let recorded = recorder.record(Body::Run(started)).map_err(|error| Exit::from_error(Kind::Environment, &error));
+    store.let_go(run);
+    recorded
+}
+
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attended: Attended) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: Option<String>, attended: Attended) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -310,6 +335,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed there".into(),
         }),
     ];
+    bodies.extend(note.map(|text| Body::Run(RunEvent::Note { text })));
     bodies.extend(attended.originals.edited(&hold.plan, &[]).into_iter().map(Body::Run));
     // In the order in which it would have been undone.
     let held = state.held();

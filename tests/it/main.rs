@@ -74,6 +74,7 @@ mod refusals;
 mod samples;
 mod sealed;
 mod secrets;
+mod settled;
 mod stands;
 mod strangers;
 mod terminal;

@@ -62,7 +62,7 @@ fn soon() -> Timestamp {
 }
 
 fn reaper(world: &Arc<World>, dry_run: bool) -> Reaper {
-    Reaper::new(Arc::clone(world), Options { regions: Vec::new(), grace: Duration::ZERO, dry_run })
+    Reaper::new(Arc::clone(world), Options { dry_run, ..Options::default() })
 }
 
 fn outcomes(findings: &[Finding]) -> Vec<Outcome> {

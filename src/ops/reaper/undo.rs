@@ -129,7 +129,7 @@ async fn changed(reaper: &Reaper, standing: &Standing, anchors: &[Anchor], now: 
         Err(error) => return Some((Outcome::Failed, error.to_string())),
     };
     let ours: Vec<&Mark> = marks.iter().filter_map(|mark| mark.as_ref()?.as_ref().ok()).filter(|mark| is_same(mark, &standing.mark)).collect();
-    if ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
+    if reaper.options.run.is_none() && ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
         return meanwhile("it was renewed");
     }
     if !ours.is_empty() {
