@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use super::accept::Accept;
 pub use super::ctl::Ctl;
 pub use super::guarded::{Approve, Guarding};
 pub use super::halt::{Halt, Release};
@@ -87,6 +88,8 @@ pub enum Command {
         \x20 lifeboat abort latest\n\
         \x20 lifeboat abort 20261122T2327 --lab http://127.12.0.1:7000")]
     Abort(Abort),
+    /// Take what is there of a step as it is, with your name and a reason, when it cannot be put back: it is held no longer
+    Accept(Accept),
     /// Approve, before somebody else runs it, exactly this scenario or runbook in this environment
     #[command(after_help = "Examples:\n\
         \x20 lifeboat approve scenarios/aliyun-region-outage.yaml --env staging --for 2h")]

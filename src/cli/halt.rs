@@ -99,7 +99,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     for (at, run) in &running {
         match halt::abort(at, run, &by, &why) {
-            Ok(()) => output.say(&format!("{run}  is putting everything back")),
+            Ok(()) => output.say(&format!("{run}  is told to put everything back")),
             Err(exit) => output.say(&format!("{run}  {exit}")),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`args`] is what may be typed; each command's own part is in the module of its name.
 
+mod accept;
 pub mod args;
 mod beginning;
 mod commands;
@@ -83,6 +84,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
             let from_marks = args.from_marks.then(|| args.env.as_deref());
             start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref(), from_marks }, global, output)
         }
+        Command::Accept(args) => accept::accept(&args, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
         Command::Reaper(args) => reaper::reaper(&args, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),

@@ -86,7 +86,7 @@ pub(super) fn settle(
             let environment = match (&plan, &made, place) {
                 (Some(plan), Some(made), _) => {
                     secrets::know(plan);
-                    reopen(store, run, plan, made, lab).await?
+                    reopen(store, run, plan, made, lab).await??
                 }
                 (_, _, place) => named(place.unwrap_or_default(), lab).await?,
             };

@@ -134,7 +134,7 @@ async fn open(project: &Project, name: &str, place: &Where) -> Result<Environmen
     Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
 }
 
-fn observer(output: &Output) -> Box<dyn Observer + Send> {
+pub(super) fn observer(output: &Output) -> Box<dyn Observer + Send> {
     observe::for_output(output.terminal, output.color, output.json)
 }
 
@@ -275,6 +275,9 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
     let Some(plan) = state.plan().cloned() else {
+        if to == Takeover::GoOn {
+            return Err(Exit::new(Kind::Usage, format!("run {run} never began: there is nothing to go on with")));
+        }
         output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
@@ -283,8 +286,11 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
     if settled.is_none() && state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
-        output.say(&format!("run {run} has ended and left nothing to undo"));
-        return Ok(0);
+        return Ok(nothing_to_do(&state, &run, to, output));
+    }
+    if to == Takeover::GoOn && state.accepted().next().is_some() {
+        return Err(Exit::new(Kind::Usage, format!("what is there of run {run} was accepted in part: it is not gone on with"))
+            .hint(format!("`{}` takes back the rest", abort_command(&store, &run))));
     }
     // What was edited meanwhile may not even be readable any more.
     let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
@@ -293,14 +299,15 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         let note = settled.map(|settled| settled.note);
         let outcome = run::recover_nothing(store.clone(), run, to, note, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
-        conclude(outcome, &store, output)?;
-        return Ok(0);
+        let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
+        let code = conclude(outcome, &store, output)?;
+        return if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) };
     }
     let given = steering::given(approve, &plan, &approvals::vouched(&store.path(""), &plan))?;
     let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
-        let mut environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await?;
+        let mut environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await??;
         environment.programs = home::programs(&store, &run, &state);
         secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
         secrets::know(&plan);
@@ -348,6 +355,23 @@ fn starter(state: &RunState) -> Option<String> {
     state.start.as_ref().map(|start| start.operator.clone())
 }
 
+/// A run that has ended and of which nothing is to be put back: whoever wanted it taken back has that, whoever wanted it to go on hears how it ended.
+fn nothing_to_do(state: &RunState, run: &str, to: Takeover, output: &Output) -> u8 {
+    for (step, acceptance) in state.accepted() {
+        output.say(&format!("{step}  {}", measure::accepted(acceptance)));
+    }
+    match (to, state.ended.as_ref()) {
+        (Takeover::GoOn, Some(end)) => {
+            output.say(&format!("run {run} has ended ({}); there is nothing to go on with", verdict_word(end.verdict)));
+            of_verdict(end.verdict)
+        }
+        _ => {
+            output.say(&format!("run {run} has ended and left nothing to undo"));
+            0
+        }
+    }
+}
+
 /// The exit code of a run that was to be taken back: 0 only if everything is as it was before it, and no service went down for it.
 ///
 /// # Errors
@@ -386,8 +410,17 @@ pub(super) fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Res
     }
 }
 
-/// The environment of an earlier run, as its plan names it and as the project file had it then. It is the world that the run was made in, or refused.
-pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whereabouts, lab: Option<&str>) -> Result<Environment, Exit> {
+/// The environment of an earlier run, as its plan names it and as the project file had it then; or why it cannot be reached.
+///
+/// # Errors
+/// When it is another world than the one that the run was made in.
+pub(super) async fn reopen(
+    store: &FileStore,
+    run: &str,
+    plan: &Plan,
+    made: &Whereabouts,
+    lab: Option<&str>,
+) -> Result<Result<Environment, Exit>, Exit> {
     let other = |lines: Vec<String>| {
         let mut exit = Exit::new(Kind::Environment, format!("run {run} was made in another world than this; nothing was changed"));
         exit.causes = lines;
@@ -396,10 +429,10 @@ pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whe
             None => "take it up with the credentials, the profile and the variables (AWS_ENDPOINT_URL…) that it was begun with",
         })
     };
-    let mut environment = if let Some(lab_made) = &made.lab {
+    let opened = if let Some(lab_made) = &made.lab {
         let file = EnvironmentFile { kind: EnvironmentKind::Lab, ..Default::default() };
         let control = lab.unwrap_or(&lab_made.control);
-        Environment::open(&plan.environment, &file, LabChoice::at(control), &Map::new()).await?
+        Environment::open(&plan.environment, &file, LabChoice::at(control), &Map::new()).await
     } else {
         let file = match pinned::environment(store, run, plan)? {
             Some(file) => file,
@@ -408,7 +441,11 @@ pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whe
         if file.kind == EnvironmentKind::Lab {
             return Err(other(vec![format!("it was made in the clouds of accounts, and {} is a lab now", plan.environment)]));
         }
-        Environment::open(&plan.environment, &file, LabChoice::default(), &Map::new()).await?
+        Environment::open(&plan.environment, &file, LabChoice::default(), &Map::new()).await
+    };
+    let mut environment = match opened {
+        Ok(environment) => environment,
+        Err(exit) => return Ok(Err(exit)),
     };
     let lines = made.differs(&Whereabouts::of_env(&environment.env));
     if !lines.is_empty() {
@@ -417,7 +454,7 @@ pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, made: &Whe
     // Whose it was is known, though the project file may not have said so.
     environment.settings.is_account(Cloud::Aws, made.account(Cloud::Aws));
     environment.settings.is_account(Cloud::Aliyun, made.account(Cloud::Aliyun));
-    Ok(environment)
+    Ok(Ok(environment))
 }
 
 /// What is given beside the files, and approved with them.

@@ -90,7 +90,7 @@ impl Console for Terminal {
 
     fn leave(&mut self, command: &str) -> ! {
         put_back();
-        let words = format!("\r\n\nleft at once; nothing was put back. What takes the run back:\n  {}\n", safe(command));
+        let words = format!("\r\n\nleft at once, with everything as it is. What takes the run back:\n  {}\n", safe(command));
         let said = std::thread::spawn(move || io::stderr().write_all(words.as_bytes()));
         let begun = std::time::Instant::now();
         while !said.is_finished() && begun.elapsed() < LAST_WORDS {

@@ -312,6 +312,10 @@ fn hide_step(kind: &mut StepKind) {
         }
         StepKind::Applied { output, .. } => mask_value(output),
         StepKind::Skipped { why } => mask(why),
+        StepKind::Accepted { why, there, is, .. } => {
+            [why, there].into_iter().for_each(mask);
+            is.iter_mut().for_each(mask_value);
+        }
         _ => {}
     }
 }

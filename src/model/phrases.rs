@@ -78,6 +78,15 @@ const PHRASES: &[(&str, &str)] = &[
     ("not tried again: {0}", "不再重试：{0}"),
     ("{0} of {1} items failed, {2} did not run", "{1} 项中 {0} 项失败，{2} 项未执行"),
     ("{0} of {1} items failed", "{1} 项中 {0} 项失败"),
+    ("all of its {0} items were done without", "其 {0} 项均未执行"),
+    (
+        "{0} has ended, and something that it left running still holds its output: only what was printed until then counts",
+        "{0} 已结束，但其遗留的进程仍占用输出管道：仅结束前的输出有效",
+    ),
+    ("accepted by {0} because {1}; {2}", "由 {0} 接受现状，理由：{1}；{2}"),
+    ("{0} was {1}, is {2}", "{0} 原为 {1}，现为 {2}"),
+    ("what is there could not be read: {0}", "现状无法读取：{0}"),
+    ("nothing of the run can go on any more; left: {0}", "运行已无法继续；剩余：{0}"),
     ("nothing matches what the step should act on", "没有与该步骤匹配的对象"),
     ("asked for at the terminal", "终端操作"),
     // Variables that weaken what is promised

@@ -186,6 +186,7 @@ fn standing(step: &StepState, fault: bool) -> (Rank, &'static str, Tone, Phrase)
         Status::Undoing => (Rank::Running, "◀", Tone::Busy, Phrase::BeingPutBack),
         Status::Undone if fault => (Rank::Quiet, "○", Tone::Good, Phrase::TakenOut),
         Status::Undone => (Rank::Quiet, "○", Tone::Plain, Phrase::PutBack),
+        Status::Accepted => (Rank::Pinned, "◐", Tone::Plain, Phrase::AcceptedAsItIs),
         Status::UndoFailed => (Rank::Pinned, "▲", Tone::Alarm, Phrase::LeftOver),
     }
 }

@@ -51,6 +51,7 @@ phrases! {
     TakenOut: "taken out", "已解除";
     PutBack: "put back", "已还原";
     LeftOver: "LEFT OVER", "未能还原";
+    AcceptedAsItIs: "accepted as it is", "已接受现状";
     ByHand: "TO BE DONE BY HAND", "需人工操作";
     Approval: "WAITS FOR APPROVAL", "等待批准";
     Mend: "FAILED, waits for you", "失败，等待处理";
@@ -182,10 +183,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
         }
         RunEvent::StopRequested { abort: true, why, by } => {
             let why = phrase(why, lang);
-            (
-                Weight::Trouble,
-                pick(lang, format!("abort ({by}): {why}; what can be put back is put back"), format!("中止（{by}）：{why}；凡可还原者均将还原")),
-            )
+            (Weight::Trouble, pick(lang, format!("abort ({by}): {why}; putting back begins"), format!("中止（{by}）：{why}；开始还原")))
         }
         RunEvent::StopRequested { abort: false, why, by } => {
             let why = phrase(why, lang);
@@ -496,6 +494,10 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         StepKind::UndoFailed { failure } => {
             let why = failed(failure);
             (Weight::Trouble, pick(lang, format!("LEFT OVER, could not be put back: {why}"), format!("未能还原：{why}")))
+        }
+        StepKind::Accepted { by, why, there, .. } => {
+            let (why, there) = (phrase(why, lang), phrase(there, lang));
+            (Weight::Trouble, pick(lang, format!("accepted as it is by {by} because {why}; {there}"), format!("{by} 接受现状，理由：{why}；{there}")))
         }
         StepKind::Unknown => return None,
     })

@@ -158,7 +158,7 @@ async fn read(state: &RunState, key: &str, world: &World) -> Option<Read> {
     Some(planned(key, &intent.uses, &intent.with, world).await)
 }
 
-async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Read {
+pub(super) async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Read {
     let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
     let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
     let (_, board) = Board::new();

@@ -1,5 +1,6 @@
 //! What the commands do, without a word about arguments.
 
+pub mod accept;
 mod addresses;
 pub mod approvals;
 pub mod budget;

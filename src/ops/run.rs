@@ -361,6 +361,41 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: O
     told.conclude(&store, run, ended)
 }
 
+/// Writes down what a person has decided of a run that nobody runs, from the state that this process finds as its owner. A run that had ended is judged again;
+/// so is one that was left before its end, once nothing of it is to be put back any more. Gives its events.
+///
+/// # Errors
+/// When it is being run, its journal cannot be trusted or kept, or `decide` refuses; then nothing is written.
+pub(super) fn write_down(
+    store: &Arc<FileStore>,
+    run: &str,
+    to: &str,
+    observer: Box<dyn Observer + Send>,
+    decide: impl FnOnce(&RunState) -> Result<StepEvent, Exit>,
+) -> Result<Vec<Event>, Exit> {
+    let (hold, state) = take_over(store.clone(), run.to_owned(), Takeover::TakeBack)?;
+    let decided = decide(&state)?;
+    let Hold { run, owner, clock, earlier, head, .. } = hold;
+    let told = Told::start(observer, earlier)?;
+    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+    let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
+    record(Body::Run(RunEvent::Resumed { to: to.to_owned(), by: operator(), patience: None }))?;
+    record(Body::Step(decided))?;
+    let now = RunState::from_events(&lock(&told.events)).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
+    let is_over = state.ended.is_some() || now.held().is_empty();
+    if is_over {
+        let (verdict, reasons) = told.judge()();
+        record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
+    }
+    drop(recorder);
+    let events = told.end();
+    if is_over {
+        runs::note_head(store, &run);
+    }
+    report::write(store, &run)?;
+    Ok(events)
+}
+
 /// Becomes the owner of a run that another process left; gives also what it had come to.
 fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, RunState), Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };

@@ -11,7 +11,7 @@ use crate::journal::file::{JOURNAL, PLAN};
 use crate::journal::folder::is_stranger;
 use crate::model::chain::{self, Chain, ChainError};
 use crate::model::event::{Body, RunEvent};
-use crate::model::measure::{self, Standing, standing};
+use crate::model::measure::{self, Standing, Stands, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -296,7 +296,8 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
 /// What stands of a run, in one line; empty when nothing does.
 #[must_use]
 pub fn told(standing: &[Standing]) -> String {
-    let of = |can_be_undone: bool| standing.iter().filter(move |one| one.can_be_undone == can_be_undone);
+    let is_accepted = |one: &&Standing| matches!(one.why, Stands::Accepted(_));
+    let of = |can_be_undone: bool| standing.iter().filter(move |one| one.can_be_undone == can_be_undone && !is_accepted(one));
     let listed = |of: &mut dyn Iterator<Item = &Standing>| of.map(|one| one.step.as_str()).collect::<Vec<_>>().join(", ");
     let undone: Vec<&Standing> = of(true).collect();
     let applied = match undone.len() {
@@ -304,7 +305,11 @@ pub fn told(standing: &[Standing]) -> String {
         steps => Some(format!("{steps} applied, not undone: {}", listed(&mut undone.into_iter()))),
     };
     let lasting = of(false).next().map(|_| format!("cannot be undone: {}", listed(&mut of(false))));
-    applied.into_iter().chain(lasting).collect::<Vec<_>>().join("; ")
+    let accepted = standing.iter().filter_map(|one| match &one.why {
+        Stands::Accepted(acceptance) => Some(format!("{}: {}", one.step, measure::accepted(acceptance))),
+        _ => None,
+    });
+    applied.into_iter().chain(lasting).chain(accepted).collect::<Vec<_>>().join("; ")
 }
 
 /// Why a run cannot be worked with, and what helps.

@@ -10,7 +10,7 @@ use super::numbers;
 use crate::model::event::step::Target;
 use crate::model::measure::{self, Standing, Stands};
 use crate::model::state::step::StepCall;
-use crate::model::state::{FAULT, Status, StepState};
+use crate::model::state::{Acceptance, FAULT, Status, StepState};
 
 impl Page<'_> {
     /// The fault, what steps changed, leftovers, mutating calls.
@@ -43,6 +43,11 @@ impl Page<'_> {
             Stands::Asked => self.t(Label::StandsAsked).to_owned(),
             Stands::Stopped => self.t(Label::StandsStopped).to_owned(),
             Stands::NotYet => self.t(Label::StandsNotYet).to_owned(),
+            Stands::Accepted(Acceptance { by, why, there, .. }) => {
+                let (colon, semicolon) = (self.colon(), self.semicolon());
+                let (by, why, there) = (text(by), self.sentence(why), self.sentence(there));
+                format!("{} {by}{semicolon}{}{colon}{why}{semicolon}{there}", self.t(Label::StandsAccepted), self.t(Label::StandsBecause))
+            }
         };
         let lasting: Vec<String> = one.irrevocable.iter().map(|what| text(what)).collect();
         let lasting = if lasting.is_empty() {
@@ -80,6 +85,7 @@ impl Page<'_> {
             Status::Undone if fault.undone_already => Label::BackAlready,
             Status::Undone => Label::BackYes,
             Status::UndoFailed => Label::BackFailed,
+            Status::Accepted => Label::BackAccepted,
             _ => Label::BackOpen,
         };
         let failure =
@@ -140,6 +146,7 @@ impl Page<'_> {
             Status::Undone if step.undone_already => Label::BackAlready,
             Status::Undone => Label::BackYes,
             Status::UndoFailed => Label::BackFailed,
+            Status::Accepted => Label::BackAccepted,
             _ if self.has_moved(key) => Label::BackMoved,
             _ if !step.may_have_changed() => Label::BackNothing,
             _ => match self.standing.iter().find(|one| one.step == key).map(|one| &one.why) {
@@ -150,6 +157,7 @@ impl Page<'_> {
                 Some(Stands::Asked) => Label::BackLeft,
                 Some(Stands::Stopped) => Label::BackStopped,
                 Some(Stands::NotYet) => Label::BackOpen,
+                Some(Stands::Accepted(_)) => Label::BackAccepted,
                 None if key.starts_with("failback/") => Label::BackWay,
                 None => Label::BackByFailback,
             },

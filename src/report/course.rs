@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Page;
 use super::fields::Field;
 use super::labels::Label;
-use super::markdown::{Align, Table, code};
+use super::markdown::{Align, Table, code, text};
 use super::numbers;
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::run::Awaited;
@@ -91,6 +91,7 @@ impl Page<'_> {
                     StepKind::Failed { failure } => self.said(Label::EvFaultFailed, &failure.to_string()),
                     StepKind::Undone { .. } => self.t(Label::EvHealed).to_owned(),
                     StepKind::UndoFailed { failure } => self.said(Label::EvHealFailed, &failure.to_string()),
+                    StepKind::Accepted { by, why, .. } => return line(self.said(Label::BackAccepted, why), text(by)),
                     _ => return None,
                 };
                 line(what, tool())
@@ -98,6 +99,10 @@ impl Page<'_> {
             Body::Step(body) => {
                 let changes = self.state.step(&body.step).is_some_and(|step| step.intent.is_some());
                 let label = match &body.kind {
+                    StepKind::Accepted { by, why, .. } => {
+                        let step = format!("{}{}{}", self.said(Label::BackAccepted, why), self.colon(), self.step_name(&body.step));
+                        return line(step, text(by));
+                    }
                     StepKind::Applied { already: true, .. } if changes => Label::EvStepAlready,
                     StepKind::Applied { .. } => Label::EvStepDone,
                     StepKind::Failed { .. } => Label::EvStepFailed,

@@ -204,6 +204,7 @@ labels! {
     DeedGaveSourceUp: "Gave the source side up", "放弃源端";
     DeedResumed: "Took over to go on", "接管并继续";
     DeedTookBack: "Took over to take everything back", "接管并还原";
+    DeedAccepted: "accepted what is there", "接受现状";
     SimulatedMark: "simulated", "模拟";
     InAll: "In all", "总时长";
     WaitedForPeople: "waiting for people", "等待人员";
@@ -284,6 +285,7 @@ labels! {
     TargetColumn: "Target", "对象";
     PutBack: "Put back", "还原";
     BackYes: "● put back", "● 已还原";
+    BackAccepted: "◐ accepted as it is", "◐ 已接受现状";
     BackAlready: "● already as before", "● 已是原状";
     BackFailed: "▲ left over", "▲ 残留";
     BackKept: "◐ stands (emergency)", "◐ 保留（应急）";
@@ -305,6 +307,8 @@ labels! {
     StandsAsked: "kept as asked (`--no-failback`)", "按要求保留（`--no-failback`）";
     StandsStopped: "kept: the run was stopped, and a stop undoes nothing", "保留：运行被停止，停止不做撤销";
     StandsNotYet: "not put back yet", "尚未还原";
+    StandsAccepted: "not put back; accepted by", "未还原；已接受现状，接受人";
+    StandsBecause: "because", "理由";
     EvNotUndone: "Cannot be undone", "无法撤销";
     KeptChanges: "What the failover changed is still in place: it was read once more before the verdict.", "切换所做变更仍然保留：判定前已再次读取。";
     KeptNotAll: "▲ Not everything that the failover changed is still as it made it, as far as could be read: see below.", "▲ 据再次读取，切换所做变更并非全部保持原样：见下文。";

@@ -103,6 +103,7 @@ pub(super) const fn deed_label(deed: Deed) -> Label {
         Deed::Aborted => Label::EvAbort,
         Deed::Resumed => Label::DeedResumed,
         Deed::TookBack => Label::DeedTookBack,
+        Deed::Accepted => Label::DeedAccepted,
     }
 }
 

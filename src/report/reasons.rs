@@ -35,6 +35,7 @@ impl Page<'_> {
         match reason {
             Reason::Missed { measure, subject } => format!("objective missed: {measure}, {}", self.subject(subject)),
             Reason::StepFailed { step, why } => format!("{} failed: {}", self.step_name(step), text(why)),
+            Reason::Accepted { step, why } => format!("what is there of {} is {}", self.step_name(step), text(why)),
             Reason::Leftover { step, why } => format!("{} is not put back: {}", self.step_name(step), text(why)),
             Reason::NotNormal { probe } => format!("the steady state did not return: {} is bad at the end", self.probe_name(probe)),
             Reason::NoImpact { probe } => format!("the fault was injected but {} never went bad", self.probe_name(probe)),
@@ -82,6 +83,7 @@ impl Page<'_> {
     fn reason_zh(&self, reason: &Reason) -> String {
         match reason {
             Reason::Missed { measure, subject } => format!("未达成目标：{}，{}", measure_zh(*measure), self.subject(subject)),
+            Reason::Accepted { step, why } => format!("{}{}{}", self.step_name(step), self.colon(), self.sentence(why)),
             Reason::StepFailed { step, why } => format!("步骤失败：{}：{}", self.step_name(step), self.sentence(why)),
             Reason::NotRecovered { lacking } if lacking.is_empty() => "业务未在允许时间内恢复稳定".to_owned(),
             Reason::NotRecovered { lacking } => format!("业务未在允许时间内恢复稳定：{}", self.lacking(lacking)),

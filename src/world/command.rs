@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// What is kept of each stream.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
+/// How long the pipes of a command that has ended are read on for, when something that it left running keeps them open.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -21,9 +25,19 @@ pub struct Ended {
     pub stdout: String,
     /// The first 64 KiB of what it complained of.
     pub stderr: String,
+    /// Whether something that it left running still held its pipes: what that prints is nobody's.
+    pub is_held: bool,
 }
 
 impl Ended {
+    /// What is to be known of a command that left something running which has escaped its end.
+    #[must_use]
+    pub fn warning(&self, program: &str) -> Option<String> {
+        let text =
+            || format!("`{program}` has ended, and something that it left running still holds its output: only what was printed until then counts");
+        self.is_held.then(text)
+    }
+
     /// How it failed, in one line: its status and the last line that it complained of.
     #[must_use]
     pub fn failure(&self, program: &str) -> String {
@@ -94,24 +108,34 @@ pub async fn run_in(
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
-    let ended = async {
+    let mut ended = pin!(async {
         let status = child.wait().await;
-        // What it left running would hold the other ends of the pipes open.
+        // What it left running would hold the other ends of the pipes open; what has left the group as well, nobody waits for.
         drop(group);
         status
+    });
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (status, is_held) = {
+        let mut read = pin!(async { tokio::join!(head(stdout, &mut out), head(stderr, &mut err), fed) });
+        tokio::select! {
+            biased;
+            status = &mut ended => (status, tokio::time::timeout(LINGER, &mut read).await.is_err()),
+            _ = &mut read => (ended.await, false),
+        }
     };
-    let (stdout, stderr, status, ()) = tokio::join!(head(stdout), head(stderr), ended, fed);
-    Ok(Ended { status: status?, stdout, stderr })
+    let text = |kept: Vec<u8>| String::from_utf8_lossy(&kept).into_owned();
+    Ok(Ended { status: status?, stdout: text(out), stderr: text(err), is_held })
 }
 
-/// Reads everything and keeps the first 64 KiB: a command that prints a lot must not be blocked by a full pipe.
-async fn head(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else { return String::new() };
-    let mut kept = Vec::new();
+/// Reads everything and keeps the first 64 KiB: a command that prints a lot must not be blocked by a full pipe. What was read is kept however this ends.
+async fn head(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stream) = stream else { return };
+    let mut buffer = vec![0; 8 << 10];
     // What cannot be read is not there; the command's status says how it went.
-    let _ = (&mut stream).take(LONGEST).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        let room = LONGEST.saturating_sub(kept.len());
+        kept.extend(buffer.iter().take(count.min(room)));
+    }
 }
 
 /// Kills the whole process group when dropped.

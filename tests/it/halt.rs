@@ -33,7 +33,7 @@ fn halt_aborts_what_runs_and_no_drill_begins_until_release() {
     let halted = run(&mut place.command(&["halt", "--env", "lab", "--reason", "an incident"]));
     let shown = text(&halted.stdout);
     assert_eq!(halted.status.code(), Some(0), "{shown}{}", text(&halted.stderr));
-    for part in ["environment lab is halted", "`lifeboat release --env lab`", "is putting everything back", "everything is put back"] {
+    for part in ["environment lab is halted", "`lifeboat release --env lab`", "is told to put everything back", "everything is put back"] {
         assert!(shown.contains(part), "`{part}` is not in: {shown}");
     }
     // It waits until all is back.

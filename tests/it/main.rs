@@ -35,6 +35,7 @@
 //! - `workplace`: a small project with a lab of its own.
 //! - `worlds`: which world a run is in, and that it is taken up in no other.
 
+mod accept;
 mod again;
 mod aliyun_client;
 mod approvals;

@@ -46,7 +46,7 @@ fn the_third_ctrl_c_leaves_at_once_with_the_command_that_takes_it_back() {
     terminal.type_and_see(INTERRUPT, MENU);
     terminal.type_and_see(INTERRUPT, "everything is ending · Ctrl-C again leaves at once");
     place.await_step("fault", "undoing");
-    terminal.type_and_see(INTERRUPT, "left at once; nothing was put back. What takes the run back:");
+    terminal.type_and_see(INTERRUPT, "left at once, with everything as it is. What takes the run back:");
     assert_eq!(terminal.end(), Some(130), "{}", terminal.shown());
     let shown = terminal.shown();
     let command = shown.lines().find_map(|line| line.trim().strip_prefix("lifeboat ")).unwrap_or_else(|| panic!("no command: {shown}")).to_owned();

@@ -93,6 +93,7 @@ impl ExecProbe {
         });
         let unmet = (state == State::Good).then(|| json::unmet(ended.stdout.as_bytes(), &self.expect)).flatten();
         let detail = said.detail.unwrap_or_else(|| if ended.status.success() { "status 0".to_owned() } else { ended.failure(program) });
+        let detail = ended.warning(program).map_or_else(|| detail.clone(), |warning| format!("{detail}; {warning}"));
         let sample = match (state, unmet) {
             (State::Good, None) => Sample::good(detail),
             (State::Good, Some(unmet)) => unmet.into(),

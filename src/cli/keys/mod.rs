@@ -265,7 +265,7 @@ fn idle_line(state: &RunState, ending: bool, lang: Lang) -> String {
         let (then, then_zh) = if is_emergency(state) {
             ("it ends and `resume` goes on", "运行结束，可用 `resume` 继续")
         } else {
-            ("everything is put back", "全部还原")
+            ("it puts back what it can", "开始还原可还原的变更")
         };
         return text_in(
             lang,

@@ -37,10 +37,28 @@ enum Move {
     Probe(Option<ProbeState>),
     /// The next sample is sent and answered.
     Sample,
-    /// A person or a signal stops or aborts the run.
+    /// A person or a signal steers the run, or ends it.
     Order(Order),
     /// The journal can be written from now on, or cannot.
     Journal(bool),
+    /// The store takes so many events more and no other; the next owner goes on, or takes back.
+    Fail { after: u32, go_on: bool },
+}
+
+/// What people ask for, of steps and of items, whether it can be or not.
+fn orders() -> impl Strategy<Value = Order> {
+    let step = || {
+        (0..4_usize, prop::option::of(0..3_usize)).prop_map(|(step, item)| format!("s{step}{}", item.map(|at| format!("[{at}]")).unwrap_or_default()))
+    };
+    prop_oneof![
+        1 => Just(Order::Stop),
+        1 => Just(Order::Abort),
+        1 => Just(Order::Pause),
+        2 => Just(Order::Unpause),
+        1 => Just(Order::Ungraceful),
+        8 => step().prop_map(|step| Order::Skip { step }),
+        4 => step().prop_map(|step| Order::Retry { step }),
+    ]
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -50,21 +68,30 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         3 => (1..20_u64).prop_map(Move::Pass),
         4 => prop_oneof![2 => Just(Some(ProbeState::Good)), 2 => Just(Some(ProbeState::Bad)), 1 => Just(None)].prop_map(Move::Probe),
         3 => Just(Move::Sample),
-        1 => prop_oneof![Just(Order::Stop), Just(Order::Abort)].prop_map(Move::Order),
+        3 => orders().prop_map(Move::Order),
         1 => any::<bool>().prop_map(Move::Journal),
+        1 => (0..6_u32, any::<bool>()).prop_map(|(after, go_on)| Move::Fail { after, go_on }),
     ];
     prop::collection::vec(one, 0..80)
 }
 
-/// `on_failure`, attempts, whether it changes anything, items and how many at once, the steps it needs as bits.
-type Shape = (OnFailure, u32, bool, Option<(usize, u32)>, u8);
+/// `on_failure`, attempts, what it does, items and how many at once, the steps it needs as bits, what it is without the source side.
+type Shape = (OnFailure, u32, &'static str, Option<(usize, u32)>, u8, Option<Ungraceful>);
+
+/// Whether an action changes anything.
+fn mutates(uses: &str) -> bool {
+    uses == "toy.change" || uses == "toy.fault"
+}
 
 fn steps() -> impl Strategy<Value = Vec<StepPlan>> {
     let failure = prop_oneof![Just(OnFailure::Stop), Just(OnFailure::Continue), Just(OnFailure::Undo)];
-    let one = (failure, 1..4_u32, any::<bool>(), prop::option::of((0..4_usize, 1..3_u32)), any::<u8>());
+    let uses = prop_oneof![4 => Just("toy.change"), 2 => Just("toy.read"), 1 => Just("approval")];
+    let without = prop_oneof![3 => Just(None), 2 => Just(Some(Ungraceful::Skip)), 1 => Just(Some(Ungraceful::With(serde_json::Map::new())))];
+    let one = (failure, 1..4_u32, uses, prop::option::of((0..4_usize, 1..3_u32)), any::<u8>(), without);
     prop::collection::vec(one, 1..5).prop_map(|all| {
-        let of = |(index, (on_failure, attempts, mutates, each, needs)): (usize, Shape)| StepPlan {
-            uses: if mutates { "toy.change" } else { "toy.read" }.into(),
+        let of = |(index, (on_failure, attempts, uses, each, needs, ungraceful)): (usize, Shape)| StepPlan {
+            uses: uses.into(),
+            ungraceful,
             needs: (0..index).filter(|need| needs & (1 << need) != 0).map(|need| format!("s{need}")).collect(),
             retry: Retry { attempts, backoff: Span::from_secs(2) },
             on_failure,
@@ -76,9 +103,10 @@ fn steps() -> impl Strategy<Value = Vec<StepPlan>> {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    let flags = any::<[bool; 4]>();
-    (steps(), prop::option::of(steps()), flags).prop_map(|(over, back, [source, leave, emergency, watched])| {
-        let mut plan = Plan { failback: back.map(book), leave, ..plan(over) };
+    let flags = any::<[bool; 6]>();
+    (steps(), prop::option::of(steps()), flags).prop_map(|(over, back, [source, leave, emergency, watched, patient, without])| {
+        let mut plan = Plan { failback: back.map(book), leave, ungraceful: without && leave, ..plan(over) };
+        plan.limits.patience = Span::from_secs(if patient { 60 } else { 0 });
         if watched {
             plan.stop_conditions = vec![StopCondition { probe: "p".into(), is: ProbeState::Bad, lasts: Span::from_secs(60) }];
         }
@@ -100,10 +128,16 @@ enum Call {
 
 /// A machine with everything it decided: calls under way, and the state that its events make.
 struct World {
+    plan: Arc<Plan>,
     machine: Machine,
     state: RunState,
     now: u64,
+    /// When its owner began, and which it is.
+    began: u64,
+    epoch: u64,
     calls: BTreeSet<(String, Call)>,
+    /// The moments it is to be woken at.
+    wakes: BTreeSet<Moment>,
     aborting: bool,
     finished: u32,
     renewing: bool,
@@ -116,16 +150,22 @@ struct World {
     /// Whether the journal cannot be written, and whether the run was left because of that.
     unwritten: bool,
     left: bool,
+    /// How many events the store takes yet, and what the next owner does.
+    failing: Option<(u32, bool)>,
 }
 
 impl World {
-    fn new(plan: &Plan, mutates: fn(&str) -> bool) -> Self {
-        let machine = Machine::new(Arc::new(plan.clone()), mutates);
+    fn new(plan: &Plan) -> Self {
+        let plan = Arc::new(plan.clone());
         let mut world = Self {
-            machine,
+            machine: Machine::new(plan.clone(), mutates),
+            plan,
             state: RunState::default(),
             now: 0,
+            began: 0,
+            epoch: 1,
             calls: BTreeSet::new(),
+            wakes: BTreeSet::new(),
             aborting: false,
             finished: 0,
             renewing: false,
@@ -135,9 +175,10 @@ impl World {
             is_seen_good: false,
             unwritten: false,
             left: false,
+            failing: None,
         };
         world.record(Body::Run(RunEvent::Started {
-            plan: Box::new(plan.clone()),
+            plan: Box::new((*world.plan).clone()),
             plan_sha256: String::new(),
             tool: String::new(),
             operator: String::new(),
@@ -149,26 +190,46 @@ impl World {
         world
     }
 
-    fn record(&mut self, body: Body) {
+    fn moment(&self) -> Moment {
+        Duration::from_secs(self.now - self.began)
+    }
+
+    /// False when the store does not take it.
+    fn record(&mut self, body: Body) -> bool {
+        if let Some((left, _)) = &mut self.failing {
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            *left = fewer;
+        }
         // Nobody says that it has recovered, or goes on to lead back, but by a good sample that was sent after the last change.
         let goes_back = matches!(&body, Body::Run(RunEvent::Stage { stage: Stage::Failback }));
         assert!(!goes_back || self.is_seen_good, "it goes back from what it has not seen");
+        let is_stuck = matches!(&body, Body::Run(RunEvent::Note { text }) if text.starts_with(follows::STUCK));
+        assert!(!is_stuck, "{body:?}: {:?}", self.machine);
         self.aborting |= matches!(&body, Body::Run(RunEvent::StopRequested { abort: true, .. }));
-        let (seq, at) = (self.state.seq + 1, Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000));
-        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: 1, at, body };
+        let (seq, at) = (self.state.seq + 1, self.stamp());
+        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
         self.state.apply(&event).unwrap_or_else(|error| panic!("{error}: {event:?}"));
+        true
+    }
+
+    fn stamp(&self) -> Timestamp {
+        Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000)
     }
 
     fn feed(&mut self, input: Input) {
-        for effect in self.machine.handle(Duration::from_secs(self.now), input) {
+        for effect in self.machine.handle(self.moment(), input) {
             assert_eq!(self.finished, 0, "{effect:?} after the end");
             match effect {
-                Effect::Record(body) => self.record(body),
+                Effect::Record(body) => {
+                    if !self.record(body) {
+                        return self.take_over();
+                    }
+                }
                 Effect::Plan { key, .. } => self.begin(key, Call::Plan),
                 Effect::Apply { key, uses, .. } => {
                     assert!(!self.unwritten, "{key} changes something although the journal cannot be written");
                     let step = &self.state.steps[&key];
-                    assert!(uses == "toy.read" || step.intent.is_some(), "{key} changes something without an intent");
+                    assert!(!mutates(&uses) || step.intent.is_some(), "{key} changes something without an intent");
                     self.begin(key, Call::Apply);
                 }
                 Effect::Undo { key, .. } => {
@@ -176,16 +237,16 @@ impl World {
                     assert!(self.state.steps[&key].intent.is_some());
                     self.begin(key, Call::Undo);
                 }
+                Effect::Wake(at) => drop(self.wakes.insert(at)),
                 // Whether the call was over before it could be cut off is the script's to say.
-                Effect::Cancel(_) | Effect::Wake(_) => {}
+                Effect::Cancel(_) => {}
                 Effect::Ask { after, .. } => self.asked.push(after),
                 Effect::Read { key, .. } => self.begin(key, Call::Read),
                 Effect::Renew { .. } => self.renewing = true,
                 Effect::AskGuards { .. } => {
                     assert!(!std::mem::replace(&mut self.guarding, true), "they are asked twice at once");
                 }
-                // A run that takes things back is not stopped any more.
-                Effect::Refused(why) => assert!(why.contains("taking things back"), "refused: {why}"),
+                Effect::Refused(why) => assert!(!why.is_empty()),
                 Effect::Finish => self.finished += 1,
                 Effect::Leave => {
                     assert!(self.unwritten, "it is left although everything is stored");
@@ -193,11 +254,47 @@ impl World {
                 }
             }
         }
+        self.is_going_on();
+    }
+
+    /// What the machine says that it waits for is there to be waited for.
+    fn is_going_on(&self) {
+        if self.finished > 0 {
+            return;
+        }
+        let (now, follows) = (self.moment(), self.machine.follows());
+        let comes = |one: &Follows| match one {
+            Follows::Call(key) => self.calls.iter().any(|(called, _)| called == key),
+            Follows::Moment(at) => self.wakes.iter().any(|wake| now < *wake && wake <= at),
+            Follows::Person => self.state.is_paused(),
+            Follows::Guards => self.guarding,
+            Follows::Probe => self.machine.phase == Phase::Inject,
+        };
+        let vain: Vec<&Follows> = follows.iter().filter(|one| !comes(one)).collect();
+        assert!(!follows.is_empty() && vain.is_empty(), "waits in vain for {vain:?} of {follows:?}: {:?}", self.machine);
+    }
+
+    /// The owner's store has failed, and another finds what it has.
+    fn take_over(&mut self) {
+        let (_, go_on) = self.failing.take().unwrap();
+        (self.began, self.epoch, self.renewing, self.is_seen_good, self.unwritten) = (self.now, self.epoch + 1, false, false, false);
+        self.calls.clear();
+        self.wakes.clear();
+        self.asked.clear();
+        self.shows = Standing::default();
+        self.machine = Machine::new(self.plan.clone(), mutates);
+        self.aborting |= !go_on;
+        let to = if go_on { "resume" } else { "abort" };
+        self.record(Body::Run(RunEvent::Resumed { to: to.into(), by: String::new(), patience: None }));
+        let left = lease_left(&self.state, self.stamp());
+        self.feed(if go_on { Input::Resume(Box::new(self.state.clone()), left) } else { Input::Recover(Recovery::of(&self.state)) });
     }
 
     fn begin(&mut self, key: String, call: Call) {
         assert!(!self.aborting || matches!(call, Call::Undo | Call::Read), "{call:?} of {key} begins after the abort");
-        assert!(!self.calls.iter().any(|(other, _)| *other == key), "two calls of {key} at once");
+        let changes = |call: Call| call != Call::Read;
+        let overlaps = changes(call) && self.calls.iter().any(|(other, called)| *other == key && changes(*called));
+        assert!(!overlaps, "two calls of {key} at once");
         self.calls.insert((key, call));
     }
 
@@ -220,7 +317,7 @@ impl World {
     }
 
     fn probe(&mut self, state: Option<ProbeState>) {
-        let now = Duration::from_secs(self.now);
+        let now = self.moment();
         let good = (state == Some(ProbeState::Good)).then(|| self.shows.good.map_or(Streak::of(now, now), |good| good.with(now, now)));
         self.is_seen_good = good.is_some();
         self.shows = match state {
@@ -234,7 +331,7 @@ impl World {
 
     /// One more sample like the last: nobody hears of it who does not ask.
     fn sample(&mut self) {
-        let now = Duration::from_secs(self.now);
+        let now = self.moment();
         let Some(good) = self.shows.good.as_mut() else { return };
         *good = good.with(now, now);
         self.is_seen_good = true;
@@ -266,6 +363,7 @@ impl World {
                 self.feed(if *writable { Input::JournalWritten } else { Input::JournalFailed("full".into()) });
             }
             Move::Order(order) => self.feed(Input::Order(Asked { order: order.clone(), by: "signal".into(), why: "test".into() })),
+            Move::Fail { after, go_on } => self.failing = Some((*after, *go_on)),
         }
     }
 
@@ -281,12 +379,17 @@ impl World {
 
     /// From here on everything answers well: the run has to come to its end by itself.
     fn come_to_an_end(&mut self, writable: bool) {
+        self.failing = None;
         if self.unwritten && writable && self.finished == 0 {
             self.make(&Move::Journal(true));
         }
         for _ in 0..400 {
             if self.finished > 0 {
                 return;
+            }
+            if self.state.is_paused() {
+                self.feed(Input::Order(Asked { order: Order::Unpause, by: "ann".into(), why: "test".into() }));
+                continue;
             }
             if std::mem::take(&mut self.renewing) {
                 self.feed(Input::Renewed(Ok(Timestamp::from_nanos(0))));
@@ -311,7 +414,7 @@ proptest! {
 
     #[test]
     fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves(), writable in any::<bool>()) {
-        let mut world = World::new(&plan, |uses| uses != "toy.read");
+        let mut world = World::new(&plan);
         script.iter().for_each(|one| world.make(one));
         world.come_to_an_end(writable);
         let changing = world.calls.iter().filter(|(_, call)| *call != Call::Read).count();

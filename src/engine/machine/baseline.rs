@@ -48,6 +48,16 @@ impl Readings {
         self.queue.is_empty() && self.open.is_empty()
     }
 
+    /// The keys of the readings under way.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &str> {
+        self.open.iter().map(String::as_str)
+    }
+
+    /// When what differs is read again.
+    pub(super) const fn again(&self) -> Option<Moment> {
+        self.again
+    }
+
     /// Begins to read `what`; answers to what was asked before are nobody's.
     pub(super) fn begin(&mut self, keys: Vec<String>, what: BTreeMap<String, (String, Value)>) {
         self.queue = keys.into();

@@ -2,14 +2,16 @@
 //!
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
 //! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
-//! a run stop by itself, [`clearance`] whether the guards let it inject its fault. [`orders`] does what people ask, [`lease`] keeps the fault's right to exist,
-//! [`resume`] goes on where another owner left, [`unwritten`] lets go of the fault when the journal fails.
+//! a run stop by itself, [`clearance`] whether the guards let it inject its fault, [`follows`] what it waits for: there is always something. [`orders`] does
+//! what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left, [`unwritten`] lets go of the fault when the
+//! journal fails.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
 mod any;
 mod baseline;
 mod clearance;
+mod follows;
 mod guard;
 mod kept;
 mod lease;
@@ -277,6 +279,8 @@ impl std::fmt::Display for Left {
     }
 }
 
+#[cfg(test)]
+pub(super) use follows::{Follows, STUCK};
 pub use kept::{ARROW, moved};
 pub use resume::lease_left;
 
@@ -331,6 +335,11 @@ impl Status {
         }
     }
 
+    /// Whether its runbook still waits for it. What is being put back had failed before.
+    fn is_open(&self) -> bool {
+        !self.is_settled() && !matches!(self, Self::Undoing | Self::UndoBackoff(_))
+    }
+
     /// Nothing more happens to it by itself.
     fn is_settled(&self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Skipped | Self::Undone | Self::UndoFailed)
@@ -363,6 +372,8 @@ struct Step {
     unsent: bool,
     /// Why a person does without it, once its running attempt has ended.
     skip: Option<String>,
+    /// Whether, skipped, somebody or its file does without it; else it only missed its turn.
+    is_left_out: bool,
     /// Attempts that were made before a person asked for more.
     forgiven: u32,
     /// Until when a change that was sent may still arrive although nobody heard of its end.
@@ -404,6 +415,7 @@ impl Step {
             cancelled: false,
             unsent: false,
             skip: None,
+            is_left_out: false,
             forgiven: 0,
             late: None,
             stood: false,
@@ -590,6 +602,7 @@ impl Machine {
         }
         self.check_guards();
         self.advance();
+        self.let_go_if_stuck();
         std::mem::take(&mut self.effects)
     }
 

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::stages::fault_step;
 use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery, Status, Step, Stop};
-use crate::model::event::step::{Found, StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
-use crate::model::state::{self, Intent, RunState, StepState};
+use crate::model::state::{self, Intent, RunState, StepState, Takeover};
 use crate::model::time::Timestamp;
 
 impl Recovery {
@@ -38,8 +38,10 @@ impl Recovery {
         let gone = |step: &StepState| step.status == state::Status::Undone;
         // Of a run that has ended nothing is under way any more.
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
+        // Undo must know what a fault had broken that somebody took as it is, too.
+        let is_over = |fault: &StepState| matches!(fault.status, state::Status::Undone | state::Status::Accepted);
         let mut others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !is_over_what_is_back(state, key)).collect();
-        if state.fault().is_some_and(gone) && !(held.is_empty() && others.is_empty()) {
+        if state.fault().is_some_and(is_over) && !(held.is_empty() && others.is_empty()) {
             others.insert(FAULT);
         }
         held.extend(others.into_iter().filter_map(|key| intent(key, true)));
@@ -106,7 +108,7 @@ pub(super) struct Look {
     /// What is left to be changed, target by target.
     seen: Vec<String>,
     /// When it is looked at again; `None` while that is under way.
-    again: Option<Moment>,
+    pub(super) again: Option<Moment>,
 }
 
 impl Machine {
@@ -122,7 +124,7 @@ impl Machine {
         self.readings.snapshot = state.snapshot.clone();
         self.touched = state.steps.values().any(|step| step.intent.is_some());
         // Whoever was taking everything back, or ending, goes on with that.
-        if state.stops.iter().any(|stop| stop.abort) || state.resumed.iter().any(|takeover| takeover.to == "abort") {
+        if state.stops.iter().any(|stop| stop.abort) || !state.resumed.iter().all(Takeover::goes_on) {
             self.stop = Some(Stop { abort: true });
         } else if !state.stops.is_empty() {
             self.stop = Some(Stop { abort: false });
@@ -246,10 +248,12 @@ impl Machine {
             self.ready.extend(items.into_iter().filter(|item| self.steps.get(item).is_some_and(|step| step.status == Status::Waiting)));
         }
         let of_book = || self.steps.values().filter(|step| step.book == book);
-        self.unsettled = of_book().filter(|step| !step.status.is_settled()).count();
+        self.unsettled = of_book().filter(|step| step.status.is_open()).count();
         // Within its own book a step is put back only because it failed.
         let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
         self.halted = of_book().any(|step| is_over(step) && step.plan.on_failure != OnFailure::Continue);
+        // Its last item may have ended, and its owner died before it said so of the whole.
+        ids.iter().for_each(|key| self.settle_parent(key));
     }
 
     fn restore_items(&mut self, key: &str, state: &RunState) {
@@ -415,7 +419,8 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         state::Status::Failed => Status::Failed,
         state::Status::Skipped => Status::Skipped,
         state::Status::Undoing | state::Status::UndoFailed => Status::UndoBackoff(Duration::ZERO),
-        state::Status::Undone => Status::Undone,
+        // Nothing of it is done or put back any more.
+        state::Status::Undone | state::Status::Accepted => Status::Undone,
     };
     let mut step = Step { status, attempt: was.attempts, forgiven: was.attempts, undo_attempt: was.undo_attempts, ..step };
     if let Some(intent) = &was.intent {
@@ -423,9 +428,10 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         step.before = Some(intent.before.clone());
         step.targets = intent.targets.clone();
     }
+    step.is_left_out = was.skipped.as_deref().is_some_and(|why| !is_put_off(why));
     step.lasting = !was.irrevocable.is_empty();
     step.stood = was.status == state::Status::Applied;
-    step.late = may_come_late(was).then_some(now + LATE);
+    step.late = (may_come_late(was) && was.status != state::Status::Accepted).then_some(now + LATE);
     step.output = was.output.clone().unwrap_or(Value::Null);
     step
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Effect, FAULT, LATE, MOST_AT_ONCE, Machine, Planned, Status, Step};
 use crate::engine::action::Applied;
-use crate::model::event::step::{EARLIER_FAILED, StepKind};
+use crate::model::event::step::{EARLIER_FAILED, StepKind, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{OnFailure, RunbookPlan, Ungraceful};
@@ -108,9 +108,7 @@ impl Machine {
     fn start_step(&mut self, key: &str) {
         let Some(step) = self.steps.get(key) else { return };
         if self.ungraceful && step.attempt == 0 && step.plan.ungraceful == Some(Ungraceful::Skip) {
-            self.settle_step(key, Status::Skipped);
-            self.record_step(key, StepKind::Skipped { why: "the source side is given up".into() });
-            return self.parent_of(key);
+            return self.skip_step(key, "the source side is given up".into());
         }
         if step.attempt > 0 || step.item.is_some() || (step.plan.when.is_none() && step.plan.for_each.is_none()) {
             return self.start_attempt(key);
@@ -119,10 +117,7 @@ impl Machine {
         if let Some(when) = &step.plan.when {
             match expression::is_true(when, &scope) {
                 Ok(true) => {}
-                Ok(false) => {
-                    self.settle_step(key, Status::Skipped);
-                    return self.record_step(key, StepKind::Skipped { why: "its condition is false".into() });
-                }
+                Ok(false) => return self.skip_step(key, "its condition is false".into()),
                 Err(error) => return self.fail(key, Failure::new(FailureKind::Parameters, format!("`when` fails: {error}"))),
             }
         }
@@ -153,30 +148,44 @@ impl Machine {
         self.settle_parent(key);
     }
 
-    /// Ends a `for_each` step when all its items have ended.
-    fn settle_parent(&mut self, key: &str) {
+    /// Ends a `for_each` step when all its items have ended. Items that somebody does without are missing from what it did, and do not make it fail: whatever
+    /// comes after it goes on, as it does after a plain step that is done without.
+    pub(super) fn settle_parent(&mut self, key: &str) {
         let Some(step) = self.steps.get(key).filter(|step| step.status == Status::Expanded) else { return };
         let items: Vec<&Step> = step.items.iter().filter_map(|item| self.steps.get(item)).collect();
         if items.iter().any(|item| !item.status.is_settled()) {
             // One that waits for a person is not settled either.
             return;
         }
-        if items.iter().all(|item| item.status == Status::Done) {
+        let number = |fits: fn(&Step) -> bool| items.iter().filter(|item| fits(item)).count();
+        let (done, left_out) = (number(|item| item.status == Status::Done), number(|item| item.status == Status::Skipped && item.is_left_out));
+        let put_off = number(|item| item.status == Status::Skipped && !item.is_left_out);
+        let failed = items.len() - done - left_out - put_off;
+        if failed + put_off > 0 {
+            let not_run = if put_off > 0 { format!(", {put_off} did not run") } else { String::new() };
+            let failure = Failure::new(FailureKind::Check, format!("{failed} of {} items failed{not_run}", items.len()));
+            // Its items have said what their failures mean; what did not run has no voice of its own.
+            self.halted |= step.plan.on_failure != OnFailure::Continue;
+            self.settle_step(key, Status::Failed);
+            self.record_step(key, StepKind::Failed { failure });
+        } else if done == 0 && left_out > 0 {
+            let why = format!("all of its {} items were done without", items.len());
+            self.skip_step(key, why);
+        } else {
+            // At the place of an item that was done without there is none.
             let output = json!({ "items": items.iter().map(|item| item.output.clone()).collect::<Vec<_>>() });
             self.settle_step(key, Status::Done);
             self.steps.entry(key.to_owned()).and_modify(|step| step.output.clone_from(&output));
             self.record_step(key, StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
-        } else {
-            let number = |status: Status| items.iter().filter(|item| item.status == status).count();
-            let skipped = match number(Status::Skipped) {
-                0 => String::new(),
-                skipped => format!(", {skipped} did not run"),
-            };
-            let failed = items.len() - number(Status::Done) - number(Status::Skipped);
-            let failure = Failure::new(FailureKind::Check, format!("{failed} of {} items failed{skipped}", items.len()));
-            self.settle_step(key, Status::Failed);
-            self.record_step(key, StepKind::Failed { failure });
         }
+    }
+
+    /// Ends a step that is not run, or not to its end, and says why.
+    pub(super) fn skip_step(&mut self, key: &str, why: String) {
+        self.settle_step(key, Status::Skipped);
+        self.steps.entry(key.to_owned()).and_modify(|step| step.is_left_out = !is_put_off(&why));
+        self.record_step(key, StepKind::Skipped { why });
+        self.parent_of(key);
     }
 
     pub(super) fn start_attempt(&mut self, key: &str) {
@@ -345,9 +354,7 @@ impl Machine {
         let failure = Failure { ambiguous, ..Failure::new(FailureKind::Cancelled, reason) };
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: None });
         if let Some(why) = skip {
-            self.settle_step(key, Status::Skipped);
-            self.record_step(key, StepKind::Skipped { why });
-            return self.parent_of(key);
+            return self.skip_step(key, why);
         }
         self.settle_step(key, Status::Failed);
         self.record_step(key, StepKind::Failed { failure });
@@ -362,11 +369,10 @@ impl Machine {
         for key in waiting {
             if self.steps.get(&key).is_some_and(|step| step.attempt > 0) {
                 self.give_up_attempts(&key, why);
+                self.parent_of(&key);
             } else {
-                self.settle_step(&key, Status::Skipped);
-                self.record_step(&key, StepKind::Skipped { why: why.into() });
+                self.skip_step(&key, why.into());
             }
-            self.parent_of(&key);
         }
     }
 
@@ -378,7 +384,7 @@ impl Machine {
 
     pub(super) fn settle_step(&mut self, key: &str, status: Status) {
         let Some(step) = self.steps.get_mut(key) else { return };
-        let settles = status.is_settled() && !step.status.is_settled();
+        let settles = status.is_settled() && step.status.is_open();
         let satisfies = matches!(status, Status::Done | Status::Skipped) || (status == Status::Failed && step.plan.on_failure == OnFailure::Continue);
         let was_busy = matches!(step.status, Status::Planning | Status::Applying);
         step.status = status;

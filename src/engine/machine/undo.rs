@@ -36,7 +36,11 @@ impl Machine {
             self.give_up_attempts(FAULT, ENDING);
         }
         // What a new owner was still looking at is undone without an answer.
-        self.steps.values_mut().filter(|step| step.status == Status::Looking).for_each(|step| step.status = Status::Failed);
+        let looked_at: Vec<String> = self.steps.iter().filter(|(_, step)| step.status == Status::Looking).map(|(key, _)| key.clone()).collect();
+        for key in looked_at {
+            self.steps.entry(key.clone()).and_modify(|step| step.status = Status::Failed);
+            self.parent_of(&key);
+        }
         self.cut_off();
     }
 
@@ -68,7 +72,8 @@ impl Machine {
         if let Some(key) = self.due_undo() {
             return self.start_undo_of(&key);
         }
-        if self.steps.values().any(|step| matches!(step.status, Status::UndoBackoff(_))) {
+        // A repair is no reason to wait: the fault comes out first.
+        if self.steps.iter().any(|(key, step)| matches!(step.status, Status::UndoBackoff(_)) && !self.awaits_the_end_of_the_fault(key)) {
             return;
         }
         // In an emergency nothing is undone unasked: a failure or a stop leaves things as they are.
@@ -232,6 +237,11 @@ impl Machine {
         false
     }
 
+    /// When nothing of what was put back can be overtaken any more by what was sent before.
+    pub(super) fn last_arrival(&self) -> Option<Moment> {
+        self.intents.iter().filter_map(|key| self.comes_late(key)).max()
+    }
+
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
@@ -316,15 +326,24 @@ impl Machine {
     }
 
     /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
-    /// Once the fault is taken out, its targets are as they were before the run.
-    fn was_healed_with_the_fault(&self, key: &str) -> bool {
+    fn repairs_the_fault(&self, key: &str) -> bool {
         let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
-        let broken = Target::names(&fault.targets);
-        // A fault that could not be taken out is no reason to bring its harm back either.
-        key != FAULT
-            && matches!(fault.status, Status::Undone | Status::UndoFailed)
-            && !step.targets.is_empty()
-            && Target::names(&step.targets).is_subset(&broken)
+        key != FAULT && !step.targets.is_empty() && Target::names(&step.targets).is_subset(&Target::names(&fault.targets))
+    }
+
+    /// Once the fault is taken out, the targets of a repair are as they were before the run. A fault that could not be taken out is no reason to bring its
+    /// harm back either.
+    fn was_healed_with_the_fault(&self, key: &str) -> bool {
+        self.repairs_the_fault(key) && !self.is_fault_open()
+    }
+
+    /// Whether what became of the fault decides what becomes of a step: until then it is not put back.
+    fn awaits_the_end_of_the_fault(&self, key: &str) -> bool {
+        self.repairs_the_fault(key) && self.is_fault_open()
+    }
+
+    fn is_fault_open(&self) -> bool {
+        self.steps.get(FAULT).is_some_and(|fault| !matches!(fault.status, Status::Undone | Status::UndoFailed))
     }
 
     /// Settles a step that was healed with the fault as one that was put back, without a call; true when it is one.
@@ -340,13 +359,16 @@ impl Machine {
         self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
         self.record_step(key, StepKind::Undoing { attempt });
         self.record_step(key, StepKind::Undone { already: true });
+        self.parent_of(key);
         true
     }
 
     /// The next step whose undo is to be tried again.
     pub(super) fn due_undo(&mut self) -> Option<String> {
         let is_due = |machine: &Self, (key, step): &(&String, &Step)| {
-            matches!(step.status, Status::UndoBackoff(at) if machine.now >= at) && !machine.is_beneath_what_goes_back(key)
+            matches!(step.status, Status::UndoBackoff(at) if machine.now >= at)
+                && !machine.is_beneath_what_goes_back(key)
+                && !machine.awaits_the_end_of_the_fault(key)
         };
         loop {
             let key = self.steps.iter().find(|one| is_due(self, one)).map(|(key, _)| key.clone())?;
@@ -361,7 +383,8 @@ impl Machine {
     fn is_beneath_what_goes_back(&self, key: &str) -> bool {
         let goes_back = |other: &String| matches!(self.steps.get(other).map(|step| &step.status), Some(Status::Undoing | Status::UndoBackoff(_)));
         let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
-        after.into_iter().any(|other| goes_back(other) && (self.share_targets(key, other) || self.needs(other, key)))
+        let holds_up = |other: &String| goes_back(other) && !self.awaits_the_end_of_the_fault(other);
+        after.into_iter().any(|other| holds_up(other) && (self.share_targets(key, other) || self.needs(other, key)))
     }
 
     /// Leaves a step as it is when another that needs it could not be put back: a standby is not stopped while names may still lead to it. The journal

@@ -68,11 +68,20 @@ impl Machine {
         }
     }
 
+    /// Whether the run's journal cannot be written and it could still change something.
+    pub(super) fn is_letting_go_unwritten(&self) -> bool {
+        self.unwritten.is_some()
+            && !matches!(self.phase, Phase::Idle | Phase::Ended | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Review { .. })
+    }
+
+    /// Until when the journal is waited for.
+    pub(super) fn unwritten_until(&self) -> Option<Moment> {
+        self.unwritten.as_ref()?.until
+    }
+
     /// What a run does whose journal cannot be written. False when it may go on as any other: nothing that it would do now changes anything.
     pub(super) fn lets_go_unwritten(&mut self) -> bool {
-        if self.unwritten.is_none()
-            || matches!(self.phase, Phase::Idle | Phase::Ended | Phase::Compare { .. } | Phase::Baseline { .. } | Phase::Review { .. })
-        {
+        if !self.is_letting_go_unwritten() {
             return false;
         }
         if !matches!(self.phase, Phase::Quiesce | Phase::Heal { .. } | Phase::SourceReturns { .. } | Phase::Undo | Phase::Leave) {

@@ -18,6 +18,8 @@ pub(super) struct Story {
     pub(super) hostility: u32,
     /// How often owners die.
     pub(super) crashes: u32,
+    /// How often the store fails.
+    pub(super) failures: u32,
     /// Until when things go wrong, in milliseconds: after that the world is calm and everything has to come to its end.
     pub(super) calm_after: u64,
     /// Whether the owner is taken over while it still lives once.
@@ -93,6 +95,7 @@ impl Story {
         };
         let hostility = [0, 5, 15, 40][rng.random_range(0..4_usize)];
         let crashes = [0, 0, 1, 3][rng.random_range(0..4_usize)];
+        let failures = [0, 0, 0, 1, 2][rng.random_range(0..5_usize)];
         let zombie = rng.random_ratio(1, 5);
         let blindness = [0, 0, 5, 30][rng.random_range(0..4_usize)];
         let trouble = rng.random_ratio(1, 4).then(|| {
@@ -100,7 +103,14 @@ impl Story {
             (from..from + rng.random_range(1_000..60_000), rng.random_ratio(1, 2))
         });
         let fragile = rng.random_ratio(1, 6);
-        Self { rng, plan, hostility, crashes, calm_after: 400_000, zombie, blindness, trouble, fragile }
+        Self { rng, plan, hostility, crashes, failures, calm_after: 400_000, zombie, blindness, trouble, fragile }
+    }
+
+    /// Whether a step asks people.
+    pub(super) fn asks(&self, key: &str) -> bool {
+        let id = key.split_once('/').map_or(key, |(_, id)| id).split('[').next().unwrap_or_default();
+        let steps = self.plan.failover.steps.iter().chain(self.plan.failback.iter().flat_map(|back| &back.steps));
+        steps.filter(|step| step.id == id).any(StepPlan::asks_people)
     }
 }
 
@@ -144,11 +154,22 @@ fn step(rng: &mut StdRng, index: usize, to: i64, emergency: bool) -> StepPlan {
     // Now and then a step that only repairs what the fault broke, or one that changes nothing.
     let register = if !emergency && rng.random_ratio(1, 12) { "fault".to_owned() } else { format!("r{index}") };
     let to = if register == "fault" { 0 } else { to };
-    let reads = rng.random_ratio(1, 8);
+    let uses = if rng.random_ratio(1, 8) {
+        "toy.read"
+    } else if rng.random_ratio(1, 10) {
+        "approval"
+    } else {
+        "toy.change"
+    };
+    let for_each = (register != "fault" && rng.random_ratio(1, 3)).then(|| {
+        let items: Vec<String> = (0..rng.random_range(0..4_usize)).map(|item| format!("{register}i{item}")).collect();
+        ForEach { items: json!(items), concurrency: rng.random_range(1..4) }
+    });
+    let register = if for_each.is_some() { "${{ item }}".to_owned() } else { register };
     StepPlan {
         id: format!("s{index}"),
         title: Text::default(),
-        uses: if reads { "toy.read" } else { "toy.change" }.into(),
+        uses: uses.into(),
         with: json!({ "register": register, "to": to }),
         needs: (0..index).filter(|_| rng.random_ratio(1, 2)).map(|need| format!("s{need}")).collect(),
         when: None,
@@ -156,8 +177,8 @@ fn step(rng: &mut StdRng, index: usize, to: i64, emergency: bool) -> StepPlan {
         retry: Retry { attempts: rng.random_range(1..4), backoff: Span::from_secs(1) },
         on_failure: [OnFailure::Stop, OnFailure::Stop, OnFailure::Continue, OnFailure::Undo][rng.random_range(0..4_usize)],
         critical: true,
-        ungraceful: rng.random_ratio(1, 6).then_some(Ungraceful::Skip),
-        for_each: None,
+        ungraceful: rng.random_ratio(1, 4).then_some(Ungraceful::Skip),
+        for_each,
         fresh: false,
     }
 }

@@ -49,7 +49,7 @@ pub enum RunEvent {
     },
     /// Another process took the run over.
     Resumed {
-        /// Why: `resume` or `abort`.
+        /// Why: `resume`, `abort` or `accept`.
         to: String,
         /// Who did that: the login name, where known.
         #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -24,6 +24,12 @@ pub const ENDING: &str = "the run is ending";
 /// Why a step is not run when one before it has failed.
 pub const EARLIER_FAILED: &str = "an earlier step failed";
 
+/// Whether a step that was not run for this reason only missed its turn; for any other, somebody or its file does without it.
+#[must_use]
+pub fn is_put_off(why: &str) -> bool {
+    matches!(why, ENDING | EARLIER_FAILED)
+}
+
 /// What happened to the step. Order of one that goes well: started, intended, (call…), applied; later perhaps undoing, (call…), undone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -144,6 +150,18 @@ pub enum StepKind {
     UndoFailed {
         /// Why; a conflict says both values.
         failure: Failure,
+    },
+    /// A person takes what is there as it is: nothing of it is put back any more.
+    Accepted {
+        /// Who.
+        by: String,
+        /// Why.
+        why: String,
+        /// What was there then, beside what was there before the run, in one line; or why it could not be read.
+        there: String,
+        /// What was read, in the form of `before`; absent when it could not be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        is: Option<Value>,
     },
     /// From a newer Lifeboat.
     #[serde(other)]

@@ -85,6 +85,8 @@ pub enum Deed {
     Resumed,
     /// Took the run over to take back what it left.
     TookBack,
+    /// Took what is there of a step as it is.
+    Accepted,
 }
 
 /// What people did in the run of these events.
@@ -152,9 +154,14 @@ impl Seen {
                 self.paused = was_paused.then_some(at);
                 let gap = at.nanos_since(left);
                 self.left += gap;
-                let deed = if to == "resume" { Deed::Resumed } else { Deed::TookBack };
                 // Whoever goes on with a run that had ended leaves its end behind.
                 self.stopped &= to != "resume";
+                let deed = match to.as_str() {
+                    "resume" => Deed::Resumed,
+                    // What was accepted is the act.
+                    "accept" => return,
+                    _ => Deed::TookBack,
+                };
                 self.act(event, deed, None, by, "", Some(gap));
             }
             RunEvent::Ordered { order, by, why } => self.ordered(event, order, by, why),
@@ -221,6 +228,7 @@ impl Seen {
             StepKind::Failed { failure } if failure.kind != FailureKind::Cancelled && self.may_be_mended(step) => {
                 self.broken.insert(step.to_owned(), at);
             }
+            StepKind::Accepted { by, why, .. } => self.act(event, Deed::Accepted, Some(step), by, why, None),
             StepKind::Skipped { .. } => {
                 if let Some((from, ..)) = self.open.remove(step) {
                     self.spans.push((from, at));

@@ -3,7 +3,7 @@
 use super::verdict::{failback_done, leftovers};
 use crate::model::event::step::Target;
 use crate::model::plan::Mode;
-use crate::model::state::{FAULT, RunState, Status, StepState};
+use crate::model::state::{Acceptance, FAULT, RunState, Status, StepState};
 
 /// Changes of one step that are not put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,15 @@ pub enum Stands {
     Stopped,
     /// The run has not come so far.
     NotYet,
+    /// A person took what is there as it is.
+    Accepted(Acceptance),
+}
+
+/// What is said of what a person took as it is.
+#[must_use]
+pub fn accepted(acceptance: &Acceptance) -> String {
+    let Acceptance { by, why, there, .. } = acceptance;
+    format!("accepted by {by} because {why}; {there}")
 }
 
 impl Standing {
@@ -58,6 +67,10 @@ pub fn standing(state: &RunState) -> Vec<Standing> {
     let (held, left) = (state.held(), leftovers(state));
     let way_back = failback_done(state);
     let one = |(key, step): (&str, &StepState)| {
+        if let Some(acceptance) = step.acceptance.as_ref().filter(|_| step.status == Status::Accepted) {
+            let (step_key, why) = (key.to_owned(), Stands::Accepted(acceptance.clone()));
+            return Some(Standing { step: step_key, why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone: false });
+        }
         let left_over = left.iter().find(|(other, _)| other == key).map(|(_, why)| why.clone());
         // The fault is only ever believed to be gone.
         if left_over.is_none() && key != FAULT && !step.may_have_changed() {

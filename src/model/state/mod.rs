@@ -20,7 +20,7 @@ use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
-pub use step::{Answer, Intent, Status, StepState};
+pub use step::{Acceptance, Answer, Intent, Status, StepState};
 
 /// The key of the fault among the steps.
 pub const FAULT: &str = "fault";
@@ -106,12 +106,20 @@ pub struct Takeover {
     pub at: Timestamp,
     /// The epoch that began.
     pub epoch: u64,
-    /// `resume` or `abort`.
+    /// `resume`, `abort` or `accept`.
     pub to: String,
     /// Whether the run had ended before: what was judged then stands.
     pub reopened: bool,
     /// When the former owner's last event happened: nobody looked after that.
     pub left: Option<Timestamp>,
+}
+
+impl Takeover {
+    /// Whether it goes on with what the run was doing; else it takes back, or accepts, what the run left.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.to == "resume"
+    }
 }
 
 /// The failover was decided.
@@ -406,7 +414,7 @@ impl RunState {
             Order::Unpause => Some(false),
             _ => None,
         });
-        last == Some(true) && self.stops.is_empty()
+        last == Some(true) && self.stops.is_empty() && self.resumed.iter().all(Takeover::goes_on)
     }
 
     /// Whether the source side is not relied upon any more.
@@ -420,7 +428,7 @@ impl RunState {
     #[must_use]
     pub fn may_go_on(&self) -> bool {
         let is_pass = self.ended.as_ref().is_none_or(|end| end.verdict == Verdict::Pass);
-        let is_taken_back = self.stops.iter().any(|stop| stop.abort) || self.resumed.iter().any(|takeover| takeover.to == "abort");
+        let is_taken_back = self.stops.iter().any(|stop| stop.abort) || !self.resumed.iter().all(Takeover::goes_on);
         self.mode() == Some(Mode::Emergency) && !is_pass && !is_taken_back && self.steps.values().any(StepState::may_go_on)
     }
 
@@ -467,6 +475,11 @@ impl RunState {
     #[must_use]
     pub fn step(&self, key: &str) -> Option<&StepState> {
         self.steps.get(key)
+    }
+
+    /// What people took as it is, in the order of the plan.
+    pub fn accepted(&self) -> impl Iterator<Item = (&str, &Acceptance)> {
+        self.ordered().into_iter().filter_map(|(key, step)| acceptance_of(key, step))
     }
 
     /// The fault, when the plan has one.
@@ -546,6 +559,10 @@ impl RunState {
         }
         ordered
     }
+}
+
+fn acceptance_of<'a>(key: &'a str, step: &'a StepState) -> Option<(&'a str, &'a Acceptance)> {
+    Some((key, step.acceptance.as_ref().filter(|_| step.status == Status::Accepted)?))
 }
 
 /// Keys of all steps of a plan, in order.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::event::Event;
-use crate::model::event::step::{EARLIER_FAILED, ENDING, Found, StepKind, Target};
+use crate::model::event::step::{Found, StepKind, Target, is_put_off};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Question, Witness};
 use crate::model::time::Timestamp;
@@ -31,6 +31,21 @@ pub enum Status {
     Undone,
     /// Could not be put back.
     UndoFailed,
+    /// A person took what is there as it is.
+    Accepted,
+}
+
+/// That a person took what is there of a step as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// What was there.
+    pub there: String,
 }
 
 /// Everything known of one step.
@@ -84,6 +99,8 @@ pub struct StepState {
     pub undone_already: bool,
     /// Why it could not be put back.
     pub undo_failure: Option<Failure>,
+    /// That a person took what is there of it as it is.
+    pub acceptance: Option<Acceptance>,
     /// Its calls with the time each ended.
     pub calls: Vec<StepCall>,
     /// The latest line of progress.
@@ -149,7 +166,7 @@ impl StepState {
     /// Whether it may have changed something that is not put back.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.intent.is_some() && self.status != Status::Undone
+        self.intent.is_some() && !matches!(self.status, Status::Undone | Status::Accepted)
     }
 
     /// Whether it has, or may have, changed something at all. A step that found everything as asked has not, nor has one whose every changing call was refused.
@@ -218,8 +235,8 @@ impl StepState {
     pub fn may_go_on(&self) -> bool {
         match self.status {
             Status::Failed | Status::Undone | Status::UndoFailed | Status::Retrying => true,
-            Status::Skipped => self.skipped.as_deref().is_some_and(|why| matches!(why, ENDING | EARLIER_FAILED)),
-            Status::Pending | Status::Running | Status::Applied | Status::Undoing => false,
+            Status::Skipped => self.skipped.as_deref().is_some_and(is_put_off),
+            Status::Pending | Status::Running | Status::Applied | Status::Undoing | Status::Accepted => false,
         }
     }
 
@@ -321,6 +338,9 @@ impl StepState {
                 self.undo_ended = Some(at);
                 self.undo_failure = Some(failure.clone());
             }
+            StepKind::Accepted { by, why, there, .. } => {
+                self.acceptance = Some(Acceptance { at, by: by.clone(), why: why.clone(), there: there.clone() });
+            }
             StepKind::Unknown => {}
         }
         // What a new owner only looked at has made no transition under it: it may still begin anew.
@@ -338,7 +358,7 @@ impl StepState {
 
     /// The table of legal transitions. `new_owner`: another process took the run over since the step's last transition, so that what ran then runs no more.
     fn next(&self, kind: &StepKind, new_owner: bool) -> Result<Status, String> {
-        use Status::{Applied, Failed, Pending, Retrying, Running, Skipped, UndoFailed, Undoing, Undone};
+        use Status::{Accepted, Applied, Failed, Pending, Retrying, Running, Skipped, UndoFailed, Undoing, Undone};
         let intended = self.intent.is_some();
         let next = match (self.status, kind) {
             (status, StepKind::Unknown) => Some(status),
@@ -362,6 +382,10 @@ impl StepState {
             (Running | Retrying | Applied | Failed | Skipped | Undoing | UndoFailed | Undone, StepKind::Undoing { .. }) if intended => Some(Undoing),
             (Undoing, StepKind::Undone { .. } | StepKind::NotUndone) => Some(Undone),
             (Undoing, StepKind::UndoFailed { .. }) => Some(UndoFailed),
+            // Only a new owner hears of it, and nothing follows it.
+            (Running | Retrying | Applied | Failed | Skipped | Undoing | UndoFailed | Undone, StepKind::Accepted { .. }) if intended => {
+                Some(Accepted)
+            }
             // Answers may come in late, after the step was given up.
             (Pending, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. }) => None,
             (status, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. }) => Some(status),
@@ -394,6 +418,7 @@ fn name(kind: &StepKind) -> &'static str {
         StepKind::Undone { .. } => "undone",
         StepKind::NotUndone => "left as it is",
         StepKind::UndoFailed { .. } => "failing to be undone",
+        StepKind::Accepted { .. } => "accepted as it is",
         StepKind::Unknown => "anything",
     }
 }

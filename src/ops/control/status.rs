@@ -125,9 +125,11 @@ fn step_status(key: &str, step: &crate::model::state::StepState) -> StepStatus {
         Standing::Undoing => "undoing",
         Standing::Undone => "undone",
         Standing::UndoFailed => "left over",
+        Standing::Accepted => "accepted",
     };
     let failure = step.undo_failure.as_ref().or(step.failure.as_ref()).map(ToString::to_string);
     let attempt = || step.attempt_failures.last().filter(|_| step.status == Standing::Retrying).map(|(_, failure)| failure.to_string());
-    let detail = failure.or_else(|| step.skipped.clone()).or_else(attempt).or_else(|| step.progress.clone()).unwrap_or_default();
+    let accepted = step.acceptance.as_ref().map(crate::model::measure::accepted);
+    let detail = accepted.or(failure).or_else(|| step.skipped.clone()).or_else(attempt).or_else(|| step.progress.clone()).unwrap_or_default();
     StepStatus { step: key.to_owned(), state: state.to_owned(), attempts: step.attempts, detail }
 }

@@ -11,7 +11,7 @@ use crate::model::event::step::Target;
 use crate::world::{World, command};
 
 /// Runs a command on this machine, without a shell, and fails unless it ends with status 0. It is killed, with everything it started, when the
-/// step's time is up.
+/// step's time is up. Its status counts as soon as it has ended: what it left running in a session of its own is not waited for, and is told of.
 ///
 /// The command finds the run's id in `LIFEBOAT_RUN` and the step's key in `LIFEBOAT_STEP`. A retried step runs it again. When another process takes the run
 /// over it is run only for the user, and in the folder, that began the run.
@@ -80,31 +80,68 @@ impl Action<World> for Exec {
 impl Exec {
     async fn run(&self, command: &[String], cx: &Cx<'_, World>) -> Result<String, ActionError> {
         let ours = [("LIFEBOAT_RUN", cx.run), ("LIFEBOAT_STEP", cx.step)];
-        ended(command, cx.world.command(command, &self.env, &ours, &self.stdin).await)
+        ended(command, cx.world.command(command, &self.env, &ours, &self.stdin).await, cx.warn)
     }
 }
 
 /// What a command printed, if it went well.
-fn ended(command: &[String], ended: std::io::Result<command::Ended>) -> Result<String, ActionError> {
+fn ended(command: &[String], ended: std::io::Result<command::Ended>, warn: &(dyn Fn(String) + Send + Sync)) -> Result<String, ActionError> {
     let program = command.first().map_or("", String::as_str);
     let failed = |error: std::io::Error| ActionError::Other { message: format!("`{program}` cannot be run: {error}"), retry: false };
     let ended = ended.map_err(failed)?;
+    ended.warning(program).into_iter().for_each(warn);
     if ended.status.success() { Ok(ended.stdout) } else { Err(ActionError::Check(ended.failure(program))) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use rustix::process::Pid;
 
     use super::*;
 
-    async fn run(command: &[String], env: &BTreeMap<String, String>, ours: &[(&str, &str)], input: &str) -> Result<String, ActionError> {
-        ended(command, command::run(command, env, ours, input).await)
+    async fn run(
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        ours: &[(&str, &str)],
+        input: &str,
+        warn: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<String, ActionError> {
+        ended(command, command::run(command, env, ours, input).await, warn)
     }
 
     async fn sh(script: &str) -> Result<String, ActionError> {
+        heard(script).await.0
+    }
+
+    /// What a script comes to, and what is said of it beside that.
+    async fn heard(script: &str) -> (Result<String, ActionError>, Vec<String>) {
         let command = ["/bin/sh", "-c", script].map(str::to_owned);
-        run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")], "").await
+        let said = Mutex::new(Vec::new());
+        let warn = |text| said.lock().unwrap().push(text);
+        let done = run(&command, &BTreeMap::from([("WORD".to_owned(), "boat".to_owned())]), &[("LIFEBOAT_RUN", "r1")], "", &warn).await;
+        (done, said.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_that_has_left_the_group_holds_nobody_up_and_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        // It holds both streams, or one, and the exit code counts in each case.
+        for (number, streams, status) in [(1, "", 0), (2, ">/dev/null", 0), (3, "2>/dev/null", 3)] {
+            let up = folder.path().join(number.to_string());
+            let up = up.display();
+            let script = format!(
+                "setsid sh -c 'echo > {up}; exec sleep 5' {streams} & while [ ! -e {up} ]; do sleep 0.01; done; echo ready; exit {status}"
+            );
+            let (done, said) = heard(&script).await;
+            match status {
+                0 => assert_eq!(done.unwrap(), "ready\n", "{script}"),
+                _ => assert!(done.unwrap_err().to_string().contains("exit status: 3"), "{script}"),
+            }
+            assert!(said.len() == 1 && said[0].contains("still holds its output"), "{script}: {said:?}");
+        }
+        assert_eq!(heard("echo ready").await.1, [""; 0]);
     }
 
     #[tokio::test]
@@ -126,7 +163,7 @@ mod tests {
     async fn input_is_read_by_who_wants_it_and_holds_up_nobody_else() {
         let with_input = async |script: &str| {
             let command = ["/bin/sh", "-c", script].map(str::to_owned);
-            run(&command, &BTreeMap::new(), &[], &"x".repeat(1 << 20)).await
+            run(&command, &BTreeMap::new(), &[], &"x".repeat(1 << 20), &|_| {}).await
         };
         assert_eq!(with_input("wc -c").await.unwrap().trim(), (1 << 20).to_string());
         assert_eq!(with_input("echo done").await.unwrap(), "done\n");
@@ -136,7 +173,7 @@ mod tests {
     async fn a_failing_command_says_its_last_line() {
         let error = sh("echo one >&2; echo two >&2; exit 3").await.unwrap_err();
         assert_eq!(error.to_string(), "`/bin/sh` ended with exit status: 3: two");
-        assert!(matches!(run(&["/nowhere/at/all".to_owned()], &BTreeMap::new(), &[], "").await, Err(ActionError::Other { retry: false, .. })));
+        assert!(matches!(run(&["/nowhere/at/all".to_owned()], &BTreeMap::new(), &[], "", &|_| {}).await, Err(ActionError::Other { retry: false, .. })));
     }
 
     #[tokio::test]

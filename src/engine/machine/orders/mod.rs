@@ -2,7 +2,6 @@
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Status};
 use crate::model::event::RunEvent;
-use crate::model::event::step::StepKind;
 use crate::model::order::{Asked, Order};
 use crate::model::plan::{Mode, OnFailure, Ungraceful};
 
@@ -60,6 +59,11 @@ impl Machine {
     /// Whether its steps are being undone, so that leaving them as they are is none of the things that can be asked.
     fn is_taking_back(&self) -> bool {
         matches!(self.phase, Phase::Undo | Phase::Compare { .. } | Phase::Baseline { .. })
+    }
+
+    /// Whether it has begun and still goes forward.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way().is_ok() || matches!(self.phase, Phase::Look(_))
     }
 
     /// Whether it still goes forward.
@@ -127,9 +131,7 @@ impl Machine {
                 self.asking.remove(key);
                 self.backoffs.retain(|(_, other)| other != key);
                 self.ready.retain(|other| other != key);
-                self.settle_step(key, Status::Skipped);
-                self.record_step(key, StepKind::Skipped { why });
-                self.parent_of(key);
+                self.skip_step(key, why);
             }
         }
     }

@@ -235,3 +235,55 @@ fn a_stop_ends_the_way_back_and_comes_too_late_once_everything_is_taken_back() {
     assert_eq!(rig.undone(), ["fault", "failover/a"]);
     rig.refuses(Order::Stop, "the run is taking things back; what it has begun to undo it undoes");
 }
+
+fn of_three(id: &str, concurrency: u32) -> StepPlan {
+    StepPlan { for_each: Some(ForEach { items: json!([1, 2, 3]), concurrency }), ..step(id, &[]) }
+}
+
+#[test]
+fn an_item_that_is_done_without_keeps_nothing_from_following() {
+    // While it runs, while it waits for its turn, and after it has failed.
+    let stories: [(&str, fn(&mut Rig)); 3] = [
+        ("failover/many[1]", |rig| rig.hang.push("failover/many[1]")),
+        ("failover/many[2]", |rig| rig.hang.push("failover/many[1]")),
+        ("failover/many[1]", |rig| rig.fail.push(("failover/many[1]", broken()))),
+    ];
+    for (left_out, prepare) in stories {
+        let mut rig = Rig::start(patient(vec![of_three("many", 1), step("b", &["many"])]), prepare);
+        assert!(!rig.has("failover/b started"), "{:?}", rig.log);
+        rig.order(skip(left_out));
+        if left_out == "failover/many[2]" {
+            rig.ends("failover/many[1]");
+        }
+        assert!(rig.has(&format!("{left_out} skipped")) && rig.has("failover/many applied") && rig.has("failover/b applied"), "{:?}", rig.log);
+        let outputs = rig.machine.steps["failover/many"].output["items"].as_array().unwrap().clone();
+        let missing = left_out.trim_start_matches("failover/many[").trim_end_matches(']').parse::<usize>().unwrap();
+        assert!(outputs.len() == 3 && outputs.iter().enumerate().all(|(at, output)| output.is_null() == (at == missing)), "{outputs:?}");
+    }
+}
+
+#[test]
+fn a_step_all_of_whose_items_are_done_without_is_done_without() {
+    let mut rig = Rig::start(plan(vec![of_three("many", 3), step("b", &["many"])]), |rig| {
+        rig.hang.extend(["failover/many[0]", "failover/many[1]", "failover/many[2]"]);
+    });
+    (0..3).for_each(|item| rig.order(skip(&format!("many[{item}]"))));
+    assert!(rig.has("failover/many skipped") && rig.has("failover/b applied"), "{:?}", rig.log);
+}
+
+#[test]
+fn items_that_the_file_leaves_out_without_the_source_side_keep_nothing_from_following() {
+    let many = StepPlan { ungraceful: Some(Ungraceful::Skip), ..of_three("many", 1) };
+    let mut rig = Rig::start(plan(vec![many, step("b", &["many"])]), |rig| rig.hang.push("failover/many[1]"));
+    rig.order(Order::Ungraceful);
+    assert!(rig.has("failover/many[1] skipped") && rig.has("failover/many[2] skipped"), "{:?}", rig.log);
+    assert!(rig.has("failover/many applied") && rig.has("failover/b applied"), "{:?}", rig.log);
+}
+
+#[test]
+fn an_item_that_missed_its_turn_because_another_failed_makes_the_step_fail() {
+    let mut rig = Rig::start(plan(vec![of_three("many", 1), step("b", &["many"])]), |rig| rig.fail.push(("failover/many[0]", broken())));
+    assert!(rig.has("failover/many[1] skipped") && rig.has("failover/many failed") && !rig.has("failover/b applied"), "{:?}", rig.log);
+    rig.probe(ProbeState::Good);
+    assert_eq!(rig.undone(), ["fault", "failover/many[0]"]);
+}

@@ -106,6 +106,24 @@ fn a_repair_that_had_to_stay_is_not_undone_into_the_fault_by_the_next_owner() {
 }
 
 #[test]
+fn a_repair_is_not_put_back_before_a_fault_that_is_being_taken_out_again() {
+    let plan = plan(vec![step("repair", &[]), step("names", &["repair"])]);
+    let mut rig = Rig::start(plan.clone(), |rig| rig.stuck.push("failover/names"));
+    rig.order(Order::Abort);
+    (1..200).for_each(|now| rig.at(now));
+    assert!(rig.log.contains(&"failover/repair undo-failed".to_owned()), "{:?}", rig.log);
+    // Its first call might have come late: the owner had begun to take it out once more, and died.
+    rig.record(Body::Step(StepEvent { step: "fault".into(), kind: StepKind::Undoing { attempt: 2 } }));
+
+    let mut rig = resume(plan, rig.state, |_| {});
+    (1..200).for_each(|now| rig.at(now));
+    let undone: BTreeSet<_> = rig.undone().into_iter().collect();
+    assert_eq!(undone, ["failover/names", "fault"].into(), "the harm is what the repair found");
+    assert!(rig.log.contains(&"failover/repair undone".to_owned()), "{:?}", rig.log);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
 fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
     let plan = plan(vec![step("shared-a", &[]), step("shared-b", &["shared-a"])]);
     let mut rig = Rig::start(plan.clone(), |rig| {

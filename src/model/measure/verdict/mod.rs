@@ -1,16 +1,19 @@
 //! The verdict. The first rule that applies wins: fail, aborted, inconclusive, pass.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::criteria::has_too_many_unknown;
 use super::phases::{is_verified, step_plan, unsure_recoveries};
+use super::standing::accepted;
 use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::{Awaited, Difference, Lacking, all_of};
+use crate::model::event::step::Target;
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
-use crate::model::state::{FAULT, ProbeStanding, RunState, Status, StepState};
+use crate::model::state::{FAULT, Intent, ProbeStanding, RunState, Status, StepState};
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,13 @@ pub enum Reason {
         /// The step's key.
         step: String,
         /// Why not.
+        why: String,
+    },
+    /// What was changed is not put back, and a person took what is there as it is.
+    Accepted {
+        /// The step's key.
+        step: String,
+        /// Who, why, and what was there.
         why: String,
     },
     /// What the run keeps is not as it made it.
@@ -182,6 +192,7 @@ impl fmt::Display for Reason {
             Self::RecoveryUnseen { lacking } => write!(f, "whether the service recovered was not seen: {}", all_of(lacking)),
             Self::NormalUnseen { lacking } => write!(f, "whether the steady state returned was not seen: {}", all_of(lacking)),
             Self::Leftover { step, why } => write!(f, "{step} is not put back: {why}"),
+            Self::Accepted { step, why } => write!(f, "what is there of {step} is {why}"),
             Self::Moved { step, why } => write!(f, "what {step} made was changed since: {why}"),
             Self::NotReadAgain { step, why } => write!(f, "not known whether what {step} made is still there: {why}"),
             Self::WentDown { probe } => write!(f, "{probe} was down when the failover was taken back, or is since"),
@@ -294,10 +305,20 @@ pub fn differs(state: &RunState) -> Vec<(String, String)> {
     let mut left = leftovers(state);
     // What the clouds themselves read as says more than that every undo was accepted. New addresses of machines that were stopped are announced by the plan.
     let differences = state.baseline.iter().flat_map(|baseline| &baseline.differences);
+    // What reads otherwise because of what a person took as it is, they have taken too.
+    let accepted: BTreeSet<String> = state.accepted().filter_map(|(key, _)| state.step(key)?.intent.as_ref()).flat_map(names).collect();
+    let is_accepted = |one: &Difference| {
+        let read = state.snapshot.get(&one.step).map(|read| Target::names(&read.targets)).unwrap_or_default();
+        state.step(&one.step).is_some_and(|step| step.status == Status::Accepted) || (!read.is_empty() && read.is_subset(&accepted))
+    };
     let unsaid: Vec<&Difference> =
-        differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step)).collect();
+        differences.filter(|one| !one.what.starts_with("addresses") && left.iter().all(|(step, _)| *step != one.step) && !is_accepted(one)).collect();
     left.extend(unsaid.into_iter().map(|one| (one.step.clone(), told(one))));
     left
+}
+
+fn names(intent: &Intent) -> BTreeSet<String> {
+    Target::names(&intent.targets)
 }
 
 /// A difference in one line.
@@ -367,6 +388,7 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
         reasons.push(Reason::NotRecovered { lacking: in_vain });
     }
     reasons.extend(differs(state).into_iter().map(|(step, why)| Reason::Leftover { step, why }));
+    reasons.extend(state.accepted().map(|(step, acceptance)| Reason::Accepted { step: step.to_owned(), why: accepted(acceptance) }));
     let moved = state.kept.iter().flat_map(|kept| &kept.moved).filter(|one| !one.is_unread());
     reasons.extend(moved.map(|one| Reason::Moved { step: one.step.clone(), why: told(one) }));
     reasons.extend(gone_down(state).into_iter().map(|probe| Reason::WentDown { probe: probe.to_owned() }));
