@@ -40,16 +40,16 @@ pub struct Release {
 }
 
 pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, Exit> {
-    // A name that does not exist would halt nothing and say that it did; an environment that has mistakes can be halted all the same.
-    let project = start::project()?;
-    if !project.names(&args.env) {
+    // A name that does not exist would halt nothing and say that it did; an environment that has mistakes, or that only runs know of, can be halted.
+    let project = start::project_in_need(None)?;
+    let store = start::store_of(global, Some(&project))?;
+    if !project.names(&args.env) && !halt::is_known(&store, &args.env) {
         project.environment(&args.env).map_err(|found| super::errors::definitions(&found))?;
     }
     let why = args.reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if why.is_empty() {
         return Err(Exit::new(Kind::Usage, "a reason is missing").hint("say it with --reason TEXT: whoever is refused a drill meanwhile is told"));
     }
-    let store = start::store(global)?;
     let (environment, by) = (args.env.as_str(), operator());
     // The lever first: a run that begins in this moment either sees it or is among those that are aborted.
     let keys = keys(Some(&project), environment);
@@ -152,7 +152,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
 
 pub(super) fn release(args: &Release, global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = start::store(global)?;
-    let keys = keys(start::project().ok().as_ref(), &args.env);
+    let keys = keys(start::project_in_need(None).ok().as_ref(), &args.env);
     let released = lever::release(&store, &args.env, &keys, &operator(), RunClock::start().now(), &args.reason)?;
     if output.json {
         output.json_line(&json!({ "environment": args.env, "released": released }));

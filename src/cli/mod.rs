@@ -86,7 +86,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         }
         Command::Accept(args) => accept::accept(&args, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
-        Command::Reaper(args) => reaper::reaper(&args, output),
+        Command::Reaper(args) => reaper::reaper(&args, global, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),
         Command::Halt(args) => halt::halt(&args, global, output),
         Command::Release(args) => halt::release(&args, global, output),

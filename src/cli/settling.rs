@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::output::Output;
-use super::start::{may_be_in, project, reopen, runtime};
+use super::start::{may_be_in, project_in_need, reopen, runtime};
 use super::{errors, taking_back};
 use crate::engine::secrets;
 use crate::journal::FileStore;
@@ -107,7 +107,7 @@ pub(super) fn settle(
 
 /// An environment that somebody names.
 async fn named(name: &str, lab: Option<&str>) -> Result<Environment, Exit> {
-    let file = project()?.environment(name).map_err(|found| errors::definitions(&found))?;
+    let file = project_in_need(None)?.environment(name).map_err(|found| errors::definitions(&found))?;
     if file.kind == EnvironmentKind::Lab && lab.is_none() {
         return Err(Exit::new(Kind::Usage, "a lab of this process has no marks: --lab CONTROL_URL names the one that the run was in"));
     }

@@ -1,14 +1,14 @@
 //! The commands that reach an environment: they start a runtime, open the environment and run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use serde_json::{Map, Value, json};
 
 use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Where};
 use super::commands::verdict_word;
 use super::guarded::{self, About, Guarding};
-use super::output::Output;
+use super::output::{self, Output};
 use super::settling::{self, Settling};
 use super::steering::Limiting;
 use super::{beginning, errors, since, steering, taking_back, terminal};
@@ -45,7 +45,7 @@ use crate::ops::marks::others::none_stand;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::places;
 use crate::ops::preflight;
-use crate::ops::project::{Project, load_project};
+use crate::ops::project::{Project, load_project, load_project_in_need, usual_reports};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Attended, Outcome, Said, Takeover};
 use crate::ops::runs;
@@ -60,12 +60,13 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
     store_of(global, None)
 }
 
-/// The store of the runs of a project that is at hand already.
+/// The store of the runs of a project that is at hand already; of one that is not, whatever is wrong with its file: what steers, ends and looks at runs does
+/// not depend on it.
 pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<FileStore, Exit> {
     let found = match (&global.reports, at_hand) {
         // Where the runs are is said: a project file that is wrong, or not there, keeps nobody from them, and the environments are still the project's.
-        (Some(_), None) => project().ok(),
-        (None, None) => Some(project()?),
+        (Some(_), None) => project_in_need(None).ok(),
+        (None, None) => Some(project_in_need(None)?),
         (_, Some(_)) => None,
     };
     let project = at_hand.or(found.as_ref());
@@ -75,15 +76,32 @@ pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<Fil
     Ok(FileStore::new(folder, true).trusting(project.map(Project::trust).unwrap_or_default()).keeping_in(keeping))
 }
 
-pub(super) fn project() -> Result<Project, Exit> {
-    project_for(None)
+/// The project of this folder, or else of the folder that `file` is in, as far as its file can be read. What is left out of it is said, once.
+pub(super) fn project_in_need(file: Option<&Path>) -> Result<Project, Exit> {
+    static SAID: Once = Once::new();
+    let here = working_directory()?;
+    let (project, notes) = match load_project_in_need(&here, file) {
+        Ok((project, left_out)) => (project, left_out.iter().map(|problem| format!("{problem}; what this is about is left out")).collect()),
+        // Nothing is begun by a file that says nothing.
+        Err(problems) if file.is_some() => return Err(errors::definitions(&problems)),
+        Err(problems) => {
+            let (root, reports) = usual_reports(&here);
+            let folder = reports.display().to_string();
+            let note = |problem: &Diagnostic| format!("{problem}; the runs are looked for in {folder} (--reports DIR says otherwise)");
+            (Project::bare(root), problems.iter().map(note).collect::<Vec<_>>())
+        }
+    };
+    SAID.call_once(|| notes.iter().for_each(|note| output::said(note)));
+    Ok(project)
+}
+
+fn working_directory() -> Result<PathBuf, Exit> {
+    std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))
 }
 
 /// The project of this folder, or else of the folder that `file` is in.
 pub(super) fn project_for(file: Option<&Path>) -> Result<Project, Exit> {
-    let here =
-        std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
-    load_project(&here, file).map_err(|found| errors::definitions(&found))
+    load_project(&working_directory()?, file).map_err(|found| errors::definitions(&found))
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -170,7 +188,8 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
 }
 
 pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let project = project_for(Some(&args.runbook))?;
+    // An emergency is not kept by a mistake that is none of its environment's.
+    let project = project_in_need(Some(&args.runbook))?;
     if let Some(since) = args.since.filter(|since| *since > RunClock::start().now()) {
         return Err(Exit::new(Kind::Usage, format!("--since {since} lies in the future"))
             .hint("give the time at which the disruption began, in UTC with `Z` or with its offset"));
@@ -293,7 +312,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             .hint(format!("`{}` takes back the rest", abort_command(&store, &run))));
     }
     // What was edited meanwhile may not even be readable any more.
-    let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
+    let root = project_in_need(None).map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
     if made.is_embedded() {
         // Its lab was part of the process whose run this no longer is.
         let note = settled.map(|settled| settled.note);
@@ -436,7 +455,7 @@ pub(super) async fn reopen(
     } else {
         let file = match pinned::environment(store, run, plan)? {
             Some(file) => file,
-            None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
+            None => project_in_need(None)?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
         };
         if file.kind == EnvironmentKind::Lab {
             return Err(other(vec![format!("it was made in the clouds of accounts, and {} is a lab now", plan.environment)]));

@@ -17,6 +17,12 @@ const BEGINNING: Duration = Duration::from_secs(10);
 const BEYOND: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Whether any run tells of this environment.
+#[must_use]
+pub fn is_known(store: &FileStore, environment: &str) -> bool {
+    all(store).is_ok_and(|runs| runs.iter().any(|run| place(store, run).as_deref() == Some(environment)))
+}
+
 /// The runs of an environment that a process runs now. One that has just begun is waited for until it says where it is.
 ///
 /// # Errors

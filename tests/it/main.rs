@@ -40,6 +40,7 @@ mod again;
 mod aliyun_client;
 mod approvals;
 mod bad_files;
+mod broken_project;
 mod caches;
 mod canary;
 mod catalogue_conflicts;
