@@ -81,7 +81,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
             start::recover(&args.recover, &how, global, output)
         }
         Command::Abort(args) => {
-            let from_marks = args.from_marks.then(|| args.env.as_deref());
+            let from_marks = args.from_marks.then_some(args.env.as_deref());
             start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref(), from_marks }, global, output)
         }
         Command::Accept(args) => accept::accept(&args, global, output),

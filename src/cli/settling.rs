@@ -18,15 +18,6 @@ use crate::ops::preflight;
 use crate::ops::runs;
 use crate::ops::settle::{self, Untold};
 
-/// What a run is after it was to be settled.
-pub(super) enum Settling {
-    /// Its journal could be trusted already.
-    Trusted,
-
-    /// Its journal can be trusted now, and gone on with.
-    Settled(Settled),
-}
-
 /// A run whose journal could not be trusted and now can.
 pub(super) struct Settled {
     /// What its journal is to say of that.
@@ -51,7 +42,7 @@ impl Settled {
     }
 }
 
-/// Takes the fault of a run out by its marks whose journal cannot be read or trusted, and makes the journal one that can be gone on with. `place`: where it
+/// Takes the fault of a run out by its marks whose journal cannot be read or trusted, and makes the journal one that can be gone on with; `None`: it is one already. `place`: where it
 /// ran, if nothing else tells.
 ///
 /// # Errors
@@ -63,8 +54,8 @@ pub(super) fn settle(
     lab: Option<&str>,
     yes_because: Option<&str>,
     output: &Output,
-) -> Result<Settling, Exit> {
-    let Some(mut untold) = Untold::of(store, run)? else { return Ok(Settling::Trusted) };
+) -> Result<Option<Settled>, Exit> {
+    let Some(mut untold) = Untold::of(store, run)? else { return Ok(None) };
     if store.is_owned(run) {
         return Err(settle::is_running(run));
     }
@@ -97,7 +88,7 @@ pub(super) fn settle(
     let note = untold.set_aside(store, &reason, &found)?;
     output.say(&note);
     if untold.plan.is_some() {
-        return Ok(Settling::Settled(Settled { note, reason, untold }));
+        return Ok(Some(Settled { note, reason, untold }));
     }
     let mut unknown = vec!["whatever its steps changed".to_owned()];
     unknown.extend(untold.left_unknown(&RunState::default()));

@@ -9,9 +9,8 @@ use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Wher
 use super::commands::verdict_word;
 use super::guarded::{self, About, Guarding};
 use super::output::{self, Output};
-use super::settling::{self, Settling};
 use super::steering::Limiting;
-use super::{beginning, errors, since, steering, taking_back, terminal};
+use super::{beginning, errors, settling, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::engine::desk::Reply;
 use crate::engine::secrets;
@@ -282,13 +281,10 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     };
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
-    let mut settled = None;
-    if let Some(place) = from_marks {
-        match settling::settle(&store, &run, place, args.lab.as_deref(), yes_because, output)? {
-            Settling::Trusted => {}
-            Settling::Settled(one) => settled = Some(one),
-        }
-    }
+    let settled = match from_marks {
+        Some(place) => settling::settle(&store, &run, place, args.lab.as_deref(), yes_because, output)?,
+        None => None,
+    };
     let reason = settled.as_ref().map(|settled| settled.reason.clone());
     let yes_because = yes_because.or(reason.as_deref());
     let chain = runs::read(&store, &run)?;
