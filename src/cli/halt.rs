@@ -40,16 +40,16 @@ pub struct Release {
 }
 
 pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, Exit> {
-    // A name that does not exist would halt nothing and say that it did; an environment that has mistakes can be halted all the same.
-    let project = start::project()?;
-    if !project.names(&args.env) {
+    // A name that does not exist would halt nothing and say that it did; an environment that has mistakes, or that only runs know of, can be halted.
+    let project = start::project_in_need(None)?;
+    let store = start::store_of(global, Some(&project))?;
+    if !project.names(&args.env) && !halt::is_known(&store, &args.env) {
         project.environment(&args.env).map_err(|found| super::errors::definitions(&found))?;
     }
     let why = args.reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if why.is_empty() {
         return Err(Exit::new(Kind::Usage, "a reason is missing").hint("say it with --reason TEXT: whoever is refused a drill meanwhile is told"));
     }
-    let store = start::store(global)?;
     let (environment, by) = (args.env.as_str(), operator());
     // The lever first: a run that begins in this moment either sees it or is among those that are aborted.
     let keys = keys(Some(&project), environment);
@@ -84,6 +84,13 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
             Err(_) => unknown.push(format!("{} cannot be read, and a run of environment {environment} may go on there", at.folder().display())),
         }
     }
+    let mut solved = "that user, or who shares its runs by the environment's `group`, halts it".to_owned();
+    for at in everywhere.iter().filter(|at| places::are_of_one_project(at, &everywhere[0])) {
+        for run in halt::placeless(at).unwrap_or_default() {
+            solved = format!("if it was in {environment}: `{}` takes its fault out by its marks", runs::from_marks_command(at, &run));
+            unknown.push(format!("nothing tells in which environment run {run} ran and what it left"));
+        }
+    }
     for at in &everywhere {
         match halt::going_on(at, environment) {
             Ok(found) => running.extend(found.into_iter().filter(|run| is_here(at, run)).map(|run| (at, run))),
@@ -111,9 +118,12 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     for (at, run) in &left {
         let global = Global { reports: Some(at.folder().to_owned()), ..global.clone() };
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
-        if let Err(exit) =
-            start::recover(&Recover { run: run.clone(), lab: None }, &start::How::TakeBack { yes_because: Some(&why) }, &global, output)
-        {
+        if let Err(exit) = start::recover(
+            &Recover { run: run.clone(), lab: None },
+            &start::How::TakeBack { yes_because: Some(&why), from_marks: Some(None) },
+            &global,
+            output,
+        ) {
             output.say(&format!("{run}  {exit}"));
         }
     }
@@ -134,11 +144,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     }
     let number = remains.iter().filter(|(_, _, remains)| remains.is_some()).count();
     if number == 0 {
-        return if unknown.is_empty() {
-            Ok(0)
-        } else {
-            Err(Exit::new(Kind::Environment, unknown.join("; ")).hint("that user, or who shares its runs by the environment's `group`, halts it"))
-        };
+        return if unknown.is_empty() { Ok(0) } else { Err(Exit::new(Kind::Environment, unknown.join("; ")).hint(solved)) };
     }
     Err(Exit::new(Kind::Environment, format!("{number} of {} runs left something in environment {environment}", remains.len()))
         .hint("run the same command again; `lifeboat runs` lists what solves each"))
@@ -146,7 +152,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
 
 pub(super) fn release(args: &Release, global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = start::store(global)?;
-    let keys = keys(start::project().ok().as_ref(), &args.env);
+    let keys = keys(start::project_in_need(None).ok().as_ref(), &args.env);
     let released = lever::release(&store, &args.env, &keys, &operator(), RunClock::start().now(), &args.reason)?;
     if output.json {
         output.json_line(&json!({ "environment": args.env, "released": released }));

@@ -14,6 +14,7 @@ mod halt;
 mod keys;
 mod output;
 mod reaper;
+mod settling;
 mod since;
 mod start;
 mod steering;
@@ -79,10 +80,13 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
             let how = start::How::GoOn { approve: &args.approve, patience: args.patience, overrides: &args.overrides };
             start::recover(&args.recover, &how, global, output)
         }
-        Command::Abort(args) => start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref() }, global, output),
+        Command::Abort(args) => {
+            let from_marks = args.from_marks.then_some(args.env.as_deref());
+            start::recover(&args.recover, &start::How::TakeBack { yes_because: args.yes_because.as_deref(), from_marks }, global, output)
+        }
         Command::Accept(args) => accept::accept(&args, global, output),
         Command::Approve(args) => guarded::approve(&args, global, output),
-        Command::Reaper(args) => reaper::reaper(&args, output),
+        Command::Reaper(args) => reaper::reaper(&args, global, output),
         Command::Ctl(args) => ctl::ctl(&args, global, output),
         Command::Halt(args) => halt::halt(&args, global, output),
         Command::Release(args) => halt::release(&args, global, output),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::args::Reaper as Args;
+use super::args::{Global, Reaper as Args};
 use super::output::Output;
 use super::{errors, start};
-use crate::model::project::EnvironmentKind;
+use crate::model::project::{EnvironmentFile, EnvironmentKind};
 use crate::ops::environment::{Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::marks::checker;
+use crate::ops::pinned;
 use crate::ops::preflight;
 use crate::ops::reaper::{Finding, Options, Outcome, Reaper};
 use crate::ports::gate::Gate;
@@ -22,10 +23,9 @@ const STANDS: u8 = 2;
 /// What it exits with when it was told twice to end.
 const LEFT: u8 = 4;
 
-pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
-    let project = start::project()?;
+pub(super) fn reaper(args: &Args, global: &Global, output: &Output) -> Result<u8, Exit> {
+    let file = environment(args, global, output)?;
     start::runtime()?.block_on(async {
-        let file = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
         let choice = match (&args.lab, file.kind) {
             (None, EnvironmentKind::Lab) => {
                 return Err(Exit::new(
@@ -40,7 +40,8 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
         // One cloud that does not answer must not protect the faults on the other; a wrong account is refused in any case.
         preflight::accounts(&environment, None).await?;
         let world = Arc::new(World::connect(&environment.settings, &Gate::default()).await);
-        let options = Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run, unsigned: args.unsigned };
+        let options =
+            Options { regions: args.regions.clone(), grace: args.grace.duration(), dry_run: args.dry_run, unsigned: args.unsigned, run: None };
         let mut signals = Signals::catch()?;
         let mut standing = Vec::new();
         loop {
@@ -74,6 +75,18 @@ pub(super) fn reaper(args: &Args, output: &Output) -> Result<u8, Exit> {
                 () = signals.next() => return Ok(latest),
             }
         }
+    })
+}
+
+/// The environment as the project file has it or, where that cannot tell, as the latest run there had it.
+fn environment(args: &Args, global: &Global, output: &Output) -> Result<EnvironmentFile, Exit> {
+    let project = start::project_in_need(None)?;
+    project.environment(&args.env).map_err(|found| errors::definitions(&found)).or_else(|exit| {
+        let store = start::store_of(global, Some(&project))?;
+        let Some((run, file)) = pinned::latest_environment(&store, &args.env) else { return Err(exit) };
+        let why = exit.diagnostics.first().map_or_else(|| exit.message.clone(), ToString::to_string);
+        output.note(&format!("{why}; environment {} is taken as run {run} had it", args.env));
+        Ok(file)
     })
 }
 

@@ -1,16 +1,16 @@
 //! The commands that reach an environment: they start a runtime, open the environment and run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use serde_json::{Map, Value, json};
 
 use super::args::{Drill, Execute, Global, Lab, PlanArgs, Recover, Steering, Where};
 use super::commands::verdict_word;
 use super::guarded::{self, About, Guarding};
-use super::output::Output;
+use super::output::{self, Output};
 use super::steering::Limiting;
-use super::{beginning, errors, since, steering, taking_back, terminal};
+use super::{beginning, errors, settling, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::engine::desk::Reply;
 use crate::engine::secrets;
@@ -45,7 +45,7 @@ use crate::ops::marks::others::none_stand;
 use crate::ops::pinned::{self, Originals};
 use crate::ops::places;
 use crate::ops::preflight;
-use crate::ops::project::{Project, load_project};
+use crate::ops::project::{Project, load_project, load_project_in_need, usual_reports};
 use crate::ops::resolve::{Request, plan_runbook, plan_scenario};
 use crate::ops::run::{self, Attended, Outcome, Said, Takeover};
 use crate::ops::runs;
@@ -60,12 +60,13 @@ pub(super) fn store(global: &Global) -> Result<FileStore, Exit> {
     store_of(global, None)
 }
 
-/// The store of the runs of a project that is at hand already.
+/// The store of the runs of a project that is at hand already; of one that is not, whatever is wrong with its file: what steers, ends and looks at runs does
+/// not depend on it.
 pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<FileStore, Exit> {
     let found = match (&global.reports, at_hand) {
         // Where the runs are is said: a project file that is wrong, or not there, keeps nobody from them, and the environments are still the project's.
-        (Some(_), None) => project().ok(),
-        (None, None) => Some(project()?),
+        (Some(_), None) => project_in_need(None).ok(),
+        (None, None) => Some(project_in_need(None)?),
         (_, Some(_)) => None,
     };
     let project = at_hand.or(found.as_ref());
@@ -75,15 +76,32 @@ pub(super) fn store_of(global: &Global, at_hand: Option<&Project>) -> Result<Fil
     Ok(FileStore::new(folder, true).trusting(project.map(Project::trust).unwrap_or_default()).keeping_in(keeping))
 }
 
-pub(super) fn project() -> Result<Project, Exit> {
-    project_for(None)
+/// The project of this folder, or else of the folder that `file` is in, as far as its file can be read. What is left out of it is said, once.
+pub(super) fn project_in_need(file: Option<&Path>) -> Result<Project, Exit> {
+    static SAID: Once = Once::new();
+    let here = working_directory()?;
+    let (project, notes) = match load_project_in_need(&here, file) {
+        Ok((project, left_out)) => (project, left_out.iter().map(|problem| format!("{problem}; what this is about is left out")).collect()),
+        // Nothing is begun by a file that says nothing.
+        Err(problems) if file.is_some() => return Err(errors::definitions(&problems)),
+        Err(problems) => {
+            let (root, reports) = usual_reports(&here);
+            let folder = reports.display().to_string();
+            let note = |problem: &Diagnostic| format!("{problem}; the runs are looked for in {folder} (--reports DIR says otherwise)");
+            (Project::bare(root), problems.iter().map(note).collect::<Vec<_>>())
+        }
+    };
+    SAID.call_once(|| notes.iter().for_each(|note| output::said(note)));
+    Ok(project)
+}
+
+fn working_directory() -> Result<PathBuf, Exit> {
+    std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))
 }
 
 /// The project of this folder, or else of the folder that `file` is in.
 pub(super) fn project_for(file: Option<&Path>) -> Result<Project, Exit> {
-    let here =
-        std::env::current_dir().map_err(|error| Exit::new(Kind::Environment, "the working directory cannot be read").cause(error.to_string()))?;
-    load_project(&here, file).map_err(|found| errors::definitions(&found))
+    load_project(&working_directory()?, file).map_err(|found| errors::definitions(&found))
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -170,7 +188,8 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
 }
 
 pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let project = project_for(Some(&args.runbook))?;
+    // An emergency is not kept by a mistake that is none of its environment's.
+    let project = project_in_need(Some(&args.runbook))?;
     if let Some(since) = args.since.filter(|since| *since > RunClock::start().now()) {
         return Err(Exit::new(Kind::Usage, format!("--since {since} lies in the future"))
             .hint("give the time at which the disruption began, in UTC with `Z` or with its offset"));
@@ -251,17 +270,25 @@ pub(super) enum How<'a> {
     TakeBack {
         /// Why, although it may serve users.
         yes_because: Option<&'a str>,
+        /// Whether one whose journal cannot be read or trusted is taken back all the same, and where it ran, if somebody says so.
+        from_marks: Option<Option<&'a str>>,
     },
 }
 
 /// Goes on with a run, or takes it back.
 pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &Output) -> Result<u8, Exit> {
-    let (to, approve, yes_because, patience, overrides) = match *how {
-        How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides),
-        How::TakeBack { yes_because } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..]),
+    let (to, approve, yes_because, patience, overrides, from_marks) = match *how {
+        How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides, None),
+        How::TakeBack { yes_because, from_marks } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..], from_marks),
     };
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
+    let settled = match from_marks {
+        Some(place) => settling::settle(&store, &run, place, args.lab.as_deref(), yes_because, output)?,
+        None => None,
+    };
+    let reason = settled.as_ref().map(|settled| settled.reason.clone());
+    let yes_because = yes_because.or(reason.as_deref());
     let chain = runs::read(&store, &run)?;
     let state = runs::state(&run, &chain)?;
     let Some(plan) = state.plan().cloned() else {
@@ -275,7 +302,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     may_be_in(&run, &made, args.lab.as_deref())?;
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
-    if state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
+    if settled.is_none() && state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
         return Ok(nothing_to_do(&state, &run, to, output));
     }
     if to == Takeover::GoOn && state.accepted().next().is_some() {
@@ -283,10 +310,11 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             .hint(format!("`{}` takes back the rest", abort_command(&store, &run))));
     }
     // What was edited meanwhile may not even be readable any more.
-    let root = project().map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
+    let root = project_in_need(None).map_or_else(|_| std::env::current_dir().unwrap_or_default(), |project| project.root);
     if made.is_embedded() {
         // Its lab was part of the process whose run this no longer is.
-        let outcome = run::recover_nothing(store.clone(), run, to, attended(&plan, Vec::new(), &root, output))?;
+        let note = settled.map(|settled| settled.note);
+        let outcome = run::recover_nothing(store.clone(), run, to, note, attended(&plan, Vec::new(), &root, output))?;
         output.say("its simulated clouds ended with the process that ran them; nothing is left to undo");
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
@@ -301,14 +329,15 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
         secrets::know(&plan);
         preflight::accounts(&environment, Some(&plan)).await?;
-        let mut note = None;
+        let mut note = settled.as_ref().map(|settled| settled.note.clone());
         // Somebody else may run it: then nothing is asked, and the takeover says so.
         if to == Takeover::TakeBack
             && !store.is_owned(&run)
             && let Some(live) = live::look(&state, &environment).await
         {
             let why = taking_back::wanted(&run, &plan, &live, yes_because, output)?;
-            note = Some(format!("taken back although it served users: {why} ({})", operator()));
+            let served = format!("taken back although it served users: {why} ({})", operator());
+            note = Some(note.map_or_else(|| served.clone(), |note| format!("{note}; {served}")));
         }
         let attended = attended(&plan, given, &root, output);
         if to == Takeover::GoOn && is_yet_to_inject(&state, &plan) {
@@ -324,7 +353,11 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         let outcome = run::recover(store.clone(), run, to, said, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
-        if to == Takeover::GoOn { Ok(code) } else { taken_back(&state) }
+        match (to, settled) {
+            (Takeover::GoOn, _) => Ok(code),
+            (Takeover::TakeBack, None) => taken_back(&state),
+            (Takeover::TakeBack, Some(settled)) => taken_back(&state).and_then(|code| settled.is_all_known(&state).map(|()| code)),
+        }
     })
 }
 
@@ -421,7 +454,7 @@ pub(super) async fn reopen(
     } else {
         let file = match pinned::environment(store, run, plan)? {
             Some(file) => file,
-            None => project()?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
+            None => project_in_need(None)?.environment(&plan.environment).map_err(|found| errors::definitions(&found))?,
         };
         if file.kind == EnvironmentKind::Lab {
             return Err(other(vec![format!("it was made in the clouds of accounts, and {} is a lab now", plan.environment)]));

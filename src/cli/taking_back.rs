@@ -11,6 +11,8 @@ use crate::model::plain;
 use crate::model::plan::Plan;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::live::{Live, back_command};
+use crate::ops::runs;
+use crate::ops::settle::Untold;
 
 /// `lifeboat abort`
 #[derive(Debug, Clone, Args)]
@@ -21,6 +23,13 @@ pub struct Abort {
     /// Take it back although it serves users now, with the reason for the report
     #[arg(long, value_name = "REASON")]
     pub yes_because: Option<String>,
+    /// Its journal was altered or cannot be read: take its fault out by the marks on cloud objects, and its steps back as far as the journal is provably
+    /// whole; asks for a reason, or takes that of --yes-because. What was there is kept beside it
+    #[arg(long)]
+    pub from_marks: bool,
+    /// With --from-marks, where it ran: for a run of which not even the plan can be read
+    #[arg(long, value_name = "NAME", requires = "from_marks")]
+    pub env: Option<String>,
 }
 
 /// Says what taking a run back would do, and gives the reason of whoever wants it all the same.
@@ -48,6 +57,24 @@ pub(super) fn wanted(run: &str, plan: &Plan, live: &Live, yes_because: Option<&s
             None => exit,
         }
     })
+}
+
+/// Why somebody wants a run taken back whose journal cannot be read or trusted.
+///
+/// # Errors
+/// When nobody says, or nobody can be asked.
+pub(super) fn word_for(untold: &Untold, yes_because: Option<&str>, output: &Output) -> Result<String, Exit> {
+    let missing = || Exit::new(Kind::Usage, "--yes-because: a reason is missing").hint("write --yes-because REASON; it goes into the report");
+    if let Some(given) = yes_because {
+        return reason(given).ok_or_else(missing);
+    }
+    let why = runs::in_a_line(&untold.why);
+    if !terminal::can_ask(output.terminal) {
+        return Err(Exit::new(Kind::Refused, format!("{why}; somebody must say why it is to be taken back all the same; nothing was changed"))
+            .hint("add --yes-because REASON; it goes into the journal and into the report"));
+    }
+    let answer = typed(&format!("{why}.\nTake it back by its marks and by what is whole of its journal? Type why, or nothing to leave it: "));
+    reason(&answer.unwrap_or_default()).ok_or_else(|| Exit::new(Kind::Refused, "nobody said why; nothing was changed"))
 }
 
 /// What a person has to know before.

@@ -1,5 +1,9 @@
 //! The only place that makes events: number, seal, journal (on stable storage where it must be), then tell whoever watches.
+//!
+//! A run that has begun does not end with its journal: what cannot be stored is kept in memory, in order, and stored as soon as it can be. Whoever watches
+//! is told of that before anything that is not stored.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::clock::RunClock;
@@ -39,8 +43,20 @@ pub enum RecordError {
     Json(#[from] serde_json::Error),
 }
 
-/// Called with every event after it was journalled, in order.
+/// Called with every event after it was journalled, in order; while the journal cannot be written, once that was said.
 pub type OnEvent = Box<dyn FnMut(&Event) + Send>;
+
+/// What whoever watches hears of the journal itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journal<'a> {
+    /// It cannot be written; why.
+    Failed(&'a str),
+    /// It can be written again; so many events that were kept in memory are in it now.
+    Written(usize),
+}
+
+/// Called when the journal fails, and when it can be written again.
+pub type OnJournal = Box<dyn FnMut(Journal<'_>) + Send>;
 
 /// Makes the events of one run.
 pub struct Recorder {
@@ -50,20 +66,41 @@ pub struct Recorder {
     clock: RunClock,
     position: u64,
     head: String,
+    /// Position of the last event that is stored.
+    stored: u64,
+    /// What is not, in order.
+    unwritten: VecDeque<Unwritten>,
+    /// Why the journal cannot be written, while it cannot.
+    trouble: Option<RecordError>,
     on_event: OnEvent,
+    on_journal: OnJournal,
+}
+
+struct Unwritten {
+    line: String,
+    durable: bool,
 }
 
 impl Recorder {
     /// Continues `run` after `position`, whose hash is `head` (0 and the genesis hash for a new run).
     #[must_use]
     pub fn new(store: Arc<dyn RunStore>, owner: Owner, run: String, clock: RunClock, position: u64, head: String, on_event: OnEvent) -> Self {
-        Self { store, owner, run, clock, position, head, on_event }
+        let (unwritten, on_journal) = (VecDeque::new(), Box::new(|_: Journal<'_>| {}));
+        Self { store, owner, run, clock, position, head, stored: position, unwritten, trouble: None, on_event, on_journal }
     }
 
-    /// Journals `body` as the next event. When this returns it is stored, on stable storage if [`Body::is_durable`].
+    /// Tells whether the journal can be written.
+    #[must_use]
+    pub fn telling(mut self, on_journal: OnJournal) -> Self {
+        self.on_journal = on_journal;
+        self
+    }
+
+    /// Journals `body` as the next event: on stable storage if [`Body::is_durable`], or, when the journal fails under a run that has begun, in memory
+    /// until [`Self::write_down`] succeeds. Nothing may be started while [`Self::trouble`] says so.
     ///
     /// # Errors
-    /// When it is not certain that the event was kept. Nothing may be started after that.
+    /// When another process owns the run, or its first event cannot be stored.
     pub fn record(&mut self, mut body: Body) -> Result<(), RecordError> {
         secrets::hide(&mut body);
         let event = Event {
@@ -77,16 +114,81 @@ impl Recorder {
             body,
         };
         let (line, hash) = chain::seal(&event, &self.head)?;
-        match self.store.append(&self.run, &self.owner, self.position, line.as_bytes(), event.body.is_durable()) {
+        let durable = event.body.is_durable();
+        if self.trouble.is_some() {
+            self.unwritten.push_back(Unwritten { line, durable });
+        } else if let Err(error) = self.append(&line, durable) {
+            // What nobody has heard of yet does not begin.
+            if self.position == 0 || matches!(error, RecordError::Taken { .. }) {
+                return Err(error);
+            }
+            (self.on_journal)(Journal::Failed(&error.why()));
+            self.trouble = Some(error);
+            self.unwritten.push_back(Unwritten { line, durable });
+        }
+        self.position += 1;
+        self.head = hash;
+        (self.on_event)(&event);
+        Ok(())
+    }
+
+    /// Tries to store what could not be. True when everything is stored.
+    ///
+    /// # Errors
+    /// When another process owns the run.
+    pub fn write_down(&mut self) -> Result<bool, RecordError> {
+        if self.trouble.is_none() {
+            return Ok(true);
+        }
+        let number = self.unwritten.len();
+        while let Some(Unwritten { line, durable }) = self.unwritten.pop_front() {
+            if let Err(error) = self.append(&line, durable) {
+                self.unwritten.push_front(Unwritten { line, durable });
+                if matches!(error, RecordError::Taken { .. }) {
+                    return Err(error);
+                }
+                self.trouble = Some(error);
+                return Ok(false);
+            }
+        }
+        self.trouble = None;
+        (self.on_journal)(Journal::Written(number));
+        Ok(true)
+    }
+
+    /// Why the journal cannot be written, while it cannot.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&RecordError> {
+        self.trouble.as_ref()
+    }
+
+    /// Why the journal cannot be written, in the end.
+    #[must_use]
+    pub fn into_trouble(self) -> Option<RecordError> {
+        self.trouble
+    }
+
+    /// Why no more space can be set aside for the journal, if so.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        self.store.shortage(&self.run)
+    }
+
+    fn append(&mut self, line: &str, durable: bool) -> Result<(), RecordError> {
+        let run = || self.run.clone();
+        // Of the last one it may be unknown whether it was stored.
+        if matches!(self.trouble, Some(RecordError::Unknown { .. })) && self.store.last(&self.run).is_ok_and(|last| last == self.stored + 1) {
+            self.stored += 1;
+            return Ok(());
+        }
+        match self.store.append(&self.run, &self.owner, self.stored, line.as_bytes(), durable) {
             Ok(Appended::Ok(position)) => {
-                self.position = position;
-                self.head = hash;
-                (self.on_event)(&event);
+                self.stored = position;
                 Ok(())
             }
-            Ok(Appended::Conflict(last)) => Err(RecordError::Taken { run: self.run.clone(), last }),
-            Ok(Appended::Unknown) => Err(RecordError::Unknown { run: self.run.clone() }),
-            Err(source) => Err(RecordError::Store { run: self.run.clone(), source }),
+            Ok(Appended::Conflict(last)) => Err(RecordError::Taken { run: run(), last }),
+            Ok(Appended::Unknown) => Err(RecordError::Unknown { run: run() }),
+            Err(source) => Err(RecordError::Store { run: run(), source }),
         }
     }
 
@@ -94,5 +196,16 @@ impl Recorder {
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
+    }
+}
+
+impl RecordError {
+    /// The cause in one line, as the system says it.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Store { source, .. } => source.source.to_string(),
+            other => other.to_string(),
+        }
     }
 }

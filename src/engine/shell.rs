@@ -19,7 +19,7 @@ use super::desk::{Desk, DeskSetup, Reply, Tell, Trust};
 use super::foreseen::NOTHING;
 use super::gatekeeper::Gatekeeper;
 use super::lease::{Mark, Marker};
-use super::machine::{Effect, Input, Machine, Recovery, Standing};
+use super::machine::{Effect, FAULT, Input, Left, Machine, Recovery, Standing};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
 use super::samples::{SampleFile, Samples};
@@ -31,7 +31,7 @@ use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Asked, Order, Witness};
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::{FAULT, RunState};
+use crate::model::state::RunState;
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::gate;
 use crate::ports::secrets::mask_value;
@@ -41,6 +41,9 @@ use crate::ports::secrets::mask_value;
 const GRACE: Duration = Duration::from_millis(600);
 /// How long the guards may take to decide about a fault: they ask both clouds.
 const GUARDS: Duration = Duration::from_secs(120);
+/// How often a journal that cannot be written is tried again, and for how long once the run is over.
+const REWRITE: Duration = Duration::from_millis(500);
+const REWRITES: u32 = 20;
 /// How long before the end of an attempt its calls stop being repeated.
 const MARGIN: Duration = Duration::from_millis(200);
 
@@ -117,11 +120,13 @@ impl Envelope {
 /// A run that could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The journal cannot be written. Nothing was started after that; what is applied stays until `abort`.
-    #[error("run {run} was left where it is; `lifeboat abort` undoes it")]
+    /// The journal cannot be written. Nothing was started after that but the end of the fault; what else is applied stays until `abort`.
+    #[error("run {run} was left: {left}")]
     Journal {
         /// The run.
         run: String,
+        /// What stays.
+        left: Box<Left>,
         /// Why.
         #[source]
         source: RecordError,
@@ -269,6 +274,12 @@ struct Shell<W: 'static> {
     wakes: BTreeSet<Duration>,
     watch: Option<Watch>,
     finished: bool,
+    /// Whether it ends because its journal cannot be written.
+    left: bool,
+    /// Whether the machine knows that the journal cannot be written, and when that is tried again.
+    rewrite: Option<Instant>,
+    /// Whether the machine knows that the journal runs out of space.
+    is_short: bool,
 }
 
 /// Runs a plan, or takes back what a former owner left, to its end. Returns the verdict that was journalled.
@@ -329,8 +340,14 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         wakes: BTreeSet::new(),
         watch: None,
         finished: false,
+        left: false,
+        rewrite: None,
+        is_short: false,
     };
     shell.record(Body::Run(opening))?;
+    if matches!(begin, Begin::Fresh) && shell.recorder.trouble().is_some() {
+        return Err(shell.unwritten());
+    }
     let (samples, writer) = match samples {
         Some(file) => Samples::start(file).map(|(samples, writer)| (samples, Some(writer))).map_err(EngineError::Probes)?,
         None => (Samples::nowhere(), None),
@@ -344,11 +361,11 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         Begin::GoOn(state, lease_left) => Input::Resume(state, lease_left),
     };
     let outcome = shell.live(begin, &mut inbox, &mut reported, &mut orders).await;
-    if outcome.is_err() {
+    if outcome.is_err() || shell.left {
         // Finish the calls in hand; send nothing more.
         shell.sinks.values().for_each(|sink| sink.cut_off());
         while shell.tasks.join_next().await.is_some() {}
-        return outcome.map(|()| Verdict::Fail);
+        return Err(outcome.err().unwrap_or_else(|| shell.unwritten()));
     }
     if let Some(watch) = shell.watch.take() {
         watch.end().await;
@@ -367,7 +384,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
     }
     let (verdict, reasons) = judge();
     shell.record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
-    Ok(verdict)
+    if shell.is_written_down(&mut orders).await? { Ok(verdict) } else { Err(shell.unwritten()) }
 }
 
 fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, types: &'static [ProbeType<W>]) -> Result<Watched<W>, EngineError> {
@@ -400,8 +417,10 @@ impl<W: Send + Sync + 'static> Shell<W> {
         orders: &mut mpsc::UnboundedReceiver<Envelope>,
     ) -> Result<(), EngineError> {
         self.feed(begin)?;
+        self.heed_the_journal()?;
         let mut orders_open = true;
         while !self.finished {
+            let rewrite = self.rewrite;
             let wake = self.wakes.first().copied();
             let sleep = async {
                 match wake {
@@ -429,9 +448,79 @@ impl<W: Send + Sync + 'static> Shell<W> {
                     self.wakes.pop_first();
                     self.feed(Input::Wake)?;
                 }
+                () = tokio::time::sleep_until(rewrite.unwrap_or_else(Instant::now)), if rewrite.is_some() => {
+                    self.rewrite = Some(Instant::now() + REWRITE);
+                    self.write_down()?;
+                }
             }
+            self.heed_the_journal()?;
         }
         Ok(())
+    }
+
+    /// Lets the machine know what has become of the journal.
+    fn heed_the_journal(&mut self) -> Result<(), EngineError> {
+        match (self.recorder.trouble().map(RecordError::why), self.rewrite) {
+            (Some(why), None) => {
+                self.rewrite = Some(Instant::now() + REWRITE);
+                self.feed(Input::JournalFailed(why))?;
+            }
+            (None, Some(_)) => {
+                self.rewrite = None;
+                self.feed(Input::JournalWritten)?;
+            }
+            _ => {}
+        }
+        match self.recorder.shortage().filter(|_| !self.is_short) {
+            Some(why) => {
+                self.is_short = true;
+                self.feed(Input::JournalShort(why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn write_down(&mut self) -> Result<bool, EngineError> {
+        self.recorder.write_down().map_err(|source| EngineError::Journal {
+            run: self.recorder.run().to_owned(),
+            left: Box::new(self.machine.left()),
+            source,
+        })
+    }
+
+    /// Whether everything that happened is stored, once the run is over; what is not is tried for a while, unless somebody has no patience.
+    async fn is_written_down(&mut self, orders: &mut mpsc::UnboundedReceiver<Envelope>) -> Result<bool, EngineError> {
+        for _ in 0..REWRITES {
+            if self.write_down()? {
+                return Ok(true);
+            }
+            tokio::select! {
+                Some(_) = orders.recv() => break,
+                () = tokio::time::sleep(REWRITE) => {}
+            }
+        }
+        self.write_down()
+    }
+
+    /// The end of a run whose journal cannot be written.
+    fn unwritten(self) -> EngineError {
+        let (run, left) = (self.recorder.run().to_owned(), Box::new(self.machine.left()));
+        let source = self.recorder.into_trouble().unwrap_or_else(|| RecordError::Unknown { run: run.clone() });
+        EngineError::Journal { run, left, source }
+    }
+
+    /// Whether an effect would change something although what it follows from could not be stored. Then the machine hears that it was not performed.
+    fn is_withheld(&self, effect: &Effect) -> bool {
+        if self.recorder.trouble().is_none() {
+            return false;
+        }
+        match effect {
+            Effect::Apply { key, .. } => self.answer(Input::NotSent(key.clone())),
+            Effect::Undo { key, .. } if key != FAULT => self.answer(Input::NotSent(key.clone())),
+            Effect::Renew { .. } => self.answer(Input::Renewed(Err(Failure::new(FailureKind::Cancelled, "not sent: the journal cannot be written")))),
+            _ => return false,
+        }
+        true
     }
 
     fn ordered(&mut self, envelope: Envelope, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Result<(), EngineError> {
@@ -440,7 +529,10 @@ impl<W: Send + Sync + 'static> Shell<W> {
             let taken = self.desk.answer(&step, Reply { yes, by, note: why, witness });
             // The desk's word for it waits in the inbox: nobody is told that an answer counts before it is stored.
             self.messages_so_far(inbox)?;
-            taken
+            match self.recorder.trouble() {
+                Some(error) => taken.and(Err(format!("the journal cannot be written: {}", error.why()))),
+                None => taken,
+            }
         } else {
             self.feed(Input::Order(Asked { order, by, why }))?;
             self.refused.take().map_or(Ok(()), Err)
@@ -454,8 +546,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn record(&mut self, body: Body) -> Result<(), EngineError> {
         let stage = matches!(body, Body::Run(RunEvent::Stage { .. }));
-        let run = self.recorder.run().to_owned();
-        self.recorder.record(body).map_err(|source| EngineError::Journal { run, source })?;
+        let recorded = self.recorder.record(body);
+        recorded.map_err(|source| EngineError::Journal { run: self.recorder.run().to_owned(), left: Box::new(self.machine.left()), source })?;
         if stage && let Some(watch) = &self.watch {
             watch.tally();
         }
@@ -464,6 +556,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn feed(&mut self, input: Input) -> Result<(), EngineError> {
         for effect in self.machine.handle(self.clock.elapsed(), input) {
+            if self.is_withheld(&effect) {
+                continue;
+            }
             match effect {
                 Effect::Record(body) => self.record(body)?,
                 Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(Kind::Plan, key, &uses, &with, &scope, timeout),
@@ -492,6 +587,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
                     self.wakes.insert(at);
                 }
                 Effect::Finish => self.finished = true,
+                Effect::Leave => (self.finished, self.left) = (true, true),
             }
         }
         Ok(())

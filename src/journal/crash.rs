@@ -1,10 +1,14 @@
-//! A store in which the process kills itself at a chosen event, as SIGKILL or a power cut would: how it is shown that a run survives that anywhere.
+//! A store in which the process kills itself at a chosen event, as SIGKILL or a power cut would, or whose disk fails there: how it is shown that a run
+//! survives that anywhere.
 //!
 //! `LIFEBOAT_CRASH=WHEN:EVENT` chooses the moment, in labs only. WHEN is
 //! - `before`: the event is not stored; what it tells of has happened all the same
 //! - `after`: it is stored, nothing has followed from it
 //! - `torn`: half of its line is
 //! - `lost`: it is not, and neither is anything since the last event that had to be on stable storage, as after a power cut
+//! - `full`, `read-only`, `broken`: neither it nor anything after it can be stored (of `full`, half of its line is)
+//! - `brief`: the same for a second, then everything can be again
+//! - `gone`: the folder of the run is taken away
 //!
 //! EVENT is a position (`41`), or who it is about and what happened (`run:stage`, `failover/shift-dns:intended`, `storefront:changed`), with `#2` for
 //! the second of its kind that this process stores.
@@ -14,8 +18,9 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 
@@ -38,6 +43,17 @@ enum When {
     After,
     Torn,
     Lost,
+    Fails(Disk),
+}
+
+/// How the disk fails, while the process lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Full,
+    ReadOnly,
+    Broken,
+    Brief,
+    Gone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +64,9 @@ enum Which {
 
 /// What is no [`Point`].
 #[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE}={0} is not before, after, torn or lost, then a colon, then a position or an event such as failover/shift-dns:intended#1")]
+#[error(
+    "{VARIABLE}={0} is not before, after, torn, lost, full, read-only, broken, brief or gone, then a colon, then a position or an event such as failover/shift-dns:intended#1"
+)]
 pub struct NoPoint(String);
 
 impl FromStr for Point {
@@ -62,6 +80,11 @@ impl FromStr for Point {
             "after" => When::After,
             "torn" => When::Torn,
             "lost" => When::Lost,
+            "full" => When::Fails(Disk::Full),
+            "read-only" => When::Fails(Disk::ReadOnly),
+            "broken" => When::Fails(Disk::Broken),
+            "brief" => When::Fails(Disk::Brief),
+            "gone" => When::Fails(Disk::Gone),
             _ => return Err(no()),
         };
         if let Ok(position) = event.parse() {
@@ -99,6 +122,8 @@ struct Seen {
     named: BTreeMap<String, u32>,
     /// How long the journal was when it last had to be on stable storage.
     durable: Option<u64>,
+    /// Since when the disk fails.
+    failing: Option<Instant>,
 }
 
 impl CrashStore {
@@ -124,12 +149,44 @@ impl CrashStore {
     fn leave(&self, run: &str, line: &[u8], durable: Option<u64>) -> std::io::Result<()> {
         let path = self.inner.journal(run);
         match self.point.when {
-            When::Before | When::After => Ok(()),
+            When::Before | When::After | When::Fails(_) => Ok(()),
             When::Torn => OpenOptions::new().append(true).open(path)?.write_all(&line[..line.len() / 2]),
             When::Lost => OpenOptions::new().write(true).open(path)?.set_len(durable.unwrap_or(0)),
         }
     }
+
+    /// What the disk does to this line, if it is to fail here or has failed before.
+    fn disturb(&self, seen: &mut Seen, disk: Disk, run: &str, position: u64, line: &[u8]) -> Result<(), StoreError> {
+        let begins = seen.failing.is_none() && self.is_reached(seen, position, line);
+        if begins {
+            seen.failing = Some(Instant::now());
+        }
+        let Some(since) = seen.failing else { return Ok(()) };
+        let path = self.inner.journal(run);
+        let error = match disk {
+            Disk::Gone if begins => {
+                // What cannot be taken away shows in what the case then comes to.
+                let _ = fs::remove_dir_all(self.inner.path(run));
+                return Ok(());
+            }
+            Disk::Gone => return Ok(()),
+            Disk::Brief if since.elapsed() > BRIEF => return Ok(()),
+            Disk::Full | Disk::Brief => {
+                if begins {
+                    // A disk that fills up takes what there is room for.
+                    let _ = OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(&line[..line.len() / 2]));
+                }
+                Errno::NOSPC
+            }
+            Disk::ReadOnly => Errno::ROFS,
+            Disk::Broken => Errno::IO,
+        };
+        Err(StoreError { action: "append to", subject: path.display().to_string(), source: error.into() })
+    }
 }
+
+/// How long a disk fails that fails briefly.
+const BRIEF: Duration = Duration::from_secs(1);
 
 impl RunStore for CrashStore {
     fn append(&self, run: &str, owner: &Owner, expected: u64, bytes: &[u8], durable: bool) -> Result<Appended, StoreError> {
@@ -139,6 +196,10 @@ impl RunStore for CrashStore {
         if seen.durable.is_none() {
             // What an earlier owner left has outlived it.
             seen.durable = length();
+        }
+        if let When::Fails(disk) = self.point.when {
+            self.disturb(&mut seen, disk, run, expected + 1, bytes)?;
+            return self.inner.append(run, owner, expected, bytes, durable);
         }
         let reached = self.is_reached(&mut seen, expected + 1, bytes);
         if reached && self.point.when != When::After {
@@ -154,6 +215,10 @@ impl RunStore for CrashStore {
             seen.durable = length();
         }
         Ok(appended)
+    }
+
+    fn shortage(&self, run: &str) -> Option<String> {
+        self.inner.shortage(run)
     }
 
     fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -193,6 +258,7 @@ mod tests {
         let named = |name: &str, nth| Which::Named { name: name.into(), nth };
         assert_eq!(point("torn:failover/x[2]:call#3"), Some(Point { when: When::Torn, event: named("failover/x[2]:call", 3) }));
         assert_eq!(point("lost:run:stage"), Some(Point { when: When::Lost, event: named("run:stage", 1) }));
+        assert_eq!(point("read-only:3"), Some(Point { when: When::Fails(Disk::ReadOnly), event: Which::Position(3) }));
         for wrong in ["41", "during:41", "after:stage", "after:run:stage#x"] {
             assert_eq!(point(wrong), None, "{wrong}");
         }

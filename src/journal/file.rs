@@ -1,20 +1,27 @@
 //! [`RunStore`] on files: `FOLDER/RUN/journal.jsonl`, one line an event, owned through an exclusive lock on the file.
 //!
-//! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about.
+//! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about. A line that could not be
+//! written whole is written again at its place, and a journal that was taken away is made anew, with all that was in it, at the attempt after the one that
+//! says so. A journal that can only be read can be owned all the same: whoever takes a run back needs no more to begin.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 use super::folder::{Folder, Trust};
+use super::reserve::Reserve;
 use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+
+/// Name of the plan in a run's folder.
+pub const PLAN: &str = "plan.json";
 
 /// Name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -46,9 +53,23 @@ pub struct FileStore {
 
 #[derive(Debug)]
 struct OpenRun {
+    /// Lines are written to it.
     file: File,
+    /// Whether they can be; a file that may only be read is opened again at each attempt.
+    writable: bool,
+    /// Holds the lock, if `file` does not.
+    held: Option<File>,
     token: String,
     last: u64,
+    /// Length of the whole lines.
+    length: u64,
+    /// Whether something may lie behind them.
+    torn: bool,
+    /// Whether it was said that the journal is not at its place any more.
+    missed: bool,
+    reserve: Reserve,
+    /// Whom its folder is shared with.
+    group: Option<u32>,
 }
 
 impl FileStore {
@@ -180,18 +201,106 @@ impl FileStore {
             move |source| StoreError { action, subject, source }
         };
         let (folder, _) = self.door(run).map_err(failed("open"))?;
-        let mut file = folder.file(JOURNAL, OFlags::RDWR).map_err(failed("open"))?;
+        let (mut file, writable) = match folder.file(JOURNAL, OFlags::RDWR) {
+            Ok(file) => (file, true),
+            // A file system that was made read-only, or a file that was made immutable or may not be written.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::ROFS | Errno::PERM | Errno::ACCESS)) => {
+                (folder.file(JOURNAL, OFlags::RDONLY).map_err(failed("open"))?, false)
+            }
+            Err(error) => return Err(failed("open")(error)),
+        };
         lock_soon(&file).map_err(|error| failed("lock")(error.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
         let whole = whole_lines(&bytes);
-        if whole < bytes.len() {
-            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(failed("repair"))?;
-        }
-        file.seek(SeekFrom::End(0)).map_err(failed("read"))?;
         let last = bytes[..whole].iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.lock().insert(run.to_owned(), OpenRun { file, token: owner.token.clone(), last });
+        let (token, length, torn) = (owner.token.clone(), whole as u64, whole < bytes.len());
+        let mut entry = OpenRun {
+            file,
+            writable,
+            held: None,
+            token,
+            last,
+            length,
+            torn,
+            missed: false,
+            reserve: Reserve::default(),
+            group: folder.shared_with(),
+        };
+        // What cannot be repaired now is when the first line is written, or that fails.
+        if writable && entry.repair().is_ok() {
+            entry.reserve.keep(&entry.file, length);
+        }
+        self.lock().insert(run.to_owned(), entry);
         Ok(())
+    }
+
+    /// Why no space can be set aside for what `run`, which this store owns, will have to write; `None` when there is.
+    #[must_use]
+    pub fn lacks_room(&self, run: &str) -> Option<String> {
+        self.lock().get(run)?.reserve.short().map(str::to_owned)
+    }
+
+    /// Gives back the space that was set aside for `run` and is not needed: it has ended.
+    pub fn give_room_back(&self, run: &str) {
+        if let Some(entry) = self.lock().get_mut(run) {
+            let OpenRun { file, length, reserve, .. } = entry;
+            reserve.give_back(file, *length);
+        }
+    }
+
+    /// Owns `run` no more.
+    pub fn let_go(&self, run: &str) {
+        self.lock().remove(run);
+    }
+
+    /// Copies a journal that is not to be trusted into a folder beside it, with the files of these names, and leaves only its first `lines` lines in its place:
+    /// it stays the same file. Gives the folder's name.
+    ///
+    /// # Errors
+    /// `WouldBlock` when a process owns the run; else when something cannot be written: then nothing was taken away.
+    pub fn set_aside(&self, run: &str, lines: usize, with: &[&str]) -> Result<String, StoreError> {
+        let subject = self.journal(run).display().to_string();
+        self.aside(run, lines, with).map_err(|source| StoreError { action: "set aside", subject, source })
+    }
+
+    fn aside(&self, run: &str, lines: usize, with: &[&str]) -> io::Result<String> {
+        let (folder, _) = self.door(run)?;
+        let names = folder.names()?;
+        let free = |name: &String| !names.contains(name);
+        let aside = (1..).map(|number| format!("journal.aside-{number}")).find(free).unwrap_or_default();
+        let keep = |name: &str, bytes: &[u8]| {
+            let mut copy = folder.replaced(&format!("{aside}/{name}"))?;
+            copy.write_all(bytes)?;
+            copy.sync_all()
+        };
+        match folder.file(JOURNAL, OFlags::RDWR) {
+            Ok(mut journal) => {
+                lock_soon(&journal)?;
+                let mut bytes = Vec::new();
+                journal.read_to_end(&mut bytes)?;
+                keep(JOURNAL, &bytes)?;
+                with.iter().try_for_each(|name| folder.read(name).map_or(Ok(()), |bytes| keep(name, &bytes)))?;
+                let whole: usize = bytes.split_inclusive(|byte| *byte == b'\n').take(lines).map(<[u8]>::len).sum();
+                journal.set_len(whole as u64)?;
+                journal.sync_all()?;
+            }
+            Err(error) => {
+                // Something else than a file has its name, or nothing.
+                if error.kind() != io::ErrorKind::NotFound {
+                    folder.rename(JOURNAL, &format!("{aside}/{JOURNAL}"))?;
+                }
+                with.iter().try_for_each(|name| folder.read(name).map_or(Ok(()), |bytes| keep(name, &bytes)))?;
+                folder.fresh(JOURNAL)?.sync_all()?;
+            }
+        }
+        let taken = |name: &&str| match folder.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        with.iter().try_for_each(taken)?;
+        folder.sync()?;
+        Ok(aside)
     }
 
     /// Whether some process owns `run` now. Two that ask at once do not take each other for the owner.
@@ -200,7 +309,7 @@ impl FileStore {
         self.lock().contains_key(run)
             || Folder::at(&self.path(run))
                 .and_then(|folder| folder.file(JOURNAL, OFlags::RDONLY))
-                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK))
+                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
     }
 
     /// Ids of all runs, oldest first (ids begin with their time).
@@ -216,11 +325,13 @@ impl FileStore {
         let mut runs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
-            // A journal that is something else than a file, or that may not be looked at, is a run all the same: reading it tells why it is not right.
-            let is_run = match fs::symlink_metadata(entry.path().join(JOURNAL)) {
+            // A journal that is something else than a file, that may not be looked at or was taken away from beside its plan, is a run all the same: reading
+            // it tells why it is not right.
+            let has = |name: &str| match fs::symlink_metadata(entry.path().join(name)) {
                 Ok(_) => true,
                 Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
             };
+            let is_run = has(JOURNAL) || has(PLAN);
             if is_run && let Ok(name) = entry.file_name().into_string() {
                 runs.push(name);
             }
@@ -256,17 +367,112 @@ impl FileStore {
         self.door(run)?.0.file(name, OFlags::RDONLY)
     }
 
+    /// Writes over a file of the same length beside the journal, or makes it: what is there needs no more space.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the run is somebody else's.
+    pub fn write_over(&self, run: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(run).join(name);
+        let write = || {
+            let (folder, _) = self.door(run)?;
+            let file = match folder.file(name, OFlags::WRONLY) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => folder.fresh(name)?,
+                opened => opened?,
+            };
+            file.write_all_at(bytes, 0)?;
+            if file.metadata()?.len() != bytes.len() as u64 {
+                file.set_len(bytes.len() as u64)?;
+            }
+            if self.is_durable() { file.sync_all() } else { Ok(()) }
+        };
+        write().map_err(|source| StoreError { action: "write", subject: path.display().to_string(), source })
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, OpenRun>> {
         // Each entry is changed by one assignment; a panic elsewhere leaves it whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl OpenRun {
+    /// Makes the file fit to be written to in the run's folder at `path`: opened for it, without what lies behind its lines, and the one that others find
+    /// there.
+    fn prepare(&mut self, path: &Path) -> io::Result<()> {
+        let there = Folder::at(path).and_then(|folder| Ok((folder.file(JOURNAL, OFlags::RDONLY)?, folder)));
+        match there {
+            Ok((there, folder)) => {
+                if identity(&there.metadata()?) != identity(&self.file.metadata()?) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, ANOTHER));
+                }
+                if !self.writable {
+                    // The lock stays with the one that is open already.
+                    let file = folder.file(JOURNAL, OFlags::RDWR)?;
+                    self.held = Some(std::mem::replace(&mut self.file, file));
+                    self.writable = true;
+                }
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // Once it is said: whoever took it away may have meant the run.
+            Err(error) if !std::mem::replace(&mut self.missed, true) => return Err(error),
+            Err(_) => self.make_anew(path)?,
+        }
+        self.missed = false;
+        self.repair()
+    }
+
+    /// Takes away what lies behind the lines.
+    fn repair(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length).and_then(|()| self.file.sync_all())?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
+    /// Makes the journal again where it was taken away, from the file that is open still: whole, or not at all.
+    fn make_anew(&mut self, path: &Path) -> io::Result<()> {
+        let mut bytes = vec![0; usize::try_from(self.length).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        if let Some(runs) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(runs)?;
+        }
+        let folder = Folder::make(path, self.group)?;
+        if !folder.write_new(JOURNAL, &bytes)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, ANOTHER));
+        }
+        let file = folder.file(JOURNAL, OFlags::RDWR)?;
+        lock_soon(&file)?;
+        (self.file, self.held, self.writable, self.torn, self.reserve) = (file, None, true, false, Reserve::default());
+        Ok(())
+    }
+
+    /// Writes a line behind the others, all of it or none that counts.
+    fn write(&mut self, line: &[u8], sync: bool) -> io::Result<()> {
+        // What an attempt leaves that fails is a prefix of the line, which the next one is written over and `own` cuts off.
+        self.file.write_all_at(line, self.length)?;
+        if sync {
+            self.file.sync_data()?;
+        }
+        self.length += line.len() as u64;
+        self.last += 1;
+        self.reserve.keep(&self.file, self.length);
+        Ok(())
+    }
+}
+
+/// What is said of a file that somebody put in the place of the journal.
+const ANOTHER: &str = "another file is in its place";
+
+/// Which file it is, whatever it is called.
+fn identity(about: &fs::Metadata) -> (u64, u64) {
+    (about.dev(), about.ino())
+}
+
 /// Takes the lock. Whoever only asks whether a run is owned holds it for a moment too: that is waited for, a tenth of a second at most.
-fn lock_soon(file: &File) -> Result<(), rustix::io::Errno> {
+fn lock_soon(file: &File) -> Result<(), Errno> {
     for _ in 0..20 {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(5)),
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(5)),
             other => return other,
         }
     }
@@ -291,13 +497,16 @@ impl RunStore for FileStore {
         let mut line = Vec::with_capacity(bytes.len() + 1);
         line.extend_from_slice(bytes);
         line.push(b'\n');
-        // One write: what a crash leaves is a prefix of the line, which `own` cuts off.
-        entry.file.write_all(&line).map_err(failed)?;
-        if durable && self.is_durable() {
-            entry.file.sync_data().map_err(failed)?;
+        // What rides along is looked after by the next one that must be safe.
+        if durable || !entry.writable || entry.torn || entry.missed {
+            entry.prepare(&self.path(run)).map_err(failed)?;
         }
-        entry.last += 1;
+        entry.write(&line, durable && self.is_durable()).map_err(failed)?;
         Ok(Appended::Ok(entry.last))
+    }
+
+    fn shortage(&self, run: &str) -> Option<String> {
+        self.lacks_room(run)
     }
 
     fn read(&self, run: &str, after: u64) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -132,6 +132,12 @@ impl Folder {
         }
     }
 
+    /// The group that everything new in it is for too.
+    #[must_use]
+    pub fn shared_with(&self) -> Option<u32> {
+        fstat(&self.handle).ok().filter(|_| self.is_shared).map(|about| about.st_gid)
+    }
+
     /// The same folder, in which everybody may read what is new if everybody may look into it.
     ///
     /// # Errors
@@ -259,6 +265,16 @@ impl Folder {
         unlinkat(&self.handle, next.as_str(), AtFlags::empty())?;
         self.sync()?;
         put
+    }
+
+    /// Gives something in it another name, in a folder that is made where it is missing.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (old, old_name) = self.inner(from, false)?;
+        let (new, new_name) = self.inner(to, true)?;
+        Ok(renameat(old.as_ref().unwrap_or(&self.handle), old_name, new.as_ref().unwrap_or(&self.handle), new_name)?)
     }
 
     /// Takes a file away.

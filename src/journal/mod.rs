@@ -5,6 +5,7 @@
 pub mod crash;
 pub mod file;
 pub mod folder;
+mod reserve;
 pub mod samples;
 
 pub use file::{FileStore, Keeping};

@@ -50,32 +50,42 @@ pub fn seal(event: &Event, prev: &str) -> Result<(String, String), serde_json::E
 /// # Errors
 /// The first event that is not as it was written.
 pub fn verify<'a>(run: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Chain, ChainError> {
+    let (chain, wrong) = whole_part(run, lines);
+    wrong.map_or(Ok(chain), Err)
+}
+
+/// As [`verify`], with everything that is provably whole before the first event that is not.
+pub fn whole_part<'a>(run: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> (Chain, Option<ChainError>) {
     let mut chain = Chain { events: Vec::new(), head: genesis(run) };
-    for (index, line) in lines.into_iter().enumerate() {
-        let position = index as u64 + 1;
-        let wrong = |reason: String| ChainError { position, reason };
-        let value: Value = serde_json::from_slice(line).map_err(|error| wrong(format!("is not JSON: {error}")))?;
-        let Value::Object(mut fields) = value else { return Err(wrong("is not a JSON object".into())) };
-        let canonical = serde_json_canonicalizer::to_vec(&fields).map_err(|error| wrong(error.to_string()))?;
-        if canonical != line {
-            return Err(wrong("is not in canonical form: it was rewritten".into()));
-        }
-        let stated = fields.remove("hash").and_then(|hash| hash.as_str().map(str::to_owned)).unwrap_or_default();
-        if fields.get("prev").and_then(Value::as_str) != Some(&chain.head) {
-            return Err(wrong("does not follow the event before it: one was altered, dropped, added or moved".into()));
-        }
-        if hash(&fields).map_err(|error| wrong(error.to_string()))? != stated {
-            return Err(wrong("does not match its hash: it was altered".into()));
-        }
-        fields.remove("prev");
-        let event: Event = serde_json::from_value(Value::Object(fields)).map_err(|error| wrong(format!("is not an event: {error}")))?;
-        if event.seq != position || event.run != run {
-            return Err(wrong(format!("says it is event {} of run {}", event.seq, event.run)));
-        }
-        chain.head = stated;
-        chain.events.push(event);
+    let wrong = lines.into_iter().try_for_each(|line| follow(run, &mut chain, line)).err();
+    (chain, wrong)
+}
+
+/// Takes the next line into the chain.
+fn follow(run: &str, chain: &mut Chain, line: &[u8]) -> Result<(), ChainError> {
+    let position = chain.events.len() as u64 + 1;
+    let wrong = |reason: String| ChainError { position, reason };
+    let value: Value = serde_json::from_slice(line).map_err(|error| wrong(format!("is not JSON: {error}")))?;
+    let Value::Object(mut fields) = value else { return Err(wrong("is not a JSON object".into())) };
+    let canonical = serde_json_canonicalizer::to_vec(&fields).map_err(|error| wrong(error.to_string()))?;
+    if canonical != line {
+        return Err(wrong("is not in canonical form: it was rewritten".into()));
     }
-    Ok(chain)
+    let stated = fields.remove("hash").and_then(|hash| hash.as_str().map(str::to_owned)).unwrap_or_default();
+    if fields.get("prev").and_then(Value::as_str) != Some(&chain.head) {
+        return Err(wrong("does not follow the event before it: one was altered, dropped, added or moved".into()));
+    }
+    if hash(&fields).map_err(|error| wrong(error.to_string()))? != stated {
+        return Err(wrong("does not match its hash: it was altered".into()));
+    }
+    fields.remove("prev");
+    let event: Event = serde_json::from_value(Value::Object(fields)).map_err(|error| wrong(format!("is not an event: {error}")))?;
+    if event.seq != position || event.run != run {
+        return Err(wrong(format!("says it is event {} of run {}", event.seq, event.run)));
+    }
+    chain.head = stated;
+    chain.events.push(event);
+    Ok(())
 }
 
 fn hash(fields: &Map<String, Value>) -> Result<String, serde_json::Error> {
@@ -137,6 +147,8 @@ mod tests {
         let mut edited = whole.clone();
         edited[1] = String::from_utf8(edited[1].clone()).unwrap().replace("n2", "nX").into_bytes();
         assert_eq!(check(&edited).unwrap_err().position, 2);
+        let (part, wrong) = whole_part("r1", edited.iter().map(Vec::as_slice));
+        assert_eq!((part.events.len(), wrong.unwrap().position), (1, 2), "what is before it is whole");
         let mut dropped = whole.clone();
         dropped.remove(1);
         assert_eq!(check(&dropped).unwrap_err().position, 2);

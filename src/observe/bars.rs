@@ -79,6 +79,10 @@ impl Observer for Bars {
         self.draw(state);
     }
 
+    fn said(&mut self, line: &str) {
+        let _ = self.screen.println(one_line(line));
+    }
+
     fn foot(&mut self, text: &str) {
         text.clone_into(&mut self.foot);
     }

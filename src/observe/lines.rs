@@ -54,4 +54,9 @@ impl<O: Write> Observer for Lines<O> {
         }
         let _ = self.out.flush();
     }
+
+    fn said(&mut self, line: &str) {
+        let _ = writeln!(self.out, "{line}");
+        let _ = self.out.flush();
+    }
 }

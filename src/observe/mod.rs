@@ -29,6 +29,9 @@ pub trait Observer {
     /// What is said at the foot of the display from now on; nothing when `line` is empty.
     fn foot(&mut self, _line: &str) {}
 
+    /// Something must be said at once that no event tells.
+    fn said(&mut self, _line: &str) {}
+
     /// There will be no more events.
     fn finish(&mut self, _state: &RunState) {}
 }

@@ -189,6 +189,71 @@ fn understand(path: &Path, bytes: Vec<u8>) -> Result<Loaded, LoadError> {
     Ok(Loaded { path: path.to_owned(), doc, sha256 })
 }
 
+/// As [`Files::load`], of a file whose text may be wrong: blocks that are no YAML by themselves are left out, and what is wrong comes beside the rest. For
+/// those who must not be kept by a mistake that is elsewhere.
+///
+/// # Errors
+/// When it cannot be read, or nothing of it can.
+pub(crate) fn load_whole_blocks(path: &Path) -> Result<(Loaded, Option<Diagnostic>), LoadError> {
+    let real = inside(path, &[folder_of(path)]).map_err(LoadError::Unreadable)?;
+    understand_whole_blocks(&normal(path), read(&real).map_err(LoadError::Unreadable)?)
+}
+
+/// The same of bytes that are at hand.
+///
+/// # Errors
+/// When nothing of them can be read.
+pub(crate) fn understand_whole_blocks(path: &Path, bytes: Vec<u8>) -> Result<(Loaded, Option<Diagnostic>), LoadError> {
+    let wrong = match understand(path, bytes.clone()) {
+        Ok(loaded) => return Ok((loaded, None)),
+        Err(LoadError::Text(wrong)) => wrong,
+        Err(error) => return Err(error),
+    };
+    let cut = whole_blocks(&String::from_utf8_lossy(&bytes));
+    let source = Source::new(shown(path), cut);
+    let doc = yaml::parse(&source).map_err(|_| LoadError::Text(wrong.clone()))?;
+    Ok((Loaded { path: path.to_owned(), doc, sha256: hex::encode(Sha256::digest(&bytes)) }, Some(wrong)))
+}
+
+/// The text with blanks in the place of every block that is no YAML by itself: a key at the margin with what is under it, or one of the keys under it.
+fn whole_blocks(text: &str) -> String {
+    let is_yaml = |text: &str| yaml::parse(&Source::new("", text)).is_ok();
+    let blank = |text: &str| text.chars().map(|c| if c == '\n' { c } else { ' ' }).collect::<String>();
+    let mut out = String::new();
+    for block in blocks(text, 0) {
+        if is_yaml(block) {
+            out.push_str(block);
+            continue;
+        }
+        let (head, body) = block.split_at(block.find('\n').map_or(block.len(), |at| at + 1));
+        let is_text = |line: &&str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
+        let indent = body.lines().find(is_text).map_or(0, |line| line.len() - line.trim_start().len());
+        let kept: Vec<(&str, bool)> = blocks(body, indent).into_iter().map(|part| (part, indent > 0 && is_yaml(&format!("{head}{part}")))).collect();
+        let any = kept.iter().any(|(_, whole)| *whole);
+        out.push_str(&if any { head.to_owned() } else { blank(head) });
+        kept.into_iter().for_each(|(part, whole)| out.push_str(&if whole { part.to_owned() } else { blank(part) }));
+    }
+    out
+}
+
+/// The text in pieces, each from a line that begins at this column to the next.
+fn blocks(text: &str, indent: usize) -> Vec<&str> {
+    let begins = |line: &str| {
+        let rest = line.trim_start_matches(' ');
+        line.len() - rest.len() == indent && rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '\'' | '_'))
+    };
+    let (mut found, mut from, mut at) = (Vec::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        if begins(line) && at > from {
+            found.push(&text[from..at]);
+            from = at;
+        }
+        at += line.len();
+    }
+    found.push(&text[from..]);
+    found
+}
+
 /// The bytes of a regular file of at most [`MAX_BYTES`].
 ///
 /// # Errors
@@ -279,6 +344,16 @@ pub fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_that_is_no_yaml_takes_no_other_with_it() {
+        let text = "lifeboat: 1\nzone: \"Asia\nenvironments:\n  one:\n    vars: { a: 1\n  # said of two\n  two: { vars: { b: 2 } }\nprobes: {}\n";
+        let cut = whole_blocks(text);
+        assert_eq!(cut.len(), text.len(), "every place stays where it is");
+        assert_eq!(cut.split_whitespace().collect::<Vec<_>>().join(" "), "lifeboat: 1 environments: two: { vars: { b: 2 } } probes: {}");
+        assert_eq!(whole_blocks("a: 1\nb: [2]\n"), "a: 1\nb: [2]\n");
+        assert_eq!(whole_blocks("{ a: 1").trim(), "");
+    }
 
     #[test]
     fn paths_lose_their_dots() {

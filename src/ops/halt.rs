@@ -17,6 +17,12 @@ const BEGINNING: Duration = Duration::from_secs(10);
 const BEYOND: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Whether any run tells of this environment.
+#[must_use]
+pub fn is_known(store: &FileStore, environment: &str) -> bool {
+    all(store).is_ok_and(|runs| runs.iter().any(|run| place(store, run).as_deref() == Some(environment)))
+}
+
 /// The runs of an environment that a process runs now. One that has just begun is waited for until it says where it is.
 ///
 /// # Errors
@@ -51,6 +57,16 @@ pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
                 .is_none_or(|state| state.start.is_some() && (state.ended.is_none() || state.held().contains(&crate::model::state::FAULT)))
     };
     Ok(all(store)?.into_iter().filter(is_left).collect())
+}
+
+/// The runs that may have left something and of which nothing tells in which environment.
+///
+/// # Errors
+/// As [`going_on`].
+pub fn placeless(store: &FileStore) -> Result<Vec<String>, Exit> {
+    let is_one =
+        |run: &String| !store.is_owned(run) && store.vouched(run).is_ok() && runs::told_part(store, run).1.is_some() && place(store, run).is_none();
+    Ok(all(store)?.into_iter().filter(is_one).collect())
 }
 
 /// The runs that are not the caller's to halt: each with why, and whether somebody seems to run it now.
@@ -127,7 +143,8 @@ fn state(store: &FileStore, run: &str) -> Option<RunState> {
     runs::read(store, run).and_then(|chain| runs::state(run, &chain)).ok()
 }
 
-/// The environment of a run, once it is known.
+/// The environment of a run, once it is known: by its journal as far as that is whole, else by the plan beside it.
 fn place(store: &FileStore, run: &str) -> Option<String> {
-    runs::plan_beside(store, run).or_else(|| state(store, run)?.plan().cloned()).map(|plan| plan.environment)
+    let told = runs::told_part(store, run).0;
+    told.plan().cloned().or_else(|| runs::plan_beside(store, run)).map(|plan| plan.environment)
 }

@@ -168,8 +168,10 @@ pub struct Neighbour {
     pub fault: bool,
     /// Kind and id of everything it changed and has not put back.
     pub holds: BTreeSet<(String, String)>,
-    /// What it is to do.
-    pub plan: Plan,
+    /// What it is to do; `None` when nothing tells: then its place is not known either.
+    pub plan: Option<Plan>,
+    /// Why its journal cannot be read or trusted, and what helps, if so: what else it holds is not known.
+    pub untold: Option<(String, String)>,
 }
 
 /// Takes the lock of the place where `plan` works. A drill needs it for itself; emergencies share it, and go on beside a drill without it.
@@ -195,9 +197,11 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
             }
             // Where the runs are there must be one; what other places there are for it is not the same everywhere.
             Err(error) if number == 0 => {
+                let hint =
+                    own.map_or_else(|| ELSEWHERE.to_owned(), |own| format!("nothing was changed; `{}` needs no lock", abort_command(store, own)));
                 return Err(Exit::new(Kind::Environment, format!("environment {} cannot be locked", plan.environment))
                     .cause(error.to_string())
-                    .hint(ELSEWHERE));
+                    .hint(hint));
             }
             Err(_) => {}
         }
@@ -239,13 +243,19 @@ impl Neighbour {
     /// Whether it was left with something that nobody asked to stay.
     #[must_use]
     pub fn is_left(&self) -> bool {
-        !self.running && (self.fault || !self.ended && !self.holds.is_empty())
+        !self.running && (self.fault || self.untold.is_some() || !self.ended && !self.holds.is_empty())
     }
 }
 
 fn in_the_way(plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
     let place = &plan.environment;
     match neighbour {
+        Some(Neighbour { run, running: false, untold: Some((why, help)), plan, .. }) => {
+            let whether = if plan.is_some() { "left in" } else { "left, and whether it was in" };
+            Exit::new(Kind::Environment, format!("what run {run} has {whether} environment {place}, cannot be told; nothing was changed"))
+                .cause(why.clone())
+                .hint(help.clone())
+        }
         Some(Neighbour { run, abort_command, running: false, holds, .. }) => {
             let what = if holds.is_empty() { "a fault".to_owned() } else { listed(holds) };
             Exit::new(Kind::Environment, format!("run {run} was left in environment {place} and still holds {what}; nothing was changed"))
@@ -258,13 +268,14 @@ fn in_the_way(plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
     }
 }
 
-/// The other runs in the place where `plan` works that go on, were interrupted, or left something. Journals that cannot be read tell of no place.
+/// The other runs in the place where `plan` works that go on, were interrupted, or left something. One whose journal cannot be read or trusted may have left
+/// anything; the plan beside it tells the place, and where nothing does it may be this one.
 ///
 /// # Errors
 /// When the folder of the runs cannot be read.
 pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Vec<Neighbour>, Exit> {
     let place = Place::of(plan);
-    others(store, &place, own, |other| place.is_same(other))
+    others(store, &place, own, true, |other| place.is_same(other))
 }
 
 /// The same in other environments that reach the same clouds; `also_here`: in this one too.
@@ -273,35 +284,40 @@ pub fn neighbours(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<V
 /// When the folder of the runs cannot be read.
 pub fn on_the_same_clouds(store: &FileStore, plan: &Plan, also_here: bool) -> Result<Vec<Neighbour>, Exit> {
     let place = Place::of(plan);
-    others(store, &place, None, |other| if place.is_same(other) { also_here } else { place.shares_clouds_with(other) })
+    others(store, &place, None, false, |other| if place.is_same(other) { also_here } else { place.shares_clouds_with(other) })
 }
 
-fn others(store: &FileStore, place: &Place, own: Option<&str>, counts: impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, Exit> {
+fn others(store: &FileStore, place: &Place, own: Option<&str>, placeless: bool, counts: impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, Exit> {
     if place.alone {
         return Ok(Vec::new());
     }
-    let mut found = in_folder(store, own, &counts).map_err(|error| Exit::from_error(Kind::Environment, &error).hint(ELSEWHERE))?;
+    let mut found = in_folder(store, own, placeless, &counts).map_err(|error| Exit::from_error(Kind::Environment, &error).hint(ELSEWHERE))?;
     for other in places::other_folders(store) {
-        // A folder of former runs that cannot be read any more tells nothing; the lock and the marks are there all the same.
-        found.extend(in_folder(&other, own, &counts).unwrap_or_default());
+        // A folder of former runs that cannot be read any more tells nothing; the lock and the marks are there all the same. A run that nothing tells the place
+        // of counts where it is of the same project.
+        let placeless = placeless && places::are_of_one_project(store, &other);
+        found.extend(in_folder(&other, own, placeless, &counts).unwrap_or_default());
     }
     Ok(found)
 }
 
-fn in_folder(store: &FileStore, own: Option<&str>, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
+fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
     let neighbour = |run: String| {
         let running = store.is_owned(&run);
         if !running && runs::passed(store, &run) {
             return None;
         }
-        let state = runs::read(store, &run).and_then(|chain| runs::state(&run, &chain)).unwrap_or_default();
-        let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run))?;
-        if !counts(&Place::of(&plan)) {
+        let (state, wrong) = runs::told_part(store, &run);
+        let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run));
+        // One that has not come to its first event has changed nothing, wherever it was to run.
+        if !plan.as_ref().map_or(placeless && wrong.is_some(), |plan| counts(&Place::of(plan))) {
             return None;
         }
-        let (fault, holds, abort_command) = (has_fault(&state), holds(&state), abort_command(store, &run));
-        let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, abort_command, plan };
-        (running || !neighbour.holds.is_empty() || neighbour.fault).then_some(neighbour)
+        let (fault, holds) = (has_fault(&state), holds(&state));
+        let abort_command = abort_command(store, &run);
+        let untold = wrong.map(|exit| (runs::in_a_line(&exit), runs::settled_by(store, &run)));
+        let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, abort_command, plan, untold };
+        (running || !neighbour.holds.is_empty() || neighbour.fault || neighbour.untold.is_some()).then_some(neighbour)
     };
     Ok(store.runs()?.into_iter().filter(|run| own != Some(run.as_str())).filter_map(neighbour).collect())
 }

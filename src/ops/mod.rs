@@ -34,6 +34,7 @@ mod running_lab;
 pub mod runs;
 pub mod samples;
 pub mod schema;
+pub mod settle;
 pub mod sshsig;
 pub mod unused;
 pub mod variables;

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Kind};
-use super::files::{self, Files};
-use super::programs;
 use super::project::FILE_NAME;
+use super::{files, programs, runs};
 use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::decode::decode;
@@ -75,7 +74,8 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
         ))
     };
     let bytes = store.read_beside(run, &copy_of(&definition.path)).map_err(|error| wrong(error.to_string()))?;
-    let loaded = Files::given([(path.clone(), bytes)]).load(&path).map_err(|error| wrong(error.of(&path).to_string()))?;
+    // An emergency may have begun by a file that was wrong elsewhere.
+    let (loaded, _) = files::understand_whole_blocks(&path, bytes).map_err(|error| wrong(error.of(&path).to_string()))?;
     if loaded.sha256 != definition.sha256 {
         return Err(wrong(format!("{} was altered", path.display())));
     }
@@ -83,6 +83,16 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
     let Some(own) = loaded.doc.root.get(&way!["environments", plan.environment.as_str()]) else { return Ok(None) };
     let own = Document { source: loaded.doc.source.clone(), root: own.clone() };
     decode::<EnvironmentFile>(&own).map(Some).map_err(|problems| wrong(problems.first().map(ToString::to_string).unwrap_or_default()))
+}
+
+/// The environment called `name` as the latest run in it had it, with that run: for when the project file cannot tell any more.
+#[must_use]
+pub fn latest_environment(store: &FileStore, name: &str) -> Option<(String, EnvironmentFile)> {
+    store.runs().ok()?.into_iter().rev().find_map(|run| {
+        let plan = runs::plan_beside(store, &run).filter(|plan| plan.environment == name)?;
+        let file = environment(store, &run, &plan).ok().flatten()?;
+        Some((run, file))
+    })
 }
 
 /// Where the run keeps its copy of the definition at `path`: inside its folder, whatever the definition was called.

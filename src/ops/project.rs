@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::addresses;
-use super::files::{Files, Loaded, absolute, folder_of, normal};
+use super::files::{Files, Loaded, absolute, folder_of, load_whole_blocks, normal};
 use super::guards::{Calendar, written};
 use super::sshsig::PublicKey;
 use crate::journal::Trust;
@@ -48,8 +48,7 @@ pub struct Project {
 /// file is no error: the lab needs none.
 pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Diagnostic>> {
     let start = absolute(start);
-    let above = |folder: &Path| folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
-    match above(&start).or_else(|| above(absolute(file?).parent()?)) {
+    match project_file(&start, file) {
         Some(file) => read_project(&file),
         None => Ok(Project::bare(start)),
     }
@@ -62,6 +61,64 @@ pub fn load_project(start: &Path, file: Option<&Path>) -> Result<Project, Vec<Di
 pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
     let mut files = Files::default();
     let whole = files.load_named(file, folder_of(file)).map_err(|error| vec![error.of(file)])?;
+    beside_broken(&mut files, whole, |_, _| false)
+}
+
+/// As [`load_project`], for what must be done on the worst night: what is wrong outside of the environment that is asked for keeps nobody, whether it is
+/// in another environment, outside of all of them or no YAML at all. It is left out, and comes as the second value.
+///
+/// # Errors
+/// When nothing can be made of the file.
+pub fn load_project_in_need(start: &Path, file: Option<&Path>) -> Result<(Project, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let start = absolute(start);
+    let Some(file) = project_file(&start, file) else { return Ok((Project::bare(start), Vec::new())) };
+    let (whole, wrong) = load_whole_blocks(&file).map_err(|error| vec![error.of(&file)])?;
+    let mut left_out: Vec<Diagnostic> = wrong.into_iter().collect();
+    let project = beside_broken(&mut Files::default(), Rc::new(whole), |doc, problem| {
+        left_out.push(problem.clone());
+        cut_out(doc, problem)
+    })?;
+    Ok((project, left_out))
+}
+
+/// Takes what a problem is about out of the file: a key at the margin, or a single shared probe. False when there is nothing to be taken out.
+fn cut_out(doc: &mut Document, problem: &Diagnostic) -> bool {
+    let holds = |(key, node): &(yaml::Key, Node)| (key.at.start..node.at.end.max(key.at.end)).contains(&problem.at.start);
+    if problem.source.name != doc.source.name {
+        return false;
+    }
+    let yaml::Kind::Map(keys) = &mut doc.root.kind else { return false };
+    let Some(at) = keys.iter().position(holds).filter(|at| keys[*at].0.text != "lifeboat") else { return false };
+    if let (true, yaml::Kind::Map(probes)) = (keys[at].0.text == "probes", &mut keys[at].1.kind)
+        && let Some(probe) = probes.iter().position(holds)
+    {
+        probes.remove(probe);
+    } else {
+        keys.remove(at);
+    }
+    true
+}
+
+/// The folder of a project whose file nothing can be made of, and the folder of its runs if that is where it is unsaid.
+#[must_use]
+pub fn usual_reports(start: &Path) -> (PathBuf, PathBuf) {
+    let start = absolute(start);
+    let root = project_file(&start, None).and_then(|file| file.parent().map(Path::to_owned)).unwrap_or(start);
+    let reports = root.join(ProjectFile::default().reports);
+    (root, reports)
+}
+
+fn project_file(start: &Path, file: Option<&Path>) -> Option<PathBuf> {
+    let above = |folder: &Path| folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file());
+    above(start).or_else(|| above(absolute(file?).parent()?))
+}
+
+/// The project of a file, with what is wrong with its environments told by whoever asks for them; `leave_out` may take out what is wrong with the rest.
+fn beside_broken(
+    files: &mut Files,
+    mut whole: Rc<Loaded>,
+    mut leave_out: impl FnMut(&mut Document, &Diagnostic) -> bool,
+) -> Result<Project, Vec<Diagnostic>> {
     let mut broken: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     // What does not even have the form of an environment is told before what is wrong beyond that.
     loop {
@@ -70,14 +127,19 @@ pub fn read_project(file: &Path) -> Result<Project, Vec<Diagnostic>> {
             environments.retain(|(name, _)| !broken.contains_key(&name.text));
         }
         let rest = Rc::new(Loaded { path: whole.path.clone(), doc, sha256: whole.sha256.clone() });
-        let problems = match project_of(&mut files, &rest) {
+        let problems = match project_of(files, &rest) {
             Ok(project) => return Ok(Project { loaded: Some(whole), broken, ..project }),
             Err(problems) => problems,
         };
         for problem in &problems {
             let names = environments_of(&rest.doc, problem);
             if names.is_empty() {
-                return Err(problems);
+                let mut doc = whole.doc.clone();
+                if !leave_out(&mut doc, problem) {
+                    return Err(problems);
+                }
+                whole = Rc::new(Loaded { path: whole.path.clone(), doc, sha256: whole.sha256.clone() });
+                break;
             }
             for name in names {
                 broken.entry(name).or_default().push(problem.clone());
@@ -166,7 +228,8 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
 
 impl Project {
     /// A project without a file.
-    pub(crate) fn bare(root: PathBuf) -> Self {
+    #[must_use]
+    pub fn bare(root: PathBuf) -> Self {
         Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new(), broken: BTreeMap::new() }
     }
 

@@ -23,12 +23,13 @@ use crate::engine::clock::RunClock;
 use crate::engine::desk::Reply;
 use crate::engine::gatekeeper::{Closed, Gatekeeper};
 use crate::engine::machine::{self, Recovery};
-use crate::engine::record::{OnEvent, Recorder};
+use crate::engine::record::{Journal, OnEvent, OnJournal, Recorder};
 use crate::engine::samples::SampleFile;
 use crate::engine::secrets;
 use crate::engine::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::journal::crash::{self, CrashStore};
+use crate::journal::file::PLAN;
 use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
@@ -38,9 +39,10 @@ use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
 use crate::model::state::{self, FAULT, RunState, StepState};
+use crate::model::text::Lang;
 use crate::model::time::Span;
 use crate::model::{chain, measure};
-use crate::observe::Observer;
+use crate::observe::{Observer, language};
 use crate::ports::gate::Gate;
 use crate::ports::store::{Owner, RunStore, StoreError};
 use crate::world::World;
@@ -145,6 +147,13 @@ pub async fn start(
         store.discard(&run);
         return Err(Exit::from_error(Kind::Environment, &error).hint("nothing was changed; --reports DIR names another folder for the runs"));
     }
+    let crowded = store.lacks_room(&run);
+    if let Some(why) = crowded.as_ref().filter(|_| plan.mode != Mode::Emergency) {
+        store.discard(&run);
+        return Err(Exit::new(Kind::Environment, "no space can be set aside for the journal of the run")
+            .cause(why)
+            .hint("nothing was changed; --reports DIR names another folder for the runs"));
+    }
     places::note_folder(&store);
     // Only now: whoever pulls the lever either sees this run among those to be aborted, or is seen here.
     is_released(&store, &plan).inspect_err(|_| store.discard(&run))?;
@@ -173,7 +182,7 @@ pub async fn start(
         decisions,
         forecast,
         begin,
-        note: None,
+        note: crowded.map(|why| format!("no space can be set aside for the journal: {why}")),
         starter,
         locked,
         said: Ok(said),
@@ -206,7 +215,8 @@ fn is_released(store: &FileStore, plan: &Plan) -> Result<(), Exit> {
 /// Makes the folder of a run with its empty journal, its plan and its definitions.
 fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &Plan, plan_json: &[u8], definitions: &[DefinitionFile]) -> Result<(), StoreError> {
     store.create_in(run, owner, &plan.environment)?;
-    store.write_beside(run, "plan.json", plan_json)?;
+    store.write_beside(run, PLAN, plan_json)?;
+    runs::keep_room_for_head(store, run)?;
     for definition in definitions {
         store.write_beside(run, &copy_of(&definition.path), &definition.bytes)?;
     }
@@ -292,11 +302,35 @@ impl Takeover {
     }
 }
 
+/// Begins the journal of a run anew of which nothing can be trusted, by the plan beside it: so that what is done about it has a place.
+///
+/// # Errors
+/// When it cannot be written, or another process owns the run.
+pub fn begin_anew(store: &Arc<FileStore>, run: &str, plan: &Plan) -> Result<(), Exit> {
+    let owner = Owner { token: token(), epoch: 1 };
+    store.own(run, &owner).map_err(|error| Exit::from_error(Kind::Environment, &error))?;
+    let plan_json = serde_json_canonicalizer::to_vec(plan).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
+    let started = RunEvent::Started {
+        plan_sha256: chain::sha256(&plan_json),
+        plan: Box::new(plan.clone()),
+        tool: env!("CARGO_PKG_VERSION").into(),
+        operator: operator(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        clock_error_ms: None,
+        // Nothing that is to be trusted says who began it.
+        begun: None,
+    };
+    let mut recorder = Recorder::new(store.clone(), owner, run.to_owned(), RunClock::start(), 0, chain::genesis(run), Box::new(|_| {}));
+    let recorded = recorder.record(Body::Run(started)).map_err(|error| Exit::from_error(Kind::Environment, &error));
+    store.let_go(run);
+    recorded
+}
+
 /// Ends a run whose lab was part of the process that is gone: nothing of what it changed is left anywhere.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attended: Attended) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: Option<String>, attended: Attended) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -305,6 +339,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed there".into(),
         }),
     ];
+    bodies.extend(note.map(|text| Body::Run(RunEvent::Note { text })));
     bodies.extend(attended.originals.edited(&hold.plan, &[]).into_iter().map(Body::Run));
     // In the order in which it would have been undone.
     let held = state.held();
@@ -318,13 +353,16 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, attende
     }
     let Hold { store, run, owner, clock, earlier, head, .. } = hold;
     let told = Told::start(attended.observer, earlier)?;
-    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
     let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
     bodies.into_iter().try_for_each(&mut record)?;
     let (verdict, reasons) = told.judge()();
     record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
-    drop(recorder);
-    told.conclude(&store, run, Ok(verdict))
+    let ended = match recorder.into_trouble() {
+        None => Ok(verdict),
+        Some(source) => Err(EngineError::Journal { run: run.clone(), left: Box::default(), source }),
+    };
+    told.conclude(&store, run, ended)
 }
 
 /// Writes down what a person has decided of a run that nobody runs, from the state that this process finds as its owner. A run that had ended is judged again;
@@ -472,11 +510,11 @@ impl Hold {
         let told = Told::start(observer, earlier)?;
         let epoch = owner.epoch;
         // Before the first event: from then on no signal may end this process by itself.
-        let (is_back, is_emergency) = (matches!(begin, Begin::TakeBack(_)), plan.mode == Mode::Emergency);
+        let (is_back, is_emergency, is_fresh) = (matches!(begin, Begin::TakeBack(_)), plan.mode == Mode::Emergency, matches!(begin, Begin::Fresh));
         let ending = if is_emergency && !is_back { Order::Stop } else { Order::Abort };
         let control = told.control(&store, &run, ask, ending, console).and_then(|(control, problem)| match problem {
             // A drill that nobody could halt does not begin; what has to be done is done without the socket too.
-            Some(problem) if !is_back && !is_emergency => Err(problem),
+            Some(problem) if is_fresh && !is_emergency => Err(problem),
             _ => Ok(control),
         });
         let control = match control {
@@ -491,7 +529,7 @@ impl Hold {
             Ok(said) => Arc::new(guards::Again::new(store.clone(), environment, originals.root(), run.clone(), plan.clone(), said)),
             Err(why) => Arc::new(Closed(why)),
         };
-        let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event());
+        let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
         // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions, again: false }));
@@ -534,7 +572,10 @@ impl Hold {
         };
         let ended = match begun {
             Ok(()) => shell::run(setup).await,
-            Err(source) => Err(EngineError::Journal { run: run.clone(), source }),
+            Err(source) => {
+                drop(setup);
+                Err(EngineError::Journal { run: run.clone(), left: Box::default(), source })
+            }
         };
         drop(control);
         told.conclude(&store, run, ended)
@@ -572,6 +613,10 @@ struct Told {
 enum Shown {
     Event(Box<Event>),
     Foot(String),
+    /// Something that no event tells.
+    Said(String),
+    /// There will be no more.
+    End,
 }
 
 impl Told {
@@ -592,6 +637,11 @@ impl Told {
             // The observers' thread ends before the run only if it panicked; the run goes on.
             let _ = display.send(Shown::Event(Box::new(event.clone())));
         })
+    }
+
+    fn on_journal(&self) -> OnJournal {
+        let display = self.display.clone();
+        Box::new(move |journal: Journal<'_>| drop(display.send(Shown::Said(said_of(journal, language())))))
     }
 
     /// Begins to listen to signals, keys and the socket.
@@ -624,9 +674,9 @@ impl Told {
         })
     }
 
-    /// Lets the display finish. Every other sender of events must be gone.
+    /// Lets the display finish, whoever may still have something to show.
     fn end(self) -> Vec<Event> {
-        drop(self.display);
+        let _ = self.display.send(Shown::End);
         // A display that panicked has said so; the run and its report do not depend on it.
         let _ = self.thread.join();
         std::mem::take(&mut *lock(&self.events))
@@ -644,6 +694,8 @@ impl Told {
         };
         if verdict.is_some() {
             runs::note_head(store, &run);
+            // What is not needed any more is room for the report.
+            store.give_room_back(&run);
         }
         let (report, unreported) = match report::write(store, &run) {
             Ok(path) => (path, None),
@@ -658,12 +710,26 @@ impl Told {
 
 fn engine_error(error: &EngineError, store: &FileStore, run: &str) -> Exit {
     match error {
-        EngineError::Journal { .. } => {
+        EngineError::Journal { left, .. } => {
             let command = control::abort_command(store, run);
-            Exit::from_error(Kind::Environment, error).hint(format!("once it can be written again: {command}"))
+            let stands =
+                (left.fault_is_out == Some(false)).then_some("; `lifeboat reaper` takes the fault out by its marks, once its lease has ended");
+            Exit::from_error(Kind::Environment, error).hint(format!("once it can be written again: {command}{}", stands.unwrap_or_default()))
         }
         EngineError::Probes(_) => Exit::from_error(Kind::Environment, error),
         EngineError::Plan(_) => Exit::from_error(Kind::Definitions, error),
+    }
+}
+
+/// What is said at once when the journal fails: it cannot tell by itself.
+fn said_of(journal: Journal<'_>, lang: Lang) -> String {
+    match (journal, lang) {
+        (Journal::Failed(why), Lang::En) => {
+            format!("THE JOURNAL CANNOT BE WRITTEN ({why}): nothing more is begun; a fault is taken out all the same. What follows is not stored yet")
+        }
+        (Journal::Failed(why), Lang::Zh) => format!("日志无法写入（{why}）：不再开始任何新操作；故障仍会解除。以下内容尚未存盘"),
+        (Journal::Written(events), Lang::En) => format!("the journal can be written again: {events} events that were kept in memory are in it now"),
+        (Journal::Written(events), Lang::Zh) => format!("日志恢复写入：内存中保留的 {events} 条事件已补记"),
     }
 }
 
@@ -682,13 +748,14 @@ fn watch(mut observer: Box<dyn Observer + Send>, earlier: &[Event]) -> Result<(m
             loop {
                 match events.recv_timeout(Duration::from_millis(100)) {
                     Ok(Shown::Foot(line)) => observer.foot(&line),
+                    Ok(Shown::Said(line)) => observer.said(&line),
                     Ok(Shown::Event(event)) => {
                         // The engine only makes legal events; showing one that is not does no harm.
                         let _ = state.apply(&event);
                         observer.event(&event, &state);
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) => observer.tick(&state),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                    Ok(Shown::End) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 }
             }
             observer.finish(&state);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
-use crate::journal::file::JOURNAL;
+use crate::journal::file::{JOURNAL, PLAN};
 use crate::journal::folder::is_stranger;
 use crate::model::chain::{self, Chain, ChainError};
 use crate::model::event::{Body, RunEvent};
@@ -50,16 +50,69 @@ pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
 /// # Errors
 /// When it cannot be read, or was altered (naming the event).
 pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
-    let lines = store.read(run, 0).map_err(|error| unreadable(&error))?;
+    let (chain, wrong) = whole_part(store, run);
+    let Some(wrong) = wrong else { return Ok(chain) };
+    let help = settled_by(store, run);
+    Err(match wrong.hint.clone() {
+        Some(hint) if hint != help => wrong.hint(format!("{hint}, or: {help}")),
+        _ => wrong.hint(help),
+    })
+}
+
+/// What is provably whole of a run's journal, and why the rest cannot be read or trusted, if so.
+#[must_use]
+pub fn whole_part(store: &FileStore, run: &str) -> (Chain, Option<Exit>) {
+    let nothing = || Chain { events: Vec::new(), head: chain::genesis(run) };
+    let lines = match store.read(run, 0) {
+        Ok(lines) => lines,
+        Err(error) => return (nothing(), Some(unreadable(&error))),
+    };
     let altered = |error: ChainError| {
         Exit::new(Kind::Definitions, format!("the journal of run {run} was altered"))
             .cause(error.to_string())
             .hint("its report cannot be trusted; restore the file from a copy")
     };
-    let chain = chain::verify(run, lines.iter().map(Vec::as_slice)).map_err(altered)?;
-    ends_as_noted(store, run, &chain).map_err(altered)?;
-    is_shared_with_us(store, run, &chain)?;
-    Ok(chain)
+    let (chain, wrong) = chain::whole_part(run, lines.iter().map(Vec::as_slice));
+    match is_shared_with_us(store, run, &chain) {
+        Err(strange) => (nothing(), Some(strange)),
+        Ok(()) => {
+            let wrong = wrong.or_else(|| ends_as_noted(store, run, &chain).err());
+            (chain, wrong.map(altered))
+        }
+    }
+}
+
+/// What a run had come to as far as its journal is provably whole, and why the rest cannot be read or trusted, if so.
+#[must_use]
+pub fn told_part(store: &FileStore, run: &str) -> (RunState, Option<Exit>) {
+    let (chain, wrong) = whole_part(store, run);
+    match state(run, &chain) {
+        Ok(state) => (state, wrong),
+        // Sealed as it should be, and yet no run: nothing of it is used.
+        Err(error) => (RunState::default(), Some(wrong.unwrap_or(error))),
+    }
+}
+
+/// What helps with a run whose journal cannot be read or trusted.
+#[must_use]
+pub fn settled_by(store: &FileStore, run: &str) -> String {
+    match store.vouched(run) {
+        Err(error) if is_stranger(&error.source) => STRANGER.to_owned(),
+        _ => format!("`{}` takes its fault out by its marks and settles it", from_marks_command(store, run)),
+    }
+}
+
+/// The command that settles a run whose journal cannot be read or trusted. Where nothing tells its environment, somebody has to.
+#[must_use]
+pub fn from_marks_command(store: &FileStore, run: &str) -> String {
+    let is_placed = told_part(store, run).0.plan().is_some() || plan_beside(store, run).is_some();
+    format!("{} --from-marks{}", abort_command(store, run), if is_placed { "" } else { " --env NAME" })
+}
+
+/// A problem with its causes in one line.
+#[must_use]
+pub fn in_a_line(exit: &Exit) -> String {
+    [&exit.message].into_iter().chain(&exit.causes).cloned().collect::<Vec<_>>().join(": ")
 }
 
 /// A group vouches for the runs of those environments that name it, and for no others.
@@ -76,31 +129,57 @@ fn is_shared_with_us(store: &FileStore, run: &str, chain: &Chain) -> Result<(), 
     Err(Exit::new(Kind::Environment, format!("run {run} is another user's: group {group} shares no runs of environment {environment}")))
 }
 
-/// The file beside a journal that says how it ended: number and hash of its last event.
-const HEAD: &str = "journal.head";
+/// The file beside a journal that says how it ended: number and hash of its last event, and the SHA-256 of the whole file.
+pub(super) const HEAD: &str = "journal.head";
 
 /// Notes how the journal of `run` ended when its run did. No chain can tell that lines at its end are missing: they may never have been written.
 pub fn note_head(store: &FileStore, run: &str) {
-    if let Ok(chain) = read(store, run) {
+    if let (Ok(chain), Ok(bytes)) = (read(store, run), store.read_beside(run, JOURNAL)) {
         // A folder that cannot be written has been told of by whoever writes the report.
-        let _ = store.write_beside(run, HEAD, format!("{} {}\n", chain.events.len(), chain.head).as_bytes());
+        let _ = store.write_over(run, HEAD, &head(&format!("{} {} {}", chain.events.len(), chain.head, chain::sha256(&bytes))));
     }
+}
+
+/// Makes the file that will say how the journal of `run` ended, so that a full disk does not keep that from being said.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn keep_room_for_head(store: &FileStore, run: &str) -> Result<(), StoreError> {
+    store.write_over(run, HEAD, &head(""))
+}
+
+/// As much for any end.
+fn head(text: &str) -> Vec<u8> {
+    format!("{text:<191}\n").into_bytes()
 }
 
 /// Holds a chain against what was noted at its end; a run that was taken up again has more events.
 fn ends_as_noted(store: &FileStore, run: &str, chain: &Chain) -> Result<(), ChainError> {
-    let noted = store.read_beside(run, HEAD).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let Some((length, head)) = noted.trim_end().split_once(' ').and_then(|(length, head)| Some((length.parse::<u64>().ok()?, head))) else {
-        return Ok(());
-    };
+    let noted = noted_head(store, run);
     let count = chain.events.len() as u64;
+    let (length, head) = match noted.as_slice() {
+        [] => return Ok(()),
+        [length, head, ..] if length.parse::<u64>().is_ok() => (length.parse().unwrap_or(count), head),
+        _ => {
+            return Err(ChainError {
+                position: count,
+                reason: format!("may not be the last: {HEAD}, which says how the journal ended, was altered"),
+            });
+        }
+    };
     if count < length {
         return Err(ChainError { position: count + 1, reason: format!("is missing: the journal ended with event {length}") });
     }
-    if count == length && chain.head != head {
+    if count == length && chain.head != *head {
         return Err(ChainError { position: count, reason: "is not the one that the journal ended with".into() });
     }
     Ok(())
+}
+
+/// The words of the file that says how a journal ended.
+pub(super) fn noted_head(store: &FileStore, run: &str) -> Vec<String> {
+    let noted = store.read_beside(run, HEAD).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    noted.split_whitespace().map(str::to_owned).collect()
 }
 
 /// A run's state from its journal.
@@ -115,10 +194,11 @@ pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
 /// The plan in the folder of a run, for a run that has not got as far as an event, or whose events cannot be read.
 #[must_use]
 pub fn plan_beside(store: &FileStore, run: &str) -> Option<Plan> {
-    serde_json::from_slice(&store.read_beside(run, "plan.json").ok()?).ok()
+    serde_json::from_slice(&store.read_beside(run, PLAN).ok()?).ok()
 }
 
-/// Whether the last line of a run's journal says that it passed: then nothing of it is left, and nothing more need be read.
+/// Whether a run has passed, by the last line of its journal, and the journal is, byte by byte, the one that was noted at its end: then nothing of the run is
+/// left, and nothing more need be read.
 #[must_use]
 pub fn passed(store: &FileStore, run: &str) -> bool {
     let last = || {
@@ -130,7 +210,11 @@ pub fn passed(store: &FileStore, run: &str) -> bool {
         let line = tail.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
         serde_json::from_slice::<serde_json::Value>(line).ok()
     };
-    last().is_some_and(|event| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass")
+    let is_as_noted = || {
+        let noted = noted_head(store, run);
+        noted.get(2).is_some_and(|digest| store.read_beside(run, JOURNAL).is_ok_and(|bytes| chain::sha256(&bytes) == *digest))
+    };
+    last().is_some_and(|event| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass") && is_as_noted()
 }
 
 /// One line of `lifeboat runs`.
@@ -195,7 +279,10 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                         listed.solve = Some(abort_command(store, &listed.run));
                     }
                 }
-                Err(error) => listed.remark = [error.message].into_iter().chain(error.causes).collect::<Vec<_>>().join(": "),
+                Err(error) => {
+                    listed.remark = in_a_line(&error);
+                    listed.solve = (!owned && store.vouched(&listed.run).is_ok()).then(|| from_marks_command(store, &listed.run));
+                }
             }
             if owned {
                 listed.state = "running";

@@ -54,6 +54,11 @@ pub trait RunStore: Send + Sync {
     /// When the store cannot be written at all; nothing may then be assumed stored.
     fn append(&self, run: &str, owner: &Owner, expected: u64, bytes: &[u8], durable: bool) -> Result<Appended, StoreError>;
 
+    /// Why no more space can be set aside for what the run still has to write, if so: it is time to come to an end while there is room.
+    fn shortage(&self, _run: &str) -> Option<String> {
+        None
+    }
+
     /// All lines after position `after`.
     ///
     /// # Errors

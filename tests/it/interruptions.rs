@@ -165,3 +165,47 @@ fn a_full_disk_stops_the_run_and_says_how_to_take_it_back() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(lab.world(), before);
 }
+
+/// Runs a command whose disk fails as `crash` says; the message and how it ended.
+fn with_failing_disk(crash: &str, arguments: &[&str], lab: &LabProcess, reports: &std::path::Path) -> (Option<i32>, String) {
+    let output = run(lifeboat().env("LIFEBOAT_CRASH", crash).args(arguments).args(["--lab", lab.control(), "--reports"]).arg(reports));
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn whatever_becomes_of_the_disk_no_fault_stands_and_abort_puts_the_rest_back() {
+    for (crash, code) in
+        [("full:fault:applied", 69), ("read-only:failover/start-standby:intended", 69), ("gone:fault:applied", 4), ("brief:fault:applied", 4)]
+    {
+        let (lab, reports) = (LabProcess::start(&[]), folder());
+        let (world, marks) = (lab.world(), lab.world().to_string().matches("lifeboat:").count());
+        let (ended, said) = with_failing_disk(crash, &["drill", OUTAGE], &lab, reports.path());
+        assert_eq!(ended, Some(code), "{crash}: {said}");
+        assert!(said.contains("THE JOURNAL CANNOT BE WRITTEN"), "{crash}: {said}");
+        assert_eq!(said.contains("its fault is taken out"), code == 69, "{crash}: {said}");
+        assert_eq!(lab.world().to_string().matches("lifeboat:").count(), marks, "{crash}: marks are left");
+        let aborted = run(lifeboat().args(["abort", "latest", "--lab", lab.control(), "--reports"]).arg(reports.path()));
+        assert_eq!(aborted.status.code(), Some(0), "{crash}: {}", text(&aborted.stderr));
+        assert_eq!(lab.world(), world, "{crash}");
+    }
+}
+
+#[test]
+fn whoever_takes_a_run_up_on_a_full_disk_takes_its_fault_out_and_ends() {
+    for command in ["abort", "resume"] {
+        let (lab, reports) = (LabProcess::start(&[]), folder());
+        let before = lab.world();
+        let mut child = spawn(&["drill", OUTAGE], &lab, reports.path());
+        await_step(reports.path(), "fault", "applied");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(lab.world().to_string().contains("lifeboat:"), "the fault stands, and says so");
+        let (ended, said) = with_failing_disk("full:run:resumed", &[command, "latest"], &lab, reports.path());
+        assert_eq!(ended, Some(69), "{command}: {said}");
+        assert!(said.contains("its fault is taken out"), "{command}: {said}");
+        assert!(!lab.world().to_string().contains("lifeboat:"), "{command}: its marks are left");
+        let aborted = run(lifeboat().args(["abort", "latest", "--lab", lab.control(), "--reports"]).arg(reports.path()));
+        assert_eq!(aborted.status.code(), Some(0), "{command}: {}", text(&aborted.stderr));
+        assert_eq!(lab.world(), before, "{command}");
+    }
+}

@@ -92,7 +92,7 @@ fn strangers_marker(world: &Arc<World>) -> WorldMarker {
 }
 
 fn options(dry_run: bool, unsigned: bool) -> Options {
-    Options { regions: Vec::new(), grace: Duration::ZERO, dry_run, unsigned }
+    Options { dry_run, unsigned, ..Options::default() }
 }
 
 fn reaper(world: &Arc<World>, dry_run: bool) -> Reaper {

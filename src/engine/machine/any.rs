@@ -39,6 +39,8 @@ enum Move {
     Sample,
     /// A person or a signal steers the run, or ends it.
     Order(Order),
+    /// The journal can be written from now on, or cannot.
+    Journal(bool),
     /// The store takes so many events more and no other; the next owner goes on, or takes back.
     Fail { after: u32, go_on: bool },
 }
@@ -67,6 +69,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         4 => prop_oneof![2 => Just(Some(ProbeState::Good)), 2 => Just(Some(ProbeState::Bad)), 1 => Just(None)].prop_map(Move::Probe),
         3 => Just(Move::Sample),
         3 => orders().prop_map(Move::Order),
+        1 => any::<bool>().prop_map(Move::Journal),
         1 => (0..6_u32, any::<bool>()).prop_map(|(after, go_on)| Move::Fail { after, go_on }),
     ];
     prop::collection::vec(one, 0..80)
@@ -144,6 +147,9 @@ struct World {
     asked: Vec<Moment>,
     /// Whether the last of the samples that were sent since the last change was good.
     is_seen_good: bool,
+    /// Whether the journal cannot be written, and whether the run was left because of that.
+    unwritten: bool,
+    left: bool,
     /// How many events the store takes yet, and what the next owner does.
     failing: Option<(u32, bool)>,
 }
@@ -167,6 +173,8 @@ impl World {
             shows: Standing::default(),
             asked: Vec::new(),
             is_seen_good: false,
+            unwritten: false,
+            left: false,
             failing: None,
         };
         world.record(Body::Run(RunEvent::Started {
@@ -219,11 +227,13 @@ impl World {
                 }
                 Effect::Plan { key, .. } => self.begin(key, Call::Plan),
                 Effect::Apply { key, uses, .. } => {
+                    assert!(!self.unwritten, "{key} changes something although the journal cannot be written");
                     let step = &self.state.steps[&key];
                     assert!(!mutates(&uses) || step.intent.is_some(), "{key} changes something without an intent");
                     self.begin(key, Call::Apply);
                 }
                 Effect::Undo { key, .. } => {
+                    assert!(key == FAULT || !self.unwritten, "{key} is put back although the journal cannot be written");
                     assert!(self.state.steps[&key].intent.is_some());
                     self.begin(key, Call::Undo);
                 }
@@ -238,6 +248,10 @@ impl World {
                 }
                 Effect::Refused(why) => assert!(!why.is_empty()),
                 Effect::Finish => self.finished += 1,
+                Effect::Leave => {
+                    assert!(self.unwritten, "it is left although everything is stored");
+                    (self.finished, self.left) = (1, true);
+                }
             }
         }
         self.is_going_on();
@@ -263,7 +277,7 @@ impl World {
     /// The owner's store has failed, and another finds what it has.
     fn take_over(&mut self) {
         let (_, go_on) = self.failing.take().unwrap();
-        (self.began, self.epoch, self.renewing, self.is_seen_good) = (self.now, self.epoch + 1, false, false);
+        (self.began, self.epoch, self.renewing, self.is_seen_good, self.unwritten) = (self.now, self.epoch + 1, false, false, false);
         self.calls.clear();
         self.wakes.clear();
         self.asked.clear();
@@ -344,6 +358,10 @@ impl World {
             }
             Move::Probe(state) => self.probe(*state),
             Move::Sample => self.sample(),
+            Move::Journal(writable) => {
+                self.unwritten = !writable;
+                self.feed(if *writable { Input::JournalWritten } else { Input::JournalFailed("full".into()) });
+            }
             Move::Order(order) => self.feed(Input::Order(Asked { order: order.clone(), by: "signal".into(), why: "test".into() })),
             Move::Fail { after, go_on } => self.failing = Some((*after, *go_on)),
         }
@@ -360,8 +378,11 @@ impl World {
     }
 
     /// From here on everything answers well: the run has to come to its end by itself.
-    fn come_to_an_end(&mut self) {
+    fn come_to_an_end(&mut self, writable: bool) {
         self.failing = None;
+        if self.unwritten && writable && self.finished == 0 {
+            self.make(&Move::Journal(true));
+        }
         for _ in 0..400 {
             if self.finished > 0 {
                 return;
@@ -392,10 +413,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves()) {
+    fn every_run_ends_legally_with_nothing_left_that_was_not_to_stay(plan in plans(), script in moves(), writable in any::<bool>()) {
         let mut world = World::new(&plan);
         script.iter().for_each(|one| world.make(one));
-        world.come_to_an_end();
+        world.come_to_an_end(writable);
         let changing = world.calls.iter().filter(|(_, call)| *call != Call::Read).count();
         prop_assert_eq!(changing, 0, "{:?} still run", world.calls);
         prop_assert_eq!(world.finished, 1);
@@ -415,8 +436,8 @@ proptest! {
         let failed_back = state.steps.iter().any(|(key, step)| key.starts_with("failback/") && step.applied);
         for (key, step) in state.steps.iter().filter(|(_, step)| step.intent.is_some()) {
             let stopped = state.stops.iter().any(|stop| !stop.abort);
-            let may_stay = plan.mode == Mode::Emergency || plan.leave || stopped || (failed_back && key.starts_with("failback/"));
-            prop_assert!(gone(step) || (may_stay && !world.aborting), "{} is {:?}", key, step.status);
+            let may_stay = world.left || plan.mode == Mode::Emergency || plan.leave || stopped || (failed_back && key.starts_with("failback/"));
+            prop_assert!(gone(step) || (may_stay && (world.left || !world.aborting)), "{} is {:?}", key, step.status);
         }
     }
 }

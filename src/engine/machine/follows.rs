@@ -43,6 +43,7 @@ impl Machine {
         let guards = (self.clearance == Clearance::Asked).then_some(Follows::Guards);
         let mut follows: Vec<Follows> = steps.chain(readings).chain(guards).collect();
         let moments = match self.phase {
+            _ if self.is_letting_go_unwritten() => self.unwritten_until().into_iter().chain(self.comes_late(FAULT)).collect(),
             Phase::SteadyState { until } | Phase::Detect { until } | Phase::Verify { until } | Phase::SourceReturns { until, .. } => vec![until],
             Phase::Baseline { until } => vec![until],
             Phase::Compare { .. } | Phase::Review { .. } => self.readings.again().into_iter().collect(),

@@ -3,7 +3,8 @@
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
 //! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
 //! a run stop by itself, [`clearance`] whether the guards let it inject its fault, [`follows`] what it waits for: there is always something. [`orders`] does
-//! what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left.
+//! what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left, [`unwritten`] lets go of the fault when the
+//! journal fails.
 //! The shell performs the effects in order and feeds back what came of them; every effect that changes a cloud stands behind the record of its intent.
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod unwritten;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -113,6 +115,14 @@ pub enum Input {
     Guarded(Result<Vec<Decision>, String>),
     /// A person or a signal steers the run, or ends it.
     Order(Asked),
+    /// An event could not be stored; why. From then on only the end of the fault is performed of all that changes anything.
+    JournalFailed(String),
+    /// What could not be stored is stored now.
+    JournalWritten,
+    /// No more space can be set aside for the journal; why.
+    JournalShort(String),
+    /// [`Effect::Apply`] or [`Effect::Undo`] was not performed: what it follows from could not be stored.
+    NotSent(String),
 }
 
 /// Everything a run can do.
@@ -207,6 +217,8 @@ pub enum Effect {
     Wake(Moment),
     /// Nothing more to do: judge and record the end.
     Finish,
+    /// The journal cannot be written and the fault is out, as far as it can be: leave the rest to whoever takes the run up.
+    Leave,
 }
 
 /// An intent that was not taken back yet, as the journal has it.
@@ -239,6 +251,32 @@ pub struct Recovery {
     pub snapshot: Snapshots,
     /// Whether the run had begun to change anything, taken back or not.
     pub touched: bool,
+}
+
+/// What a run leaves whose journal cannot be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Whether its fault is out; `None` when it has injected none.
+    pub fault_is_out: Option<bool>,
+    /// Steps whose changes may stand.
+    pub held: Vec<String>,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.fault_is_out, self.held.is_empty()) {
+            (None, true) => return f.write_str("it has changed nothing"),
+            (None, false) => {}
+            (Some(true), _) => f.write_str("its fault is taken out")?,
+            (Some(false), _) => f.write_str("its fault may still stand")?,
+        }
+        let held = self.held.join(", ");
+        match (self.fault_is_out, held.as_str()) {
+            (_, "") => Ok(()),
+            (None, held) => write!(f, "{held} stays as it is"),
+            (Some(_), held) => write!(f, ", {held} stays as it is"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -330,6 +368,8 @@ struct Step {
     items: Vec<String>,
     /// Cut off by us: its failure is no failure of its own.
     cancelled: bool,
+    /// Whether its intent could not be stored, and nothing of it was sent.
+    unsent: bool,
     /// Why a person does without it, once its running attempt has ended.
     skip: Option<String>,
     /// Whether, skipped, somebody or its file does without it; else it only missed its turn.
@@ -373,6 +413,7 @@ impl Step {
             item: None,
             items: Vec::new(),
             cancelled: false,
+            unsent: false,
             skip: None,
             is_left_out: false,
             forgiven: 0,
@@ -476,6 +517,8 @@ pub struct Machine {
     undo_until: Option<Moment>,
     /// Until when a failover that stays is looked at after the fault was taken out.
     leave_until: Option<Moment>,
+    /// While the journal cannot be written.
+    unwritten: Option<unwritten::Unwritten>,
     stop: Option<Stop>,
     /// Whether a step failed in a way that ends its runbook.
     halted: bool,
@@ -518,6 +561,7 @@ impl Machine {
             paused: None,
             undo_until: None,
             leave_until: None,
+            unwritten: None,
             stop: None,
             halted: false,
             failed: false,
@@ -542,6 +586,10 @@ impl Machine {
                 self.probes.insert(probe, standing);
             }
             Input::Wake => {}
+            Input::JournalFailed(why) => self.journal_failed(&why),
+            Input::JournalWritten => self.journal_written(),
+            Input::JournalShort(why) => self.journal_short(&why),
+            Input::NotSent(key) => self.not_sent(&key),
             Input::Planned(key, result) => self.planned(&key, result),
             Input::Applied(key, result, accepted_ms) => {
                 self.may_have_changed(&key, result.as_ref().is_ok_and(|applied| applied.already));
@@ -562,6 +610,15 @@ impl Machine {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
+    }
+
+    /// What the run would leave if it were left now.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        let stands = |step: &&Step| step.before.is_some() && !step.unsent;
+        let fault = self.steps.get(FAULT).filter(stands).map(|step| step.status == Status::Undone);
+        let held = self.held().into_iter().filter(|key| *key != FAULT && self.steps.get(*key).is_some_and(|step| stands(&step)));
+        Left { fault_is_out: fault, held: held.map(str::to_owned).collect() }
     }
 
     /// Keys of steps with an intent that was not taken back.

@@ -46,7 +46,7 @@ impl Machine {
         {
             return self.quiesce();
         }
-        if self.is_held_up() {
+        if self.is_held_up() || self.lets_go_unwritten() {
             return;
         }
         match self.phase.clone() {

@@ -46,7 +46,7 @@ impl Machine {
 
     /// Cuts running attempts off. In an emergency that was only stopped, an attempt that may be changing something is let finish.
     pub(super) fn cut_off(&mut self) {
-        let gentle = self.stop.is_some_and(|stop| !stop.abort);
+        let gentle = self.stop.is_some_and(|stop| !stop.abort) && self.unwritten.is_none();
         let running: Vec<String> = self
             .steps
             .iter()
@@ -270,7 +270,7 @@ impl Machine {
     }
 
     /// Until when something of a step that was put back may still arrive.
-    fn comes_late(&self, key: &str) -> Option<Moment> {
+    pub(super) fn comes_late(&self, key: &str) -> Option<Moment> {
         let step = self.steps.get(key)?;
         step.late.filter(|late| step.status == Status::Undone && step.undone_at < *late)
     }
@@ -430,6 +430,9 @@ impl Machine {
     }
 
     pub(super) fn start_undo_of(&mut self, key: &str) {
+        if self.waits_to_be_undone(key, None) {
+            return;
+        }
         let now = self.now;
         let until = *self.undo_until.get_or_insert(now + self.plan.limits.undo.duration());
         let Some(step) = self.steps.get_mut(key) else { return };
@@ -461,6 +464,9 @@ impl Machine {
                     Undone::Impossible => StepKind::NotUndone,
                 };
                 self.record_step(key, undone);
+            }
+            Err(failure) if self.unwritten.is_some() && key != FAULT => {
+                self.waits_to_be_undone(key, Some(&failure));
             }
             // Nobody is helped by an undo that gives up early: it goes on for as long as the plan allows.
             Err(failure) if (failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout) && now + wait < until => {

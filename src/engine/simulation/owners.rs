@@ -200,6 +200,7 @@ impl Simulation {
             }
             Effect::Refused(_) => {}
             Effect::Finish => self.finish(owner),
+            Effect::Leave => unreachable!("its journal can always be written"),
         }
         true
     }

@@ -76,7 +76,7 @@ pub enum RunEvent {
         abort: bool,
         /// Why, in one line.
         why: String,
-        /// Who or what: `signal`, `stop-condition`, `lease`, `engine`.
+        /// Who or what: `signal`, `stop-condition`, `lease`, `journal`, `engine`.
         by: String,
     },
     /// How the guards of the environment decided; follows the start, and comes again before each attempt to inject the fault.

@@ -10,7 +10,7 @@ use crate::model::plan::Plan;
 use crate::model::time::{Span, Timestamp};
 
 /// Who asks for a stop without being anybody.
-const NOBODY: [&str; 6] = ["engine", "stop-condition", "lease", "precheck", "budget", "recovery"];
+const NOBODY: [&str; 7] = ["engine", "stop-condition", "lease", "precheck", "budget", "recovery", "journal"];
 
 /// What people did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The thread that hears signals, keys and the socket, and passes on what they ask.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -55,6 +56,44 @@ impl std::fmt::Debug for Wiring {
     }
 }
 
+/// How many runs this process controls. While it is none, [`wake_up`]'s thread is who hears signals.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes sure that a signal ends this process when it controls no run any more: a signal that was once caught is caught to the end, and what comes after a
+/// run, such as its report, a terminal that nobody reads or the runs that are to be ended next, must not be deaf to it.
+fn wake_up() -> std::io::Result<()> {
+    static AWAKE: Mutex<bool> = Mutex::new(false);
+    let mut awake = AWAKE.lock().unwrap_or_else(PoisonError::into_inner);
+    if *awake {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            // Whoever controls a run says what is wrong when they cannot be caught.
+            let Ok(mut signals) = Signals::catch() else { return };
+            loop {
+                let name = signals.next().await;
+                if LIVE.load(Ordering::SeqCst) == 0 {
+                    std::process::exit(code_of(name));
+                }
+            }
+        });
+    })?;
+    *awake = true;
+    Ok(())
+}
+
+/// What a shell says of a process that ended by this signal.
+fn code_of(name: &str) -> i32 {
+    128 + match name {
+        "SIGHUP" => 1,
+        "SIGINT" => 2,
+        "SIGQUIT" => 3,
+        _ => 15,
+    }
+}
+
 /// The control of one run; ends with the value.
 #[derive(Debug)]
 pub struct Control {
@@ -91,6 +130,8 @@ impl Control {
             })
             .map_err(|error| refused(error.to_string()))?;
         let problem = began.recv().map_err(|_| Exit::new(Kind::Internal, "control of the run ended while it began"))?.map_err(refused)?;
+        LIVE.fetch_add(1, Ordering::SeqCst);
+        wake_up().map_err(|error| refused(error.to_string()))?;
         Ok((Self { end: Some(end), thread: Some(thread) }, problem))
     }
 }
@@ -101,6 +142,7 @@ impl Drop for Control {
         if let Some(thread) = self.thread.take() {
             // A panic there has said so; the run does not depend on it.
             let _ = thread.join();
+            LIVE.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }

@@ -33,8 +33,8 @@ pub(super) async fn shared(neighbours: Vec<Neighbour>, targets: &[TargetFact], m
     let mut facts = Vec::new();
     for neighbour in neighbours {
         let mut things: BTreeSet<Thing> = neighbour.holds.iter().map(|(kind, id)| thing(kind, id)).collect();
-        if neighbour.running {
-            things.extend(foreseen(&neighbour.plan, mode, world).await);
+        if let Some(plan) = neighbour.plan.as_ref().filter(|_| neighbour.running) {
+            things.extend(foreseen(plan, mode, world).await);
         }
         let shared = things.intersection(&own).map(|(kind, id)| format!("{kind} {id}")).collect();
         facts.push(NeighbourFact { run: neighbour.run, running: neighbour.running, shared });

@@ -30,7 +30,7 @@ pub struct Reaper {
 }
 
 /// How a reaper works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Regions to search besides the environment's own.
     pub regions: Vec<(Cloud, String)>,
@@ -40,6 +40,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether marks are believed that the environment has not signed: those of an earlier Lifeboat, or of a key that is lost.
     pub unsigned: bool,
+    /// Only the faults of this run, whether their lease has ended or not.
+    pub run: Option<String>,
 }
 
 /// One mark, or one place that could not be searched, and what came of it.
@@ -144,7 +146,8 @@ impl Reaper {
                 ..Finding::of(Outcome::Foreign, vec![anchor])
             });
         }
-        for standing in search.standing {
+        let run = self.options.run.as_deref();
+        for standing in search.standing.into_iter().filter(|standing| run.is_none_or(|run| standing.mark.run == run)) {
             let (outcome, detail) = self.judge(&standing).await;
             let Standing { mark, objects, .. } = standing;
             say(Finding {
@@ -163,7 +166,7 @@ impl Reaper {
         let why = match &standing.signature {
             Err(why) if !self.options.unsigned => {
                 let detail = format!(
-                    "{why}; left alone: see whether its fault stands there, then take it out with --unsigned, or remove the tags `lifeboat:…`"
+                    "{why}; left alone: see whether its fault stands there, then take it out with `lifeboat reaper --unsigned`, or remove the tags `lifeboat:…`"
                 );
                 return (Outcome::Unsigned, detail);
             }
@@ -179,13 +182,16 @@ impl Reaper {
         // Read each time: a reaper lives long, and a clock that was set right must not be ignored.
         let now = RunClock::start().now();
         let left = standing.mark.until.plus(self.options.grace).since(now);
-        if !left.is_zero() {
+        if !left.is_zero() && self.options.run.is_none() {
             let lease = standing.mark.until.since(now);
             let what =
                 if lease.is_zero() { format!("its lease has ended; grace for {} more", spoken(left)) } else { format!("{} left", spoken(lease)) };
             return (Outcome::Standing, what);
         }
-        let over = format!("its lease ended {} ago", spoken(now.since(standing.mark.until)));
+        let over = match self.options.run {
+            None => format!("its lease ended {} ago", spoken(now.since(standing.mark.until))),
+            Some(_) => String::new(),
+        };
         let (outcome, detail) = undo::take_out(self, standing, now).await;
         (outcome, if detail.is_empty() { over } else { detail })
     }

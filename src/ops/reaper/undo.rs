@@ -157,7 +157,7 @@ async fn changed(reaper: &Reaper, standing: &Standing, anchors: &[Anchor], now: 
     };
     let found = marks.iter().filter_map(|mark| mark.as_ref()?.as_ref().ok());
     let ours: Vec<&Mark> = found.filter(|(mark, signature)| is_ours(mark, signature)).map(|(mark, _)| mark).collect();
-    if ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
+    if reaper.options.run.is_none() && ours.iter().any(|mark| mark.until.plus(reaper.options.grace) > now) {
         return meanwhile("it was renewed");
     }
     if !ours.is_empty() {

@@ -8,6 +8,9 @@ use crate::model::plan::{Mode, OnFailure, Ungraceful};
 impl Machine {
     pub(super) fn order(&mut self, asked: Asked) {
         let Asked { order, by, why } = asked;
+        if matches!(order, Order::Stop | Order::Abort) {
+            self.hurry();
+        }
         let done = match &order {
             Order::Stop if self.is_taking_back() => Err("the run is taking things back; what it has begun to undo it undoes".to_owned()),
             // It leads users back, whether the source side is well or not.

@@ -2,6 +2,7 @@ mod clearance;
 mod emergency;
 mod resume;
 mod seen;
+mod unwritten;
 
 use serde_json::json;
 
@@ -262,8 +263,10 @@ impl Rig {
                 queue.push(Input::Guarded(self.guards.clone()));
             }
             Effect::Refused(why) => self.log.push(format!("refused: {why}")),
+            Effect::Cancel(key) if self.hang.contains(&format!("cancel {key}").as_str()) => {}
             Effect::Cancel(key) => queue.push(Input::Applied(key, Err(Failure::new(FailureKind::Cancelled, "cancelled")), None)),
             Effect::Finish => self.log.push("finish".into()),
+            Effect::Leave => self.log.push("leave".into()),
         }
     }
 

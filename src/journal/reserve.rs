@@ -1,0 +1,55 @@
+//! Space that is set aside for the journal of a run ahead of what it writes, so that a disk that fills up leaves room for the way out.
+//!
+//! The blocks are allocated behind the end of the file, whose length stays that of its lines. They stay when the process dies: whoever takes the run back
+//! has them too. What is not written to in the end is given back.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+/// How much is set aside: about a thousand events, many times what taking a fault out and putting steps back writes.
+const ROOM: u64 = 1 << 20;
+/// When less than this is left, as much as before is set aside anew.
+const LOW: u64 = ROOM / 2;
+
+/// What is set aside behind the lines of one journal.
+#[derive(Debug, Default)]
+pub(super) struct Reserve {
+    /// Up to where; nothing yet = 0.
+    until: u64,
+    /// Whether this file system sets nothing aside.
+    unknown: bool,
+    /// Why no more could be had.
+    short: Option<String>,
+}
+
+impl Reserve {
+    /// Sets space aside behind `length` where too little is left.
+    pub(super) fn keep(&mut self, file: &File, length: u64) {
+        if self.unknown || self.short.is_some() || length + LOW <= self.until {
+            return;
+        }
+        match fallocate(file, FallocateFlags::KEEP_SIZE, length, ROOM) {
+            Ok(()) => self.until = length + ROOM,
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => self.short = Some(io::Error::from(error).to_string()),
+            // Not every file system knows how; writing tells soon enough when something is wrong.
+            Err(_) => self.unknown = true,
+        }
+    }
+
+    /// Why no more could be set aside, if so.
+    pub(super) fn short(&self) -> Option<&str> {
+        self.short.as_deref()
+    }
+
+    /// Gives back what was not needed: a file that is set to the length it has keeps no blocks behind that.
+    pub(super) fn give_back(&mut self, file: &File, length: u64) {
+        if self.until > 0 {
+            // What is not given back is a MiB that nobody uses.
+            let _ = file.set_len(length);
+            self.until = 0;
+        }
+    }
+}
