@@ -120,7 +120,8 @@ fn one_altered_reading_keeps_drills_away_until_the_fault_is_taken_out_by_its_mar
 
 #[test]
 fn whatever_became_of_a_journal_its_fault_is_taken_out_by_its_marks() {
-    let cases: [(&str, fn(&Path)); 5] = [
+    type Case = (&'static str, fn(&Path));
+    let cases: [Case; 5] = [
         ("taken away", |run| fs::remove_file(run.join(JOURNAL)).unwrap()),
         ("a folder", |run| {
             fs::remove_file(run.join(JOURNAL)).unwrap();

@@ -243,7 +243,8 @@ fn of_three(id: &str, concurrency: u32) -> StepPlan {
 #[test]
 fn an_item_that_is_done_without_keeps_nothing_from_following() {
     // While it runs, while it waits for its turn, and after it has failed.
-    let stories: [(&str, fn(&mut Rig)); 3] = [
+    type Story = (&'static str, fn(&mut Rig));
+    let stories: [Story; 3] = [
         ("failover/many[1]", |rig| rig.hang.push("failover/many[1]")),
         ("failover/many[2]", |rig| rig.hang.push("failover/many[1]")),
         ("failover/many[1]", |rig| rig.fail.push(("failover/many[1]", broken()))),
