@@ -70,6 +70,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("no space can be set aside for the journal: {0}", "无法为日志预留空间：{0}"),
     ("no more space can be set aside for the journal: {0}", "无法再为日志预留空间：{0}"),
     ("not sent: the journal cannot be written", "未发送：日志无法写入"),
+    (
+        "{0}; its first {1} events are used, all of it is kept in {2}; {3}; because: {4}",
+        "{0}；采用其前 {1} 条事件，原文全部保存在 {2}；{3}；原因：{4}",
+    ),
+    ("no marks of it were found", "未发现其标记"),
+    ("by its marks: {0}", "依据其标记：{0}"),
     ("somebody took the fault out while nobody ran the run", "运行无人接管期间，故障已被他人解除"),
     ("the run is ending", "运行即将结束"),
     ("its condition is false", "其条件不成立"),

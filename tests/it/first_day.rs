@@ -56,13 +56,15 @@ fn a_mistake_in_one_environment_keeps_nobody_from_another() {
 }
 
 #[test]
-fn what_is_wrong_outside_the_environments_keeps_everybody() {
+fn what_is_wrong_outside_the_environments_is_said_and_keeps_nobody_from_an_emergency() {
     let folder = folder();
     write(folder.path(), "lifeboat.yaml", "lifeboat: 1\nzone: Mars/Olympus\nenvironments: { right: { kind: lab } }\n");
     write(folder.path(), "say.yaml", SAY);
-    let output = run(lifeboat().current_dir(folder.path()).args(["execute", "say.yaml", "--env", "right"]));
-    assert_eq!(output.status.code(), Some(65));
-    assert!(said(&output).contains("`Mars/Olympus` is not a time zone"), "{}", said(&output));
+    for (command, code) in [("plan", 65), ("execute", UNJUDGED)] {
+        let output = run(lifeboat().current_dir(folder.path()).args([command, "say.yaml", "--env", "right"]));
+        assert_eq!(output.status.code(), Some(code), "{command}: {}", said(&output));
+        assert!(said(&output).contains("`Mars/Olympus` is not a time zone"), "{command}: {}", said(&output));
+    }
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// How a disk fails, as `LIFEBOAT_CRASH` has it.
+pub(crate) const DISKS: [&str; 5] = ["full", "read-only", "gone", "broken", "brief"];
+
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Case {
@@ -16,7 +19,7 @@ pub(crate) struct Case {
 pub(crate) enum Hardship {
     /// Nothing.
     None,
-    /// Its process dies.
+    /// Its process dies, or its disk fails: then it puts back what it can and ends, or waits until it can write again.
     Crash {
         /// Where, as `LIFEBOAT_CRASH` has it.
         at: String,
@@ -55,6 +58,11 @@ impl Recovery {
 impl Case {
     pub(crate) fn new(subject: &str, hardship: Hardship) -> Self {
         Self { subject: subject.to_owned(), hardship }
+    }
+
+    /// Whether it is the disk that fails.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        matches!(&self.hardship, Hardship::Crash { at, .. } if DISKS.iter().any(|disk| at.split(':').next() == Some(disk)))
     }
 
     /// What the table counts it under.

@@ -1,4 +1,4 @@
-//! Whatever happens to a run, nothing is left of it: every scenario and every action, killed at every event of its journal and with every call failing,
+//! Whatever happens to a run, nothing is left of it: every scenario and every action, killed at every event of its journal, with a disk that fails there, and with every call failing,
 //! taken up and held against the world before.
 //!
 //! `cargo test --test sweep -- all` tries every case, `sample [N]` a seeded choice (`SWEEP_SEED`), `list` names them, and a case's own line tries it alone.
@@ -110,6 +110,7 @@ impl Sweep<'_> {
             match &case.hardship {
                 Hardship::None => {
                     cases.extend(points::crashes(&case.subject, &held.events));
+                    cases.extend(points::disks(&case.subject, &held.events));
                     cases.extend(points::troubles(&case.subject, &held.events));
                 }
                 _ => cases.extend(points::crashes_again(&case, &held.events)),

@@ -7,7 +7,7 @@ use lifeboat::model::event::probe::ProbeKind;
 use lifeboat::model::event::step::StepKind;
 use lifeboat::model::event::{Body, Event, ProbeEvent, StepEvent};
 
-use crate::case::{Case, Hardship, Recovery};
+use crate::case::{Case, DISKS, Hardship, Recovery};
 
 /// What goes wrong with a call for good, and what passes.
 const FOR_GOOD: [&str; 2] = ["denied", "server-error"];
@@ -26,6 +26,20 @@ pub(crate) fn how_many(does: &str) -> Option<u32> {
 pub(crate) fn crashes(subject: &str, events: &[Event]) -> Vec<Case> {
     let by = [Recovery::Abort, Recovery::Resume].into_iter().cycle();
     points(events).into_iter().zip(by).map(|(at, by)| Case::new(subject, Hardship::Crash { at, by, again: None })).collect()
+}
+
+/// A case for every event at which the disk can fail: where an event has to be on stable storage it is full, read-only, and gone; elsewhere it fails in each
+/// way by turns.
+pub(crate) fn disks(subject: &str, events: &[Event]) -> Vec<Case> {
+    let (mut by, mut turn) = ([Recovery::Abort, Recovery::Resume].into_iter().cycle(), DISKS.into_iter().cycle());
+    let mut cases = Vec::new();
+    for (at, body) in named(events) {
+        let ways: Vec<&str> = if body.is_durable() { DISKS[..3].to_vec() } else { turn.by_ref().take(1).collect() };
+        for (way, by) in ways.into_iter().zip(by.by_ref()) {
+            cases.push(Case::new(subject, Hardship::Crash { at: format!("{way}:{at}"), by, again: None }));
+        }
+    }
+    cases
 }
 
 /// A case for every point at which the process that took up the run of `case` can die as well.
@@ -56,28 +70,30 @@ pub(crate) fn troubles(subject: &str, events: &[Event]) -> Vec<Case> {
 
 /// The points that these events of one process have, in order.
 fn points(events: &[Event]) -> Vec<String> {
+    named(events).into_iter().flat_map(|(name, body)| ways(body).iter().map(move |when| format!("{when}:{name}"))).collect()
+}
+
+/// These events of one process by name and number. Nothing follows from a reading or a count: three of each probe, at the end, stand for all.
+fn named(events: &[Event]) -> Vec<(String, &Body)> {
     let mut count: BTreeMap<String, u32> = BTreeMap::new();
-    let mut readings: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut points = Vec::new();
+    let mut readings: BTreeMap<String, Vec<(String, &Body)>> = BTreeMap::new();
+    let mut named = Vec::new();
     for event in events {
         let name = crash::name(&serde_json::to_value(event).unwrap());
         let nth = count.entry(name.clone()).or_default();
         *nth += 1;
-        let event_name = format!("{name}#{nth}");
+        let one = (format!("{name}#{nth}"), &event.body);
         match &event.body {
-            // Nothing follows from a reading or a count: three of each probe stand for all.
-            Body::Probe(ProbeEvent { kind: ProbeKind::Reading { .. } | ProbeKind::Tally { .. }, .. }) => {
-                readings.entry(name).or_default().push(event_name);
-            }
-            body => points.extend(ways(body).iter().map(|when| format!("{when}:{event_name}"))),
+            Body::Probe(ProbeEvent { kind: ProbeKind::Reading { .. } | ProbeKind::Tally { .. }, .. }) => readings.entry(name).or_default().push(one),
+            _ => named.push(one),
         }
     }
     for all in readings.into_values() {
         let mut few = vec![0, all.len() / 2, all.len() - 1];
         few.dedup();
-        points.extend(few.into_iter().map(|at| format!("before:{}", all[at])));
+        named.extend(few.into_iter().map(|at| all[at].clone()));
     }
-    points
+    named
 }
 
 /// The ways in which a process can die around an event.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lifeboat::model::event::step::StepKind;
-use lifeboat::model::event::{Body, Event, StepEvent};
+use lifeboat::model::event::{Body, Event, RunEvent, StepEvent};
 use lifeboat::model::plan::{Mode, Verdict};
 use lifeboat::model::state::RunState;
 use lifeboat::ops::exit;
@@ -15,6 +15,9 @@ use crate::case::{Case, Hardship, Recovery};
 use crate::commands::{Ended, events, lifeboat, run_folder, send, verdict};
 use crate::common::{LabProcess, get};
 use crate::points;
+
+/// The exit code of a run whose journal cannot be written.
+const UNWRITTEN: i32 = 69;
 
 /// What a case that held came to.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
     if !end.state.held().is_empty() {
         let left = end.state.held().join(", ");
         // In an emergency nothing is undone unasked; a drill leaves nothing, or says so.
-        let is_to_stay = emergency && !(end.reached && matches!(case.hardship, Hardship::Crash { by: Recovery::Abort, .. }));
+        let is_to_stay = emergency && !(end.taken_up && end.reached && matches!(case.hardship, Hardship::Crash { by: Recovery::Abort, .. }));
         let is_told = matches!(case.hardship, Hardship::Trouble { .. }) && end.code != 0;
         if !is_to_stay && !is_told {
             return Err(format!("exit {}, though something is left: {left}", end.code));
@@ -68,8 +71,8 @@ pub(crate) fn attempt(case: &Case, workspace: &Path, lab: &LabProcess, folder: &
 struct End {
     /// Whether what was to be done to it was done, all of it.
     reached: bool,
-    /// Whether it was killed at all.
-    killed: bool,
+    /// Whether it was taken up: it was killed, or left for want of a disk.
+    taken_up: bool,
     /// Exit code of the command that saw it to its end.
     code: i32,
     events: Vec<Event>,
@@ -105,8 +108,8 @@ impl Trial<'_> {
         let undo_for = if matches!(self.case.hardship, Hardship::Trouble { .. }) { "20s" } else { "2m" };
         let command = [&command[..], &["--undo-for", undo_for]].concat();
         let mut ended = self.lifeboat(&command, at)?;
-        let killed = ended == Ended::Killed;
-        let mut reached = killed;
+        let taken_up = ended == Ended::Killed || self.case.is_of_disk() && ended == Ended::Exited(UNWRITTEN);
+        let mut reached = taken_up;
         let mut earlier = None;
         let verdict_now = || run_folder(&self.reports()).and_then(|run| verdict(&run));
         if reached {
@@ -129,13 +132,18 @@ impl Trial<'_> {
         }
         let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
         let (events, state) = self.read()?;
+        if self.case.is_of_disk() && !taken_up {
+            let is_told =
+                |event: &Event| matches!(&event.body, Body::Run(RunEvent::Note { text }) if text.contains("the journal can be written again"));
+            reached = events.iter().any(is_told);
+        }
         let verdict = state.ended.as_ref().map(|end| end.verdict);
-        Ok(End { reached, killed, code, events, state, verdict, earlier })
+        Ok(End { reached, taken_up, code, events, state, verdict, earlier })
     }
 
     /// Whether the verdict and the exit code are right.
     fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
-        let End { reached, killed, code, state, verdict, earlier, events: _ } = end;
+        let End { reached, taken_up, code, state, verdict, earlier, events: _ } = end;
         let Some(came_to) = *verdict else {
             let never_began = state.start.is_none() && *code == 0;
             return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
@@ -146,7 +154,7 @@ impl Trial<'_> {
         // On such a machine a stop condition may be bad before the fault, too: then nothing is injected, and that is said.
         let hindered = state.ended.iter().flat_map(|end| &end.reasons).any(|reason| reason.contains("is bad already"));
         let right = match &self.case.hardship {
-            _ if hindered && !killed => came_to == Verdict::Aborted && is_its_code,
+            _ if hindered && !taken_up => came_to == Verdict::Aborted && is_its_code,
             // An action alone is watched by no probe: it is judged by what was read again of it, and where nothing can be read there is nothing to judge.
             Hardship::None if self.case.subject.starts_with("actions/") => {
                 let is_shown = state.kept.as_ref().is_some_and(|kept| !kept.same.is_empty());
@@ -155,8 +163,10 @@ impl Trial<'_> {
             Hardship::None => came_to == Verdict::Pass && is_its_code,
             // Load may cost a run its objectives, and what was to be done to it.
             Hardship::Trouble { .. } => is_its_code,
+            // It could write again by itself.
+            Hardship::Crash { .. } if !taken_up && *reached => is_its_code,
             // But nobody aborts what nothing was done to.
-            Hardship::Crash { .. } if !killed => is_its_code && came_to != Verdict::Aborted,
+            Hardship::Crash { .. } if !taken_up => is_its_code && came_to != Verdict::Aborted,
             Hardship::Crash { again: None, .. } if !reached => is_its_code,
             Hardship::Crash { by: Recovery::Abort, .. } => {
                 let was = earlier.map_or(came_to == Verdict::Aborted || unwell(), |earlier| came_to == earlier || emergency);
