@@ -251,8 +251,8 @@ fn in_the_way(plan: &Plan, neighbour: Option<&Neighbour>) -> Exit {
     let place = &plan.environment;
     match neighbour {
         Some(Neighbour { run, running: false, untold: Some((why, help)), plan, .. }) => {
-            let whether = if plan.is_some() { "left in" } else { "left, and whether it was in" };
-            Exit::new(Kind::Environment, format!("what run {run} has {whether} environment {place}, cannot be told; nothing was changed"))
+            let whether = if plan.is_some() { "left in" } else { "left, and whether in" };
+            Exit::new(Kind::Environment, format!("what run {run} has {whether} environment {place} cannot be told; nothing was changed"))
                 .cause(why.clone())
                 .hint(help.clone())
         }

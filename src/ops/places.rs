@@ -7,7 +7,7 @@
 //!
 //! The user's also holds the keys with which marks are signed (`marks/key`).
 //!
-//! It is written in the first of the user's that can be made, and looked for in all: another value of a variable does not hide anything.
+//! It is written in the first of the user's that can be made, and (but for keys) looked for in all: another value of a variable does not hide anything.
 
 use std::env;
 use std::ffi::OsString;
@@ -53,10 +53,10 @@ fn users() -> Vec<PathBuf> {
     first.iter().cloned().chain(others).collect()
 }
 
-/// Every place of a file of this user's alone that belongs to the environment of this name, the one in which it is made first.
-pub(super) fn of_user(environment: &str, extension: &str) -> Vec<Spot> {
-    let name = file_name(environment, extension);
-    users().into_iter().map(|folder| Spot { folder, name: name.clone(), whose: Whose::User }).collect()
+/// The place of a file of this user's alone that belongs to the environment of this name: where something new is written, and nowhere else.
+pub(super) fn of_user(environment: &str, extension: &str) -> Option<Spot> {
+    let folder = users().into_iter().next()?;
+    Some(Spot { folder, name: file_name(environment, extension), whose: Whose::User })
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

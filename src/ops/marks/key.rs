@@ -102,14 +102,12 @@ fn key(environment: &Environment) -> Result<String, String> {
 
 /// The key of this user's, in the folder where it is made.
 fn own(environment: &str) -> Result<Option<String>, String> {
-    for spot in places::of_user(environment, EXTENSION).into_iter().take(1) {
-        match read(&spot) {
-            Ok(key) => return Ok(Some(key)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(format!("{}: {error}", spot.path().display())),
-        }
+    let Some(spot) = places::of_user(environment, EXTENSION) else { return Ok(None) };
+    match read(&spot) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(format!("{}: {error}", spot.path().display())),
     }
-    Ok(None)
 }
 
 fn read(spot: &Spot) -> io::Result<String> {
@@ -127,7 +125,7 @@ fn read(spot: &Spot) -> io::Result<String> {
 
 /// A new key, in the first folder of this user's that can be had. Whoever makes one at the same time makes the same.
 fn make(environment: &str) -> Result<String, String> {
-    let spot = places::of_user(environment, EXTENSION).into_iter().next().ok_or("this user has no folder for a key")?;
+    let spot = places::of_user(environment, EXTENSION).ok_or("this user has no folder for a key")?;
     let failed = |error: io::Error| format!("{}: {error}", spot.path().display());
     let folder = spot.make(&Trust::default(), environment).map_err(failed)?;
     let key = hex::encode(rand::random::<[u8; 32]>());
