@@ -103,7 +103,7 @@ fn sealed(events: &[Event], seed: usize) -> Chain {
 /// Everything that shows a run.
 fn derived(events: &[Event], state: &RunState, head: &str) {
     let measures = Measures::of(state);
-    let _ = (verdict(events), leftovers(state), integrity(state, &measures.exposures), services_json(state, &measures).to_string(), state.held());
+    let _ = (verdict(events), leftovers(state), integrity(state), services_json(state, &measures).to_string(), state.held());
     for lang in [Lang::En, Lang::Zh] {
         let report = render(events, head, lang);
         assert!(report.starts_with("# ") && report.ends_with('\n') && report.contains(head), "{report}");

@@ -176,7 +176,7 @@ impl Page<'_> {
                 let _ = writeln!(out, "![{alt}]({})\n", self.file("lag"));
             }
         }
-        let counted = integrity(self.state, &self.measures.exposures);
+        let counted = integrity(self.state);
         let count = |count: Option<u64>| count.map_or_else(|| self.t(Label::NotRecorded).to_owned(), |count| count.to_string());
         let mut table =
             Table::new(&[(self.t(Label::Counted), Align::Left), (self.t(Label::Missing), Align::Right), (self.t(Label::Doubled), Align::Right)]);

@@ -8,7 +8,7 @@ use lifeboat::model::event::step::StepKind;
 use lifeboat::model::event::{Body, Event, RunEvent, StepEvent};
 use lifeboat::model::plan::{Mode, Verdict};
 use lifeboat::model::state::RunState;
-use lifeboat::ops::exit;
+use lifeboat::ops::exit::{self, Kind};
 use serde_json::{Value, json};
 
 use crate::case::{Case, Hardship, Recovery};
@@ -145,14 +145,24 @@ impl Trial<'_> {
     fn judge(&self, end: &End, emergency: bool) -> Result<(), String> {
         let End { reached, taken_up, code, state, verdict, earlier, events: _ } = end;
         let Some(came_to) = *verdict else {
-            let never_began = state.start.is_none() && *code == 0;
+            // One that left something has nothing to take back, which is well; otherwise there is nothing that could be meant.
+            let resumes = matches!(self.case.hardship, Hardship::Crash { by: Recovery::Resume, .. });
+            let is_wrong = *taken_up && (resumes || run_folder(&self.reports()).is_none());
+            let never_began = state.start.is_none() && *code == if is_wrong { i32::from(Kind::Usage.code()) } else { 0 };
             return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
         };
         let is_its_code = *code == i32::from(exit::of_verdict(came_to));
-        // On a machine that is too slow the probes may not be good again in time; that the world is as it was is another matter.
-        let unwell = || state.ended.iter().flat_map(|end| &end.reasons).all(|reason| reason.contains("the steady state did not return"));
-        // On such a machine a stop condition may be bad before the fault, too: then nothing is injected, and that is said.
-        let hindered = state.ended.iter().flat_map(|end| &end.reasons).any(|reason| reason.contains("is bad already"));
+        // On a machine that is too slow the probes may not be good again in time (nor be those that compare data); that the world is as it was is another matter.
+        let reasons = || state.ended.iter().flat_map(|end| &end.reasons);
+        let late = |reason: &String| {
+            let compared = reason.strip_prefix("objective missed: nothing missing of ");
+            reason.contains("the steady state did not return")
+                || compared
+                    .is_some_and(|probe| reasons().any(|other| *other == format!("the steady state did not return: {probe} is bad at the end")))
+        };
+        let unwell = || reasons().all(late);
+        // On such a machine a stop condition may be bad before the fault, too, or nothing be steady: then nothing is injected, and that is said.
+        let hindered = reasons().any(|reason| reason.contains("is bad already") || reason.contains("the steady state was not reached"));
         let right = match &self.case.hardship {
             _ if hindered && !taken_up => came_to == Verdict::Aborted && is_its_code,
             // An action alone is watched by no probe: it is judged by what was read again of it, and where nothing can be read there is nothing to judge.

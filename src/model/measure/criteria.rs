@@ -106,7 +106,7 @@ pub(super) fn criteria(state: &RunState, measures: &Measures) -> Vec<Criterion> 
         Some(criterion)
     });
     let mut criteria: Vec<Criterion> = rtos.chain(rpos).collect();
-    for found in integrity(state, &measures.exposures) {
+    for found in integrity(state) {
         for (measure, count) in [(Measure::Missing, found.counts.missing), (Measure::Doubled, found.counts.doubled)] {
             let Some(count) = count else { continue };
             // While nothing is recovered, what a probe finds missing may only be late.

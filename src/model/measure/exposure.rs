@@ -16,7 +16,7 @@ use super::outage::{blur, two_clocks};
 use crate::model::interval::{Length, MILLISECOND};
 use crate::model::plan::{ProbePlan, ProbeState};
 use crate::model::state::probe::Reading;
-use crate::model::state::{RunState, StepState};
+use crate::model::state::{ProbeStanding, RunState, StepState};
 use crate::model::time::Timestamp;
 
 /// What one probe read about a replica.
@@ -35,8 +35,6 @@ pub struct Exposure {
     pub last_ms: u64,
     /// What was missing or doubled at the last reading, what is in flight included.
     pub counts: Counts,
-    /// Whether the probe itself called the last reading good: what is missing then is in flight, not lost.
-    pub last_good: bool,
 }
 
 /// What is missing and what is there twice; absent = not counted.
@@ -119,18 +117,23 @@ pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timest
         let peak = Length::new(least, most.max(unseen)).most_likely(likely).widened(blur(state, standing));
         let last_ms = lag_ms(&newest.reading.value)?;
         let counts = Counts::of(&newest.reading.value);
-        let last_good = newest.reading.state == Some(ProbeState::Good);
-        Some(Exposure {
-            peak,
-            punctual: punctual.saturating_add(blur(state, standing)),
-            at,
-            before_fault: during.is_none(),
-            last_ms,
-            counts,
-            last_good,
-        })
+        Some(Exposure { peak, punctual: punctual.saturating_add(blur(state, standing)), at, before_fault: during.is_none(), last_ms, counts })
     };
     probes.iter().filter_map(|probe| Some((probe.id.clone(), of(probe)?))).collect()
+}
+
+/// Whether what a probe read as missing is on its way, not lost: it called that reading good, or one that it sent after the last change (what is missing now is younger), and
+/// single bad ones since then confirm nothing.
+fn is_in_flight(standing: &ProbeStanding, newest: &Reading, changed: Option<Timestamp>) -> bool {
+    let is_good = |reading: &Reading| reading.state == Some(ProbeState::Good);
+    let was_good = || standing.readings.iter().any(|reading| is_good(reading) && changed.is_none_or(|changed| reading.sent > changed));
+    is_good(newest) || (standing.confirmed != Some(ProbeState::Bad) && was_good())
+}
+
+/// When the run was last done with changing something or with taking it back.
+fn last_change(state: &RunState) -> Option<Timestamp> {
+    let changes = state.steps.values().filter(|step| step.may_have_changed());
+    changes.flat_map(|step| [step.accepted, step.ended, step.undo_ended]).flatten().max()
 }
 
 /// What somebody counted.
@@ -144,12 +147,17 @@ pub struct Integrity {
     pub by_step: bool,
 }
 
-/// What was counted as missing or doubled: by every lag probe at its last reading, and by every step whose output says so, in the order of the plan.
+/// What was counted as missing or doubled since the fault: by every lag probe at its last reading, and by every step whose output says so, in the order of the plan.
 #[must_use]
-pub fn integrity(state: &RunState, exposures: &BTreeMap<String, Exposure>) -> Vec<Integrity> {
-    let read = exposures.iter().map(|(id, exposure)| {
-        let missing = exposure.counts.missing.map(|missing| if exposure.last_good { 0 } else { missing });
-        Integrity { subject: id.clone(), counts: Counts { missing, ..exposure.counts }, by_step: false }
+pub fn integrity(state: &RunState) -> Vec<Integrity> {
+    let changed = last_change(state);
+    let probes = super::disrupted_from(state).and(state.plan()).map_or(&[][..], |plan| &plan.probes);
+    let read = probes.iter().filter_map(|probe| {
+        let standing = state.probes.get(&probe.id)?;
+        let newest = standing.readings.iter().rfind(|reading| lag_ms(&reading.value).is_some())?;
+        let counts = Counts::of(&newest.value);
+        let missing = counts.missing.map(|missing| if is_in_flight(standing, newest, changed) { 0 } else { missing });
+        Some(Integrity { subject: probe.id.clone(), counts: Counts { missing, ..counts }, by_step: false })
     });
     let output = |(key, step): (&str, &StepState)| {
         step.output.as_ref().map(|output| Integrity { subject: key.to_owned(), counts: Counts::of(output), by_step: true })

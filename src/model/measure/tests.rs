@@ -327,26 +327,41 @@ fn an_unreached_steady_state_aborts_and_a_refused_fault_is_inconclusive() {
 
 #[test]
 fn what_is_missing_after_the_recovery_fails_unless_it_is_in_flight() {
-    let run = |state, output: serde_json::Value| {
+    use ProbeState::{Bad, Good};
+    // What the replica's probe reads before the fault is taken out, which is the last change, and afterwards.
+    let run = |before: &[ProbeState], after: &[ProbeState], confirmed: ProbeState, output: serde_json::Value| {
         let mut plan = plain_plan();
         plan["failover"]["steps"] = json!([plan["failover"]["steps"][0]]);
         let events = drill(plan, |run| {
+            let read = |run: &mut Script, from: u64, states: &[ProbeState]| {
+                for (at, state) in (from..).step_by(1000).zip(states) {
+                    run.at(at).reading("orders", *state, json!({"lag_ms": 700, "missing": 2}));
+                }
+            };
             down(run, 2500);
-            run.stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
+            run.changed("orders", Good, "").stage(Stage::Decide).stage(Stage::Failover).started("failover/share-image", 1);
             run.step("failover/share-image", crate::model::event::step::StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
-            run.edge("storefront", ProbeState::Good, 4800, 5000, "200").at(5800).changed("storefront", ProbeState::Good, "200").stage(Stage::Verify);
-            run.at(15_000).reading("orders", state, json!({"lag_ms": 700, "missing": 2}));
-            run.at(15_200).tally("storefront", 10, 15_200, [70, 20, 0, 0]).stage(Stage::Cleanup).undone(
+            run.edge("storefront", Good, 4800, 5000, "200").at(5800).changed("storefront", Good, "200").stage(Stage::Verify);
+            read(run, 15_000, before);
+            run.at(15_900).tally("storefront", 10, 15_900, [70, 20, 0, 0]).stage(Stage::Cleanup).undone(
                 "fault",
                 (crate::model::call::Cloud::Aws, "x:Y"),
                 false,
             );
+            read(run, 17_000, after);
+            if confirmed == Bad {
+                run.edge("orders", Bad, 17_100, 18_000, "").changed("orders", Bad, "");
+            }
         });
         verdict_of(&events)
     };
-    assert_eq!(run(ProbeState::Good, json!({})).0, Verdict::Pass, "two are on their way");
-    assert_eq!(run(ProbeState::Bad, json!({})).1, ["objective missed: nothing missing of orders"]);
-    assert_eq!(run(ProbeState::Good, json!({"missing": 0, "doubled": 1})).1, ["objective missed: nothing doubled of failover/share-image"]);
+    let lost = ["objective missed: nothing missing of orders"];
+    assert_eq!(run(&[Good], &[], Good, json!({})).0, Verdict::Pass, "two are on their way");
+    assert_eq!(run(&[Bad], &[], Good, json!({})).1, lost);
+    assert_eq!(run(&[], &[Good, Bad], Good, json!({})).0, Verdict::Pass, "they are younger than the last change, and one sample confirms nothing");
+    assert_eq!(run(&[Good], &[Bad], Good, json!({})).1, lost, "what was good before the last change says nothing of what follows");
+    assert_eq!(run(&[], &[Good, Bad], Bad, json!({})).1, [lost[0], "the steady state did not return: orders is bad at the end"]);
+    assert_eq!(run(&[Good], &[], Good, json!({"missing": 0, "doubled": 1})).1, ["objective missed: nothing doubled of failover/share-image"]);
 }
 
 #[test]
