@@ -16,8 +16,9 @@ use super::board::Board;
 use super::desk::Desk;
 use super::foreseen::{Foreseen, NOTHING};
 use super::lease::Anchor;
-use crate::model::event::step::Target;
+use super::place::Acts;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::target::Target;
 use crate::model::time::Span;
 use crate::ports::CloudError;
 
@@ -58,6 +59,8 @@ impl<'a, W> Cx<'a, W> {
 pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word in a scenario: `provider.service.verb-object`.
     const KIND: &'static str;
+    /// Where it acts, as far as its parameters tell: guards of regions and accounts go by it.
+    const ACTS: Acts;
     /// Whether it harms: a fault is held and always undone.
     const FAULT: bool = false;
     /// The longest that a fault may be held, when what it acts on cannot be brought back after that, and why.
@@ -359,6 +362,8 @@ pub type ParseAction<W> = fn(&Value) -> Result<Arc<dyn DynAction<W>>, ParamError
 pub struct ActionType<W: 'static> {
     /// The word.
     pub kind: &'static str,
+    /// See [`Action::ACTS`].
+    pub acts: Acts,
     /// Whether it is a fault.
     pub fault: bool,
     /// The longest that a fault of this kind may be held, and why.
@@ -389,6 +394,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
     pub const fn of<A: Action<W>>() -> Self {
         Self {
             kind: A::KIND,
+            acts: A::ACTS,
             fault: A::FAULT,
             longest: A::LONGEST,
             mutates: A::MUTATES,

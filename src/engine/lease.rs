@@ -20,7 +20,7 @@ pub struct Anchor {
     pub cloud: Cloud,
     /// Where; empty for the environment's own region.
     pub region: String,
-    /// What it is, in the words of [`crate::model::event::step::Target::kind`].
+    /// What it is, in the words of [`crate::model::target::Target::kind`].
     pub kind: String,
     /// Its id.
     pub id: String,

@@ -15,6 +15,7 @@ use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::Plan;
+use crate::model::target::Target;
 use crate::model::yaml::Seg;
 use crate::ports::secrets::{self, mask, mask_value};
 
@@ -289,7 +290,7 @@ fn hide_run(event: &mut RunEvent) {
         RunEvent::Baseline { differences, .. } | RunEvent::Kept { moved: differences, .. } => {
             differences.iter_mut().flat_map(|one| [&mut one.what, &mut one.before, &mut one.after]).for_each(mask);
         }
-        RunEvent::Snapshot { targets, .. } => targets.iter_mut().flat_map(|one| [&mut one.id, &mut one.change]).for_each(mask),
+        RunEvent::Snapshot { targets, .. } => targets.iter_mut().flat_map(Target::texts_mut).for_each(mask),
         RunEvent::Note { text } => mask(text),
         RunEvent::Unseen { lacking, .. } => lacking.iter_mut().for_each(|one| mask(&mut one.detail)),
         RunEvent::Ended { reasons, .. } => reasons.iter_mut().for_each(mask),
@@ -299,7 +300,7 @@ fn hide_run(event: &mut RunEvent) {
 
 fn hide_step(kind: &mut StepKind) {
     match kind {
-        StepKind::Intended { targets, .. } => targets.iter_mut().flat_map(|one| [&mut one.id, &mut one.change]).for_each(mask),
+        StepKind::Intended { targets, .. } => targets.iter_mut().flat_map(Target::texts_mut).for_each(mask),
         StepKind::Call { call } => [&mut call.region, &mut call.outcome].into_iter().chain(&mut call.request_id).for_each(mask),
         StepKind::Progress { text } | StepKind::Warned { text } => mask(text),
         StepKind::Irrevocable { what, .. } => what.iter_mut().for_each(mask),

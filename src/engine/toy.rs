@@ -16,16 +16,18 @@ use super::clock::RunClock;
 use super::gatekeeper::Unguarded;
 use super::lease::NoMarks;
 use super::machine::Recovery;
+use super::place::Acts;
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
 use super::shell::{self, Begin, EngineError, Envelope, Setup};
 use crate::journal::FileStore;
 use crate::model::chain;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::order::{Asked, Order, Question};
 use crate::model::plan::*;
 use crate::model::state::RunState;
+use crate::model::target::{Target, TargetKind};
 use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -78,12 +80,13 @@ struct Out {
 
 impl Action<World> for Set {
     const KIND: &'static str = "toy.set";
+    const ACTS: Acts = Acts::Outside;
     type Before = Option<i64>;
     type Output = Out;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Option<i64>>, ActionError> {
         let before = cx.world.numbers.lock().unwrap().get(&self.name).copied();
-        Ok(Planned::new(before, vec![Target::new("number", &self.name, "")], vec![]))
+        Ok(Planned::new(before, vec![Target::outside(TargetKind::Table, &self.name)], vec![]))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &Option<i64>) -> Result<Applied<Out>, ActionError> {
@@ -108,11 +111,12 @@ struct SetTwo {}
 
 impl Action<World> for SetTwo {
     const KIND: &'static str = "toy.set-two";
+    const ACTS: Acts = Acts::Outside;
     type Before = ();
     type Output = ();
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        Ok(Planned::new((), vec![Target::new("number", "b", ""), Target::new("number", "c", "")], vec![]))
+        Ok(Planned::new((), vec![Target::outside(TargetKind::Table, "b"), Target::outside(TargetKind::Table, "c")], vec![]))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, (): &()) -> Result<Applied<()>, ActionError> {
@@ -139,6 +143,7 @@ struct Hang {}
 
 impl Action<World> for Hang {
     const KIND: &'static str = "toy.hang";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();
@@ -162,6 +167,7 @@ struct Ask {}
 
 impl Action<World> for Ask {
     const KIND: &'static str = "toy.ask";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();

@@ -28,6 +28,7 @@ pub mod realism;
 pub mod runbook;
 pub mod scenario;
 pub mod state;
+pub mod target;
 pub mod text;
 pub mod time;
 pub mod whereabouts;

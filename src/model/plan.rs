@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::event::step::Target;
 use super::realism::{Exercise, Realism};
 use super::state::parent_of;
+use super::target::Target;
 use super::text::Text;
 use super::time::{Span, Timestamp};
 
@@ -134,7 +134,7 @@ impl Plan {
     #[must_use]
     pub fn strayed(&self, key: &str, found: &[Target]) -> Option<String> {
         let frozen = self.frozen.get(key)?;
-        let found = Target::names(found);
+        let found = Target::keys(found);
         let said =
             |sign: char, names: std::collections::btree_set::Difference<'_, String>| names.map(|name| format!("{sign} {name}")).collect::<Vec<_>>();
         let lines = [said('+', found.difference(frozen)), said('−', frozen.difference(&found))].concat();

@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::run::{Awaited, Difference, all_of};
-use crate::model::event::step::{Found, StepKind, Target};
+use crate::model::event::step::{Found, StepKind};
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::guard::{Decision, Outcome};
 use crate::model::interval::MILLISECOND;
@@ -16,6 +16,7 @@ use crate::model::phrases::phrase;
 use crate::model::plain;
 use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, RunState, parent_of};
+use crate::model::target::Target;
 use crate::model::text::{Lang, span_in as span};
 
 /// Declares the fixed texts of the screen: a name, its English, its Chinese.
@@ -509,9 +510,7 @@ pub(crate) fn listed(targets: &[Target], lang: Lang) -> String {
     if targets.is_empty() {
         return pick(lang, "nothing in particular", "无特定对象");
     }
-    let one = |target: &Target| {
-        if target.change.is_empty() { format!("{} {}", target.kind, target.id) } else { format!("{} {} ({})", target.kind, target.id, target.change) }
-    };
+    let one = |target: &Target| target.change.as_ref().map_or_else(|| target.to_string(), |change| format!("{target} ({change})"));
     let mut line = joined(lang, &targets.iter().take(SHOWN).map(one).collect::<Vec<_>>());
     if targets.len() > SHOWN {
         let more = targets.len() - SHOWN;

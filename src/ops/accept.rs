@@ -15,11 +15,12 @@ use crate::engine::lease::Marker as _;
 use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::model::difference::differences;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Event, StepEvent};
 use crate::model::measure;
 use crate::model::plan::Plan;
 use crate::model::state::{FAULT, Intent, RunState, Status};
+use crate::model::target::Target;
 use crate::model::whereabouts::Whereabouts;
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
@@ -165,7 +166,7 @@ fn there(state: &RunState, key: &str, found: &Found) -> Result<String, String> {
 
 /// Whether the step would find nothing to do.
 fn is_as_made(intent: &Intent, now: &[Target]) -> bool {
-    Target::names(now) == Target::names(&intent.targets) && now.iter().all(|target| target.change.is_empty())
+    Target::keys(now) == Target::keys(&intent.targets) && !now.iter().any(Target::changes)
 }
 
 fn differing(intent: &Intent, is: &Value) -> String {

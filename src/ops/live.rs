@@ -14,14 +14,14 @@ use crate::catalogue;
 use crate::engine::action::{Cx, Planned};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
-use crate::engine::machine::{self, ARROW};
+use crate::engine::machine;
 use crate::engine::probe::Reading;
 use crate::engine::secrets;
 use crate::model::event::run::Difference;
-use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, Plan, ProbePlan};
 use crate::model::state::{FAULT, RunState};
+use crate::model::target::{Change, Target};
 use crate::ports::gate::{Gate, exempt};
 use crate::world::World;
 
@@ -133,7 +133,7 @@ pub async fn look(state: &RunState, environment: &Environment) -> Option<Live> {
     let moved = kept.iter().zip(&now).enumerate().flat_map(|(index, (key, now))| {
         let made = |key: &str| state.step(key).and_then(|step| step.intent.as_ref()).map_or(&[][..], |intent| &intent.targets);
         // Newer ones stand first.
-        let later = kept[..index].iter().flat_map(|key| made(key).iter().map(Target::name)).collect();
+        let later = kept[..index].iter().flat_map(|key| made(key).iter().map(Target::key)).collect();
         now.as_ref().map(|now| machine::moved(key, made(key), &later, now)).unwrap_or_default()
     });
     Some(Live { services, source, undone, moved: moved.collect(), back: plan.back.clone() })
@@ -191,11 +191,11 @@ async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> 
 /// What undoing a step does to its targets.
 fn back(state: &RunState, key: &str) -> String {
     let Some(intent) = state.step(key).and_then(|step| step.intent.as_ref()) else { return String::new() };
-    let one = |target: &Target| match target.change.split_once(ARROW) {
-        Some((was, made)) => format!("{} {}: {made}{ARROW}{was}", target.kind, target.id),
-        None => format!("{} {}", target.kind, target.id),
+    let one = |target: &Target| match target.change.as_ref().and_then(Change::reversed) {
+        Some(back) => format!("{target}: {back}"),
+        None => target.to_string(),
     };
-    intent.targets.iter().filter(|target| !target.change.is_empty()).map(one).collect::<Vec<_>>().join(", ")
+    intent.targets.iter().filter(|target| target.changes()).map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The command that goes back in order.

@@ -21,6 +21,7 @@ use crate::model::host::{Owner, authority, owner};
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentFile;
 use crate::model::state::{FAULT, RunState};
+use crate::model::target::Target;
 use crate::model::whereabouts::Whereabouts;
 use crate::ports::store::StoreError;
 
@@ -167,7 +168,7 @@ pub struct Neighbour {
     /// Whether its fault still stands.
     pub fault: bool,
     /// Kind and id of everything it changed and has not put back.
-    pub holds: BTreeSet<(String, String)>,
+    pub holds: Vec<Target>,
     /// What it is to do; `None` when nothing tells: then its place is not known either.
     pub plan: Option<Plan>,
     /// Why its journal cannot be read or trusted, and what helps, if so: what else it holds is not known.
@@ -326,20 +327,18 @@ fn has_fault(state: &RunState) -> bool {
     state.held().contains(&FAULT)
 }
 
-/// Kind and id of everything a run changed and has not put back.
-fn holds(state: &RunState) -> BTreeSet<(String, String)> {
+/// Everything a run changed and has not put back, each thing once.
+fn holds(state: &RunState) -> Vec<Target> {
     let intents = state.held().into_iter().filter_map(|key| state.step(key)?.intent.as_ref());
-    intents
-        .flat_map(|intent| &intent.targets)
-        .filter(|target| !target.change.is_empty())
-        .map(|target| (target.kind.clone(), target.id.clone()))
-        .collect()
+    let changed = intents.flat_map(|intent| &intent.targets).filter(|target| target.changes());
+    let by_key: BTreeMap<String, &Target> = changed.map(|target| (target.key(), target)).collect();
+    by_key.into_values().cloned().collect()
 }
 
 /// For people: a few, and how many more.
-pub fn listed(things: &BTreeSet<(String, String)>) -> String {
+pub fn listed(things: &[Target]) -> String {
     const SHOWN: usize = 4;
-    let mut line = things.iter().take(SHOWN).map(|(kind, id)| format!("{kind} {id}")).collect::<Vec<_>>().join(", ");
+    let mut line = things.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if things.len() > SHOWN {
         line.push_str(&format!(" and {} more", things.len() - SHOWN));
     }

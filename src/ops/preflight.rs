@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
+use crate::catalogue;
 use crate::model::guard::{AccountFact, Answer};
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::Zones;
@@ -81,16 +82,7 @@ fn needed(environment: &Environment, plan: &Plan) -> BTreeSet<Cloud> {
 
 /// The cloud that an action certainly calls.
 pub(super) fn cloud_of(zones: &Zones, uses: &str, with: &Value) -> Option<Cloud> {
-    match uses.split('.').next() {
-        Some("aws") => Some(Cloud::Aws),
-        Some("aliyun") => Some(Cloud::Aliyun),
-        Some("dns") => {
-            let zone = with.get("zone").and_then(Value::as_str).filter(|zone| !zone.contains("${{"))?;
-            let written = with.get("provider").and_then(|provider| serde_json::from_value(provider.clone()).ok());
-            zones.provider(zone, written).ok().map(|(cloud, _)| cloud)
-        }
-        _ => None,
-    }
+    catalogue::action(uses)?.acts.cloud(zones, with)
 }
 
 /// Refuses to undo anything in another account than the run's environment names: a wrong undo is an outage, too. A cloud that does not answer
@@ -118,25 +110,7 @@ pub fn hint(environment: &Environment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn the_cloud_of_a_word_is_told_only_where_it_is_certain() {
-        let zone = |provider| crate::model::project::ZoneFile { provider, id: None };
-        let written = [("example.com".to_owned(), zone(Cloud::Aws)), ("example.cn".to_owned(), zone(Cloud::Aliyun))].into();
-        let zones = Zones::of("staging", [Cloud::Aws, Cloud::Aliyun], &written);
-        let of = |uses: &str, with: Value| cloud_of(&zones, uses, &with);
-        assert_eq!(of("aws.ec2.stop-instances", json!({})), Some(Cloud::Aws));
-        assert_eq!(of("aliyun.region-outage", json!({})), Some(Cloud::Aliyun));
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.com." })), Some(Cloud::Aws));
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.cn" })), Some(Cloud::Aliyun));
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.org", "provider": "aliyun" })), Some(Cloud::Aliyun));
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "example.org." })), None);
-        assert_eq!(of("dns.shift-weight", json!({ "zone": "${{ steps.x.output.zone }}" })), None);
-        assert_eq!(of("note", json!({})), None);
-    }
 
     #[test]
     fn a_vendor_that_denies_is_not_missing_credentials() {

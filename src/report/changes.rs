@@ -7,10 +7,10 @@ use super::fields::Field;
 use super::labels::Label;
 use super::markdown::{Align, Table, code, text};
 use super::numbers;
-use crate::model::event::step::Target;
 use crate::model::measure::{self, Standing, Stands};
 use crate::model::state::step::StepCall;
 use crate::model::state::{Acceptance, FAULT, Status, StepState};
+use crate::model::target::Target;
 
 impl Page<'_> {
     /// The fault, what steps changed, leftovers, mutating calls.
@@ -127,8 +127,8 @@ impl Page<'_> {
             }
             for (index, target) in intent.targets.iter().enumerate() {
                 let name = if index == 0 { self.step_name(key) } else { "〃".to_owned() };
-                let change = if target.change.is_empty() { "–".to_owned() } else { text(&target.change) };
-                table.row(&[name, format!("{} {}", text(&target.kind), code(&target.id)), change, back.to_owned()]);
+                let change = target.change.as_ref().map_or_else(|| "–".to_owned(), |change| text(change.text()));
+                table.row(&[name, format!("{} {}", text(target.kind.word()), code(&target.label())), change, back.to_owned()]);
             }
         }
         let _ = writeln!(out, "**{}**\n", self.t(Label::ChangedThings));
@@ -210,6 +210,6 @@ fn targets(targets: &[Target]) -> String {
 }
 
 fn target(target: &Target) -> String {
-    let change = if target.change.is_empty() { String::new() } else { format!(" {}", text(&target.change)) };
-    format!("{} {}{change}", text(&target.kind), code(&target.id))
+    let change = target.change.as_ref().map(|change| format!(" {}", text(change.text()))).unwrap_or_default();
+    format!("{} {}{change}", text(target.kind.word()), code(&target.label()))
 }

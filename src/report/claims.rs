@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::model::event::samples::{self, Script};
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
 use crate::model::plan::{Objective, Stage};
 use crate::model::realism::Realism;
+use crate::model::target::{Change, Target, TargetKind};
 use crate::report::controls::TABLE;
 
 /// The report of a sample run whose plan was another, in both languages.
@@ -158,7 +159,7 @@ fn what_stands_is_counted_and_listed_beside_the_verdict_and_never_called_nothing
             "aws.ec2.start-instances",
             json!({}),
             json!({}),
-            vec![Target::new("instance", "i-1", "stopped → running")],
+            vec![Target::outside(TargetKind::Instance, "i-1").changing(Change::between("stopped", "running"))],
         );
         run.call("failover/start-standby", crate::model::call::Cloud::Aws, "ec2:StartInstances", true).applied(
             "failover/start-standby",

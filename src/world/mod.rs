@@ -33,6 +33,7 @@ use self::here::Here;
 use self::http::Http;
 use self::resolve::Resolver;
 use self::settings::Settings;
+use crate::model::target::Location;
 
 /// The one struct that holds what is outside.
 pub struct World {
@@ -43,6 +44,7 @@ pub struct World {
     gate: Gate,
     resolver: Resolver,
     http: Http,
+    locations: BTreeMap<Cloud, Location>,
     /// Which provider serves which zone.
     zones: Zones,
     programs: Programs,
@@ -93,6 +95,7 @@ impl World {
             gate: gate.clone(),
             http: Http::new(resolver.clone()),
             resolver,
+            locations: settings.locations(),
             zones: settings.zones.clone(),
             programs: Programs::Here,
         }
@@ -101,6 +104,12 @@ impl World {
     /// Where this process runs, by the metadata services of the clouds and by the addresses of this machine.
     pub async fn here(&self) -> Here {
         Here::look(&self.http).await
+    }
+
+    /// Where things of a cloud are unless a step says otherwise: in the environment's account and region, as far as it names them.
+    #[must_use]
+    pub fn location(&self, cloud: Cloud) -> Location {
+        self.locations.get(&cloud).cloned().unwrap_or(Location { cloud, account: None, region: None })
     }
 
     /// AWS and what only it has.
@@ -187,21 +196,21 @@ impl World {
         }
     }
 
-    /// The provider that serves `zone`, and what it is to be called there; `written`: as the step says. Nobody is asked.
+    /// The provider that serves `zone`, its DNS, and what the zone is to be called there; `written`: as the step says. Nobody is asked.
     ///
     /// # Errors
     /// [`Kind::Unconfigured`] when nothing says which of two clouds it is, or when the environment has not that one.
-    pub fn dns(&self, zone: &str, written: Option<Cloud>) -> Result<(&dyn Dns, String), CloudError> {
+    pub fn dns(&self, zone: &str, written: Option<Cloud>) -> Result<(Cloud, &dyn Dns, String), CloudError> {
         let (cloud, called) = self.zones.provider(zone, written).map_err(|unsaid| {
             let message = format!("{}; {}", unsaid.message, unsaid.hint);
             CloudError::new(written.unwrap_or(Cloud::Aws), "dns", Kind::Unconfigured, message)
         })?;
         match cloud {
             #[cfg(feature = "aws")]
-            Cloud::Aws => Ok((self.aws()?, called)),
+            Cloud::Aws => Ok((cloud, self.aws()?, called)),
             #[cfg(not(feature = "aws"))]
             Cloud::Aws => Err(self.unconfigured(cloud)),
-            Cloud::Aliyun => Ok((self.aliyun()?, called)),
+            Cloud::Aliyun => Ok((cloud, self.aliyun()?, called)),
         }
     }
 

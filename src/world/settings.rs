@@ -9,6 +9,7 @@ use crate::clouds::aliyun;
 use crate::clouds::aws;
 use crate::model::call::Cloud;
 use crate::model::project::Zones;
+use crate::model::target::Location;
 use crate::ports::gate::Gate;
 
 /// The longest that one call may take, with its retries, on either cloud.
@@ -68,6 +69,14 @@ impl fmt::Debug for Keys {
 }
 
 impl Settings {
+    /// Where things of each cloud are unless a step says otherwise.
+    #[must_use]
+    pub fn locations(&self) -> BTreeMap<Cloud, Location> {
+        let sides = [(Cloud::Aws, &self.aws), (Cloud::Aliyun, &self.aliyun)];
+        let location = |cloud, side: &CloudSettings| Location { cloud, account: side.account.clone(), region: Some(side.region.clone()) };
+        sides.into_iter().filter_map(|(cloud, side)| Some((cloud, location(cloud, side.as_ref()?)))).collect()
+    }
+
     /// A cloud is meant to be this account, unless another one is named.
     pub fn is_account(&mut self, cloud: Cloud, account: Option<&str>) {
         let side = match cloud {

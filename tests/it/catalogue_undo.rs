@@ -1,10 +1,28 @@
 //! Every action that changes something: done twice it is done once, cut off at any call it can be ended or taken back, and undo is exact.
 
+use lifeboat::catalogue;
 use lifeboat::engine::action::Undone;
+use lifeboat::engine::place::Named;
 use lifeboat::lab::world::state::Record;
+use lifeboat::model::target::{TagsOf, Target, TargetKind};
 use serde_json::{Value, json};
 
 use crate::catalogue_world::{Sample, Stage, for_each_sample, on_stage, read, samples};
+use crate::common::zones;
+
+/// What guards go by is stated: the cloud, the region where there is one, and what has the tags.
+fn states_facts(sample: &Sample, targets: &[Target]) {
+    let acts = catalogue::action(sample.kind).unwrap().acts;
+    for target in targets {
+        assert_eq!(target.cloud, acts.cloud(&zones(), &sample.with), "{}: {target:?}", sample.kind);
+        assert_eq!(target.region.is_none(), target.kind == TargetKind::Record, "{}: {target:?}", sample.kind);
+        if let Some(Named::Region(region)) = acts.named(&sample.with) {
+            assert_eq!(target.region.as_deref(), Some(&*region), "{}", sample.kind);
+        }
+        assert_ne!(target.kind.tags(), TagsOf::Unknown, "{}: {target:?}", sample.kind);
+        assert!(!target.id.contains(' '), "{}: {target:?}", sample.kind);
+    }
+}
 
 /// Everything that holds for an action on its way there and back.
 async fn there_and_back(stage: &Stage, sample: &Sample) {
@@ -12,7 +30,8 @@ async fn there_and_back(stage: &Stage, sample: &Sample) {
     let step = stage.step(sample);
     let start = stage.seen();
     let planned = step.plan().await;
-    assert!(planned.calls.iter().any(|call| call.mutating) && planned.targets.iter().any(|target| !target.change.is_empty()), "{kind}: {planned:?}");
+    assert!(planned.calls.iter().any(|call| call.mutating) && planned.targets.iter().any(Target::changes), "{kind}: {planned:?}");
+    states_facts(sample, &planned.targets);
     assert_eq!(planned.not_undone, Vec::<String>::new(), "{kind}");
     assert_eq!(stage.seen(), start, "{kind}: plan changed something");
 
@@ -22,7 +41,7 @@ async fn there_and_back(stage: &Stage, sample: &Sample) {
     assert_ne!(changed, start, "{kind} {with}: nothing changed");
 
     let after = step.plan().await;
-    let left: Vec<_> = after.targets.iter().filter(|target| !target.change.is_empty()).collect();
+    let left: Vec<_> = after.targets.iter().filter(|target| target.changes()).collect();
     assert!(left.is_empty(), "{kind}: what is done still shows as to be done: {left:?}");
     assert!(after.calls.iter().all(|call| !call.mutating), "{kind}: {:?}", after.calls);
     let (second, calls) = step.apply(&planned.before).await;

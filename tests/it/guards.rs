@@ -165,6 +165,35 @@ fn what_lacks_a_wanted_tag_is_not_acted_on() {
 }
 
 #[test]
+fn everything_an_action_changes_is_held_against_the_tags_or_said_to_have_none() {
+    let (lab, folder) = (LabProcess::start(&[]), folder());
+    project(folder.path(), &["tags: { drill: allowed }"]);
+    let write = |name: &str, step: &str| {
+        fs::write(folder.path().join(name), format!("lifeboat: 1\nkind: runbook\ntitle: One\nsteps:\n  - {{ id: it, {step} }}\n")).unwrap();
+    };
+    let decision = |runbook: &str| {
+        let plan = last_json(&run(&mut at(folder.path(), &["plan", runbook, "--env", "lab", "--lab", lab.control(), "--output", "json"])));
+        let tags = plan["guards"].as_array().unwrap().iter().find(|guard| guard["guard"] == "tags").unwrap().clone();
+        (tags["outcome"].as_str().unwrap().to_owned(), tags["detail"].as_str().unwrap().to_owned())
+    };
+    write("share.yaml", "uses: aws.ec2.share-image, with: { image: ami-0a11febe0a7000001, accounts: [\"444455556666\"] }");
+    // A runbook is planned as the emergency that it would be: there a guard warns and asks.
+    assert_eq!(decision("share.yaml"), ("warns".into(), "image ami-0a11febe0a7000001 (failover/it) does not carry drill=allowed".into()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = World::connect(&lab.settings(), &Gate::default()).await;
+        let image = Tagged { kind: "image".into(), id: "ami-0a11febe0a7000001".into() };
+        world.tags(Cloud::Aws, "").unwrap().write(&[image], &TagMap::from([("drill".into(), "allowed".into())])).await.unwrap();
+    });
+    assert_eq!(decision("share.yaml"), ("allows".into(), "drill=allowed on 1 thing".into()));
+    write("shift.yaml", "uses: dns.shift-weight, with: { zone: example.com, record: shop, to: { aws: 100, aliyun: 0 } }");
+    assert_eq!(decision("shift.yaml"), ("allows".into(), "drill=allowed on 0 things; of what cannot carry any: record".into()));
+    write("run.yaml", "uses: exec, with: { command: [\"true\"] }");
+    let told = "nothing tells what command true (failover/it) acts on, nor whether that carries drill=allowed";
+    assert_eq!(decision("run.yaml"), ("warns".into(), told.into()));
+}
+
+#[test]
 fn a_fault_that_stands_from_another_machine_counts() {
     let (lab, here, there) = (LabProcess::start(&[]), folder(), folder());
     project(here.path(), &["max_faults: 1"]);

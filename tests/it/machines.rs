@@ -3,6 +3,7 @@
 
 use lifeboat::engine::foreseen::Foreseen;
 use lifeboat::lab::world::state::InstanceState;
+use lifeboat::model::target::Change;
 use serde_json::{Value, json};
 
 use crate::catalogue_world::{Sample, Stage, on_stage};
@@ -122,7 +123,7 @@ fn a_route_is_the_same_however_its_block_and_its_target_are_written() {
                 let with = json!({ "route_table": "rtb-0a11febe0a7b00002", "destination": written, "target": target });
                 let step = stage.step(&Sample { kind: "aws.ec2.replace-route", with });
                 let planned = step.plan().await;
-                assert!(planned.targets[0].id.ends_with(kept), "{planned:?}");
+                assert_eq!(planned.targets[0].part, kept);
                 step.apply(&planned.before).await;
                 let table = stage.meddle(|state| state.route_tables["rtb-0a11febe0a7b00002"].clone());
                 assert!(table.routes.iter().any(|route| route.destination == kept), "{written}: {:?}", table.routes);
@@ -152,7 +153,7 @@ fn a_failback_is_planned_against_what_the_failover_leaves() {
         let (there, _) = stage.step(&start("aws", json!({}))).foresee(&foreseen).await.unwrap();
         let stop = Sample { kind: "aws.ec2.stop-instances", with: json!({ "instances": { "ids": AWS } }) };
         let (back, _) = stage.step(&stop).foresee(&foreseen).await.unwrap();
-        assert!(back.targets.iter().all(|target| target.change == "running → stopped"), "{back:?}");
+        assert!(back.targets.iter().all(|target| target.change == Change::read("running → stopped")), "{back:?}");
         assert!(back.calls.iter().any(|call| call.operation == "ec2:StopInstances" && call.mutating));
         assert!(there.calls.iter().any(|call| call.operation == "ec2:DescribeInstanceStatus" && !call.mutating));
         let route =
@@ -161,6 +162,6 @@ fn a_failback_is_planned_against_what_the_failover_leaves() {
         over.foresee(&foreseen).await.unwrap();
         let back = stage.step(&Sample { kind: "aws.ec2.replace-route", with: route("eni-0a11febe0a7000db0") });
         let (back, _) = back.foresee(&foreseen).await.unwrap();
-        assert_eq!(back.targets[0].change, "eni-0a11febe0a7000c01 → eni-0a11febe0a7000db0");
+        assert_eq!(back.targets[0].change, Change::read("eni-0a11febe0a7000c01 → eni-0a11febe0a7000db0"));
     });
 }

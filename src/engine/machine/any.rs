@@ -8,12 +8,12 @@ use serde_json::json;
 use super::tests::{book, plan, step};
 use super::*;
 use crate::model::event::Event;
-use crate::model::event::step::Target;
 use crate::model::failure::FailureKind;
 use crate::model::guard::{Decision, Outcome};
 use crate::model::order::Order;
 use crate::model::plan::*;
 use crate::model::state::{self, RunState};
+use crate::model::target::{Target, TargetKind};
 use crate::model::time::{Span, Timestamp};
 
 /// What a call of an action comes to.
@@ -307,7 +307,7 @@ impl World {
             Answer::Never => Err(failure(false)),
         };
         self.is_seen_good &= !matches!(call, Call::Apply | Call::Undo);
-        let planned = Planned::new(json!("was"), vec![Target::new("toy", "t", "")], vec![]);
+        let planned = Planned::new(json!("was"), vec![Target::outside(TargetKind::Table, "t")], vec![]);
         self.feed(match call {
             Call::Read => Input::Read(key, result.map(|()| (planned, json!({})))),
             Call::Plan => Input::Planned(key, result.map(|()| (planned, json!({})))),

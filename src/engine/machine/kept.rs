@@ -8,31 +8,27 @@ use super::resume::is_on_its_way;
 use super::{Effect, FAULT, Machine, Moment, Phase, Planned, Status};
 use crate::model::event::RunEvent;
 use crate::model::event::run::Difference;
-use crate::model::event::step::Target;
 use crate::model::failure::{Failure, FailureKind};
-
-/// What a change is written with: what is there, and what it becomes.
-pub const ARROW: &str = " → ";
+use crate::model::target::Target;
 
 /// What of the things that a step made is not as it made them: `planned` is what the step would do now. Of others that it would act on now, and of
 /// those that later steps have acted on, it says nothing.
 #[must_use]
 pub fn moved(step: &str, made: &[Target], later: &BTreeSet<String>, planned: &Result<(Planned<Value>, Value), Failure>) -> Vec<Difference> {
-    let ours: Vec<&Target> = made.iter().filter(|target| !later.contains(&target.name())).collect();
+    let ours: Vec<&Target> = made.iter().filter(|target| !later.contains(&target.key())).collect();
     let one = |what: String, before: String, after: String| Difference { step: step.to_owned(), what, before, after };
-    let name = |target: &Target| format!("{} {}", target.kind, target.id);
     match planned {
         // It was accepted, and is on its way by itself.
         Ok((now, _)) if is_on_its_way(now) => Vec::new(),
         Ok((now, _)) => {
             let differs = |target: &&Target| {
-                let found = now.targets.iter().find(|found| found.name() == target.name());
+                let found = now.targets.iter().find(|found| found.key() == target.key());
                 match found {
-                    None => Some(one(name(target), "as the step made it".to_owned(), "not found".to_owned())),
-                    Some(found) if found.change.is_empty() => None,
+                    None => Some(one(target.to_string(), "as the step made it".to_owned(), "not found".to_owned())),
                     Some(found) => {
-                        let (is, made) = found.change.split_once(ARROW).unwrap_or((&found.change, "as the step made it"));
-                        Some(one(name(found), made.to_owned(), is.to_owned()))
+                        let change = found.change.as_ref()?;
+                        let (is, made) = change.sides().unwrap_or((change.text(), "as the step made it"));
+                        Some(one(found.to_string(), made.to_owned(), is.to_owned()))
                     }
                 }
             };
@@ -43,7 +39,7 @@ pub fn moved(step: &str, made: &[Target], later: &BTreeSet<String>, planned: &Re
             vec![one(String::new(), String::new(), format!("cannot be read: {failure}"))]
         }
         Err(failure) => {
-            let what = ours.iter().map(|target| name(target)).collect::<Vec<_>>().join(", ");
+            let what = ours.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             vec![one(if what.is_empty() { "everything".to_owned() } else { what }, "as the step made it".to_owned(), failure.to_string())]
         }
     }
@@ -53,7 +49,7 @@ impl Machine {
     /// Reads what stays, or ends the run when nothing does.
     pub(super) fn review(&mut self) {
         // What a step says nothing of, such as a command, cannot be read again.
-        let is_told = |key: &str, target: &Target| !target.change.is_empty() && !self.later(key).contains(&target.name());
+        let is_told = |key: &str, target: &Target| target.changes() && !self.later(key).contains(&target.key());
         let stays = |key: &&String| {
             let done = self.steps.get(*key).filter(|step| *key != FAULT && step.status == Status::Done);
             done.is_some_and(|step| step.targets.iter().any(|target| is_told(key, target)))
@@ -74,7 +70,7 @@ impl Machine {
     fn later(&self, key: &str) -> BTreeSet<String> {
         let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
         let standing = after.filter_map(|other| self.steps.get(other)).filter(|step| step.status != Status::Undone);
-        standing.flat_map(|step| step.targets.iter().map(Target::name)).collect()
+        standing.flat_map(|step| step.targets.iter().map(Target::key)).collect()
     }
 
     pub(super) fn reviewed(&mut self, key: &str, result: &Result<(Planned<Value>, Value), Failure>) {
@@ -82,8 +78,7 @@ impl Machine {
         // What its output names as `failed` did not follow when it was applied, although enough did: nobody has moved that since.
         let failed = step.output.get("failed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let failed: BTreeSet<&str> = failed.collect();
-        let made: Vec<Target> =
-            step.targets.iter().filter(|target| !failed.contains(target.name().rsplit(' ').next().unwrap_or_default())).cloned().collect();
+        let made: Vec<Target> = step.targets.iter().filter(|target| !failed.contains(target.bare_id())).cloned().collect();
         let found = moved(key, &made, &self.later(key), result);
         self.readings.found(key, found);
     }
@@ -113,15 +108,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::target::{Change, TargetKind};
 
     fn planned(targets: &[(&str, &str)]) -> Result<(Planned<Value>, Value), Failure> {
-        let targets = targets.iter().map(|(id, change)| Target::new("record", *id, *change)).collect();
+        let targets = targets.iter().map(|(id, change)| Target::outside(TargetKind::Record, *id).changing(Change::read(*change))).collect();
         Ok((Planned::new(json!(null), targets, Vec::new()), json!({})))
     }
 
     fn said(made: &[(&str, &str)], later: &[&str], now: &Result<(Planned<Value>, Value), Failure>) -> Vec<String> {
-        let made: Vec<Target> = made.iter().map(|(id, change)| Target::new("record", *id, *change)).collect();
-        let later = later.iter().map(|id| Target::new("record", *id, "").name()).collect();
+        let made: Vec<Target> = made.iter().map(|(id, change)| Target::outside(TargetKind::Record, *id).changing(Change::read(*change))).collect();
+        let later = later.iter().map(|id| Target::outside(TargetKind::Record, *id).key()).collect();
         moved("failover/x", &made, &later, now).into_iter().map(|one| format!("{}|{}|{}", one.what, one.before, one.after)).collect()
     }
 

@@ -34,13 +34,14 @@ use serde_json::Value;
 use super::action::{Applied, Planned, Undone};
 use super::board::Streak;
 use super::clock::RunClock;
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::guard::Decision;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 use crate::model::state::{RunState, Snapshots};
+use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
 /// Time since the start of the run, monotonic.
@@ -281,7 +282,7 @@ impl std::fmt::Display for Left {
 
 #[cfg(test)]
 pub(super) use follows::{Follows, STUCK};
-pub use kept::{ARROW, moved};
+pub use kept::moved;
 pub use resume::lease_left;
 
 /// Where a step is.

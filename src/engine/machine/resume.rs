@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::stages::fault_step;
 use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery, Status, Step, Stop};
-use crate::model::event::step::{Found, StepKind, Target, is_put_off};
+use crate::model::event::step::{Found, StepKind, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
 use crate::model::state::{self, Intent, RunState, StepState, Takeover};
+use crate::model::target::{Change, Target};
 use crate::model::time::Timestamp;
 
 impl Recovery {
@@ -63,7 +64,7 @@ fn is_over_what_is_back(state: &RunState, key: &str) -> bool {
 /// Whether a step came over one that is as `wanted`.
 fn is_over(state: &RunState, key: &str, wanted: impl Fn(&str, &StepState) -> bool) -> bool {
     let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
-    let shares = |other: &Intent| !Target::names(&other.targets).is_disjoint(&Target::names(&own.targets));
+    let shares = |other: &Intent| !Target::keys(&other.targets).is_disjoint(&Target::keys(&own.targets));
     state
         .steps
         .iter()
@@ -308,7 +309,7 @@ impl Machine {
     fn may_still_move(&mut self, key: &str, now: &Planned<Value>) -> bool {
         let at = self.now;
         let Some(step) = self.steps.get_mut(key) else { return false };
-        let seen: Vec<String> = now.targets.iter().map(|target| format!("{} {} {}", target.kind, target.id, target.change)).collect();
+        let seen: Vec<String> = now.targets.iter().map(|target| format!("{target} {}", target.change.as_ref().map_or("", Change::text))).collect();
         let since = step.look.as_ref().filter(|look| look.seen == seen).map_or(at, |look| look.since);
         if at >= since + STILL {
             return false;
@@ -334,7 +335,10 @@ impl Machine {
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Looking) else { return };
         let (done, detail) = match &result {
             Err(failure) => (Found::Unknown, format!("cannot be read: {failure}")),
-            Ok((now, _)) if now.targets.iter().all(|target| target.change.is_empty()) => {
+            Ok((now, _)) if !now.targets.iter().all(|target| target.kind.can_be_read()) => {
+                (Found::Unknown, "nothing tells whether it was done: it is done again, as by any other attempt".to_owned())
+            }
+            Ok((now, _)) if !now.targets.is_empty() && !now.targets.iter().any(Target::changes) => {
                 (Found::Done, "everything is as it was to be made".to_owned())
             }
             Ok((now, _)) if Some(&now.before) == step.before.as_ref() => (Found::NotDone, "everything is as it was before".to_owned()),
@@ -405,7 +409,7 @@ pub(super) fn is_on_its_way(now: &Planned<Value>) -> bool {
 /// Whether every target is as it was to be made, or still as it was when the intent was recorded: then nobody but the step itself was here.
 fn is_half_done(intended: &[Target], now: &Planned<Value>) -> bool {
     let is_untouched = |target: &Target| intended.iter().any(|was| was == target);
-    now.targets.len() == intended.len() && now.targets.iter().all(|target| target.change.is_empty() || is_untouched(target))
+    now.targets.len() == intended.len() && now.targets.iter().all(|target| !target.changes() || is_untouched(target))
 }
 
 /// A step as the journal has it.

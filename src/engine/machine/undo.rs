@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
 use crate::model::event::run::Awaited;
-use crate::model::event::step::{ENDING, StepKind, Target};
+use crate::model::event::step::{ENDING, StepKind};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
+use crate::model::target::Target;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -287,7 +288,7 @@ impl Machine {
 
     pub(super) fn share_targets(&self, one: &str, other: &str) -> bool {
         let (Some(one), Some(other)) = (self.steps.get(one), self.steps.get(other)) else { return false };
-        !Target::names(&one.targets).is_disjoint(&Target::names(&other.targets))
+        !Target::keys(&one.targets).is_disjoint(&Target::keys(&other.targets))
     }
 
     /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
@@ -328,7 +329,7 @@ impl Machine {
     /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
     fn repairs_the_fault(&self, key: &str) -> bool {
         let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
-        key != FAULT && !step.targets.is_empty() && Target::names(&step.targets).is_subset(&Target::names(&fault.targets))
+        key != FAULT && !step.targets.is_empty() && Target::keys(&step.targets).is_subset(&Target::keys(&fault.targets))
     }
 
     /// Once the fault is taken out, the targets of a repair are as they were before the run. A fault that could not be taken out is no reason to bring its

@@ -33,7 +33,7 @@ use super::probe::{DynProbe, Sample};
 use super::tracker::Taken;
 use super::watch::sampled::Sampled;
 use super::watch::{Report, Watched};
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, ProbeEvent, RunEvent, StepEvent};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};

@@ -1,6 +1,7 @@
 //! The tasks of an owner: calls that read, change, hang, are lost, or are cut off.
 
 use super::*;
+use crate::model::target::{Change, Target, TargetKind};
 
 impl Simulation {
     pub(super) fn begin(&mut self, owner: usize, key: String, kind: Kind, with: &Value, before: i64, timeout: Duration) -> u64 {
@@ -132,7 +133,7 @@ impl Simulation {
         let Task { owner, key, kind, register, to, .. } = task;
         let planned = |is: i64| {
             let change = if is == to { "" } else { "changes" };
-            let planned = Planned::new(json!(is), vec![Target::new("register", &register, change)], vec![]);
+            let planned = Planned::new(json!(is), vec![Target::outside(TargetKind::Table, &register).changing(Change::read(change))], vec![]);
             (planned, json!({ "register": register, "to": to }))
         };
         let input = match kind {

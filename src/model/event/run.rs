@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::step::Target;
 use crate::model::forecast::Forecast;
 use crate::model::guard::Decision;
 use crate::model::order::Order;
 use crate::model::plan::{Plan, Stage, Verdict};
+use crate::model::target::Target;
 use crate::model::time::{Span, Timestamp};
 
 /// By whom and where a run was begun. Programs that its definitions name are run again for nobody else and nowhere else.

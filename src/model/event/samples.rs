@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::probe::{ProbeEvent, ProbeKind};
 use super::run::RunEvent;
-use super::step::{StepEvent, StepKind, Target};
+use super::step::{StepEvent, StepKind};
 use super::{Body, Event};
 use crate::model::call::{Call, Cloud};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Order, Question};
 use crate::model::plan::{Mode, Plan, ProbeState, Stage};
+use crate::model::target::{Change, Target, TargetKind};
 use crate::model::time::{Span, Timestamp};
 
 /// Writes events one after the other; times are milliseconds since the start of the run.
@@ -247,7 +248,10 @@ fn injected(plan: Plan) -> Script {
         "aliyun.region-outage",
         json!({"region": "cn-hangzhou", "vpc": "vpc-bp1"}),
         json!({"acls": {"vsw-1": "nacl-default"}}),
-        vec![Target::new("region", "cn-hangzhou", "answering → cut off"), Target::new("vswitch", "vsw-1", "nacl-default → nacl-deny")],
+        vec![
+            Target::outside(TargetKind::Region, "cn-hangzhou").changing(Change::between("answering", "cut off")),
+            Target::outside(TargetKind::Vswitch, "vsw-1").changing(Change::between("nacl-default", "nacl-deny")),
+        ],
     );
     script.at(4400).call("fault", Cloud::Aliyun, "vpc:CreateNetworkAcl", true).at(4600).call("fault", Cloud::Aliyun, "vpc:AssociateNetworkAcl", true);
     script.edge("storefront", ProbeState::Bad, 4605, 5010, "connection refused");
@@ -276,14 +280,17 @@ fn standby_started(script: &mut Script) {
         "aws.ec2.share-image",
         json!({"image": "ami-1"}),
         json!({"shared": []}),
-        vec![Target::new("image", "ami-1", "shared with 444455556666")],
+        vec![Target::outside(TargetKind::Image, "ami-1").changing(Change::read("shared with 444455556666"))],
     );
     script.at(5500).intended(
         "failover/start-standby",
         "aws.ec2.start-instances",
         json!({"instances": ["i-1", "i-2"]}),
         json!({"running": []}),
-        vec![Target::new("instance", "i-1", "stopped → running"), Target::new("instance", "i-2", "stopped → running")],
+        vec![
+            Target::outside(TargetKind::Instance, "i-1").changing(Change::between("stopped", "running")),
+            Target::outside(TargetKind::Instance, "i-2").changing(Change::between("stopped", "running")),
+        ],
     );
     script.at(5520).call("failover/share-image", Cloud::Aws, "ec2:ModifyImageAttribute", true).at(5600).applied(
         "failover/share-image",
@@ -350,7 +357,10 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
         "dns.shift-weight",
         json!({"zone": "shop.example.com.", "record": "shop", "to": {"aws": 100, "aliyun": 0}}),
         json!([{"label": "aws", "weight": 0, "ttl": 60}, {"label": "aliyun", "weight": 100, "ttl": 60}]),
-        vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100"), Target::new("record", "shop.example.com. aliyun", "weight 100 → 0")],
+        vec![
+            Target::outside(TargetKind::Record, "shop.example.com. aws").changing(Change::between("weight 0", "100")),
+            Target::outside(TargetKind::Record, "shop.example.com. aliyun").changing(Change::between("weight 100", "0")),
+        ],
     );
     script.at(13_800).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true);
     shift_seen(&mut script, 14_800, 0.35, [true, false]);
@@ -374,7 +384,7 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
         "dns.shift-weight",
         json!({"zone": "shop.example.com.", "record": "shop", "to": {"aws": 0, "aliyun": 100}}),
         json!({"aws": 100, "aliyun": 0}),
-        vec![Target::new("record", "shop.example.com. aws", "weight 100 → 0")],
+        vec![Target::outside(TargetKind::Record, "shop.example.com. aws").changing(Change::between("weight 100", "0"))],
     );
     script.at(29_100).call("failback/shift-back", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(31_000).applied(
         "failback/shift-back",
@@ -387,7 +397,7 @@ fn recovered_as(plan: Plan) -> Vec<Event> {
         "aws.ec2.stop-instances",
         json!({"instances": ["i-1"]}),
         json!({"running": []}),
-        vec![Target::new("instance", "i-1", "")],
+        vec![Target::outside(TargetKind::Instance, "i-1")],
     );
     script.at(31_020).applied("failback/stop-standby", 1, None, true);
     script.at(31_100).stage(Stage::Cleanup);
@@ -504,7 +514,7 @@ pub(crate) fn emergency() -> Vec<Event> {
         "dns.shift-weight",
         json!({"zone": "shop.example.com."}),
         json!([{"label": "aws", "weight": 0, "ttl": 60}, {"label": "aliyun", "weight": 100, "ttl": 60}]),
-        vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100")],
+        vec![Target::outside(TargetKind::Record, "shop.example.com. aws").changing(Change::between("weight 0", "100"))],
     );
     script.at(12_100).call("failover/shift-dns", Cloud::Aws, "route53:ChangeResourceRecordSets", true).at(14_000).applied(
         "failover/shift-dns",

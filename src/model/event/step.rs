@@ -1,13 +1,12 @@
 //! Events about one step, or about the fault (key `fault`).
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::failure::Failure;
 use crate::model::order::{Question, Witness};
+use crate::model::target::Target;
 
 /// Something happened to one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,37 +165,6 @@ pub enum StepKind {
     /// From a newer Lifeboat.
     #[serde(other)]
     Unknown,
-}
-
-/// One thing an action acts on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// What it is: `instance`, `record`, `route`, `image`, `vswitch`, `sync-job`…
-    pub kind: String,
-    /// Its id or name.
-    pub id: String,
-    /// What will change, such as `stopped → running`; empty when nothing will.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub change: String,
-}
-
-impl Target {
-    /// A target and what will change about it.
-    pub fn new(kind: impl Into<String>, id: impl Into<String>, change: impl Into<String>) -> Self {
-        Self { kind: kind.into(), id: id.into(), change: change.into() }
-    }
-
-    /// What it is and which, without the name that people gave it: the same thing whatever it is called.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{} {}", self.kind, self.id.split(" (").next().unwrap_or(&self.id))
-    }
-
-    /// The names of all of them.
-    #[must_use]
-    pub fn names(targets: &[Self]) -> BTreeSet<String> {
-        targets.iter().map(Self::name).collect()
-    }
 }
 
 /// What had become of an intent.

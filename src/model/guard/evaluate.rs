@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{AccountFact, Answer, Approval, Carries, Confirmed, Facts, Guards, NeighbourFact, TargetFact, Voucher};
 use super::file::{ActionLists, Approvals, RegionLists};
 use super::{Decision, Guard, Outcome, Override};
-use crate::model::call::Cloud;
 use crate::model::plan::Mode;
 use crate::model::time::Span;
 
@@ -161,10 +160,7 @@ fn regions(lists: &RegionLists, facts: &Facts) -> Said {
     let mut seen = BTreeSet::new();
     for fact in &facts.regions {
         let step = if fact.step.is_empty() { "the environment" } else { &fact.step };
-        // A step that says only a region may mean either cloud; one that is allowed for one of them is allowed.
-        let clouds = fact.cloud.map_or(vec![Cloud::Aws, Cloud::Aliyun], |cloud| vec![cloud]);
-        let lists: Option<Vec<&[String]>> = clouds.iter().map(|cloud| lists.of(*cloud)).collect();
-        let Some(allowed) = lists.map(|lists| lists.concat()) else { continue };
+        let Some(allowed) = lists.of(fact.cloud) else { continue };
         match &fact.region {
             None => bad.push(format!("{step} names its region only during the run")),
             Some(region) if allowed.contains(region) => drop(seen.insert(region.as_str())),
@@ -180,16 +176,20 @@ fn tags(guards: &Guards, facts: &Facts) -> Said {
     let wanted = wanted.join(" ");
     let mut bad = Vec::new();
     let mut carrying = 0;
-    for TargetFact { step, kind, id, carries } in &facts.targets {
+    let mut without = BTreeSet::new();
+    for TargetFact { step, target, carries } in &facts.targets {
         match carries {
             Carries::All => carrying += 1,
-            Carries::NotAll => bad.push(format!("{kind} {id} ({step}) does not carry {wanted}")),
-            Carries::Unread(why) => bad.push(format!("the tags of {kind} {id} cannot be read: {why}")),
-            Carries::NoTags => {}
+            Carries::NotAll => bad.push(format!("{target} ({step}) does not carry {wanted}")),
+            Carries::Unread(why) => bad.push(format!("the tags of {target} cannot be read: {why}")),
+            Carries::NoTags => drop(without.insert(target.kind.word())),
+            Carries::Untold => bad.push(format!("nothing tells what {target} ({step}) acts on, nor whether that carries {wanted}")),
         }
     }
     bad.extend(facts.untold.iter().map(|step| format!("{step} cannot tell yet what it acts on")));
-    if bad.is_empty() { Ok(format!("{wanted} on {}", count(carrying, "thing"))) } else { Err(some(&bad)) }
+    let without: Vec<&str> = without.into_iter().collect();
+    let without = if without.is_empty() { String::new() } else { format!("; of what cannot carry any: {}", without.join(", ")) };
+    if bad.is_empty() { Ok(format!("{wanted} on {}{without}", count(carrying, "thing"))) } else { Err(some(&bad)) }
 }
 
 fn max_targets(most: u32, facts: &Facts) -> Said {

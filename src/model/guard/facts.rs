@@ -6,6 +6,7 @@ use super::{Freeze, Guard};
 use crate::model::call::Cloud;
 use crate::model::guard::file::GuardsFile;
 use crate::model::plan::Mode;
+use crate::model::target::Target;
 use crate::model::time::{Span, Timestamp};
 
 /// The guards of an environment, with their calendar read.
@@ -87,8 +88,8 @@ pub enum Answer {
 pub struct RegionFact {
     /// The step; empty for the environment itself.
     pub step: String,
-    /// Of which cloud, where the step's word says so.
-    pub cloud: Option<Cloud>,
+    /// Of which cloud.
+    pub cloud: Cloud,
     /// Its name; `None` = only the run can tell.
     pub region: Option<String>,
 }
@@ -108,9 +109,7 @@ pub struct TargetFact {
     /// The first step that acts on it.
     pub step: String,
     /// What it is.
-    pub kind: String,
-    /// Its id.
-    pub id: String,
+    pub target: Target,
     /// Whether it carries the tags that are wanted.
     pub carries: Carries,
 }
@@ -124,8 +123,10 @@ pub enum Carries {
     NotAll,
     /// They could not be read, with the reason.
     Unread(String),
-    /// Things of its kind are not asked for tags.
+    /// No cloud lets things of its kind carry tags, or nobody wants to know.
     NoTags,
+    /// Nobody can tell what it does to what.
+    Untold,
 }
 
 /// Another run on the same clouds.

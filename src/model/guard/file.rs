@@ -34,7 +34,8 @@ pub struct GuardsFile {
     /// The regions that may be acted in, by cloud; a cloud that is not named may be acted in everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionLists>,
-    /// Tags that everything acted on must carry, where the cloud lets it carry tags: instances, vSwitches, synchronisation jobs, and for a route its table.
+    /// Tags that everything acted on must carry: instances, images, vSwitches, synchronisation jobs, and for a route its table. DNS records cannot carry any, which
+    /// is said. What a command or a request to a server acts on nobody can tell: it is held to lack them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// How many different things one run may act on.

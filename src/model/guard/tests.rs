@@ -3,16 +3,21 @@
 use super::*;
 use crate::model::call::Cloud;
 use crate::model::guard::file::GuardsFile;
+use crate::model::target::{Location, Target, TargetKind};
 use crate::model::time::{Span, Timestamp};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+fn location() -> Location {
+    Location { cloud: Cloud::Aws, account: None, region: Some("us-east-1".into()) }
+}
+
 /// A drill on a Tuesday at ten in Shanghai, started by ann.
 fn facts() -> Facts {
     let account = |cloud, id: &str| AccountFact { cloud, meant: Some(id.into()), answer: Answer::Is(id.into()), is_needed: true };
-    let target = |id: &str, carries| TargetFact { step: "failover/start".into(), kind: "instance".into(), id: id.into(), carries };
+    let target = |id: &str, carries| TargetFact { step: "failover/start".into(), target: Target::at(&location(), TargetKind::Instance, id), carries };
     Facts {
         now: at("2026-11-24T02:00:00Z"),
         mode: Mode::Drill,
@@ -21,8 +26,8 @@ fn facts() -> Facts {
         accounts: vec![account(Cloud::Aws, "111122223333"), account(Cloud::Aliyun, "1234567890123456")],
         actions: vec![("fault".into(), "aliyun.region-outage".into()), ("failover/start".into(), "aws.ec2.start-instances".into())],
         regions: vec![
-            RegionFact { step: String::new(), cloud: Some(Cloud::Aws), region: Some("us-east-1".into()) },
-            RegionFact { step: "fault".into(), cloud: Some(Cloud::Aliyun), region: Some("cn-hangzhou".into()) },
+            RegionFact { step: String::new(), cloud: Cloud::Aws, region: Some("us-east-1".into()) },
+            RegionFact { step: "fault".into(), cloud: Cloud::Aliyun, region: Some("cn-hangzhou".into()) },
         ],
         fault: Some(FaultFact { lease: Span::from_secs(120), limit: Span::from_secs(1800) }),
         targets: vec![target("i-1", Carries::All), target("i-2", Carries::All)],
@@ -210,10 +215,6 @@ fn regions_are_those_of_their_cloud() {
     refuses("regions: { aliyun: [cn-shanghai] }", |_| {}, "fault is in cn-hangzhou");
     refuses("regions: { aws: [eu-west-1] }", |_| {}, "the environment is in us-east-1");
     refuses("regions: { aliyun: [cn-hangzhou] }", |facts| facts.regions[1].region = None, "fault names its region only during the run");
-    // A word of neither cloud may mean either.
-    let unsaid = |facts: &mut Facts| facts.regions = vec![RegionFact { step: "failover/x".into(), cloud: None, region: Some("cn-x".into()) }];
-    refuses("regions: { aws: [us-east-1], aliyun: [cn-hangzhou] }", unsaid, "failover/x is in cn-x");
-    allows("regions: { aws: [us-east-1] }", unsaid, "no region is named");
 }
 
 #[test]
@@ -223,7 +224,16 @@ fn everything_acted_on_carries_the_tags() {
     refuses(tags, |facts| facts.targets[1].carries = Carries::NotAll, "instance i-2 (failover/start) does not carry drill=allowed tier=web");
     refuses(tags, |facts| facts.targets[0].carries = Carries::Unread("denied".into()), "the tags of instance i-1 cannot be read: denied");
     refuses(tags, |facts| facts.untold = vec!["failover/x".into()], "failover/x cannot tell yet what it acts on");
-    allows(tags, |facts| facts.targets[1].carries = Carries::NoTags, "drill=allowed tier=web on 1 thing");
+    let record = |facts: &mut Facts| {
+        let target = Target::at(&location(), TargetKind::Record, "shop.example.com.");
+        facts.targets[1] = TargetFact { step: "failover/shift".into(), target, carries: Carries::NoTags };
+    };
+    allows(tags, record, "drill=allowed tier=web on 1 thing; of what cannot carry any: record");
+    let command = |facts: &mut Facts| {
+        let target = Target::outside(TargetKind::Command, "move.sh");
+        facts.targets[1] = TargetFact { step: "failover/move".into(), target, carries: Carries::Untold };
+    };
+    refuses(tags, command, "nothing tells what command move.sh (failover/move) acts on, nor whether that carries drill=allowed tier=web");
 }
 
 #[test]

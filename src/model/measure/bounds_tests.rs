@@ -9,8 +9,8 @@ use crate::model::event::Event;
 use crate::model::event::RunEvent;
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::samples::{Script, t};
-use crate::model::event::step::Target;
 use crate::model::plan::{ClientModel, ProbeState, Verdict};
+use crate::model::target::{Change, Target, TargetKind};
 
 /// A plan with these objectives.
 fn asking(objectives: Value) -> Value {
@@ -31,7 +31,7 @@ fn changed(run: &mut Script, step: &str, uses: &str, before: Value, targets: Vec
 }
 
 fn record() -> Vec<Target> {
-    vec![Target::new("record", "shop.example.com. aws", "weight 0 → 100")]
+    vec![Target::outside(TargetKind::Record, "shop.example.com. aws").changing(Change::between("weight 0", "100"))]
 }
 
 /// Read at `at`, by a request sent 8 ms before.
@@ -214,7 +214,7 @@ fn a_run_that_moved_no_traffic_has_no_spread() {
             "failover/start-standby",
             "aws.ec2.start-instances",
             json!([]),
-            vec![Target::new("instance", "i-1", "stopped → running")],
+            vec![Target::outside(TargetKind::Instance, "i-1").changing(Change::between("stopped", "running"))],
             [3100, 4000, 11_260],
         );
     });
@@ -227,7 +227,7 @@ fn a_run_that_moved_no_traffic_has_no_spread() {
             "failover/start-standby",
             "aws.ec2.start-instances",
             json!([]),
-            vec![Target::new("instance", "i-1", "stopped → running")],
+            vec![Target::outside(TargetKind::Instance, "i-1").changing(Change::between("stopped", "running"))],
             [3100, 4000, 11_260],
         );
         changed(run, "failover/shift-dns", "dns.shift-weight", json!([{"ttl": 5}]), record(), [4400, 4500, 12_000]);
@@ -241,14 +241,22 @@ fn a_run_that_moved_no_traffic_has_no_spread() {
             "failover/shift-dns",
             "aws.ec2.replace-route",
             json!({}),
-            vec![Target::new("route", "rtb-1 10.20.0.0/16", "eni-1 → eni-2")],
+            vec![Target::outside(TargetKind::Route, "rtb-1 10.20.0.0/16").changing(Change::between("eni-1", "eni-2"))],
             [4400, 4500, 9000],
         );
     });
     assert_eq!((parts[2], parts[3], spread), (1500, 4500, false));
     // What a command of the user's own does nobody knows: servers that give the new answer say that it was DNS.
-    let (parts, spread, _) =
-        run(|run| changed(run, "failover/shift-dns", "exec", json!({}), vec![Target::new("command", "move.sh", "run")], [4400, 4500, 4600]));
+    let (parts, spread, _) = run(|run| {
+        changed(
+            run,
+            "failover/shift-dns",
+            "exec",
+            json!({}),
+            vec![Target::outside(TargetKind::Command, "move.sh").changing(Change::read("run"))],
+            [4400, 4500, 4600],
+        );
+    });
     assert_eq!((parts[3], spread), (0, true));
 }
 

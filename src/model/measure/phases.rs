@@ -139,10 +139,10 @@ impl Moves {
     /// What a step's change may have done to the traffic; absent when it changed nothing.
     pub(super) fn of(step: &StepState) -> Option<Self> {
         let intent = step.intent.as_ref().filter(|_| step.applied && !step.already)?;
-        let leads = intent.uses.starts_with("dns.") || intent.targets.iter().any(|target| matches!(target.kind.as_str(), "record" | "route"));
+        let leads = intent.targets.iter().any(|target| target.kind.leads_users());
         Some(match intent.uses.as_str() {
             _ if leads => Self::Traffic,
-            "exec" | "http.request" => Self::Unknown,
+            _ if intent.targets.iter().any(|target| !target.kind.can_be_read()) => Self::Unknown,
             _ => Self::Nothing,
         })
     }

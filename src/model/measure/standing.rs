@@ -1,9 +1,9 @@
 //! What of a run's changes stands: the one list behind report, `runs`, the last screen and the verdict's words.
 
 use super::verdict::{failback_done, leftovers};
-use crate::model::event::step::Target;
 use crate::model::plan::Mode;
 use crate::model::state::{Acceptance, FAULT, RunState, Status, StepState};
+use crate::model::target::Target;
 
 /// Changes of one step that are not put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,9 +101,5 @@ pub fn standing(state: &RunState) -> Vec<Standing> {
 fn changed(step: &StepState) -> Vec<Target> {
     let Some(intent) = &step.intent else { return Vec::new() };
     let all = &intent.targets;
-    if all.iter().any(|target| !target.change.is_empty()) {
-        all.iter().filter(|target| !target.change.is_empty()).cloned().collect()
-    } else {
-        all.clone()
-    }
+    if all.iter().any(Target::changes) { all.iter().filter(|target| target.changes()).cloned().collect() } else { all.clone() }
 }

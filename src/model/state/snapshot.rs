@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::target::Target;
 use serde_json::Value;
-
-use crate::model::event::step::Target;
 
 /// What one step would restore.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,14 +69,14 @@ impl Snapshots {
     /// What was read for `key` before anything was changed.
     pub fn read(&mut self, key: &str, snapshot: Snapshot) {
         self.were_read = true;
-        self.targets.extend(snapshot.targets.iter().map(Target::name));
+        self.targets.extend(snapshot.targets.iter().map(Target::key));
         self.by_key.insert(key.to_owned(), snapshot);
     }
 
     /// The intent of `key`, which restores `before`. Of what no snapshot covers yet, that is what was there before the run.
     pub fn first_intent(&mut self, key: &str, uses: &str, with: &Value, before: &Value, targets: &[Target]) {
-        let (known, new): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| self.targets.contains(&target.name()));
-        self.targets.extend(new.iter().map(|target| target.name()));
+        let (known, new): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| self.targets.contains(&target.key()));
+        self.targets.extend(new.iter().map(|target| target.key()));
         if new.is_empty() || self.by_key.contains_key(key) {
             return;
         }
@@ -92,9 +91,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::target::TargetKind;
 
     fn target(id: &str) -> Target {
-        Target::new("instance", id, "")
+        Target::outside(TargetKind::Instance, id)
     }
 
     #[test]

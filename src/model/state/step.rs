@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use crate::model::call::Call;
 use crate::model::event::Event;
-use crate::model::event::step::{Found, StepKind, Target, is_put_off};
+use crate::model::event::step::{Found, StepKind, is_put_off};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Question, Witness};
+use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
 /// Where a step stands.

@@ -16,10 +16,10 @@ use crate::engine::foreseen::Foreseen;
 use crate::engine::lease::Mark;
 use crate::engine::secrets;
 use crate::model::credentials;
-use crate::model::event::step::Target;
 use crate::model::expression;
 use crate::model::measure::longest_ttl;
 use crate::model::plan::{Plan, StepPlan, Ungraceful};
+use crate::model::target::{Change, Target};
 use crate::ops::{marks, preflight, runs};
 use crate::ports::calls::{self, Call, CallSink};
 use crate::ports::{self, Cloud, CloudError};
@@ -151,12 +151,12 @@ impl Asking<'_> {
     /// An action that does not ask what is foreseen reads what is there now. Where an earlier step changes the same things, it will have to do what
     /// that one did, the other way round.
     fn look_back(&self, view: &mut StepView) {
-        let names = Target::names(&view.targets);
-        let is_idle = !names.is_empty() && view.targets.iter().all(|target| target.change.is_empty());
+        let names = Target::keys(&view.targets);
+        let is_idle = !names.is_empty() && !view.targets.iter().any(Target::changes);
         if self.foreseen.was_asked() || !is_idle || !view.may_change() {
             return;
         }
-        let changes = |step: &&StepView| step.targets.iter().any(|target| !target.change.is_empty() && names.contains(&target.name()));
+        let changes = |step: &&StepView| step.targets.iter().any(|target| target.changes() && names.contains(&target.key()));
         let Some(earlier) = self.views.iter().rev().filter(|step| step.step != "fault").find(changes) else { return };
         let same = if earlier.uses == view.uses { &earlier.calls } else { &earlier.undo };
         let known: BTreeSet<String> = view.calls.iter().map(|call| call.operation.clone()).collect();
@@ -170,7 +170,7 @@ impl Asking<'_> {
         }
         for target in &mut view.targets {
             if changes(&earlier) {
-                target.change = format!("as {} leaves it → as it is now", earlier.step);
+                target.change = Some(Change::between(format_args!("as {} leaves it", earlier.step), "as it is now"));
             }
         }
         if view.undo.is_empty() {

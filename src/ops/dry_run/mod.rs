@@ -17,10 +17,10 @@ use super::guards::GuardView;
 use crate::catalogue;
 use crate::engine::action::PlannedCall;
 use crate::engine::foreseen::Foreseen;
-use crate::model::event::step::Target;
 use crate::model::forecast::Forecast;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::model::state::FAULT;
+use crate::model::target::{Target, TargetKind};
 use crate::model::time::Span;
 use crate::model::whereabouts::Whereabouts;
 use crate::ports::{Cloud, CloudError};
@@ -135,16 +135,16 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
         }
     }
     let views = asking.views;
-    let changed: BTreeSet<(&str, &str)> = views
+    let changed: BTreeSet<(TargetKind, String)> = views
         .iter()
         .filter(|step| step.calls.iter().any(|call| call.mutating))
         .flat_map(|step| &step.targets)
-        .filter(|target| !target.change.is_empty())
-        .map(|target| (target.kind.as_str(), target.id.as_str()))
+        .filter(|target| target.changes())
+        .map(|target| (target.kind, target.key()))
         .collect();
     let mut blast_radius = BTreeMap::new();
     for (kind, _) in changed {
-        *blast_radius.entry(kind.to_owned()).or_default() += 1;
+        *blast_radius.entry(kind.word().to_owned()).or_default() += 1;
     }
     let calls = views.iter().flat_map(|step| step.calls.iter().chain(&step.undo).chain(&step.mark_calls));
     let mutating_calls = calls.filter(|call| call.mutating).count();
@@ -293,6 +293,6 @@ impl DryRun {
     #[must_use]
     pub fn frozen(&self) -> BTreeMap<String, BTreeSet<String>> {
         let known = self.steps.iter().filter(|step| step.unknown.is_none() && step.may_change() && !step.has_secret && !step.targets.is_empty());
-        known.map(|step| (step.step.clone(), Target::names(&step.targets))).collect()
+        known.map(|step| (step.step.clone(), Target::keys(&step.targets))).collect()
     }
 }

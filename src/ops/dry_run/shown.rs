@@ -4,6 +4,7 @@ use super::DryRun;
 use crate::engine::action::PlannedCall;
 use crate::model::forecast::short;
 use crate::model::plain::line;
+use crate::model::target::Change;
 use crate::model::time::Span;
 use crate::ops::guards;
 
@@ -35,8 +36,8 @@ impl DryRun {
                 row(&mut out, format_args!("      when    {when}"));
             }
             for target in &step.targets {
-                let change = if target.change.is_empty() { "as it is" } else { &target.change };
-                row(&mut out, format_args!("      target  {} {}: {change}", target.kind, target.id));
+                let change = target.change.as_ref().map_or("as it is", Change::text);
+                row(&mut out, format_args!("      target  {target}: {change}"));
             }
             if step.fresh {
                 row(&mut out, format_args!("      targets fresh: whatever is there when it runs"));

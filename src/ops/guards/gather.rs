@@ -8,11 +8,12 @@ use tokio::time::timeout;
 
 use super::overlap;
 use crate::catalogue;
+use crate::engine::place::Named;
 use crate::journal::FileStore;
 use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
 use crate::model::plan::{Mode, Plan, StepPlan, Ungraceful};
-use crate::model::project::Zones;
 use crate::model::state::FAULT;
+use crate::model::target::TagsOf;
 use crate::model::time::Timestamp;
 use crate::model::whereabouts::Whereabouts;
 use crate::ops::approvals::{self, Subject};
@@ -124,32 +125,18 @@ fn regions(environment: &Environment, plan: &Plan) -> Vec<RegionFact> {
     let own = [(Cloud::Aws, &environment.settings.aws), (Cloud::Aliyun, &environment.settings.aliyun)];
     let own = own.into_iter().filter_map(|(cloud, settings)| Some((cloud, settings.as_ref()?)));
     let mut facts: Vec<RegionFact> =
-        own.map(|(cloud, settings)| RegionFact { step: String::new(), cloud: Some(cloud), region: Some(settings.region.clone()) }).collect();
+        own.map(|(cloud, settings)| RegionFact { step: String::new(), cloud, region: Some(settings.region.clone()) }).collect();
     for (step, uses, with) in steps(plan) {
-        let cloud = preflight::cloud_of(&environment.settings.zones, uses, with);
-        named_regions(with, &mut |region| {
-            let region = (!region.contains("${{")).then(|| region.to_owned());
-            facts.push(RegionFact { step: step.clone(), cloud, region });
-        });
+        let Some(acts) = catalogue::action(uses).map(|row| row.acts) else { continue };
+        if let (Some(cloud), Some(named)) = (acts.cloud(&environment.settings.zones, with), acts.named(with)) {
+            let region = match named {
+                Named::Region(region) => Some(region),
+                Named::Later => None,
+            };
+            facts.push(RegionFact { step, cloud, region });
+        }
     }
     facts
-}
-
-/// Every text under a key that says region.
-fn named_regions<'a>(value: &'a Value, tell: &mut impl FnMut(&'a str)) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                match value {
-                    Value::String(region) if key == "region" => tell(region),
-                    Value::Array(regions) if key == "regions" => regions.iter().filter_map(Value::as_str).for_each(&mut *tell),
-                    other => named_regions(other, tell),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| named_regions(item, tell)),
-        _ => {}
-    }
 }
 
 /// What would be acted on, each thing once, and the steps that cannot tell.
@@ -175,7 +162,7 @@ async fn targets(tags: &BTreeMap<String, String>, world: &World, plan: &Plan, mo
         let untold = untold.into_iter().collect();
         let mut facts = distinct(&acting);
         if !tags.is_empty() {
-            read_tags(&mut facts, plan, tags, world).await;
+            read_tags(&mut facts, tags, world).await;
         }
         (facts, untold)
     };
@@ -197,26 +184,30 @@ fn may_be_otherwise(plan: &Plan) -> bool {
 fn distinct(acting: &[&StepView]) -> Vec<TargetFact> {
     let mut seen = BTreeSet::new();
     let all = acting.iter().flat_map(|step| step.targets.iter().map(|target| (&step.step, target)));
-    all.filter(|(_, target)| seen.insert((target.kind.as_str(), target.id.as_str())))
-        .map(|(step, target)| TargetFact { step: step.clone(), kind: target.kind.clone(), id: target.id.clone(), carries: Carries::NoTags })
+    all.filter(|(_, target)| seen.insert(target.key()))
+        .map(|(step, target)| TargetFact { step: step.clone(), target: target.clone(), carries: Carries::NoTags })
         .collect()
 }
 
 /// Asks for the tags of everything that can have some, each cloud and region once.
-async fn read_tags(facts: &mut [TargetFact], plan: &Plan, wanted: &TagMap, world: &World) {
-    let mut places: BTreeMap<(Cloud, &str), Vec<(&mut TargetFact, Tagged)>> = BTreeMap::new();
-    let steps: BTreeMap<String, (&str, &Value)> = steps(plan).map(|(step, uses, with)| (step, (uses, with))).collect();
+async fn read_tags(facts: &mut [TargetFact], wanted: &TagMap, world: &World) {
+    let mut places: BTreeMap<(Cloud, String), Vec<(&mut TargetFact, Tagged)>> = BTreeMap::new();
     for fact in facts {
-        let Some(&(uses, with)) = steps.get(&fact.step) else { continue };
-        if let (Some(cloud), Some(tagged)) = (preflight::cloud_of(&Zones::default(), uses, with), tagged(fact)) {
-            // What is only known during the run is looked for where the environment is.
-            let region = with.get("region").and_then(Value::as_str).filter(|region| !region.contains("${{"));
-            places.entry((cloud, region.unwrap_or_default())).or_default().push((fact, tagged));
+        let (target, place) = (&fact.target, fact.target.cloud.zip(fact.target.region.clone()));
+        match (target.kind.tags(), place) {
+            (TagsOf::Nothing, _) => {}
+            (TagsOf::Object(kind), Some(place)) => {
+                let tagged = Tagged { kind: kind.to_owned(), id: target.bare_id().to_owned() };
+                places.entry(place).or_default().push((fact, tagged));
+            }
+            // What is not said is not passed.
+            (TagsOf::Object(_), None) => fact.carries = Carries::Unread("its action does not say in which cloud and region it is".to_owned()),
+            (TagsOf::Unknown, _) => fact.carries = Carries::Untold,
         }
     }
     for ((cloud, region), own) in places {
         let objects: Vec<Tagged> = own.iter().map(|(_, tagged)| tagged.clone()).collect();
-        let found = match world.tags(cloud, region) {
+        let found = match world.tags(cloud, &region) {
             Ok(tags) => tags.read(&objects).await,
             Err(error) => Err(error),
         };
@@ -231,21 +222,6 @@ async fn read_tags(facts: &mut [TargetFact], plan: &Plan, wanted: &TagMap, world
     }
 }
 
-/// What carries the tags of a target: a route has its table's. DNS records and what is no object of a cloud have none.
-fn tagged(fact: &TargetFact) -> Option<Tagged> {
-    let kind = match fact.kind.as_str() {
-        "route" => "route-table",
-        kind @ ("instance" | "vswitch" | "sync-job") => kind,
-        _ => return None,
-    };
-    Some(Tagged { kind: kind.to_owned(), id: first_word(&fact.id).to_owned() })
-}
-
-/// A target is shown with its name, or what of it, behind its id.
-pub(super) fn first_word(shown: &str) -> &str {
-    shown.split(' ').next().unwrap_or(shown)
-}
-
 /// Where the marks of faults are looked for before a run of `plan` beside the environment's own regions: in every one that it is known to act in.
 pub(in crate::ops) fn searched(environment: &Environment, plan: &Plan) -> Vec<(Cloud, String)> {
     let own = |cloud: Cloud| match cloud {
@@ -257,7 +233,7 @@ pub(in crate::ops) fn searched(environment: &Environment, plan: &Plan) -> Vec<(C
 
 /// The regions that are known before the run, each once.
 fn certain(regions: &[RegionFact]) -> Vec<(Cloud, String)> {
-    let known: BTreeSet<(Cloud, String)> = regions.iter().filter_map(|fact| Some((fact.cloud?, fact.region.clone()?))).collect();
+    let known: BTreeSet<(Cloud, String)> = regions.iter().filter_map(|fact| Some((fact.cloud, fact.region.clone()?))).collect();
     known.into_iter().collect()
 }
 
@@ -288,20 +264,4 @@ fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
         }
     }
     Ok(open)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn regions_are_found_wherever_they_are_named() {
-        let with =
-            json!({ "region": "cn-hangzhou", "to": [{ "region": "us-east-1" }], "regions": ["eu-west-1"], "vpc": "cn-x", "note": { "region": 5 } });
-        let mut found = Vec::new();
-        named_regions(&with, &mut |region| found.push(region));
-        assert_eq!(found, ["cn-hangzhou", "us-east-1", "eu-west-1"]);
-    }
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::expect::names::{DnsExpect, DnsType};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// Asks for a name's records once and fails unless the answer is as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,12 +35,13 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckDns {
     const KIND: &'static str = "check.dns";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        Ok(Planned::new((), vec![Target::new("name", &self.name, "")], Vec::new()))
+        Ok(Planned::new((), vec![Target::outside(TargetKind::Name, &self.name)], Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::model::time::Span;
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// Asks an HTTP service once, at every address its name has now, and fails unless each answers as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -52,6 +53,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckHttp {
     const KIND: &'static str = "check.http";
+    const ACTS: Acts = Acts::Outside;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];
     const MUTATES: bool = false;
     type Before = ();
@@ -59,7 +61,7 @@ impl Action<World> for CheckHttp {
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         request(&self.url, self.method, &self.headers, self.body.as_ref()).map_err(ActionError::Parameters)?;
-        Ok(Planned::new((), vec![Target::new("url", self.url.0.as_str(), "")], Vec::new()))
+        Ok(Planned::new((), vec![Target::outside(TargetKind::Url, self.url.0.as_str())], Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::expect::answer::HttpUrl;
 use crate::catalogue::expect::number::{NumberExpect, query};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// Asks Prometheus once and fails unless there are numbers and they are as expected.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,13 +32,14 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckPrometheus {
     const KIND: &'static str = "check.prometheus";
+    const ACTS: Acts = Acts::Outside;
     const SECRETS: &'static [&'static str] = &["url"];
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        Ok(Planned::new((), vec![Target::new("query", &self.query, "")], Vec::new()))
+        Ok(Planned::new((), vec![Target::outside(TargetKind::Query, &self.query)], Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {

@@ -7,6 +7,7 @@ use super::at_least::AtLeast;
 use super::bring::Wanted;
 use super::power::{Asked, AutoScaled, PowerBefore, Started};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
 use crate::world::World;
@@ -39,11 +40,12 @@ pub(crate) struct Output {
 
 impl Action<World> for StartInstances {
     const KIND: &'static str = "aws.ec2.start-instances";
+    const ACTS: Acts = Acts::In(Cloud::Aws);
     type Before = PowerBefore;
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<PowerBefore>, ActionError> {
-        self.asked(cx)?.plan(&self.instances, cx.foreseen, cx.warn).await
+        self.asked(cx)?.plan(&self.instances, &cx.world.location(Cloud::Aws), cx.foreseen, cx.warn).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &PowerBefore) -> Result<Applied<Output>, ActionError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::shares::{Shares, divide};
 use crate::engine::action::ActionError;
 use crate::model::domain::canonical;
+use crate::model::target::{Location, Target, TargetKind};
 use crate::ports::dns::{Dns, NameRecords, WeightedRecord};
 
 /// How far from what was asked a side may end up, in percentage points, where weights cannot be exact.
@@ -273,12 +274,26 @@ pub(super) fn restored(current: &[WeightedRecord], before: &[WeightedRecord]) ->
 
 /// A record for people: its type, line, label, and its id where that says more.
 pub(super) fn label(record: &WeightedRecord) -> String {
-    let mut said = set_name(record.set());
-    let called = called(record);
-    if !called.is_empty() {
-        said = format!("{said} {called}");
+    match own_id(record) {
+        "" => part(record),
+        id => format!("{} ({id})", part(record)),
     }
-    if record.id.is_empty() || record.id == called { said } else { format!("{said} ({})", record.id) }
+}
+
+/// A record as something that a step acts on.
+pub(super) fn target(location: &Location, name: &str, record: &WeightedRecord) -> Target {
+    Target::at(location, TargetKind::Record, name).part(part(record)).called(own_id(record))
+}
+
+/// Which of the records of its name it is: its type, line and label.
+fn part(record: &WeightedRecord) -> String {
+    let (set, called) = (set_name(record.set()), called(record));
+    if called.is_empty() { set } else { format!("{set} {called}") }
+}
+
+/// Its id where that says more than its label; else empty.
+fn own_id(record: &WeightedRecord) -> &str {
+    if record.id == called(record) { "" } else { &record.id }
 }
 
 /// A record's weight for people.

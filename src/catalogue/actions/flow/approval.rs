@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::place::Acts;
 use crate::model::order::Question;
 use crate::world::World;
 
@@ -40,6 +41,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Approval {
     const KIND: &'static str = "approval";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

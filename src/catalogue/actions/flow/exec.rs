@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::world::{World, command};
+use crate::model::target::{Target, TargetKind};
 
 /// Runs a command on this machine, without a shell, and fails unless it ends with status 0. It is killed, with everything it started, when the
 /// step's time is up. Its status counts as soon as it has ended: what it left running in a session of its own is not waited for, and is told of.
@@ -44,6 +45,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
+    const ACTS: Acts = Acts::Outside;
     const SECRETS: &'static [&'static str] = &["env", "stdin"];
     const READS: &'static [&'static str] = &["command", "undo", "env"];
     const SHOWN: &'static [&'static str] = &["command", "undo"];
@@ -53,7 +55,7 @@ impl Action<World> for Exec {
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
         let program = self.command.first().ok_or_else(|| ActionError::Parameters("`command` is empty".to_owned()))?;
         let call = PlannedCall::write("exec", self.command.join(" "));
-        let planned = Planned::new((), vec![Target::new("command", program, "")], vec![call]);
+        let planned = Planned::new((), vec![Target::outside(TargetKind::Command, program)], vec![call]);
         Ok(if self.undo.is_empty() { planned.irrevocable(format!("what `{program}` did")) } else { planned })
     }
 

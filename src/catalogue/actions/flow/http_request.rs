@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpUrl, Verb, request};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// Sends an HTTP request, such as to a chat, a feature switch or a load balancer without a word of its own. It cannot be undone.
 ///
@@ -48,6 +49,7 @@ const LONGEST: usize = 64 << 10;
 
 impl Action<World> for HttpRequest {
     const KIND: &'static str = "http.request";
+    const ACTS: Acts = Acts::Outside;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body"];
     type Before = ();
     type Output = Output;
@@ -56,7 +58,7 @@ impl Action<World> for HttpRequest {
         self.request()?;
         let safe = self.only_reads();
         let call = PlannedCall { operation: format!("http:{:?}", self.method).to_uppercase(), subject: self.url.0.to_string(), mutating: !safe };
-        let planned = Planned::new((), vec![Target::new("url", self.url.0.as_str(), "")], vec![call]);
+        let planned = Planned::new((), vec![Target::outside(TargetKind::Url, self.url.0.as_str())], vec![call]);
         let what = || format!("what {} did with the request", self.url.0.host_str().unwrap_or_default());
         Ok(if safe { planned } else { planned.irrevocable(what()) })
     }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::place::Acts;
 use crate::model::order::Question;
 use crate::world::World;
 
@@ -31,6 +32,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Manual {
     const KIND: &'static str = "manual";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::board::Board;
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::model::plan::ProbeState;
 use crate::model::time::Span;
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// Waits until a probe of this run is good (or bad), perhaps for some time on end. The step's timeout ends the wait.
 ///
@@ -42,12 +43,13 @@ pub(crate) struct Output {
 
 impl Action<World> for WaitFor {
     const KIND: &'static str = "wait-for";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        Ok(Planned::new((), vec![Target::new("probe", &self.probe, "")], Vec::new()))
+        Ok(Planned::new((), vec![Target::outside(TargetKind::Probe, &self.probe)], Vec::new()))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, _: &()) -> Result<Applied<Output>, ActionError> {

@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
+use crate::ports::Cloud;
 use crate::world::World;
+use crate::model::target::{Change, Target, TargetKind};
 
 /// Lets other accounts launch a machine image. Undo takes it from those that could not before, and from no others.
 ///
@@ -54,6 +56,7 @@ const WRITE: &str = "ec2:ModifyImageAttribute";
 
 impl Action<World> for ShareImage {
     const KIND: &'static str = "aws.ec2.share-image";
+    const ACTS: Acts = Acts::In(Cloud::Aws);
     type Before = Before;
     type Output = Output;
 
@@ -66,13 +69,14 @@ impl Action<World> for ShareImage {
         let added = &self.accounts - &had;
         cx.foreseen.write(&self.foreseen(), &(&permitted | &self.accounts));
         let added = list(added);
-        let change = if added.is_empty() { String::new() } else { format!("+ {added}") };
+        let change = (!added.is_empty()).then(|| Change::adding(&added));
         let (mut calls, mut undo) = (vec![PlannedCall::read(READ, &self.image)], Vec::new());
         if !added.is_empty() {
             calls.push(PlannedCall::write(WRITE, format!("{} + {added}", self.image)));
             undo = vec![PlannedCall::read(READ, &self.image), PlannedCall::write(WRITE, format!("{} − {added}", self.image))];
         }
-        Ok(Planned::new(Before { had }, vec![Target::new("image", &self.image, change)], calls).undone_by(undo))
+        let target = Target::at(&cx.world.location(Cloud::Aws), TargetKind::Image, &self.image).changing(change);
+        Ok(Planned::new(Before { had }, vec![target], calls).undone_by(undo))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {

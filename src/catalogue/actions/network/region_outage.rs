@@ -7,10 +7,11 @@ use super::outage::{Before, Found, Outage, Part};
 use crate::clouds::aliyun::{Aliyun, VSwitch};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
 use crate::world::here::Cut;
+use crate::model::target::{Change, Target, TargetKind};
 
 /// Makes a region of Alibaba Cloud unreachable: an ACL that drops everything takes the place of each vSwitch's own, and Lifeboat itself refuses to
 /// call the region's control plane until the fault is taken out. Undo gives each vSwitch exactly what it had, which may be no ACL at all, and
@@ -50,6 +51,7 @@ pub(crate) struct Output {
 
 impl Action<World> for RegionOutage {
     const KIND: &'static str = "aliyun.region-outage";
+    const ACTS: Acts = Acts::InRegion(Cloud::Aliyun, "region");
     const FAULT: bool = true;
     type Before = Before;
     type Output = Output;
@@ -64,14 +66,16 @@ impl Action<World> for RegionOutage {
         let Found { vswitches, before, ours } = self.outage(&aliyun, cx)?.read().await?;
         self.stands_outside(&aliyun, cx, &vswitches).await?;
         let change = |acl: &Option<String>| match acl {
-            Some(acl) if Some(acl) == ours.as_ref() => String::new(),
-            acl => format!("{} → drop all", acl.as_deref().unwrap_or("no ACL")),
+            Some(acl) if Some(acl) == ours.as_ref() => None,
+            acl => Some(Change::between(acl.as_deref().unwrap_or("no ACL"), "drop all")),
         };
-        let mut targets: Vec<Target> = before.vswitches.iter().map(|(id, acl)| Target::new("vswitch", id, change(acl))).collect();
+        let location = cx.world.location(Cloud::Aliyun).in_region(&self.region);
+        let mut targets: Vec<Target> = before.vswitches.iter().map(|(id, acl)| Target::at(&location, TargetKind::Vswitch, id).changing(change(acl))).collect();
         // Whether the outage stands is known from the clouds alone: a process that takes the run over has a gate of its own, still open.
         let is_out = ours.is_some() && before.vswitches.values().all(|acl| *acl == ours);
         if self.is_whole() {
-            targets.push(Target::new("region", &self.region, if is_out { "" } else { "calls of this run's own → refused" }));
+            let refused = (!is_out).then(|| Change::between("calls of this run's own", "refused"));
+            targets.push(Target::at(&location, TargetKind::Region, &self.region).changing(refused));
         }
         let all = before.vswitches.keys().cloned().collect::<Vec<_>>().join(" ");
         let mut calls = vec![

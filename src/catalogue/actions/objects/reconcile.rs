@@ -15,11 +15,12 @@ use crate::catalogue::orders::Place;
 use crate::catalogue::orders::compare::{Listed, Pair, Side, newest};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
 use crate::model::time::Timestamp;
 use crate::ports::{Cloud, Kind};
 use crate::ports::objects::{ObjectInfo, ObjectStore};
 use crate::world::World;
+use crate::model::target::{Target, TargetKind};
 
 /// So many pairs of objects are read at once.
 const AT_ONCE: usize = 4;
@@ -41,12 +42,14 @@ pub(crate) struct Reconcile {
 
 impl Action<World> for Reconcile {
     const KIND: &'static str = "objects.reconcile";
+    const ACTS: Acts = Acts::Outside;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Compared;
 
-    async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        let targets = [&self.source, &self.mirror].map(|place| Target::new("objects", place.to_string(), "")).to_vec();
+    async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
+        let target = |place: &Place| Target::at(&cx.world.location(place.store), TargetKind::Objects, place.to_string());
+        let targets = [&self.source, &self.mirror].map(target).to_vec();
         let of = |place: &Place, call: &str| {
             let service = if place.store == Cloud::Aws { "s3" } else { "oss" };
             PlannedCall::read(format!("{service}:{call}"), place.to_string())

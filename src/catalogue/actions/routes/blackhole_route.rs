@@ -7,10 +7,11 @@ use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::RouteTarget;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
+use crate::engine::place::Acts;
 use crate::model::destination::Destination;
-use crate::model::event::step::Target;
 use crate::ports::{Cloud, Kind};
 use crate::world::World;
+use crate::model::target::Change;
 
 /// Leads a route of a VPC's route table to a network interface that is attached to nothing, so that its traffic is lost: the fault of a broken
 /// route. Undo leads it back, accepts that somebody has already done so, and touches no third value.
@@ -27,6 +28,7 @@ pub(crate) struct BlackholeRoute {
 
 impl Action<World> for BlackholeRoute {
     const KIND: &'static str = "aws.ec2.blackhole-route";
+    const ACTS: Acts = Acts::In(Cloud::Aws);
     const FAULT: bool = true;
     type Before = RouteBefore;
     type Output = ();
@@ -46,8 +48,8 @@ impl Action<World> for BlackholeRoute {
             return Err(ActionError::Parameters(format!("interface {} is attached; a route to it would work", self.interface)));
         }
         let change =
-            if before.target == self.target() { String::new() } else { format!("{} → {} (blackhole)", word(&before.target), self.interface) };
-        let target = Target::new("route", spot.to_string(), change);
+            (before.target != self.target()).then(|| Change::between(word(&before.target), format_args!("{} (blackhole)", self.interface)));
+        let target = spot.target(&cx.world.location(Cloud::Aws)).changing(change);
         let (mut calls, undo) = planned(spot, Some(&before.target), &self.target());
         calls.insert(1, PlannedCall::read("ec2:DescribeNetworkInterfaces", &self.interface));
         let before: RouteBefore = before.into();

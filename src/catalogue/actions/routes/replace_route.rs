@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::{RouteState, RouteTarget};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::place::Acts;
 use crate::model::destination::Destination;
-use crate::model::event::step::Target;
+use crate::ports::Cloud;
 use crate::world::World;
+use crate::model::target::Change;
 
 /// Leads a route of a VPC's route table to a target, creating the route if there is none, and waits until it is active: the repair of a broken
 /// route. Undo puts back exactly what was there.
@@ -53,6 +55,7 @@ pub(crate) struct Output {
 
 impl Action<World> for ReplaceRoute {
     const KIND: &'static str = "aws.ec2.replace-route";
+    const ACTS: Acts = Acts::In(Cloud::Aws);
     type Before = Option<RouteBefore>;
     type Output = Output;
 
@@ -74,15 +77,13 @@ impl Action<World> for ReplaceRoute {
             cx.world.aws()?.interface(id).await?;
         }
         let current = before.as_ref().map(|route| &route.target);
-        let change = if current == Some(&wanted) {
-            String::new()
-        } else {
-            format!("{} → {}", current.map_or_else(|| "no route".to_owned(), word), word(&wanted))
-        };
+        let change =
+            (current != Some(&wanted)).then(|| Change::between(current.map_or_else(|| "no route".to_owned(), word), word(&wanted)));
+        let target = self.spot().target(&cx.world.location(Cloud::Aws)).changing(change);
         let (calls, undo) = planned(self.spot(), current, &wanted);
         let origin = before.as_ref().map_or_else(|| "CreateRoute".to_owned(), |route| route.origin.clone());
         cx.foreseen.write(&self.spot().to_string(), &Some(RouteBefore { target: wanted.clone(), origin }));
-        Ok(Planned::new(before, vec![Target::new("route", self.spot().to_string(), change)], calls).undone_by(undo))
+        Ok(Planned::new(before, vec![target], calls).undone_by(undo))
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Option<RouteBefore>) -> Result<Applied<Output>, ActionError> {

@@ -10,6 +10,7 @@ use crate::catalogue::until::until;
 use crate::clouds::aws::{Aws, Route, RouteState, RouteTarget};
 use crate::engine::action::{ActionError, PlannedCall, Undone};
 use crate::model::destination::Destination;
+use crate::model::target::{Location, Target, TargetKind};
 
 pub(super) const READ: &str = "ec2:DescribeRouteTables";
 pub(super) const CREATE: &str = "ec2:CreateRoute";
@@ -21,6 +22,13 @@ pub(super) const DELETE: &str = "ec2:DeleteRoute";
 pub(super) struct Spot<'a> {
     pub(super) table: &'a str,
     pub(super) destination: &'a Destination,
+}
+
+impl Spot<'_> {
+    /// The route as something that a step acts on.
+    pub(super) fn target(self, location: &Location) -> Target {
+        Target::at(location, TargetKind::Route, self.table).part(self.destination.to_string())
+    }
 }
 
 impl fmt::Display for Spot<'_> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::catalogue::until::until;
 use crate::engine::action::{ActionError, Applied, Planned, PlannedCall, Stands, Undone};
 use crate::engine::foreseen::Foreseen;
-use crate::model::event::step::Target;
+use crate::model::target::{Change, Location, Target, TargetKind};
 use crate::model::time::Span;
 use crate::ports::Kind;
 use crate::ports::sync::{JobState, Sync, SyncJob};
@@ -74,21 +74,27 @@ impl Wanted {
     }
 }
 
-pub(super) async fn plan(sync: &dyn Sync, id: &str, wanted: Wanted, foreseen: &Foreseen) -> Result<Planned<Wanted>, ActionError> {
+pub(super) async fn plan(
+    sync: &dyn Sync,
+    location: &Location,
+    id: &str,
+    wanted: Wanted,
+    foreseen: &Foreseen,
+) -> Result<Planned<Wanted>, ActionError> {
     let job = sync.job(id).await?;
     let found =
         Wanted::of(job.state).ok_or_else(|| ActionError::NoTargets(format!("job {id} is {}: it can be neither started nor paused", job.status)))?;
     let before = foreseen.read(&format!("sync-job {id}"), found);
     foreseen.write(&format!("sync-job {id}"), &wanted);
     let mut calls = vec![PlannedCall::read(READ, id)];
-    let (mut change, mut undo) = (String::new(), Vec::new());
+    let (mut change, mut undo) = (None, Vec::new());
     if before != wanted {
         undo = vec![PlannedCall::read(READ, id), PlannedCall::write(if wanted == Wanted::Running { SUSPEND } else { START }, id)];
-        change = format!("{} → {}", before.word(), wanted.word());
+        change = Some(Change::between(before.word(), wanted.word()));
         calls.push(PlannedCall::write(if wanted == Wanted::Running { START } else { SUSPEND }, id));
         calls.push(PlannedCall::read(READ, format!("until {}", wanted.word())));
     }
-    Ok(Planned::new(before, vec![Target::new("sync-job", id, change)], calls).undone_by(undo))
+    Ok(Planned::new(before, vec![Target::at(location, TargetKind::SyncJob, id).changing(change)], calls).undone_by(undo))
 }
 
 pub(super) async fn apply(
@@ -229,6 +235,10 @@ mod tests {
     use crate::engine::foreseen::NOTHING;
     use crate::ports::{Cloud, CloudError, PortFuture};
 
+    fn location() -> Location {
+        Location { cloud: Cloud::Aliyun, account: None, region: Some("cn-hangzhou".to_owned()) }
+    }
+
     /// A job that shows one word after another, each at one look; the last one stays.
     struct Fake {
         shows: Mutex<Vec<(JobState, &'static str)>>,
@@ -295,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_paused_until_its_checkpoint_stands_still_and_undo_starts_it_through_every_state() {
         let fake = Fake::new(&[(JobState::Starting, "Initializing"), RUNS]);
-        let before = plan(&fake, "j", Wanted::Suspended, &NOTHING).await.unwrap().before;
+        let before = plan(&fake, &location(), "j", Wanted::Suspended, &NOTHING).await.unwrap().before;
         assert_eq!(before, Wanted::Running);
         let applied = apply(&fake, "j", Wanted::Suspended, before, &|_| {}, &|| {}).await.unwrap();
         assert_eq!((applied.already, applied.output.status.as_str()), (false, "Suspending"));
@@ -326,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn already_as_asked_asks_nothing() {
         let fake = Fake::new(&[PAUSED]);
-        let planned = plan(&fake, "j", Wanted::Suspended, &NOTHING).await.unwrap();
+        let planned = plan(&fake, &location(), "j", Wanted::Suspended, &NOTHING).await.unwrap();
         assert!(planned.calls.iter().all(|call| !call.mutating));
         assert!(apply(&fake, "j", Wanted::Suspended, planned.before, &|_| {}, &|| {}).await.unwrap().already);
         assert!(fake.calls.lock().unwrap().is_empty());
@@ -351,7 +361,7 @@ mod tests {
         let error = apply(&fake, "j", Wanted::Running, Wanted::Suspended, &|_| {}, &|| {}).await.unwrap_err();
         assert_eq!(error.to_string(), "job j is PrecheckFailed");
         let locked = Fake::new(&[(JobState::Other, "Locked")]);
-        assert!(matches!(plan(&locked, "j", Wanted::Running, &NOTHING).await.unwrap_err(), ActionError::NoTargets(_)));
+        assert!(matches!(plan(&locked, &location(), "j", Wanted::Running, &NOTHING).await.unwrap_err(), ActionError::NoTargets(_)));
         assert!(matches!(undo(&locked, "j", Wanted::Running, &|_| {}).await.unwrap_err(), ActionError::Conflict { .. }));
     }
 }

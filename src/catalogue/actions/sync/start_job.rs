@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::world::World;
 
@@ -18,11 +19,12 @@ pub(crate) struct StartJob {
 
 impl Action<World> for StartJob {
     const KIND: &'static str = "aliyun.dts.start-job";
+    const ACTS: Acts = Acts::In(Cloud::Aliyun);
     type Before = Wanted;
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
-        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Running, cx.foreseen).await
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &cx.world.location(Cloud::Aliyun), &self.job, Wanted::Running, cx.foreseen).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {

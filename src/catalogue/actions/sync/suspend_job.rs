@@ -7,6 +7,7 @@ use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Stands, Undone};
 use crate::engine::foreseen::NOTHING;
 use crate::engine::lease::Anchor;
+use crate::engine::place::Acts;
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -25,6 +26,7 @@ pub(crate) struct SuspendJob {
 
 impl Action<World> for SuspendJob {
     const KIND: &'static str = "aliyun.dts.suspend-job";
+    const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const FAULT: bool = true;
     const LONGEST: Option<(Span, &'static str)> = Some((jobs::LONGEST_PAUSE, "DTS does not start a job again that was paused for longer"));
     type Before = Wanted;
@@ -36,7 +38,7 @@ impl Action<World> for SuspendJob {
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Wanted>, ActionError> {
         // The fault is out again before anything but the failover runs.
-        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &self.job, Wanted::Suspended, &NOTHING).await
+        jobs::plan(cx.world.sync(Cloud::Aliyun)?, &cx.world.location(Cloud::Aliyun), &self.job, Wanted::Suspended, &NOTHING).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Wanted) -> Result<Applied<Output>, ActionError> {

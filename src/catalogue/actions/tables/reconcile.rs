@@ -7,7 +7,8 @@ use super::agree::{Server, agree};
 use crate::catalogue::difference::Compared;
 use crate::catalogue::servers::table::Table;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
-use crate::model::event::step::Target;
+use crate::engine::place::Acts;
+use crate::model::target::{Target, TargetKind};
 use crate::world::World;
 
 /// Compares a table of two database servers, count, keys and checksums of all columns, until both hold the same rows: nothing missing, nothing too many,
@@ -36,13 +37,14 @@ fn id() -> String {
 
 impl<S: Server> Action<World> for Reconcile<S> {
     const KIND: &'static str = S::RECONCILE;
+    const ACTS: Acts = Acts::Outside;
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "mirror.user", "mirror.password"];
     const MUTATES: bool = false;
     type Before = ();
     type Output = Compared;
 
     async fn plan(&self, _: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        let target = |server: &S| Target::new("table", format!("{}/{}", server.address(), self.table), "");
+        let target = |server: &S| Target::outside(TargetKind::Table, format!("{}/{}", server.address(), self.table));
         Ok(Planned::new((), vec![target(&self.source), target(&self.mirror)], Vec::new()))
     }
 

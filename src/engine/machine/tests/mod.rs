@@ -12,6 +12,7 @@ use crate::model::event::step::Found;
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
 use crate::model::plan::*;
+use crate::model::target::{Change, Target, TargetKind};
 use crate::model::text::Text;
 use crate::model::time::{Span, Timestamp};
 
@@ -174,7 +175,7 @@ impl Rig {
 
     /// The answer to a reading that hung.
     fn answer_reading(&mut self, key: &str) {
-        let planned = Planned::new(json!("was"), vec![crate::model::event::step::Target::new("toy", key, "")], vec![]);
+        let planned = Planned::new(json!("was"), vec![Target::outside(TargetKind::Table, key)], vec![]);
         self.feed(Input::Read(key.to_owned(), Ok((planned, json!({})))));
     }
 
@@ -190,7 +191,7 @@ impl Rig {
             };
             Planned {
                 before: json!("was"),
-                targets: vec![crate::model::event::step::Target::new("toy", target, "")],
+                targets: vec![Target::outside(TargetKind::Table, target)],
                 calls: vec![],
                 not_undone: vec![],
                 irrevocable: false,
@@ -205,7 +206,7 @@ impl Rig {
                 let mut there = planned(&key);
                 // A step called `command` says nothing of what it changes.
                 if !key.ends_with("/command") {
-                    there.targets[0].change = "was -> made".into();
+                    there.targets[0].change = Change::read("was -> made");
                 }
                 queue.push(Input::Planned(key, Ok((there, with))));
             }
@@ -237,7 +238,7 @@ impl Rig {
                 let found = self.finds.iter().find(|(name, _)| *name == key).map_or(Found::Done, |(_, found)| *found);
                 let mut there = planned(&key);
                 if found != Found::Done {
-                    there.targets[0].change = "was -> is".into();
+                    there.targets[0].change = Change::read("was -> is");
                 }
                 if found == Found::Unknown {
                     there.before = json!("something else");
@@ -525,7 +526,7 @@ fn a_fault_that_a_former_owner_took_out_is_waited_for_and_not_brought_back() {
 }
 
 fn left(key: &str, target: &str) -> Held {
-    let targets = vec![crate::model::event::step::Target::new("toy", target, "")];
+    let targets = vec![Target::outside(TargetKind::Table, target)];
     Held { key: key.into(), uses: "toy.change".into(), with: json!({}), before: json!("was"), targets, undone: false, open: false, late: false }
 }
 

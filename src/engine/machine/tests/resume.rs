@@ -1,6 +1,7 @@
 //! A process takes over what another has begun.
 
 use super::*;
+use crate::model::target::{Change, Target, TargetKind};
 
 /// The journal of a drill whose owner died while it applied the only step of its failover.
 fn cut_off(fault_output: Value) -> (Plan, RunState) {
@@ -147,7 +148,7 @@ fn what_lies_beneath_an_undo_that_is_tried_again_waits_for_it() {
 /// What a look at a machine finds that is starting: not there yet, and no call would be sent for it.
 fn starting(change: &str, mutating: bool) -> Planned<Value> {
     let call = crate::engine::action::PlannedCall { operation: "toy:Call".into(), subject: String::new(), mutating };
-    Planned::new(json!("starting"), vec![crate::model::event::step::Target::new("toy", "failover/a", change)], vec![call])
+    Planned::new(json!("starting"), vec![Target::outside(TargetKind::Table, "failover/a").changing(Change::read(change))], vec![call])
 }
 
 /// The same machine taken over, with the step's look left to the test.

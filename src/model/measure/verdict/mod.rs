@@ -9,11 +9,11 @@ use super::standing::accepted;
 use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::{Awaited, Difference, Lacking, all_of};
-use crate::model::event::step::Target;
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, Intent, ProbeStanding, RunState, Status, StepState};
+use crate::model::target::Target;
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ pub fn differs(state: &RunState) -> Vec<(String, String)> {
     // What reads otherwise because of what a person took as it is, they have taken too.
     let accepted: BTreeSet<String> = state.accepted().filter_map(|(key, _)| state.step(key)?.intent.as_ref()).flat_map(names).collect();
     let is_accepted = |one: &Difference| {
-        let read = state.snapshot.get(&one.step).map(|read| Target::names(&read.targets)).unwrap_or_default();
+        let read = state.snapshot.get(&one.step).map(|read| Target::keys(&read.targets)).unwrap_or_default();
         state.step(&one.step).is_some_and(|step| step.status == Status::Accepted) || (!read.is_empty() && read.is_subset(&accepted))
     };
     let unsaid: Vec<&Difference> =
@@ -318,7 +318,7 @@ pub fn differs(state: &RunState) -> Vec<(String, String)> {
 }
 
 fn names(intent: &Intent) -> BTreeSet<String> {
-    Target::names(&intent.targets)
+    Target::keys(&intent.targets)
 }
 
 /// A difference in one line.

@@ -6,13 +6,14 @@ use super::*;
 use crate::model::call::Cloud;
 use crate::model::event::run::Lack;
 use crate::model::event::samples::{self, Script, plan};
-use crate::model::event::step::{StepKind, Target};
+use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::measure::{Stands, standing};
 use crate::model::order::Question;
 use crate::model::phrases::phrase;
 use crate::model::plan::Mode;
+use crate::model::target::{Change, Target, TargetKind};
 use crate::model::text::Lang;
 
 /// The verdict of a sample run whose plan was another.
@@ -178,7 +179,10 @@ fn stands(step: impl FnOnce(&mut Script)) -> Vec<(Stands, usize, bool)> {
 }
 
 fn intended(run: &mut Script) -> &mut Script {
-    let machines = vec![Target::new("instance", "i-1", "stopped → running"), Target::new("instance", "i-2", "")];
+    let machines = vec![
+        Target::outside(TargetKind::Instance, "i-1").changing(Change::between("stopped", "running")),
+        Target::outside(TargetKind::Instance, "i-2"),
+    ];
     run.intended(START, "aws.ec2.start-instances", json!({}), json!({}), machines)
 }
 

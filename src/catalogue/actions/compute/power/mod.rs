@@ -9,7 +9,7 @@ use super::at_least::AtLeast;
 use super::bring::{Bring, Brought, Until, Wanted, failed, label, refusal, state_word, told};
 use crate::engine::action::{ActionError, Planned, PlannedCall, Undone};
 use crate::engine::foreseen::Foreseen;
-use crate::model::event::step::Target;
+use crate::model::target::{Change, Location, Target, TargetKind};
 use crate::ports::Kind;
 use crate::ports::compute::{Ailing, Compute, Machine, MachineState, Rest, Selector};
 
@@ -140,7 +140,13 @@ pub(super) struct Powered {
 }
 
 impl Asked<'_> {
-    pub(super) async fn plan(&self, selector: &Selector, foreseen: &Foreseen, warn: Say<'_>) -> Result<Planned<PowerBefore>, ActionError> {
+    pub(super) async fn plan(
+        &self,
+        selector: &Selector,
+        location: &Location,
+        foreseen: &Foreseen,
+        warn: Say<'_>,
+    ) -> Result<Planned<PowerBefore>, ActionError> {
         let Self { compute, wanted, .. } = *self;
         if selector.ids.is_empty() && selector.tags.is_empty() {
             return Err(ActionError::Parameters("`instances` needs `ids` or `tags`: without either it would mean every machine there is".to_owned()));
@@ -176,11 +182,11 @@ impl Asked<'_> {
             machine.state = foreseen.read(&key(&machine.id), machine.state);
             before.add(machine);
             let change = match (wanted.is(machine.state), ailing.get(&machine.id)) {
-                (true, Some(why)) => format!("running, {why} → healthy"),
-                (true, None) => String::new(),
-                (false, _) => format!("{} → {}", state_word(machine.state), wanted.word()),
+                (true, Some(why)) => Some(Change::between(format_args!("running, {why}"), "healthy")),
+                (true, None) => None,
+                (false, _) => Some(Change::between(state_word(machine.state), wanted.word())),
             };
-            targets.push(Target::new("instance", label(machine), change));
+            targets.push(Target::at(location, TargetKind::Instance, &machine.id).called(&machine.name).changing(change));
             if !wanted.is_heading_there(machine.state) {
                 not_undone.extend(self.cannot_be_undone(machine)?);
             }

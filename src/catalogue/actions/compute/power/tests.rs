@@ -7,6 +7,10 @@ use crate::engine::foreseen::{Foreseen, NOTHING};
 use crate::ports::compute::{ComputeCalls, Obstacle, Power, Refused};
 use crate::ports::{Cloud, CloudError, Kind, PortFuture};
 
+fn location() -> Location {
+    Location { cloud: Cloud::Aws, account: None, region: Some("us-east-1".to_owned()) }
+}
+
 /// Machines that need two looks to get where they are going.
 #[derive(Default)]
 struct Fake {
@@ -72,7 +76,7 @@ impl Fake {
     }
 
     async fn plan(&self, asked: &Asked<'_>) -> Result<Planned<PowerBefore>, ActionError> {
-        asked.plan(&by_tag(), &NOTHING, &|line| locked(&self.said).push(line)).await
+        asked.plan(&by_tag(), &location(), &NOTHING, &|line| locked(&self.said).push(line)).await
     }
 
     async fn apply(&self, asked: &Asked<'_>, before: &PowerBefore) -> Result<Powered, ActionError> {
@@ -316,7 +320,7 @@ async fn a_machine_on_its_way_out_is_no_target() {
 async fn what_keeps_one_from_following_there_or_back_is_in_the_plan() {
     let obstacle = Obstacle { start: true, stop: false, why: "locked (financial)".to_owned() };
     let fake = Fake { obstacles: vec![obstacle], protected: names(&["b"]), ..Fake::new(&[("a", STOPPED), ("b", STOPPED)]) };
-    let planned = fake.asked(Wanted::Running).plan(&by_tag(), &Foreseen::dry(), &|line| locked(&fake.said).push(line)).await.unwrap();
+    let planned = fake.asked(Wanted::Running).plan(&by_tag(), &location(), &Foreseen::dry(), &|line| locked(&fake.said).push(line)).await.unwrap();
     assert!(fake.said().contains("a may not become running: locked (financial)"), "{}", fake.said());
     assert_eq!(planned.not_undone, ["b may not become stopped again: protected"]);
     assert_eq!(planned.undo.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>(), ["x:Find", "x:Stop", "x:Find"]);
@@ -325,9 +329,9 @@ async fn what_keeps_one_from_following_there_or_back_is_in_the_plan() {
 #[tokio::test]
 async fn a_later_step_is_planned_against_what_an_earlier_one_makes() {
     let (fake, foreseen) = (Fake::new(&[("a", STOPPED)]), Foreseen::dry());
-    fake.asked(Wanted::Running).plan(&by_tag(), &foreseen, &|_| {}).await.unwrap();
-    let back = fake.asked(Wanted::Stopped).plan(&by_tag(), &foreseen, &|_| {}).await.unwrap();
-    assert_eq!(back.targets[0].change, "running → stopped");
+    fake.asked(Wanted::Running).plan(&by_tag(), &location(), &foreseen, &|_| {}).await.unwrap();
+    let back = fake.asked(Wanted::Stopped).plan(&by_tag(), &location(), &foreseen, &|_| {}).await.unwrap();
+    assert_eq!(back.targets[0].change, Change::read("running → stopped"));
     assert!(back.calls.iter().any(|call| call.operation == "x:Stop"));
 }
 
@@ -335,11 +339,11 @@ async fn a_later_step_is_planned_against_what_an_earlier_one_makes() {
 async fn nothing_that_matches_and_no_selector_are_refused() {
     let fake = Fake::new(&[]);
     assert!(matches!(fake.plan(&fake.asked(Wanted::Running)).await.unwrap_err(), ActionError::NoTargets(_)));
-    let nobody = fake.asked(Wanted::Stopped).plan(&Selector::default(), &NOTHING, &|_| {}).await.unwrap_err();
+    let nobody = fake.asked(Wanted::Stopped).plan(&Selector::default(), &location(), &NOTHING, &|_| {}).await.unwrap_err();
     assert!(matches!(nobody, ActionError::Parameters(_)));
     let fake = Fake::new(&[("a", RUNNING)]);
     let both = Selector { ids: vec!["a".to_owned(), "z".to_owned()], tags: BTreeMap::new() };
-    let error = fake.asked(Wanted::Stopped).plan(&both, &NOTHING, &|_| {}).await.unwrap_err();
+    let error = fake.asked(Wanted::Stopped).plan(&both, &location(), &NOTHING, &|_| {}).await.unwrap_err();
     assert_eq!(error.to_string(), "no machine matches ids z");
 }
 

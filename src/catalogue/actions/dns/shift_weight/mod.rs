@@ -8,17 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{Authority, Servers, Told, answered, long_enough};
 use super::shares::Shares;
-use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, weight};
+use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, target, weight};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::engine::foreseen::Foreseen;
+use crate::engine::place::Acts;
 use crate::model::domain::{canonical, relative, within};
-use crate::model::event::step::Target;
 use crate::model::glob;
 use crate::model::time::Span;
 use crate::ports::dns::{Dns, NameRecords, Names, WeightedRecord, Zone};
 use crate::ports::{Cloud, Kind};
 use crate::world::World;
+use crate::model::target::{Change, Location};
 
 /// For how many names the name servers are asked at a time.
 const ASKED_AT_ONCE: usize = 8;
@@ -121,23 +122,24 @@ pub(crate) struct Before {
 
 impl Action<World> for ShiftWeight {
     const KIND: &'static str = crate::model::dns::SHIFT;
+    const ACTS: Acts = Acts::Dns { zone: "zone", provider: "provider" };
     const LEADS: bool = true;
     type Before = Before;
     type Output = Output;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
-        let (dns, zone) = cx.world.dns(&self.0.zone, self.0.provider)?;
-        self.plan_on(dns, &zone, cx.foreseen).await
+        let (cloud, dns, zone) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        self.plan_on(dns, &zone, &cx.world.location(cloud).without_region(), cx.foreseen).await
     }
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
-        let (dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        let (_, dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
         let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
         self.apply_on(&Side { dns, servers: &servers, progress: cx.progress }, before, cx.accepted).await
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
-        let (dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
+        let (_, dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
         let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
         self.undo_on(&Side { dns, servers: &servers, progress: cx.progress }, before).await
     }
@@ -155,7 +157,7 @@ impl ShiftWeight {
         Choice { lines: &self.0.lines, types: &self.0.types, sides: &self.0.sides }
     }
 
-    async fn plan_on(&self, dns: &dyn Dns, zone: &str, foreseen: &Foreseen) -> Result<Planned<Before>, ActionError> {
+    async fn plan_on(&self, dns: &dyn Dns, zone: &str, location: &Location, foreseen: &Foreseen) -> Result<Planned<Before>, ActionError> {
         let zone = dns.zone(zone).await?;
         let found = self.look_up(dns, &zone).await?;
         let mut records = self.acted_on(&found)?;
@@ -174,12 +176,12 @@ impl ShiftWeight {
         let mut targets = Vec::new();
         for (name, now) in records.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
             let then = records_of(&open, &name.name).iter().find(|then| then.key() == now.key());
-            let change = then.filter(|then| !now.stands_as(then)).map(|then| format!("{} → {}", weight(now), weight(then))).unwrap_or_default();
-            if now.locked && !change.is_empty() {
+            let change = then.filter(|then| !now.stands_as(then)).map(|then| Change::between(weight(now), weight(then)));
+            if now.locked && change.is_some() {
                 let message = format!("{}: the record {} is locked and cannot be changed; have it unlocked", name.name, label(now));
                 return Err(ActionError::Other { message, retry: false });
             }
-            targets.push(Target::new("record", format!("{} {}", name.name, label(now)), change));
+            targets.push(target(location, &name.name, now).changing(change));
         }
         let subject = self.subject(&zone, &found, &notes);
         let mut calls: Vec<PlannedCall> = dns.reads().into_iter().map(|operation| PlannedCall::read(operation, &subject)).collect();

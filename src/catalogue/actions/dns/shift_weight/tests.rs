@@ -3,6 +3,7 @@
 use super::fake::{FakeDns, record};
 use super::*;
 use crate::engine::foreseen::NOTHING;
+use crate::model::target::{Location, Target};
 
 fn shift(json: &str) -> ShiftWeight {
     serde_json::from_str(json).unwrap()
@@ -10,6 +11,10 @@ fn shift(json: &str) -> ShiftWeight {
 
 fn side(dns: &FakeDns) -> Side<'_> {
     Side { dns, servers: dns, progress: &|_| {} }
+}
+
+fn location() -> Location {
+    Location { cloud: crate::ports::Cloud::Aliyun, account: None, region: None }
 }
 
 fn over() -> ShiftWeight {
@@ -37,7 +42,7 @@ fn alidns() -> FakeDns {
 }
 
 async fn run(action: &ShiftWeight, dns: &FakeDns) -> (Before, Applied<Output>) {
-    let planned = action.plan_on(dns, "example.cn", &NOTHING).await.unwrap();
+    let planned = action.plan_on(dns, "example.cn", &location(), &NOTHING).await.unwrap();
     let applied = action.apply_on(&side(dns), &planned.before, &|| {}).await.unwrap();
     (planned.before, applied)
 }
@@ -82,7 +87,7 @@ async fn another_attempt_goes_on_from_the_stage_that_was_reached() {
             "stages": [{"to": {"aws": 90, "aliyun": 10}}, {"to": {"aws": 50, "aliyun": 50}}, {"to": {"aws": 10, "aliyun": 90}}]}"#,
     );
     let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 100, true)]);
-    let before = action.plan_on(&dns, "example.cn", &NOTHING).await.unwrap().before;
+    let before = action.plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap().before;
     *dns.records.lock().unwrap() = vec![record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
     action.apply_on(&side(&dns), &before, &|| {}).await.unwrap();
     assert_eq!(*dns.sets.lock().unwrap(), [[(50, true), (50, true)], [(90, true), (10, true)], [(100, true), (0, true)]]);
@@ -91,7 +96,7 @@ async fn another_attempt_goes_on_from_the_stage_that_was_reached() {
 #[tokio::test]
 async fn a_shift_cut_off_between_its_stages_is_undone() {
     let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 100, true)]);
-    let before = back_in_stages().plan_on(&dns, "example.cn", &NOTHING).await.unwrap().before;
+    let before = back_in_stages().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap().before;
     *dns.records.lock().unwrap() = vec![record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
     assert_eq!(back_in_stages().undo_on(&side(&dns), &before).await.unwrap(), Undone::Restored);
     assert_eq!(dns.now(), [(0, true), (100, true)]);
@@ -114,14 +119,14 @@ async fn already_as_asked_makes_no_change() {
     let (_, applied) = run(&over(), &dns).await;
     assert!(applied.already);
     assert_eq!(dns.sets.lock().unwrap().len(), 1);
-    let planned = over().plan_on(&dns, "example.cn", &NOTHING).await.unwrap();
-    assert!(planned.calls.iter().all(|call| !call.mutating) && planned.targets.iter().all(|target| target.change.is_empty()));
+    let planned = over().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap();
+    assert!(planned.calls.iter().all(|call| !call.mutating) && !planned.targets.iter().any(Target::changes));
 }
 
 #[tokio::test]
 async fn a_change_whose_answer_was_lost_is_waited_for_and_so_is_one_that_was_just_put_back() {
     for dns in [alidns(), FakeDns::route53(&[record("aliyun", "1", 100, true), record("aws", "2", 0, true)])] {
-        let before = over().plan_on(&dns, "example.cn", &NOTHING).await.unwrap().before;
+        let before = over().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap().before;
         let (wanted, _) = over().wanted(&dns, &before.names, &over().0.to).unwrap();
         dns.change(&zone(), &wanted).await.unwrap();
         assert_eq!(dns.looks(), 0);
@@ -162,7 +167,7 @@ async fn many_names_are_one_change_and_are_looked_up_at_once() {
     ] {
         let dns = FakeDns::route53(&[record("aliyun", "1", 100, true), record("aws", "2", 0, true)]);
         let action = shift(&format!(r#"{{"zone": "example.cn", {names}, "to": {{"aws": 100, "aliyun": 0}}}}"#));
-        let planned = action.plan_on(&dns, "example.cn", &NOTHING).await.unwrap();
+        let planned = action.plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap();
         assert_eq!(*dns.looked_up.lock().unwrap(), 1, "{names}");
         assert_eq!(planned.targets.len(), 4, "{names}: {:?}", planned.targets);
         let applied = action.apply_on(&side(&dns), &planned.before, &|| {}).await.unwrap();
@@ -177,8 +182,8 @@ async fn many_names_are_one_change_and_are_looked_up_at_once() {
 async fn a_set_that_draws_its_shares_already_keeps_its_weights() {
     let six = |label: &str, id: &str, weight| WeightedRecord { kind: "AAAA".into(), ..record(label, id, weight, true) };
     let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 255, true), six("aliyun", "1", 7), six("aws", "2", 0)]);
-    let planned = over().plan_on(&dns, "example.cn", &NOTHING).await.unwrap();
-    let changes: Vec<&str> = planned.targets.iter().map(|target| target.change.as_str()).collect();
+    let planned = over().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap();
+    let changes: Vec<&str> = planned.targets.iter().map(|target| target.change.as_ref().map_or("", Change::text)).collect();
     assert_eq!(changes, ["", "", "7 → 0", "0 → 100"]);
     over().apply_on(&side(&dns), &planned.before, &|| {}).await.unwrap();
     assert_eq!(dns.now(), [(0, true), (255, true), (0, true), (100, true)]);
@@ -187,12 +192,12 @@ async fn a_set_that_draws_its_shares_already_keeps_its_weights() {
 #[tokio::test]
 async fn a_locked_record_is_told_before_anything_is_changed() {
     let dns = FakeDns::alidns(&[WeightedRecord { locked: true, ..record("aliyun", "1", 100, true) }, record("aws", "2", 1, false)]);
-    let error = over().plan_on(&dns, "example.cn", &NOTHING).await.unwrap_err();
+    let error = over().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap_err();
     assert!(error.to_string().contains("A aliyun (1) is locked"), "{error}");
     // A lock on what stays as it is is nobody's business.
     let dns = FakeDns::alidns(&[record("aliyun", "1", 100, true), WeightedRecord { locked: true, ..record("aws", "2", 1, false) }]);
     let stay = shift(r#"{"zone": "example.cn", "record": "shop", "to": {"aws": 0, "aliyun": 100}}"#);
-    assert!(stay.plan_on(&dns, "example.cn", &NOTHING).await.is_ok());
+    assert!(stay.plan_on(&dns, "example.cn", &location(), &NOTHING).await.is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Tags of instances, network ACLs, VPCs, subnets, route tables and interfaces. The `Name` of an instance or a subnet is its name.
+//! Tags of instances, images, network ACLs, VPCs, subnets, route tables and interfaces. The `Name` of an instance or a subnet is its name.
 
 use super::page::Page;
-use super::{INTERFACE, NETWORK_ACL, ROUTE_TABLE, SUBNET, VPC, commit, instances, select};
+use super::{IMAGE, INTERFACE, NETWORK_ACL, ROUTE_TABLE, SUBNET, VPC, commit, instances, select};
 use crate::lab::wire::aws_answer::Fault;
 use crate::lab::wire::aws_query::Parameters;
 use crate::lab::wire::xml::Answer;
@@ -18,6 +18,7 @@ fn kind(state: &State, id: &str) -> Result<&'static str, Fault> {
     let is_aws = |cloud: Cloud| (cloud == Cloud::Aws).then_some(());
     match id.split('-').next().unwrap_or_default() {
         "i" => instances::get(state, id).map(|_| "instance"),
+        "ami" => IMAGE.found(id, state.images.get(id).and_then(|image| is_aws(image.cloud))).map(|()| "image"),
         "acl" => NETWORK_ACL.found(id, state.acls.get(id).and_then(|acl| is_aws(acl.cloud))).map(|()| "network-acl"),
         "vpc" => VPC.found(id, state.vpcs.get(id).and_then(|vpc| is_aws(vpc.cloud))).map(|()| "vpc"),
         "subnet" => SUBNET.found(id, state.subnets.get(id).and_then(|subnet| is_aws(subnet.cloud))).map(|()| "subnet"),
