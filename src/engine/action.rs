@@ -16,6 +16,7 @@ use super::board::Board;
 use super::desk::Desk;
 use super::foreseen::{Foreseen, NOTHING};
 use super::lease::Anchor;
+use super::operations::Operations;
 use super::place::Acts;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::target::Target;
@@ -61,6 +62,8 @@ pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const KIND: &'static str;
     /// Where it acts, as far as its parameters tell: guards of regions and accounts go by it.
     const ACTS: Acts;
+    /// The vendor operations that it may call.
+    const CALLS: Operations;
     /// Whether it harms: a fault is held and always undone.
     const FAULT: bool = false;
     /// The longest that a fault may be held, when what it acts on cannot be brought back after that, and why.
@@ -364,6 +367,8 @@ pub struct ActionType<W: 'static> {
     pub kind: &'static str,
     /// See [`Action::ACTS`].
     pub acts: Acts,
+    /// See [`Action::CALLS`].
+    pub calls: Operations,
     /// Whether it is a fault.
     pub fault: bool,
     /// The longest that a fault of this kind may be held, and why.
@@ -395,6 +400,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
         Self {
             kind: A::KIND,
             acts: A::ACTS,
+            calls: A::CALLS,
             fault: A::FAULT,
             longest: A::LONGEST,
             mutates: A::MUTATES,

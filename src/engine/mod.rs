@@ -11,6 +11,7 @@ pub mod foreseen;
 pub mod gatekeeper;
 pub mod lease;
 pub mod machine;
+pub mod operations;
 pub mod place;
 pub mod probe;
 pub mod record;

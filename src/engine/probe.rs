@@ -20,6 +20,8 @@ use crate::model::plan::ClientModel;
 pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word in a scenario.
     const KIND: &'static str;
+    /// The vendor operations that a sample calls, such as `cloudwatch:GetMetricData`; both clouds' where a parameter says which.
+    const CALLS: &'static [&'static str];
     /// Whether what it watches is, unless the file says otherwise, a client-facing service.
     const SERVICE: bool = false;
 
@@ -154,6 +156,8 @@ pub type ParseProbe<W> = fn(&Value) -> Result<Arc<dyn DynProbe<W>>, ParamError>;
 pub struct ProbeType<W: 'static> {
     /// The word.
     pub kind: &'static str,
+    /// See [`Probe::CALLS`].
+    pub calls: &'static [&'static str],
     /// See [`Probe::SERVICE`].
     pub service: bool,
     /// See [`Probe::SECRETS`].
@@ -172,6 +176,7 @@ impl<W: Send + Sync + 'static> ProbeType<W> {
     pub const fn of<P: Probe<W>>() -> Self {
         Self {
             kind: P::KIND,
+            calls: P::CALLS,
             service: P::SERVICE,
             secrets: P::SECRETS,
             reads: P::READS,

@@ -16,6 +16,7 @@ use super::clock::RunClock;
 use super::gatekeeper::Unguarded;
 use super::lease::NoMarks;
 use super::machine::Recovery;
+use super::operations::Operations;
 use super::place::Acts;
 use super::probe::{Probe, ProbeType, Sample};
 use super::record::Recorder;
@@ -81,6 +82,7 @@ struct Out {
 impl Action<World> for Set {
     const KIND: &'static str = "toy.set";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     type Before = Option<i64>;
     type Output = Out;
 
@@ -112,6 +114,7 @@ struct SetTwo {}
 impl Action<World> for SetTwo {
     const KIND: &'static str = "toy.set-two";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     type Before = ();
     type Output = ();
 
@@ -144,6 +147,7 @@ struct Hang {}
 impl Action<World> for Hang {
     const KIND: &'static str = "toy.hang";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();
@@ -168,6 +172,7 @@ struct Ask {}
 impl Action<World> for Ask {
     const KIND: &'static str = "toy.ask";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();
@@ -192,6 +197,7 @@ struct Sum {}
 
 impl Probe<World> for Sum {
     const KIND: &'static str = "toy.sum";
+    const CALLS: &'static [&'static str] = &[];
 
     fn timeout(&self) -> Duration {
         Duration::from_secs(1)

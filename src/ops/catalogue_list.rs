@@ -1,5 +1,6 @@
 //! `actions`: the words a scenario may use, as a list, and one of them in full; all from the tables' schemas.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Entry {
     pub sort: Sort,
     /// Whether it changes anything.
     pub mutates: bool,
+    /// The vendor operations that it may call, by what for: `plan`, `apply`, `undo`, `marks`, or `sample` of a probe.
+    pub calls: BTreeMap<&'static str, &'static [&'static str]>,
     /// JSON Schema of the parameters.
     pub parameters: Value,
     /// How it is written: a step, a fault or a probe without its name, in YAML.
@@ -48,6 +51,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
             word: row.kind,
             sort: if fault { Sort::Fault } else { Sort::Action },
             mutates: row.mutates,
+            calls: called([("plan", row.calls.plan), ("apply", row.calls.apply), ("undo", row.calls.undo), ("marks", row.calls.marks)]),
             parameters: (row.schema)().to_value(),
             example: written(row.kind, false),
             output: Some((row.output_schema)().to_value()),
@@ -57,11 +61,17 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
         word: row.kind,
         sort: Sort::Probe,
         mutates: false,
+        calls: called([("sample", row.calls)]),
         parameters: (row.schema)().to_value(),
         example: written(row.kind, true),
         output: None,
     });
     action(false).chain(action(true)).chain(probes).collect()
+}
+
+/// Those that are any.
+fn called<const N: usize>(calls: [(&'static str, &'static [&'static str]); N]) -> BTreeMap<&'static str, &'static [&'static str]> {
+    calls.into_iter().filter(|(_, operations)| !operations.is_empty()).collect()
 }
 
 fn written(word: &str, is_probe: bool) -> String {
@@ -138,6 +148,15 @@ pub fn details(entry: &Entry) -> String {
     if let Some(output) = &entry.output {
         let _ = writeln!(text, "\nOutput (`steps.ID.output`)");
         fields(&mut text, output, output, 2, false);
+    }
+    if !entry.calls.is_empty() {
+        let _ = writeln!(text, "\nCalls");
+        for what in ["sample", "plan", "apply", "undo", "marks"] {
+            let Some(operations) = entry.calls.get(what) else { continue };
+            let mut lines = String::new();
+            wrap(&mut lines, &operations.join(" "), 9);
+            let _ = write!(text, "  {what:6} {}", lines.trim_start());
+        }
     }
     text
 }

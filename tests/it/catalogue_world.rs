@@ -18,47 +18,11 @@ use lifeboat::ports::calls::{Call, CallSink, observed};
 use lifeboat::ports::gate::{self, Gate};
 use lifeboat::world::World;
 use lifeboat::world::settings::{CloudSettings, Keys, Settings};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::common::{settled, zones};
-
-/// Parameters that make an action change something in the shipped world.
-pub(crate) struct Sample {
-    pub(crate) kind: &'static str,
-    pub(crate) with: Value,
-}
-
-/// Every action that changes clouds, with parameters. Every test of this family goes through all of them.
-pub(crate) fn samples() -> Vec<Sample> {
-    let standby = |role: &str| json!({ "instances": { "tags": { "role": role, "posture": "standby" } } });
-    let active = |role: &str| json!({ "instances": { "tags": { "role": role, "posture": "active" } } });
-    let route = |key: &str, value: Value| json!({ "route_table": "rtb-0a11febe0a7b00002", "destination": "10.20.0.0/16", key: value });
-    let stages = json!([{ "to": { "aws": 50, "aliyun": 50 }, "hold": "20ms" }]);
-    let new_route =
-        json!({ "route_table": "rtb-0a11febe0a7b00001", "destination": "10.40.0.0/16", "target": { "interface": "eni-0a11febe0a7000c01" } });
-    [
-        ("aliyun.dts.pause-job", json!({ "job": "dtsorders-primary" })),
-        ("aliyun.dts.start-job", json!({ "job": "dtsorders-standby" })),
-        ("aliyun.dts.suspend-job", json!({ "job": "dtsorders-primary" })),
-        ("aliyun.ecs.start-instances", standby("checkout")),
-        ("aliyun.ecs.stop-instances", active("storefront")),
-        ("aliyun.region-outage", json!({ "region": "cn-hangzhou", "vpc": "vpc-bp1lifeboat0shop00001" })),
-        ("aws.ec2.blackhole-route", route("interface", json!("eni-0a11febe0a75ba4e0"))),
-        ("aws.ec2.replace-route", route("target", json!({ "interface": "eni-0a11febe0a7000c01" }))),
-        ("aws.ec2.replace-route", new_route),
-        ("aws.ec2.share-image", json!({ "image": "ami-0a11febe0a7000001", "accounts": ["444455556666", "777788889999"] })),
-        ("aws.ec2.start-instances", standby("storefront")),
-        ("aws.ec2.stop-instances", active("checkout")),
-        ("dns.shift-weight", json!({ "zone": "example.com.", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
-        ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 } })),
-        ("dns.shift-weight", json!({ "zone": "example.com", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
-        ("dns.shift-weight", json!({ "zone": "example.cn", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
-        ("dns.shift-weight", json!({ "zone": "example.com", "records": ["shop", "pay"], "to": { "aws": 50, "aliyun": 50 } })),
-    ]
-    .map(|(kind, with)| Sample { kind, with })
-    .into()
-}
+pub(crate) use crate::samples::{Sample, samples};
 
 /// What changes things outside the clouds, where no lab can look: told apart by hand in `catalogue_undo`.
 const OUTSIDE: [&str; 2] = ["exec", "http.request"];
@@ -69,10 +33,9 @@ fn every_action_that_changes_something_has_a_sample() {
     for row in catalogue::actions().iter().filter(|row| row.mutates) {
         assert!(
             known.contains(row.kind),
-            "{kind} changes things and is not tested: add parameters with which it changes something in the lab to `samples()` in {file}, and what \
+            "{kind} changes things and is not tested: add parameters with which it changes something in the lab to `samples()` in tests/it/common/samples.rs, and what \
              somebody else could do to the same thing to `meddlers()` in tests/it/catalogue_conflicts.rs",
-            kind = row.kind,
-            file = file!()
+            kind = row.kind
         );
     }
     for kind in known {
@@ -259,6 +222,19 @@ impl Step<'_> {
         self.in_time(sink.cut(async { _ = undo.await })).await;
     }
 
+    /// The vendor operations that `plan`, `apply` and `undo` call, reads and changes, each once.
+    pub(crate) async fn operations(&self) -> [BTreeSet<String>; 3] {
+        let sinks = [(); 3].map(|()| Arc::new(Counted::default()));
+        let cx = self.cx(&self.stage.world);
+        let step = async {
+            let before = observed(sinks[0].clone(), self.action.plan(&cx)).await?.before;
+            observed(sinks[1].clone(), self.action.apply(&cx, &before)).await?;
+            observed(sinks[2].clone(), self.action.undo(&cx, &before)).await.map(drop)
+        };
+        self.in_time(gate::exempt(step)).await.unwrap_or_else(|error| panic!("{}: {error}", self.kind));
+        sinks.map(|sink| sink.operations())
+    }
+
     async fn in_time<T>(&self, future: impl Future<Output = T>) -> T {
         tokio::time::timeout(Duration::from_secs(60), future).await.unwrap_or_else(|_| panic!("{} does not come to an end", self.kind))
     }
@@ -272,6 +248,8 @@ pub(crate) struct Counted {
     most: Option<usize>,
     cut: Notify,
     operations: Mutex<Vec<String>>,
+    /// Those that only read, too.
+    all: Mutex<BTreeSet<String>>,
 }
 
 impl Counted {
@@ -283,6 +261,11 @@ impl Counted {
         counted
     }
 
+    /// Every operation that was called, each once.
+    pub(crate) fn operations(&self) -> BTreeSet<String> {
+        self.all.lock().unwrap().clone()
+    }
+
     async fn cut(&self, future: impl Future<Output = ()>) {
         tokio::select! { biased; () = self.cut.notified() => {}, () = future => {} }
     }
@@ -290,6 +273,7 @@ impl Counted {
 
 impl CallSink for Counted {
     fn record(&self, call: Call) {
+        self.all.lock().unwrap().insert(call.operation.clone());
         if call.mutating {
             self.operations.lock().unwrap().push(call.operation);
         }

@@ -44,6 +44,7 @@ mod bad_files;
 mod broken_project;
 mod caches;
 mod canary;
+mod catalogue_calls;
 mod catalogue_conflicts;
 mod catalogue_undo;
 mod catalogue_world;

@@ -48,6 +48,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryMysql {
     const KIND: &'static str = "canary.mysql";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;
 

@@ -43,6 +43,8 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CanaryObjects {
     const KIND: &'static str = "canary.objects";
+    const CALLS: &'static [&'static str] =
+        &["s3:PutObject", "s3:ListObjectsV2", "s3:DeleteObject", "oss:PutObject", "oss:ListObjectsV2", "oss:DeleteObject"];
     const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {

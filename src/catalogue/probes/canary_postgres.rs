@@ -46,6 +46,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryPostgres {
     const KIND: &'static str = "canary.postgres";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;
 

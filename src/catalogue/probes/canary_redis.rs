@@ -51,6 +51,7 @@ const EXPIRES: &str = "3600";
 
 impl Probe<World> for CanaryRedis {
     const KIND: &'static str = "canary.redis";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;
 

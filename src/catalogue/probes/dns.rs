@@ -73,6 +73,7 @@ impl TryFrom<DnsFile> for DnsProbe {
 
 impl Probe<World> for DnsProbe {
     const KIND: &'static str = "dns";
+    const CALLS: &'static [&'static str] = &[];
 
     fn timeout(&self) -> Duration {
         // Each server has its own; this is for a machine that is late to notice.

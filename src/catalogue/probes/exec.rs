@@ -58,6 +58,7 @@ enum State {
 
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["env", "input"];
     const SILENCE: Reading = Reading::Unknown;
     const READS: &'static [&'static str] = &["command", "env"];

@@ -90,6 +90,7 @@ impl TryFrom<PartFile> for Part {
 
 impl Probe<World> for Group {
     const KIND: &'static str = "group";
+    const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 
     fn timeout(&self) -> Duration {

@@ -49,6 +49,7 @@ const fn one_second() -> Span {
 
 impl Probe<World> for HttpProbe {
     const KIND: &'static str = "http";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];
     const SERVICE: bool = true;
 

@@ -91,6 +91,7 @@ enum Asked {
 
 impl Probe<World> for HttpShare {
     const KIND: &'static str = "http.share";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url", "headers", "target"];
 
     fn timeout(&self) -> Duration {

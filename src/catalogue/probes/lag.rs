@@ -76,6 +76,7 @@ struct Known {
 
 impl Probe<World> for ObjectsLag {
     const KIND: &'static str = "objects.lag";
+    const CALLS: &'static [&'static str] = &["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"];
     const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {

@@ -86,6 +86,7 @@ const LAG: [(&str, &str); 3] = [
 
 impl Probe<World> for MysqlProbe {
     const KIND: &'static str = "mysql";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["user", "password"];
     const SERVICE: bool = true;
 

@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for OssFreshness {
     const KIND: &'static str = "aliyun.oss.freshness";
+    const CALLS: &'static [&'static str] = &["oss:ListObjectsV2"];
     const SILENCE: Reading = Reading::Unknown;
 
     fn timeout(&self) -> Duration {

@@ -84,6 +84,7 @@ const LAG: &str = "select case when pg_last_wal_receive_lsn() = pg_last_wal_repl
 
 impl Probe<World> for PostgresProbe {
     const KIND: &'static str = "postgres";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["user", "password"];
     const SERVICE: bool = true;
 

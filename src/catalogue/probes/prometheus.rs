@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for PrometheusProbe {
     const KIND: &'static str = "prometheus";
+    const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url"];
     const SILENCE: Reading = Reading::Unknown;
 

@@ -61,6 +61,7 @@ const fn one_second() -> Span {
 
 impl Probe<World> for TcpProbe {
     const KIND: &'static str = "tcp";
+    const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 
     fn timeout(&self) -> Duration {

@@ -47,6 +47,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for TlsProbe {
     const KIND: &'static str = "tls";
+    const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 
     fn timeout(&self) -> Duration {

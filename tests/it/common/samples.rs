@@ -33,6 +33,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
         ("dns.shift-weight", json!({ "zone": "example.com", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "pay", "to": { "aws": 30, "aliyun": 70 } })),
+        ("dns.shift-weight", json!({ "zone": "example.com", "records": ["shop", "pay"], "to": { "aws": 50, "aliyun": 50 } })),
     ]
     .map(|(kind, with)| Sample { kind, with })
     .into()

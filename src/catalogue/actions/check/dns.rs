@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::expect::names::{DnsExpect, DnsType};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::world::World;
 use crate::model::target::{Target, TargetKind};
@@ -36,6 +37,7 @@ pub(crate) struct Output {
 impl Action<World> for CheckDns {
     const KIND: &'static str = "check.dns";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

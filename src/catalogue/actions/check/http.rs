@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpExpect, HttpUrl, Verb, request};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::time::Span;
 use crate::world::World;
@@ -54,6 +55,7 @@ pub(crate) struct Output {
 impl Action<World> for CheckHttp {
     const KIND: &'static str = "check.http";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];
     const MUTATES: bool = false;
     type Before = ();

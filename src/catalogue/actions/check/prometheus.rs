@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::expect::answer::HttpUrl;
 use crate::catalogue::expect::number::{NumberExpect, query};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::world::World;
 use crate::model::target::{Target, TargetKind};
@@ -33,6 +34,7 @@ pub(crate) struct Output {
 impl Action<World> for CheckPrometheus {
     const KIND: &'static str = "check.prometheus";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url"];
     const MUTATES: bool = false;
     type Before = ();

@@ -7,6 +7,7 @@ use super::at_least::AtLeast;
 use super::bring::Wanted;
 use super::power::{Asked, AutoScaled, PowerBefore, Started};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
@@ -41,6 +42,12 @@ pub(crate) struct Output {
 impl Action<World> for StartInstances {
     const KIND: &'static str = "aliyun.ecs.start-instances";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
+    const CALLS: Operations = Operations {
+        plan: &["ecs:DescribeInstances"],
+        apply: &["ecs:DescribeInstances", "ecs:StartInstances"],
+        undo: &["ecs:DescribeInstances", "ecs:StopInstances"],
+        marks: &[],
+    };
     type Before = PowerBefore;
     type Output = Output;
 

@@ -7,6 +7,7 @@ use super::at_least::AtLeast;
 use super::bring::Wanted;
 use super::power::{Asked, AutoScaled, PowerBefore, Stopped};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::ports::compute::Selector;
@@ -44,6 +45,12 @@ pub(crate) struct Output {
 impl Action<World> for StopInstances {
     const KIND: &'static str = "aws.ec2.stop-instances";
     const ACTS: Acts = Acts::In(Cloud::Aws);
+    const CALLS: Operations = Operations {
+        plan: &["ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"],
+        apply: &["ec2:DescribeInstances", "ec2:StopInstances"],
+        undo: &["ec2:DescribeInstances", "ec2:StartInstances"],
+        marks: &[],
+    };
     type Before = PowerBefore;
     type Output = Output;
 

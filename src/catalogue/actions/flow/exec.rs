@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::world::{World, command};
 use crate::model::target::{Target, TargetKind};
@@ -46,6 +47,7 @@ pub(crate) struct Output {
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["env", "stdin"];
     const READS: &'static [&'static str] = &["command", "undo", "env"];
     const SHOWN: &'static [&'static str] = &["command", "undo"];

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::catalogue::expect::answer::{HttpUrl, Verb, request};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::world::World;
 use crate::model::target::{Target, TargetKind};
@@ -50,6 +51,7 @@ const LONGEST: usize = 64 << 10;
 impl Action<World> for HttpRequest {
     const KIND: &'static str = "http.request";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body"];
     type Before = ();
     type Output = Output;

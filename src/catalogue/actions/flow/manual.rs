@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::order::Question;
 use crate::world::World;
@@ -33,6 +34,7 @@ pub(crate) struct Output {
 impl Action<World> for Manual {
     const KIND: &'static str = "manual";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::world::World;
 
@@ -18,6 +19,7 @@ pub(crate) struct Note {
 impl Action<World> for Note {
     const KIND: &'static str = "note";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();

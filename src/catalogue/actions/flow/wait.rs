@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::time::Span;
 use crate::world::World;
@@ -20,6 +21,7 @@ pub(crate) struct Wait {
 impl Action<World> for Wait {
     const KIND: &'static str = "wait";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = ();

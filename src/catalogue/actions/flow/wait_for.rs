@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::board::Board;
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::plan::ProbeState;
 use crate::model::time::Span;
@@ -44,6 +45,7 @@ pub(crate) struct Output {
 impl Action<World> for WaitFor {
     const KIND: &'static str = "wait-for";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;
     type Before = ();
     type Output = Output;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::catalogue::actions::gone;
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -57,6 +58,12 @@ const WRITE: &str = "ec2:ModifyImageAttribute";
 impl Action<World> for ShareImage {
     const KIND: &'static str = "aws.ec2.share-image";
     const ACTS: Acts = Acts::In(Cloud::Aws);
+    const CALLS: Operations = Operations {
+        plan: &["ec2:DescribeImageAttribute"],
+        apply: &["ec2:DescribeImageAttribute", "ec2:ModifyImageAttribute"],
+        undo: &["ec2:DescribeImageAttribute", "ec2:ModifyImageAttribute"],
+        marks: &[],
+    };
     type Before = Before;
     type Output = Output;
 

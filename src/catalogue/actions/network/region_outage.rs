@@ -7,6 +7,7 @@ use super::outage::{Before, Found, Outage, Part};
 use crate::clouds::aliyun::{Aliyun, VSwitch};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
@@ -52,6 +53,12 @@ pub(crate) struct Output {
 impl Action<World> for RegionOutage {
     const KIND: &'static str = "aliyun.region-outage";
     const ACTS: Acts = Acts::InRegion(Cloud::Aliyun, "region");
+    const CALLS: Operations = Operations {
+        plan: &["vpc:DescribeVSwitches", "vpc:DescribeNetworkAcls", "vpc:DescribeVSwitchAttributes"],
+        apply: &["vpc:DescribeVSwitches", "vpc:DescribeNetworkAcls", "vpc:DescribeVSwitchAttributes", "vpc:DescribeNetworkAclAttributes", "vpc:CreateNetworkAcl", "vpc:UpdateNetworkAclEntries", "vpc:UnassociateNetworkAcl", "vpc:AssociateNetworkAcl"],
+        undo: &["vpc:DescribeVSwitches", "vpc:DescribeNetworkAcls", "vpc:DescribeNetworkAclAttributes", "vpc:UnassociateNetworkAcl", "vpc:AssociateNetworkAcl", "vpc:DeleteNetworkAcl"],
+        marks: &["vpc:ListTagResources", "vpc:TagResources", "vpc:UnTagResources"],
+    };
     const FAULT: bool = true;
     type Before = Before;
     type Output = Output;

@@ -15,6 +15,7 @@ use crate::catalogue::orders::Place;
 use crate::catalogue::orders::compare::{Listed, Pair, Side, newest};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::time::Timestamp;
 use crate::ports::{Cloud, Kind};
@@ -43,6 +44,7 @@ pub(crate) struct Reconcile {
 impl Action<World> for Reconcile {
     const KIND: &'static str = "objects.reconcile";
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::reading(&["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"]);
     const MUTATES: bool = false;
     type Before = ();
     type Output = Compared;

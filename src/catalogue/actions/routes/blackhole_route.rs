@@ -7,6 +7,7 @@ use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::RouteTarget;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::destination::Destination;
 use crate::ports::{Cloud, Kind};
@@ -29,6 +30,12 @@ pub(crate) struct BlackholeRoute {
 impl Action<World> for BlackholeRoute {
     const KIND: &'static str = "aws.ec2.blackhole-route";
     const ACTS: Acts = Acts::In(Cloud::Aws);
+    const CALLS: Operations = Operations {
+        plan: &["ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces"],
+        apply: &["ec2:DescribeRouteTables", "ec2:ReplaceRoute"],
+        undo: &["ec2:DescribeRouteTables", "ec2:ReplaceRoute"],
+        marks: &["ec2:DescribeTags", "ec2:CreateTags", "ec2:DeleteTags"],
+    };
     const FAULT: bool = true;
     type Before = RouteBefore;
     type Output = ();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::route::{RouteBefore, Spot, lead, planned, restore, word};
 use crate::clouds::aws::{RouteState, RouteTarget};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::destination::Destination;
 use crate::ports::Cloud;
@@ -56,6 +57,12 @@ pub(crate) struct Output {
 impl Action<World> for ReplaceRoute {
     const KIND: &'static str = "aws.ec2.replace-route";
     const ACTS: Acts = Acts::In(Cloud::Aws);
+    const CALLS: Operations = Operations {
+        plan: &["ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces"],
+        apply: &["ec2:DescribeRouteTables", "ec2:CreateRoute", "ec2:ReplaceRoute"],
+        undo: &["ec2:DescribeRouteTables", "ec2:ReplaceRoute", "ec2:DeleteRoute"],
+        marks: &[],
+    };
     type Before = Option<RouteBefore>;
     type Output = Output;
 

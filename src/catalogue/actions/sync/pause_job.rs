@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -22,6 +23,12 @@ pub(crate) struct PauseJob {
 impl Action<World> for PauseJob {
     const KIND: &'static str = "aliyun.dts.pause-job";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
+    const CALLS: Operations = Operations {
+        plan: &["dts:DescribeDtsJobDetail"],
+        apply: &["dts:DescribeDtsJobDetail", "dts:SuspendDtsJob"],
+        undo: &["dts:DescribeDtsJobDetail", "dts:StartDtsJob"],
+        marks: &[],
+    };
     type Before = Wanted;
     type Output = Output;
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::ports::Cloud;
 use crate::world::World;
@@ -20,6 +21,12 @@ pub(crate) struct StartJob {
 impl Action<World> for StartJob {
     const KIND: &'static str = "aliyun.dts.start-job";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
+    const CALLS: Operations = Operations {
+        plan: &["dts:DescribeDtsJobDetail"],
+        apply: &["dts:DescribeDtsJobDetail", "dts:StartDtsJob"],
+        undo: &["dts:DescribeDtsJobDetail", "dts:SuspendDtsJob"],
+        marks: &[],
+    };
     type Before = Wanted;
     type Output = Output;
 

@@ -7,6 +7,7 @@ use super::jobs::{self, Output, Wanted};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Stands, Undone};
 use crate::engine::foreseen::NOTHING;
 use crate::engine::lease::Anchor;
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -27,6 +28,12 @@ pub(crate) struct SuspendJob {
 impl Action<World> for SuspendJob {
     const KIND: &'static str = "aliyun.dts.suspend-job";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
+    const CALLS: Operations = Operations {
+        plan: &["dts:DescribeDtsJobDetail"],
+        apply: &["dts:DescribeDtsJobDetail", "dts:SuspendDtsJob"],
+        undo: &["dts:DescribeDtsJobDetail", "dts:StartDtsJob"],
+        marks: &["dts:ListTagResources", "dts:TagResources", "dts:UntagResources"],
+    };
     const FAULT: bool = true;
     const LONGEST: Option<(Span, &'static str)> = Some((jobs::LONGEST_PAUSE, "DTS does not start a job again that was paused for longer"));
     type Before = Wanted;

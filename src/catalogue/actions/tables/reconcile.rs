@@ -7,6 +7,7 @@ use super::agree::{Server, agree};
 use crate::catalogue::difference::Compared;
 use crate::catalogue::servers::table::Table;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::target::{Target, TargetKind};
 use crate::world::World;
@@ -38,6 +39,7 @@ fn id() -> String {
 impl<S: Server> Action<World> for Reconcile<S> {
     const KIND: &'static str = S::RECONCILE;
     const ACTS: Acts = Acts::Outside;
+    const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "mirror.user", "mirror.password"];
     const MUTATES: bool = false;
     type Before = ();

@@ -12,6 +12,7 @@ use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, targe
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::engine::foreseen::Foreseen;
+use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
 use crate::model::domain::{canonical, relative, within};
 use crate::model::glob;
@@ -123,6 +124,12 @@ pub(crate) struct Before {
 impl Action<World> for ShiftWeight {
     const KIND: &'static str = crate::model::dns::SHIFT;
     const ACTS: Acts = Acts::Dns { zone: "zone", provider: "provider" };
+    const CALLS: Operations = Operations {
+        plan: &["route53:ListHostedZonesByName", "route53:GetHostedZone", "route53:ListResourceRecordSets", "alidns:DescribeDomains", "alidns:DescribeDomainRecords", "alidns:DescribeDNSSLBSubDomains"],
+        apply: &["route53:ListResourceRecordSets", "alidns:DescribeDomainRecords", "alidns:DescribeDNSSLBSubDomains", "route53:ChangeResourceRecordSets", "route53:GetChange", "alidns:UpdateDNSSLBWeight", "alidns:SetDomainRecordStatus", "alidns:SetDNSSLBStatus"],
+        undo: &["route53:ListResourceRecordSets", "alidns:DescribeDomainRecords", "alidns:DescribeDNSSLBSubDomains", "route53:ChangeResourceRecordSets", "route53:GetChange", "alidns:UpdateDNSSLBWeight", "alidns:SetDomainRecordStatus", "alidns:SetDNSSLBStatus"],
+        marks: &[],
+    };
     const LEADS: bool = true;
     type Before = Before;
     type Output = Output;
