@@ -9,7 +9,7 @@ use lifeboat::model::state::RunState;
 use lifeboat::model::text::Lang;
 use lifeboat::model::time::Timestamp;
 use lifeboat::observe::{Lines, Observer as _};
-use lifeboat::report::{charts, render};
+use lifeboat::report::Report;
 use serde_json::{Map, Value};
 
 use super::lab::well_formed;
@@ -104,8 +104,9 @@ fn sealed(events: &[Event], seed: usize) -> Chain {
 fn derived(events: &[Event], state: &RunState, head: &str) {
     let measures = Measures::of(state);
     let _ = (verdict(events), leftovers(state), integrity(state), services_json(state, &measures).to_string(), state.held());
+    let reported = Report::of(events, head);
     for lang in [Lang::En, Lang::Zh] {
-        let report = render(events, head, lang);
+        let report = reported.markdown(lang);
         assert!(report.starts_with("# ") && report.ends_with('\n') && report.contains(head), "{report}");
         let mut lines = Lines::new(io::sink(), lang).verbose();
         let mut shown = RunState::default();
@@ -114,7 +115,9 @@ fn derived(events: &[Event], state: &RunState, head: &str) {
             lines.event(event, &shown);
         }
     }
-    for (_, svg) in charts(events) {
+    for (_, svg) in reported.pictures() {
         well_formed(&svg);
     }
+    serde_json::from_str::<Value>(&reported.json()).expect("JSON for programs");
+    assert!(reported.html(Lang::En).contains("</html>"));
 }

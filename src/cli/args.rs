@@ -112,8 +112,11 @@ pub enum Command {
     Release(Release),
     /// List the words a scenario may use, or explain one
     Actions(Actions),
-    /// Print the JSON Schema of the three file kinds
-    Schema,
+    /// Print the JSON Schema of what you write, or of what programs read
+    #[command(after_help = "Examples:\n\
+        \x20 lifeboat schema > lifeboat.schema.json\n\
+        \x20 lifeboat schema report > report.schema.json")]
+    Schema(Schema),
     /// Run the two simulated clouds alone, for other tools to be pointed at
     Lab(Lab),
     /// Print a completion script for a shell
@@ -239,13 +242,47 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n\
     \x20 lifeboat report latest\n\
-    \x20 lifeboat report 20261122T2327 --lang zh")]
+    \x20 lifeboat report 20261122T2327 --lang zh\n\
+    \x20 lifeboat report latest --format html --lang zh > report.html\n\
+    \x20 lifeboat report latest --format json | jq '.opening[0].facts[0].value.values'\n\n\
+Without --format and --lang it writes report.en.md, report.zh.md, their pictures, report.html and report.json into the folder of the run.")]
 pub struct Report {
     /// The run, a beginning of its name that fits one run only, or `latest`
     pub run: String,
-    /// Print the report in this language instead of writing the files
+    /// Print the report in this language instead of writing the files; HTML holds both and shows this one first [default: of the locale]
     #[arg(long, value_enum)]
     pub lang: Option<Language>,
+    /// Print the report in this format instead of writing the files [default with --lang: markdown]
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+}
+
+/// `lifeboat schema`
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Of which files
+    #[arg(value_enum, default_value_t = SchemaOf::Definitions)]
+    pub of: SchemaOf,
+}
+
+/// Which files a schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Scenarios, runbooks, freeze calendars and the project file
+    Definitions,
+    /// The report for programs, `report.json`
+    Report,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown in one language
+    Markdown,
+    /// One page with both languages and all pictures, for any browser and for printing
+    Html,
+    /// Both languages and the values behind them; `lifeboat schema report` says what stands in it
+    Json,
 }
 
 /// `lifeboat samples`

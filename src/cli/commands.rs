@@ -3,12 +3,15 @@
 use clap::CommandFactory as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::args::{Cli, Completions, Global, Report, SampleFormat, Samples};
+use super::args::{Cli, Completions, Global, Report, ReportFormat, SampleFormat, Samples};
 use super::output::Output;
 use super::start;
 use crate::model::plain;
 use crate::model::plan::Verdict;
+use crate::model::text::Lang;
+use crate::observe;
 use crate::ops::exit::{Exit, Kind};
+use crate::ops::report::Format;
 use crate::ops::{self, lever, runs};
 
 pub(super) fn runs(global: &Global, output: &Output) -> Result<u8, Exit> {
@@ -49,12 +52,27 @@ pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
 pub(super) fn report(args: &Report, global: &Global, output: &Output) -> Result<u8, Exit> {
     let store = start::store(global)?;
     let run = runs::find(&store, &args.run)?;
-    match args.lang {
-        Some(lang) => output.print(&ops::report::text(&store, &run, lang.into())?),
+    let format = match args.format {
+        Some(ReportFormat::Markdown) => Some(Format::Markdown),
+        Some(ReportFormat::Html) => Some(Format::Html),
+        Some(ReportFormat::Json) => Some(Format::Json),
+        None => args.lang.map(|_| Format::Markdown),
+    };
+    let lang = args.lang.map(Lang::from);
+    match format {
+        Some(Format::Json) if lang.is_some() => {
+            let why = "--lang says nothing to --format json, which holds both languages";
+            return Err(Exit::new(Kind::Usage, why).hint("leave out --lang"));
+        }
+        Some(format) => {
+            let text = ops::report::text(&store, &run, format, lang.unwrap_or_else(observe::language))?;
+            if format == Format::Json { output.json_text(&text) } else { output.print(&text) }
+        }
         None => {
             let path = ops::report::write(&store, &run)?;
             if output.json {
-                output.json_line(&serde_json::json!({ "run": run, "report": path }));
+                let [html, json] = [ops::report::HTML, ops::report::JSON].map(|name| path.with_file_name(name));
+                output.json_line(&serde_json::json!({ "run": run, "report": path, "html": html, "json": json }));
             } else {
                 output.say(&path.display().to_string());
             }

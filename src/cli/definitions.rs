@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{Actions, Validate};
+use super::args::{Actions, Schema, SchemaOf, Validate};
 use super::output::Output;
 use super::{errors, start};
 use crate::lab;
@@ -61,8 +61,11 @@ pub(super) fn actions(args: &Actions, output: &Output) -> Result<u8, Exit> {
     Ok(0)
 }
 
-pub(super) fn schema(output: &Output) -> Result<u8, Exit> {
-    let schema: Value = whole_schema(Words::of_catalogue());
+pub(super) fn schema(args: &Schema, output: &Output) -> Result<u8, Exit> {
+    let schema: Value = match args.of {
+        SchemaOf::Definitions => whole_schema(Words::of_catalogue()),
+        SchemaOf::Report => crate::report::schema(),
+    };
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
     output.json_text(&(text + "\n"));
     Ok(0)

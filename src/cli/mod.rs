@@ -96,7 +96,7 @@ fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
         Command::Samples(args) => commands::samples(&args, global, output),
         Command::Runs => commands::runs(global, output),
         Command::Actions(args) => definitions::actions(&args, output),
-        Command::Schema => definitions::schema(output),
+        Command::Schema(args) => definitions::schema(&args, output),
         Command::Completions(args) => commands::completions(&args, output),
     }
 }

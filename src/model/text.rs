@@ -14,6 +14,17 @@ pub enum Lang {
     Zh,
 }
 
+impl Lang {
+    /// A colon or what stands for it: Chinese sets its own, without a blank.
+    #[must_use]
+    pub const fn colon(self) -> &'static str {
+        match self {
+            Self::En => ": ",
+            Self::Zh => "：",
+        }
+    }
+}
+
 /// A span as it is written in `lang`: `1m30s`, or `1 分 30 秒`.
 #[must_use]
 pub fn span_in(span: Span, lang: Lang) -> String {

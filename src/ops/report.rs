@@ -7,31 +7,57 @@ use super::runs;
 use crate::journal::FileStore;
 use crate::model::chain::Chain;
 use crate::model::text::Lang;
+use crate::report::Report;
 
 /// The file of the English report.
 pub const ENGLISH: &str = "report.en.md";
 
-/// Writes `report.en.md`, `report.zh.md` and their pictures into the run's folder; returns the path of the English one.
+/// The page with both languages.
+pub const HTML: &str = "report.html";
+
+/// The report for programs.
+pub const JSON: &str = "report.json";
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Markdown in one language.
+    Markdown,
+    /// One page with both languages and all pictures.
+    Html,
+    /// Both languages and the values behind them.
+    Json,
+}
+
+/// Writes the report in every format and its pictures into the run's folder; returns the path of the English Markdown.
 ///
 /// # Errors
 /// When the journal cannot be trusted or a file cannot be written.
 pub fn write(store: &FileStore, run: &str) -> Result<PathBuf, Exit> {
     let chain = started(store, run)?;
     let beside = |name: &str, bytes: &[u8]| store.write_beside(run, name, bytes).map_err(|error| Exit::from_error(Kind::Environment, &error));
-    for (name, svg) in crate::report::charts(&chain.events) {
+    let report = Report::of(&chain.events, &chain.head);
+    for (name, svg) in report.pictures() {
         beside(&name, svg.as_bytes())?;
     }
-    beside("report.zh.md", crate::report::render(&chain.events, &chain.head, Lang::Zh).as_bytes())?;
-    beside(ENGLISH, crate::report::render(&chain.events, &chain.head, Lang::En).as_bytes())
+    beside(JSON, report.json().as_bytes())?;
+    beside(HTML, report.html(Lang::En).as_bytes())?;
+    beside("report.zh.md", report.markdown(Lang::Zh).as_bytes())?;
+    beside(ENGLISH, report.markdown(Lang::En).as_bytes())
 }
 
-/// The report in one language, as text.
+/// The report as text. Of the formats with both languages, HTML shows `lang` first.
 ///
 /// # Errors
 /// When the journal cannot be trusted.
-pub fn text(store: &FileStore, run: &str, lang: Lang) -> Result<String, Exit> {
+pub fn text(store: &FileStore, run: &str, format: Format, lang: Lang) -> Result<String, Exit> {
     let chain = started(store, run)?;
-    Ok(crate::report::render(&chain.events, &chain.head, lang))
+    let report = Report::of(&chain.events, &chain.head);
+    Ok(match format {
+        Format::Markdown => report.markdown(lang),
+        Format::Html => report.html(lang),
+        Format::Json => report.json(),
+    })
 }
 
 /// The events of a run that has any.
@@ -53,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path(), false);
         store.create("r", &Owner { token: "a".into(), epoch: 1 }).unwrap();
-        assert_eq!(text(&store, "r", Lang::En).unwrap_err().kind, Kind::Definitions);
+        assert_eq!(text(&store, "r", Format::Markdown, Lang::En).unwrap_err().kind, Kind::Definitions);
         assert_eq!(write(&store, "r").unwrap_err().kind, Kind::Definitions);
         assert!(!store.path("r").join(ENGLISH).exists());
     }

@@ -6,10 +6,12 @@ use super::*;
 use crate::model::event::samples::{self, Script};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent};
-use crate::model::plan::{Objective, Stage};
-use crate::model::realism::Realism;
+use crate::model::plan::{Mode, Objective, Plan, Stage};
+use crate::model::realism::{Exercise, Realism};
 use crate::model::target::{Change, Target, TargetKind};
 use crate::report::controls::TABLE;
+use crate::report::fields::{Field, Level};
+use crate::report::tests::render;
 
 /// The report of a sample run whose plan was another, in both languages.
 fn of(mut events: Vec<Event>, change: impl FnOnce(&mut Plan)) -> [String; 2] {
@@ -111,23 +113,13 @@ fn a_field_is_written_or_missing_and_never_both() {
     );
     // Every required field is somewhere, whatever the run.
     for events in [samples::success(), samples::failure(), samples::aborted(), samples::emergency()] {
-        let (state, start) = (RunState::from_events(&events).unwrap(), RunState::from_events(&events).unwrap().start.unwrap());
-        let measures = Measures::of(&state);
-        let page = Page::new(Lang::En, &state, &start, &measures, &events);
-        let mut out = String::new();
-        page.results(&mut out);
-        page.course(&mut out);
-        page.changes(&mut out);
-        page.probes(&mut out);
-        page.data(&mut out);
-        page.failback(&mut out);
-        page.proof(&mut out, "");
-        page.controls(&mut out);
-        let mut missing = String::new();
-        page.missing(&mut missing);
-        for field in Field::ALL.iter().filter(|field| field.level() == fields::Level::Required) {
-            assert_ne!(page.written.has(*field), missing.contains(&format!("`{}`", field.id())), "{}", field.id());
+        let report = Report::of(&events, "");
+        let held = document::fields(report.en.blocks());
+        let markdown = report.markdown(Lang::En);
+        for field in Field::ALL.iter().filter(|field| field.level() == Level::Required) {
+            assert_ne!(held.contains(field), section(&markdown, 8).contains(&format!("`{}`", field.id())), "{}", field.id());
         }
+        assert_eq!(held, document::fields(report.zh.blocks()));
     }
 }
 

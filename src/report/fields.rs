@@ -1,7 +1,4 @@
-//! The fields that auditors ask of a report, and which of them this one really holds: whoever writes a field says so as it writes it, and nothing else does.
-
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+//! The fields that auditors ask of a report. Whoever writes one says so of the line or table that holds it; which are *not recorded* follows from the document.
 
 use crate::model::text::Lang;
 
@@ -126,22 +123,6 @@ impl Field {
     /// The field that the controls call `id`.
     pub(super) fn named(id: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.id() == id)
-    }
-}
-
-/// The fields that a page has written so far.
-#[derive(Debug, Default)]
-pub(super) struct Written(RefCell<BTreeSet<Field>>);
-
-impl Written {
-    /// The field is being written, with a value.
-    pub(super) fn add(&self, field: Field) {
-        self.0.borrow_mut().insert(field);
-    }
-
-    /// Whether it was.
-    pub(super) fn has(&self, field: Field) -> bool {
-        self.0.borrow().contains(&field)
     }
 }
 

@@ -167,18 +167,21 @@ impl Zones {
         self.local(at).format(if self.dated_local { "%Y-%m-%d %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" }).to_string()
     }
 
-    /// From … to with dates and zone: `2026-11-22 23:27:11–23:27:46 UTC · 2026-11-23 07:27:11–07:27:46 Asia/Shanghai (+08:00)`.
-    pub(super) fn range(self, from: Timestamp, to: Timestamp) -> String {
+    /// From, to, both in UTC, and both in the plan's zone: `2026-11-22 23:27:11`, `23:27:46`, `2026-11-23 07:27:11–07:27:46 Asia/Shanghai (+08:00)`.
+    pub(super) fn range(self, from: Timestamp, to: Timestamp) -> [String; 3] {
         let until = |dated: bool| if dated { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
-        let utc = format!("{}–{} UTC", from.to_utc().format("%Y-%m-%d %H:%M:%S"), to.to_utc().format(until(self.dated)));
         let (from_local, to_local) = (self.local(from), self.local(to));
-        format!(
-            "{utc} · {}–{} {} ({})",
-            from_local.format("%Y-%m-%d %H:%M:%S"),
-            to_local.format(until(self.dated_local)),
-            self.name(),
-            self.offset(from)
-        )
+        [
+            from.to_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
+            to.to_utc().format(until(self.dated)).to_string(),
+            format!(
+                "{}–{} {} ({})",
+                from_local.format("%Y-%m-%d %H:%M:%S"),
+                to_local.format(until(self.dated_local)),
+                self.name(),
+                self.offset(from)
+            ),
+        ]
     }
 }
 
@@ -230,7 +233,7 @@ mod tests {
         let zones = Zones::new("Asia/Shanghai", from, to);
         assert_eq!((zones.utc(to), zones.zoned(to)), ("23:27:46.010".to_owned(), "07:27:46.010".to_owned()));
         assert_eq!(zones.heads(from), ["UTC 2026-11-22", "+08:00 2026-11-23"]);
-        assert_eq!(zones.range(from, to), "2026-11-22 23:27:11–23:27:46 UTC · 2026-11-23 07:27:11–07:27:46 Asia/Shanghai (+08:00)");
+        assert_eq!(zones.range(from, to), ["2026-11-22 23:27:11", "23:27:46", "2026-11-23 07:27:11–07:27:46 Asia/Shanghai (+08:00)"]);
         let night = Zones::new("Europe/Berlin", at("2026-11-22T22:59:00Z"), at("2026-11-22T23:01:00Z"));
         assert_eq!(night.zoned(at("2026-11-22T23:01:00Z")), "2026-11-23 00:01:00.000");
         assert_eq!(Zones::new("Nowhere/Land", from, to).name(), "UTC");

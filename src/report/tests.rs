@@ -5,11 +5,19 @@ use crate::model::event::probe::{ProbeEvent, ProbeKind};
 use crate::model::event::samples;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent, StepEvent};
-use crate::model::plan::{Objective, ProbeState};
+use crate::model::plan::{Objective, Plan, ProbeState};
 
-const HEAD: &str = "c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d1135";
+pub(super) const HEAD: &str = "c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d4b58c6f20f3e9a7d1135";
 
-fn runs() -> Vec<(&'static str, Vec<Event>)> {
+pub(super) fn render(events: &[Event], head_hash: &str, lang: Lang) -> String {
+    Report::of(events, head_hash).markdown(lang)
+}
+
+fn charts(events: &[Event]) -> Vec<(String, String)> {
+    Report::of(events, HEAD).pictures()
+}
+
+pub(super) fn runs() -> Vec<(&'static str, Vec<Event>)> {
     vec![
         ("success", samples::success()),
         ("shifted", samples::shifted()),

@@ -42,16 +42,27 @@ fn check_truth(result: &Value, lab: &LabProcess) {
     }
 }
 
-/// Both reports are there, and making them again from the journal gives the same bytes.
+/// The reports are there in every format, and making them again from the journal gives the same bytes.
 fn check_reports(result: &Value) {
     let english = path(&result["report"]);
     let run_folder = english.parent().unwrap();
-    let first: Vec<String> = ["report.en.md", "report.zh.md"].iter().map(|name| std::fs::read_to_string(run_folder.join(name)).unwrap()).collect();
+    let read = || ["report.en.md", "report.zh.md", "report.html", "report.json"].map(|name| std::fs::read_to_string(run_folder.join(name)).unwrap());
+    let first = read();
     let again = run(lifeboat().args(["report", "latest", "--reports"]).arg(run_folder.parent().unwrap()));
     assert!(again.status.success(), "{}", text(&again.stderr));
-    let second: Vec<String> = ["report.en.md", "report.zh.md"].iter().map(|name| std::fs::read_to_string(run_folder.join(name)).unwrap()).collect();
-    assert_eq!(first, second);
-    assert!(first[0].contains("PASS") && first[1].contains("通过"), "{}", first[0]);
+    assert_eq!(first, read());
+    let [english, chinese, page, json] = first;
+    assert!(english.contains("PASS") && chinese.contains("通过"), "{english}");
+    assert!(page.contains("PASS") && page.contains("通过") && page.ends_with("</html>\n"), "{page}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["opening"][0]["facts"][0]["value"]["values"][0]["word"], "pass", "{json}");
+    assert_eq!(json["run"], result["run"]);
+    // What is printed is what the files hold.
+    let printed = |arguments: &[&str]| run(lifeboat().args(["report", "latest"]).args(arguments).arg("--reports").arg(run_folder.parent().unwrap()));
+    assert_eq!(text(&printed(&["--format", "html", "--lang", "en"]).stdout), page);
+    assert_eq!(serde_json::from_slice::<Value>(&printed(&["--format", "json"]).stdout).unwrap(), json);
+    assert_eq!(text(&printed(&["--format", "markdown", "--lang", "zh"]).stdout), chinese);
+    assert_eq!(printed(&["--format", "json", "--lang", "en"]).status.code(), Some(64), "there is no JSON in one language");
 }
 
 #[test]

@@ -1,12 +1,5 @@
 //! What happened: key events in UTC and the plan's zone, and the phases of the outage.
 
-use std::fmt::Write;
-
-use super::Page;
-use super::fields::Field;
-use super::labels::Label;
-use super::markdown::{Align, Table, code, text};
-use super::numbers;
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::run::Awaited;
 use crate::model::event::step::StepKind;
@@ -15,66 +8,73 @@ use crate::model::interval::round_to_sum;
 use crate::model::measure::{Basis, PHASES, Phase, Split};
 use crate::model::plan::{ProbeState, Stage};
 use crate::model::state::FAULT;
+use crate::model::text::Lang;
 use crate::model::time::Timestamp;
+use crate::report::document::{Align, Block, Column, Inline, Line, Table, Value, code, line, text};
+use crate::report::fields::Field;
+use crate::report::labels::Label;
+use crate::report::numbers;
+use crate::report::page::{Page, dash};
 
 /// One line of the timeline: when, what, by whom.
-struct Line {
+struct Entry {
     at: Timestamp,
-    what: String,
-    by: String,
+    what: Line,
+    by: Line,
 }
 
 impl Page<'_> {
-    /// Timeline, phases, steps.
-    pub(super) fn course(&self, out: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "## 2 {}\n", self.t(Label::CourseTitle));
-        let [utc, zone] = self.zones.heads(self.start.at);
-        let mut table = Table::new(&[
-            (self.t(Label::Number), Align::Right),
-            (&utc, Align::Left),
-            (&zone, Align::Left),
-            (self.t(Label::EventColumn), Align::Left),
-            (self.t(Label::By), Align::Left),
-        ]);
+    /// Timeline and phases.
+    pub(super) fn course(&self) -> Vec<Block> {
+        let [utc, zone] = self.zone_heads();
+        let mut table = Table::new(
+            "timeline",
+            vec![
+                Column::new("event", self.t(Label::Number), Align::Right),
+                Column::new("utc", utc, Align::Left),
+                Column::new("local", zone, Align::Left),
+                Column::new("what", self.t(Label::EventColumn), Align::Left),
+                Column::new("by", self.t(Label::By), Align::Left),
+            ],
+        );
         // In order of what happened, not of what was written down: an edge is known only after it.
-        let mut lines: Vec<(u64, Line)> = self.events.iter().filter_map(|event| self.line(event).map(|line| (event.seq, line))).collect();
-        lines.sort_by_key(|(seq, line)| (line.at, *seq));
-        self.written.add(Field::TimelineEvents);
-        for (seq, line) in lines {
-            table.row(&[seq.to_string(), self.zones.utc(line.at), self.zones.zoned(line.at), line.what, line.by]);
+        let mut entries: Vec<(u64, Entry)> = self.events.iter().filter_map(|event| self.entry(event).map(|entry| (event.seq, entry))).collect();
+        entries.sort_by_key(|(seq, entry)| (entry.at, *seq));
+        table.holds(&[Field::TimelineEvents]);
+        for (seq, entry) in entries {
+            table.row(vec![self.count(seq).into(), self.utc(entry.at).into(), self.zoned(entry.at).into(), entry.what, entry.by]);
         }
-        out.push_str(&table.finish());
-        self.phases(out);
-        self.steps(out);
+        let mut blocks = vec![Block::Table(table)];
+        blocks.extend(self.phases());
+        blocks
     }
 
-    /// The line of a key event; most events have none.
-    fn line(&self, event: &Event) -> Option<Line> {
-        let tool = || self.t(Label::Tool).to_owned();
-        let line = |what: String, by: String| Some(Line { at: event.at, what, by });
+    /// The entry of a key event; most events have none.
+    fn entry(&self, event: &Event) -> Option<Entry> {
+        let tool = || Line::from(self.t(Label::Tool));
+        let entry = |what: Line, by: Line| Some(Entry { at: event.at, what, by });
         match &event.body {
             Body::Run(body) => match body {
-                RunEvent::Started { .. } => line(self.t(Label::EvStarted).to_owned(), code(&self.start.operator)),
+                RunEvent::Started { .. } => entry(self.t(Label::EvStarted).into(), code(&self.start.operator)),
                 RunEvent::Resumed { to, by, .. } => {
-                    line(format!("{} {}", self.t(Label::EvResumed), code(to)), code(if by.is_empty() { &event.owner } else { by }))
+                    entry(line![self.t(Label::EvResumed), " ", code(to)], code(if by.is_empty() { &event.owner } else { by }))
                 }
-                RunEvent::Stage { stage: Stage::Inject } if self.plan.steady_state.is_some() => line(self.t(Label::EvSteady).to_owned(), tool()),
-                RunEvent::Stage { stage: Stage::Failback } => line(self.after_verified(event, Label::EvFailback), tool()),
-                RunEvent::Stage { stage: Stage::Cleanup } => line(self.after_verified(event, Label::EvCleanup), tool()),
-                RunEvent::Decided { by, basis } => line(self.said(Label::EvDecided, basis), code(by)),
-                RunEvent::StopRequested { abort, why, by } => line(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
-                RunEvent::Note { text } => line(self.said(Label::Note, text), tool()),
+                RunEvent::Stage { stage: Stage::Inject } if self.plan.steady_state.is_some() => entry(self.t(Label::EvSteady).into(), tool()),
+                RunEvent::Stage { stage: Stage::Failback } => entry(self.after_verified(event, Label::EvFailback), tool()),
+                RunEvent::Stage { stage: Stage::Cleanup } => entry(self.after_verified(event, Label::EvCleanup), tool()),
+                RunEvent::Decided { by, basis } => entry(self.said(Label::EvDecided, basis), code(by)),
+                RunEvent::StopRequested { abort, why, by } => entry(self.said(if *abort { Label::EvAbort } else { Label::EvStop }, why), code(by)),
+                RunEvent::Note { text } => entry(self.said(Label::Note, text), tool()),
                 RunEvent::Unseen { awaited, within, lacking } => {
                     let label = match awaited {
                         Awaited::Recovery => Label::UnseenRecovery,
                         Awaited::Source => Label::UnseenSource,
                         Awaited::Normal => Label::UnseenNormal,
                     };
-                    line(format!("{} {within}{}{}", self.t(label), self.colon(), self.lacking(lacking)), tool())
+                    entry(line![self.t(label), " ", self.span(*within), self.colon(), self.lacking(lacking)], tool())
                 }
-                RunEvent::Ended { .. } => line(self.after_verified(event, Label::EvEnded), tool()),
-                RunEvent::Ordered { order, by, why } => line(self.order(order, why), code(by)),
+                RunEvent::Ended { .. } => entry(self.after_verified(event, Label::EvEnded), tool()),
+                RunEvent::Ordered { order, by, why } => entry(self.order(order, why), code(by)),
                 RunEvent::Guarded { .. }
                 | RunEvent::LeaseRenewed { .. }
                 | RunEvent::Snapshot { .. }
@@ -86,22 +86,22 @@ impl Page<'_> {
             },
             Body::Step(body) if body.step == FAULT => {
                 let what = match &body.kind {
-                    StepKind::Intended { .. } => self.t(Label::EvIntent).to_owned(),
-                    StepKind::Applied { .. } => self.t(Label::EvActive).to_owned(),
+                    StepKind::Intended { .. } => self.t(Label::EvIntent).into(),
+                    StepKind::Applied { .. } => self.t(Label::EvActive).into(),
                     StepKind::Failed { failure } => self.said(Label::EvFaultFailed, &failure.to_string()),
-                    StepKind::Undone { .. } => self.t(Label::EvHealed).to_owned(),
+                    StepKind::Undone { .. } => self.t(Label::EvHealed).into(),
                     StepKind::UndoFailed { failure } => self.said(Label::EvHealFailed, &failure.to_string()),
-                    StepKind::Accepted { by, why, .. } => return line(self.said(Label::BackAccepted, why), text(by)),
+                    StepKind::Accepted { by, why, .. } => return entry(self.said(Label::BackAccepted, why), text(by)),
                     _ => return None,
                 };
-                line(what, tool())
+                entry(what, tool())
             }
             Body::Step(body) => {
                 let changes = self.state.step(&body.step).is_some_and(|step| step.intent.is_some());
                 let label = match &body.kind {
                     StepKind::Accepted { by, why, .. } => {
-                        let step = format!("{}{}{}", self.said(Label::BackAccepted, why), self.colon(), self.step_name(&body.step));
-                        return line(step, text(by));
+                        let step = line![self.said(Label::BackAccepted, why), self.colon(), self.step_name(&body.step)];
+                        return entry(step, text(by));
                     }
                     StepKind::Applied { already: true, .. } if changes => Label::EvStepAlready,
                     StepKind::Applied { .. } => Label::EvStepDone,
@@ -111,7 +111,7 @@ impl Page<'_> {
                     StepKind::UndoFailed { .. } => Label::EvUndoFailed,
                     _ => return None,
                 };
-                line(format!("{}{}{}", self.t(label), self.colon(), self.step_name(&body.step)), tool())
+                entry(line![self.t(label), self.colon(), self.step_name(&body.step)], tool())
             }
             Body::Probe(body) => self.probe_line(event, &body.probe, &body.kind),
             Body::Unknown => None,
@@ -119,8 +119,8 @@ impl Page<'_> {
     }
 
     /// Of probes: the edges of the measured outages, and changes after the first.
-    fn probe_line(&self, event: &Event, probe: &str, kind: &ProbeKind) -> Option<Line> {
-        let by = format!("{} {}", self.t(Label::ProbeWord), code(probe));
+    fn probe_line(&self, event: &Event, probe: &str, kind: &ProbeKind) -> Option<Entry> {
+        let by = line![self.t(Label::ProbeWord), " ", code(probe)];
         match kind {
             ProbeKind::Edge { to, lo, hi, after, detail, .. } => {
                 let outage = self.measures.outages.get(probe)?;
@@ -130,9 +130,8 @@ impl Page<'_> {
                     _ => return None,
                 };
                 // Of the very first sample nobody knows what the one before it would have been.
-                let before =
-                    if lo == hi || *after == 0 { String::new() } else { self.bracketed(&format!("{} {}", self.t(other), self.zones.utc(*lo))) };
-                Some(Line { at: *hi, what: format!("{}{}{}{before}", self.t(label), self.colon(), self.sentence(detail)), by })
+                let before = if lo == hi || *after == 0 { Line::default() } else { self.bracketed(line![self.t(other), " ", self.utc(*lo)]) };
+                Some(Entry { at: *hi, what: line![self.t(label), self.colon(), self.sentence(detail), before], by })
             }
             ProbeKind::Changed { state, .. } => {
                 let first = self.state.probes.get(probe)?.changes.first().is_some_and(|(_, at)| *at == event.at);
@@ -141,78 +140,79 @@ impl Page<'_> {
                     ProbeState::Good => Label::EvGood,
                     ProbeState::Bad => Label::EvBad,
                 };
-                Some(Line { at: event.at, what: format!("{}{}{}", self.t(label), self.colon(), self.probe_name(probe)), by })
+                Some(Entry { at: event.at, what: line![self.t(label), self.colon(), self.probe_name(probe)], by })
             }
             _ => None,
         }
     }
 
     /// An event that ended the verification says so.
-    fn after_verified(&self, event: &Event, label: Label) -> String {
+    fn after_verified(&self, event: &Event, label: Label) -> Line {
         let verified = self.measures.instants.verified.is_some_and(|verified| verified.hi == event.at);
-        if verified { format!("{}{}{}", self.t(Label::EvVerified), self.semicolon(), self.t(label)) } else { self.t(label).to_owned() }
+        if verified { line![self.t(Label::EvVerified), self.semicolon(), self.t(label)] } else { self.t(label).into() }
     }
 
-    fn said(&self, label: Label, what: &str) -> String {
-        if what.is_empty() { self.t(label).to_owned() } else { format!("{}{}{}", self.t(label), self.colon(), self.sentence(what)) }
-    }
-
-    fn phases(&self, out: &mut String) {
-        let Some(split) = &self.measures.split else {
-            let _ = writeln!(out, "{}\n", self.t(Label::NoPhases));
-            return;
-        };
-        let seen_by = self.bracketed(&self.seen_by(&split.probe));
+    fn phases(&self) -> Vec<Block> {
+        let Some(split) = &self.measures.split else { return vec![Block::Paragraph(self.t(Label::NoPhases).into())] };
+        let seen_by = self.bracketed(self.seen_by(&split.probe));
         let rule = self.t(if split.open { Label::PhasesOpen } else { Label::PhasesSum });
-        let _ = match self.lang {
-            crate::model::text::Lang::En => {
-                writeln!(
-                    out,
-                    "**{} {}**{seen_by}{}{}\n",
-                    self.t(Label::PhasesLead),
-                    self.probe_name(&split.probe),
-                    if split.open { ". " } else { ", " },
-                    rule
-                )
+        let name = self.probe_name(&split.probe);
+        let lead = match self.lang {
+            Lang::En => {
+                let title = line![self.t(Label::PhasesLead), " ", name].strong();
+                line![title, seen_by, if split.open { ". " } else { ", " }, rule]
             }
-            crate::model::text::Lang::Zh => {
-                writeln!(out, "**{}** {}{seen_by}。{rule}\n", self.t(Label::PhasesLead).trim_end_matches('：'), self.probe_name(&split.probe))
+            Lang::Zh => {
+                let title = line![self.t(Label::PhasesLead).trim_end_matches('：')].strong();
+                line![title, " ", name, seen_by, "。", rule]
             }
         };
-        let mut table = Table::new(&[
-            (self.t(Label::Phase), Align::Left),
-            (self.t(Label::PhaseEnds), Align::Left),
-            (self.t(Label::PhaseEndsAt), Align::Left),
-            (self.t(Label::TimeColumn), Align::Right),
-            (self.t(Label::Share), Align::Right),
-        ]);
-        let (unit, percent) = (numbers::unit(split.total()), numbers::percent_sign(self.lang));
+        let mut table = Table::new(
+            "phases",
+            vec![
+                Column::new("phase", self.t(Label::Phase), Align::Left),
+                Column::new("ends_when", self.t(Label::PhaseEnds), Align::Left),
+                Column::new("ends_at", self.t(Label::PhaseEndsAt), Align::Left),
+                Column::new("time", self.t(Label::TimeColumn), Align::Right),
+                Column::new("share", self.t(Label::Share), Align::Right),
+            ],
+        );
+        let unit = numbers::unit(split.total());
         let mut at = split.begin;
         let shares = shares(split);
         for (index, (((phase, part), shown), share)) in PHASES.iter().zip(split.parts).zip(shown(split)).zip(shares).enumerate() {
+            let name = self.phase(*phase);
             if index >= split.entered {
-                let never = || "–".to_owned();
-                table.row(&[self.t(phase_label(*phase)).to_owned(), never(), never(), never(), never()]);
+                table.row(vec![name.into(), dash(), dash(), dash(), dash()]);
                 continue;
             }
             at = Timestamp::from_nanos(at.as_nanos() + part);
-            let time = numbers::length_in(shown, unit, self.lang);
-            table.row(&[
-                self.t(phase_label(*phase)).to_owned(),
-                self.phase_end(*phase, split).to_owned(),
-                self.zones.utc(at),
-                time,
-                format!("{}.{}{percent}", share / 10, share % 10),
-            ]);
+            // Shown so that the parts sum to what the sum is shown as; the value is the part itself.
+            let time = Inline::Shown(numbers::length_in(shown, unit, self.lang), Some(Value::exactly(part)));
+            table.row(vec![name.into(), self.phase_end(*phase, split).into(), self.utc(at).into(), time.into(), self.tenths(share).into()]);
         }
-        table.row(&[
-            format!("**{}**", self.t(Label::Total)),
-            String::new(),
-            String::new(),
-            format!("**{}**", numbers::length_in(split.total(), unit, self.lang)),
-            format!("100.0{percent}"),
-        ]);
-        out.push_str(&table.finish());
+        let total = line![self.length_in(split.total(), unit)].strong();
+        let name = line![self.word("total", Label::Total)].strong();
+        table.row(vec![name, Line::default(), Line::default(), total, self.tenths(1000).into()]);
+        vec![Block::Lead(lead), Block::Table(table)]
+    }
+
+    /// A share in tenths of a percent.
+    fn tenths(&self, share: i64) -> Inline {
+        let ppm = u64::try_from(share).unwrap_or(0).saturating_mul(1000);
+        let shown = format!("{}.{}{}", share / 10, share % 10, numbers::percent_sign(self.lang));
+        Inline::Shown(shown, Some(Value::Share { lo: ppm, hi: ppm }))
+    }
+
+    fn phase(&self, phase: Phase) -> Inline {
+        let word = match phase {
+            Phase::Detect => "detect",
+            Phase::Decide => "decide",
+            Phase::Act => "act",
+            Phase::Spread => "spread",
+            Phase::Settle => "settle",
+        };
+        self.word(word, phase_label(phase))
     }
 
     /// Whether what noticed the fault is an alarm of the monitoring that is on duty, not a probe of this run's own.
@@ -249,7 +249,7 @@ impl Page<'_> {
 }
 
 /// The parts as shown: they sum to the total as shown.
-pub(super) fn shown(split: &Split) -> Vec<i64> {
+pub(in crate::report) fn shown(split: &Split) -> Vec<i64> {
     round_to_sum(&split.parts, numbers::unit(split.total()))
 }
 
@@ -261,7 +261,7 @@ fn shares(split: &Split) -> Vec<i64> {
     round_to_sum(&fine, FINE).into_iter().map(|part| part / FINE).collect()
 }
 
-pub(super) const fn phase_label(phase: Phase) -> Label {
+pub(in crate::report) const fn phase_label(phase: Phase) -> Label {
     match phase {
         Phase::Detect => Label::PhDetect,
         Phase::Decide => Label::PhDecide,

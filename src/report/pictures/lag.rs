@@ -1,13 +1,13 @@
 //! The picture of how far every replica was behind, over the time of the run.
 
-use super::Page;
-use super::chart::{Axis, COLORS, LEFT, RIGHT};
-use super::labels::Label;
-use super::markdown::text;
-use super::numbers;
 use super::svg::{Anchor, FAINT, INK, RULE, Svg, width_of};
+use super::timeline::{Axis, COLORS, LEFT, RIGHT};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::lag_ms;
+use crate::report::document::{Figure, text};
+use crate::report::labels::Label;
+use crate::report::numbers;
+use crate::report::page::Page;
 
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 176.0;
@@ -32,13 +32,8 @@ impl Page<'_> {
         format!("{}{}{}", self.t(Label::LagChart), self.colon(), peaks.collect::<Vec<_>>().join(" · "))
     }
 
-    /// The picture's alternative text, as Markdown; none when no lag was read.
-    pub(super) fn lag_alt(&self) -> Option<String> {
-        (!self.measures.exposures.is_empty()).then(|| text(&self.lag_words()))
-    }
-
     /// One line a probe; none when no lag was read.
-    pub(super) fn lag(&self) -> Option<String> {
+    pub(in crate::report) fn lag(&self) -> Option<Figure> {
         let lags = self.lags();
         let most = lags.iter().flat_map(|(_, lags)| lags).map(|(_, lag)| *lag).max()?;
         let title = self.t(Label::LagChart);
@@ -62,6 +57,6 @@ impl Page<'_> {
             svg.text((x + 20.0, 226.0), Anchor::Start, 11, INK, name);
             x += 20.0 + width_of(name, 11) + 22.0;
         }
-        Some(svg.finish())
+        Some(Figure { name: "lag", alt: text(&self.lag_words()), svg: svg.finish() })
     }
 }

@@ -1,16 +1,16 @@
 //! The pictures: one bar with the phases on a time axis, and the waterfall of the recovery time against its RTO.
 //! Numbers stand in the picture's description and in the report's alternative text; no colour is the only sign of anything.
 
-use super::Page;
-use super::course::{phase_label, shown};
-use super::labels::Label;
-use super::markdown::text;
-use super::numbers;
 use super::svg::{ALARM, Anchor, FAINT, INK, RULE, Svg, width_of};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{PHASES, Split};
 use crate::model::state::Status;
 use crate::model::time::Timestamp;
+use crate::report::document::{Figure, text};
+use crate::report::labels::Label;
+use crate::report::numbers;
+use crate::report::page::Page;
+use crate::report::sections::{phase_label, shown};
 
 const WIDTH: f64 = 760.0;
 pub(super) const LEFT: f64 = 16.0;
@@ -82,21 +82,13 @@ impl Page<'_> {
     }
 
     fn list(&self, parts: &[String]) -> String {
-        parts.join(match self.lang {
-            crate::model::text::Lang::En => ", ",
-            crate::model::text::Lang::Zh => "，",
-        })
+        parts.join(self.comma())
     }
 
     /// What the timeline shows, in words.
     fn timeline_words(&self) -> String {
         let words = self.split().map_or_else(|| self.t(Label::NoOutageChart).to_owned(), |split| self.list(&self.parts(split)));
         format!("{}{}{words}", self.t(Label::TimelineChart), self.colon())
-    }
-
-    /// The timeline's alternative text, as Markdown.
-    pub(super) fn timeline_alt(&self) -> String {
-        text(&self.timeline_words())
     }
 
     /// What the waterfall shows, in words.
@@ -107,7 +99,7 @@ impl Page<'_> {
         let sum: Vec<String> = shown(split).iter().take(split.entered).map(|part| numbers::digits(*part, unit)).collect();
         let total = self.total(split);
         let total = if split.open {
-            format!(" {}{}{}{}{total}", self.t(Label::Seconds), self.comma_list(), self.t(Label::DownMark), self.semicolon())
+            format!(" {}{}{}{}{total}", self.t(Label::Seconds), self.comma(), self.t(Label::DownMark), self.semicolon())
         } else {
             format!(" {total}")
         };
@@ -122,13 +114,8 @@ impl Page<'_> {
         }
     }
 
-    /// The waterfall's alternative text, as Markdown; none when there is no waterfall.
-    pub(super) fn waterfall_alt(&self) -> Option<String> {
-        self.waterfall_words().map(|words| text(&words))
-    }
-
     /// One bar over the time of the run: before, the phases, restored; marks for the fault, a line for the RTO.
-    pub(super) fn timeline(&self) -> String {
+    pub(in crate::report) fn timeline(&self) -> Figure {
         let title =
             format!("{}{}{} (UTC, {})", self.t(Label::TimelineChart), self.colon(), self.plan.title.get(self.lang), self.zones.offset(self.start.at));
         let mut svg = Svg::new(760, 206, &title, &self.timeline_words());
@@ -144,7 +131,7 @@ impl Page<'_> {
             }
         }
         self.fault_marks(&mut svg, &axis);
-        svg.finish()
+        Figure { name: "timeline", alt: text(&self.timeline_words()), svg: svg.finish() }
     }
 
     /// What the timeline covers: from shortly before the fault or the impact until the recovery was verified or given up, and the RTO if it is not far off.
@@ -282,7 +269,7 @@ impl Page<'_> {
     }
 
     /// Where the recovery time went, one row a phase, against the RTO. None when nothing was down.
-    pub(super) fn waterfall(&self) -> Option<String> {
+    pub(in crate::report) fn waterfall(&self) -> Option<Figure> {
         const TOP: f64 = 44.0;
         const ROW: f64 = 28.0;
         let split = self.split()?;
@@ -323,11 +310,6 @@ impl Page<'_> {
                 None => svg.text((RIGHT, 184.0), Anchor::End, 11, ALARM, &format!("{label} →")),
             }
         }
-        Some(svg.finish())
-    }
-
-    /// A probe's title, else its id, without markup.
-    pub(super) fn probe_title<'a>(&'a self, id: &'a str) -> &'a str {
-        self.probe_plan(id).map(|probe| probe.title.get(self.lang)).filter(|title| !title.is_empty()).unwrap_or(id)
+        Some(Figure { name: "waterfall", alt: text(&self.waterfall_words()?), svg: svg.finish() })
     }
 }

@@ -1,77 +1,77 @@
 //! What people did: answers, orders, stops, takeovers; with how long they were waited for, told apart from the time of the machine.
 
-use std::fmt::Write;
-
-use super::Page;
-use super::labels::Label;
-use super::markdown::{Align, Table, code};
-use super::numbers;
 use crate::model::measure::people::{Act, Deed, people};
 use crate::model::order::Order;
+use crate::report::document::{Align, Block, Column, Fact, Line, Table, code, line};
+use crate::report::labels::Label;
+use crate::report::page::{Page, dash};
 
 impl Page<'_> {
     /// One row a deed; nothing where nobody did anything.
-    pub(super) fn people(&self, out: &mut String) {
+    pub(super) fn people(&self) -> Vec<Block> {
         let people = people(self.events);
         if people.acts.is_empty() {
-            return;
+            return Vec::new();
         }
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "**{}** {}\n", self.t(Label::PeopleTitle), self.t(Label::PeopleLead));
-        let [utc, zone] = self.zones.heads(self.start.at);
-        let mut table = Table::new(&[
-            (self.t(Label::Number), Align::Right),
-            (&utc, Align::Left),
-            (&zone, Align::Left),
-            (self.t(Label::Deed), Align::Left),
-            (self.t(Label::By), Align::Left),
-            (self.t(Label::SaidColumn), Align::Left),
-            (self.t(Label::WaitedColumn), Align::Right),
-        ]);
-        let dash = || "–".to_owned();
+        let [utc, zone] = self.zone_heads();
+        let mut table = Table::new(
+            "people",
+            vec![
+                Column::new("event", self.t(Label::Number), Align::Right),
+                Column::new("utc", utc, Align::Left),
+                Column::new("local", zone, Align::Left),
+                Column::new("deed", self.t(Label::Deed), Align::Left),
+                Column::new("by", self.t(Label::By), Align::Left),
+                Column::new("said", self.t(Label::SaidColumn), Align::Left),
+                Column::new("waited", self.t(Label::WaitedColumn), Align::Right),
+            ],
+        );
         for act in &people.acts {
-            table.row(&[
-                act.seq.to_string(),
-                self.zones.utc(act.at),
-                self.zones.zoned(act.at),
+            table.row(vec![
+                self.count(act.seq).into(),
+                self.utc(act.at).into(),
+                self.zoned(act.at).into(),
                 self.deed(act),
                 if act.by.is_empty() { dash() } else { self.author(act) },
                 if act.said.is_empty() { dash() } else { self.sentence(&act.said) },
-                act.waited.map_or_else(dash, |waited| numbers::length(waited, self.lang)),
+                act.waited.map_or_else(dash, |waited| self.length(waited).into()),
             ]);
         }
-        out.push_str(&table.finish());
-        let length = |label: Label, nanos: i64| format!("{}{}{}", self.t(label), self.colon(), numbers::length(nanos, self.lang));
-        let parts = [
-            length(Label::InAll, people.total),
-            length(Label::WaitedForPeople, people.waited),
-            length(Label::RunByNobody, people.left),
-            length(Label::MachineTime, people.machine()),
+        let sums = [
+            ("in_all", Label::InAll, people.total),
+            ("waiting", Label::WaitedForPeople, people.waited),
+            ("run_by_nobody", Label::RunByNobody, people.left),
+            ("machine", Label::MachineTime, people.machine()),
         ];
-        let _ = writeln!(out, "{}{}\n", parts.join(" · "), self.bracketed(self.t(Label::WaitedRule)));
+        let sums = sums.map(|(id, label, nanos)| Fact::new(id, self.t(label), self.length(nanos)));
+        vec![
+            Block::Lead(line![line![self.t(Label::PeopleTitle)].strong(), " ", self.t(Label::PeopleLead)]),
+            Block::Table(table),
+            Block::facts_in_line("people-times", "", sums.into(), self.bracketed(self.t(Label::WaitedRule))),
+        ]
     }
 
     /// Who did it, with what is known of that beside what they said of themselves.
-    fn author(&self, act: &Act) -> String {
+    fn author(&self, act: &Act) -> Line {
         let by = code(&act.by);
         match (&act.witness.key, &act.witness.user) {
-            (Some(key), _) => by + &self.bracketed(&format!("{} {}", self.t(Label::SignedWith), code(key))),
-            (None, Some(user)) if *user != act.by => by + &self.bracketed(&format!("{} {}", self.t(Label::SaidByUser), code(user))),
+            (Some(key), _) => line![by, self.bracketed(line![self.t(Label::SignedWith), " ", code(key)])],
+            (None, Some(user)) if *user != act.by => line![by, self.bracketed(line![self.t(Label::SaidByUser), " ", code(user)])],
             _ => by,
         }
     }
 
-    fn deed(&self, act: &Act) -> String {
-        let what = self.t(deed_label(act.deed));
-        let simulated = if act.simulated { self.bracketed(self.t(Label::SimulatedMark)) } else { String::new() };
+    fn deed(&self, act: &Act) -> Line {
+        let simulated = if act.simulated { self.bracketed(self.t(Label::SimulatedMark)) } else { Line::default() };
+        let what = line![self.t(deed_label(act.deed)), simulated];
         match &act.step {
-            Some(step) => format!("{what}{simulated}{}{}", self.colon(), self.step_name(step)),
-            None => format!("{what}{simulated}"),
+            Some(step) => line![what, self.colon(), self.step_name(step)],
+            None => what,
         }
     }
 
     /// An order that was followed, with its reason.
-    pub(super) fn order(&self, order: &Order, why: &str) -> String {
+    pub(super) fn order(&self, order: &Order, why: &str) -> Line {
         let (label, step) = match order {
             Order::Pause => (Label::DeedPaused, None),
             Order::Unpause => (Label::DeedWentOn, None),
@@ -82,13 +82,13 @@ impl Page<'_> {
             Order::Abort => (Label::EvAbort, None),
             Order::Answer { step, yes } => (if *yes { Label::DeedApproved } else { Label::DeedSaidNo }, Some(step)),
         };
-        let step = step.map(|step| format!("{}{}", self.colon(), self.step_name(step))).unwrap_or_default();
-        let why = if why.is_empty() { String::new() } else { format!("{}{}", self.colon(), self.sentence(why)) };
-        format!("{}{step}{why}", self.t(label))
+        let step = step.map(|step| line![self.colon(), self.step_name(step)]).unwrap_or_default();
+        let why = if why.is_empty() { Line::default() } else { line![self.colon(), self.sentence(why)] };
+        line![self.t(label), step, why]
     }
 }
 
-pub(super) const fn deed_label(deed: Deed) -> Label {
+const fn deed_label(deed: Deed) -> Label {
     match deed {
         Deed::Approved => Label::DeedApproved,
         Deed::DidByHand => Label::DeedDidByHand,
@@ -111,11 +111,11 @@ pub(super) const fn deed_label(deed: Deed) -> Label {
 mod tests {
     use crate::model::event::samples;
     use crate::model::text::Lang;
-    use crate::report::render;
+    use crate::report::Report;
 
     /// The section about people.
     fn section(lang: Lang) -> String {
-        let report = render(&samples::steered(), "", lang);
+        let report = Report::of(&samples::steered(), "").markdown(lang);
         let lines = report.lines().skip_while(|line| !line.starts_with("**People.") && !line.starts_with("**人员。"));
         lines.take_while(|line| !line.starts_with("## ")).collect::<Vec<_>>().join("\n").trim().to_owned()
     }
@@ -132,6 +132,6 @@ mod tests {
 
     #[test]
     fn a_report_of_a_run_that_nobody_touched_says_nothing_of_people() {
-        assert!(!render(&samples::success(), "", Lang::En).contains("**People."));
+        assert!(!Report::of(&samples::success(), "").markdown(Lang::En).contains("**People."));
     }
 }

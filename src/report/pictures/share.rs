@@ -1,16 +1,12 @@
-//! Where the requests went: the picture of the target's share over the run, and how the change of DNS spread.
+//! The picture of where the requests went: the target's share over the run.
 
-use std::fmt::Write;
-
-use super::Page;
-use super::chart::{Axis, COLORS, LEFT, RIGHT};
-use super::fields::Field;
-use super::labels::Label;
-use super::markdown::{Align, Table, code, text};
-use super::numbers;
-use super::svg::{ALARM, Anchor, FAINT, INK, RULE, Svg};
-use crate::model::interval::Length;
-use crate::model::measure::{ALL, Propagation, share};
+use super::svg::{ALARM, Anchor, FAINT, INK, RULE, Svg, width_of};
+use super::timeline::{Axis, COLORS, LEFT, RIGHT};
+use crate::model::measure::{ALL, share};
+use crate::report::document::{Figure, text};
+use crate::report::labels::Label;
+use crate::report::numbers;
+use crate::report::page::Page;
 
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 176.0;
@@ -28,7 +24,7 @@ impl Page<'_> {
     }
 
     /// Whether the share of the traffic is counted where users' requests are, by monitoring, and not of requests that Lifeboat sends.
-    pub(super) fn counts_users(&self) -> bool {
+    pub(in crate::report) fn counts_users(&self) -> bool {
         let probe = self.plan.traffic.as_ref().and_then(|id| self.probe_plan(id));
         probe.is_some_and(|probe| probe.uses == "prometheus" || probe.uses.ends_with(".metric"))
     }
@@ -54,13 +50,8 @@ impl Page<'_> {
         format!("{head}{}{now}{took}", self.colon())
     }
 
-    /// The picture's alternative text, as Markdown; none when no probe reads the share.
-    pub(super) fn share_alt(&self) -> Option<String> {
-        (!self.shares().is_empty()).then(|| text(&self.share_words()))
-    }
-
     /// The target's share as an area, with the moments at which the change was accepted and the traffic had moved; none when no probe reads it.
-    pub(super) fn share(&self) -> Option<String> {
+    pub(in crate::report) fn share_of_traffic(&self) -> Option<Figure> {
         let shares = self.shares();
         let (first, last) = (shares.first()?.0, shares.last()?.0);
         let title = self.share_head();
@@ -96,43 +87,8 @@ impl Page<'_> {
             let words = self.t(label);
             svg.rect((x, 219.0), (14.0, 4.0), color);
             svg.text((x + 20.0, 226.0), Anchor::Start, 11, INK, words);
-            x += 20.0 + super::svg::width_of(words, 11) + 22.0;
+            x += 20.0 + width_of(words, 11) + 22.0;
         }
-        Some(svg.finish())
-    }
-
-    /// Picture of the shift and the spread of DNS, in the section on availability.
-    pub(super) fn traffic(&self, out: &mut String) {
-        // Writing to a string cannot fail.
-        if let Some(alt) = self.share_alt() {
-            let _ = writeln!(out, "![{alt}]({})\n", self.file("share"));
-        }
-        for (id, propagation) in &self.measures.propagations {
-            self.written.add(Field::MetricDns);
-            let _ = writeln!(out, "**{}** {}\n", self.t(Label::DnsSpread), self.bracketed(&self.probe_name(id)).trim());
-            let mut table = Table::new(&[(self.t(Label::DnsServer), Align::Left), (self.t(Label::DnsTook), Align::Right)]);
-            for (server, took) in &propagation.servers {
-                let value = took.map_or_else(|| format!("▲ {}", self.t(Label::DnsStale)), |took| numbers::interval(took, self.lang));
-                table.row(&[code(server), value]);
-            }
-            out.push_str(&table.finish());
-            let _ = writeln!(out, "{}\n\n{}\n", self.spread_words(propagation), self.t(Label::DnsRule));
-        }
-    }
-
-    /// Percentiles, how many were late, and of how many.
-    fn spread_words(&self, propagation: &Propagation) -> String {
-        let shown = |took: Option<Length>| took.map_or_else(|| self.t(Label::DnsStale).to_owned(), |took| numbers::length(took.likely, self.lang));
-        let percentiles = [50, 95, 100].map(|percent| shown(propagation.percentile(percent))).join(" / ");
-        let mut words = vec![
-            format!("{}{}{}", self.t(Label::DnsOf), self.colon(), propagation.servers.len()),
-            format!("{}{}{percentiles}", self.t(Label::DnsSummary), self.colon()),
-            format!("{}{}{}", self.t(Label::DnsStale), self.colon(), propagation.stale()),
-        ];
-        if let (Some(seconds), Some(beyond)) = (propagation.ttl_s, propagation.beyond_ttl()) {
-            words.push(format!("{}{}{seconds} {}", self.t(Label::DnsTtl), self.colon(), self.t(Label::Seconds)));
-            words.push(format!("{}{}{beyond}", self.t(Label::DnsBeyond), self.colon()));
-        }
-        words.join(" · ")
+        Some(Figure { name: "share", alt: text(&self.share_words()), svg: svg.finish() })
     }
 }

@@ -1,0 +1,6 @@
+//! The pictures of a report, as SVG: figures of its sections.
+
+mod lag;
+mod share;
+mod svg;
+mod timeline;
