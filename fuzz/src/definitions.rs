@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use lifeboat::cli::errors::{Style, render};
 use lifeboat::lab::serve::vars;
+use lifeboat::lab::world::file::Blueprint;
 use lifeboat::model::chain::{genesis, seal, verify};
 use lifeboat::model::event::{Body, Event, RunEvent};
 use lifeboat::model::plan::{Mode, Plan};
@@ -21,7 +22,7 @@ pub fn definitions(data: &[u8]) {
     if files.len() > 8 {
         return;
     }
-    let vars = VARS.get_or_init(|| vars(None)).clone();
+    let vars = VARS.get_or_init(|| vars(&Blueprint::shop(), None)).clone();
     let request = Request { vars, ..Request::new("lab", Mode::Rehearse) };
     for (checked, plan) in check_given(files, Words::of_catalogue(), &request) {
         for problem in &checked.problems {

@@ -426,7 +426,9 @@ pub struct Actions {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n\
     \x20 lifeboat lab\n\
-    \x20 lifeboat lab --seed 7 --time-scale 10 --output json")]
+    \x20 lifeboat lab --seed 7 --time-scale 10 --output json\n\
+    \x20 lifeboat lab --print-world > worlds/ours.yaml\n\
+    \x20 lifeboat lab --world worlds/ours.yaml")]
 pub struct Lab {
     /// The same seed gives the same delays and answers
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -437,6 +439,12 @@ pub struct Lab {
     /// The second number of its addresses, 127.N.0.1 [default: the first free one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(10..=250))]
     pub prefix: Option<u8>,
+    /// The world file that says what is in it [default: the shipped shop]
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// Print the world file of the shipped shop, to begin one of your own with, and start nothing
+    #[arg(long, conflicts_with = "world")]
+    pub print_world: bool,
 }
 
 /// `lifeboat completions`

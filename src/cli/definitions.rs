@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::args::{Actions, Schema, SchemaOf, Validate};
 use super::output::Output;
 use super::{errors, start};
-use crate::lab;
 use crate::model::diagnostic::Diagnostic;
 use crate::model::plain;
 use crate::model::plan::Mode;
-use crate::model::project::EnvironmentKind;
 use crate::ops::catalogue_list;
 use crate::ops::check::{Checked, validate as check};
 use crate::ops::exit::{Exit, Kind};
@@ -21,9 +19,8 @@ use crate::ops::words::Words;
 
 pub(super) fn validate(args: &Validate, output: &Output) -> Result<u8, Exit> {
     let project = start::project_for(args.paths.first().map(std::path::PathBuf::as_path))?;
-    let environment = project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
-    let vars = if environment.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
-    let request = Request { vars, ..Request::new(&args.env, Mode::Drill) };
+    project.environment(&args.env).map_err(|found| errors::definitions(&found))?;
+    let request = Request { vars: project.lab_vars(&args.env), ..Request::new(&args.env, Mode::Drill) };
     let results = check(&args.paths, &project, Words::of_catalogue(), &request);
     let problems: Vec<Diagnostic> = results.iter().flat_map(|checked| checked.problems.iter().cloned()).collect();
     if output.json {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::args::Global;
 use super::output::{Output, safe};
@@ -12,12 +12,10 @@ use super::steering::Limiting;
 use super::{errors, start};
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
-use crate::lab;
 use crate::model::diagnostic::suggest;
 use crate::model::guard::{Confirmed, Decision, Guard, Override, Overrides, evaluate};
 use crate::model::plain;
 use crate::model::plan::{Mode, Plan};
-use crate::model::project::EnvironmentKind;
 use crate::model::text::Lang;
 use crate::model::time::Span;
 use crate::ops::approvals::{self, Given, Signer, Subject};
@@ -100,7 +98,7 @@ impl About<'_> {
     /// The files of the plan; every variable that was set must be one that they or the environment use.
     pub(super) fn files(&self) -> Result<Vec<DefinitionFile>, Exit> {
         let files = run::definitions(&self.project.root, self.plan)?;
-        let mut own = if self.environment.is_lab { lab::serve::vars(None) } else { Map::new() };
+        let mut own = self.project.lab_vars(&self.environment.name);
         own.extend(self.project.settings.environments.get(&self.environment.name).map(|file| file.vars.clone()).unwrap_or_default());
         unused::check(&self.given.set, &own, &files).map(|()| files)
     }
@@ -299,7 +297,7 @@ pub(super) fn approve(args: &Approve, global: &Global, output: &Output) -> Resul
         patience,
     };
     // The approval is of the files: where a lab is does not matter to them.
-    let mut vars = if file.kind == EnvironmentKind::Lab { lab::serve::vars(None) } else { Map::new() };
+    let mut vars = project.lab_vars(&args.env);
     vars.extend(file.vars);
     vars.extend(given.set.clone());
     let limits = args.limiting.limits()?;

@@ -16,6 +16,8 @@ use crate::engine::desk::Reply;
 use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
+use crate::lab::world::file::{Blueprint, SHOP};
+use crate::lab::world::state::Cloud as LabCloud;
 use crate::model::call::Cloud;
 use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
@@ -51,6 +53,7 @@ use crate::ops::run::{self, Attended, Outcome, Said, Takeover};
 use crate::ops::runs;
 use crate::ops::variables;
 use crate::ops::words::Words;
+use crate::ops::world_file;
 use crate::ports::gate::Gate;
 use crate::world::World;
 use crate::world::command::Programs;
@@ -118,8 +121,8 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     Ok(runtime)
 }
 
-fn choice(place: &Where) -> LabChoice {
-    LabChoice { control: place.lab.clone(), seed: place.seed, time_scale: place.time_scale }
+fn choice(place: &Where, world: Arc<Blueprint>) -> LabChoice {
+    LabChoice { control: place.lab.clone(), seed: place.seed, time_scale: place.time_scale, world: Some(world) }
 }
 
 /// `NAME=VALUE` pairs with YAML values.
@@ -149,7 +152,7 @@ fn shortened(text: &str) -> String {
 
 async fn open(project: &Project, name: &str, place: &Where) -> Result<Environment, Exit> {
     let file = project.environment(name).map_err(|found| errors::definitions(&found))?;
-    Environment::open(name, &file, choice(place), &pairs(&place.set, "--set")?).await
+    Environment::open(name, &file, choice(place, project.world(name)), &pairs(&place.set, "--set")?).await
 }
 
 pub(super) fn observer(output: &Output) -> Box<dyn Observer + Send> {
@@ -447,8 +450,9 @@ pub(super) async fn reopen(
         })
     };
     let opened = if let Some(lab_made) = &made.lab {
-        let marks = pinned::environment(store, run, plan).ok().flatten().and_then(|file| file.marks);
-        let file = EnvironmentFile { kind: EnvironmentKind::Lab, marks, ..Default::default() };
+        // The lab is known by its id, whatever its world file says by now.
+        let file = pinned::environment(store, run, plan).ok().flatten().unwrap_or_default();
+        let file = EnvironmentFile { kind: EnvironmentKind::Lab, marks: file.marks, aws: file.aws, aliyun: file.aliyun, ..Default::default() };
         let control = lab.unwrap_or(&lab_made.control);
         Environment::open(&plan.environment, &file, LabChoice::at(control), &Map::new()).await
     } else {
@@ -592,12 +596,21 @@ fn ways_on(state: &RunState, run: &str, store: &FileStore) -> Vec<String> {
 }
 
 pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
-    let lab = EmbeddedLab::start(Options { seed: args.seed, scale: args.time_scale, prefix: args.prefix })?;
+    if args.print_world {
+        output.print(SHOP);
+        return Ok(0);
+    }
+    let world = match &args.world {
+        Some(path) => world_file::read(path).map_err(|found| errors::definitions(&found))?,
+        None => Blueprint::shop(),
+    };
+    let region = world.regions(LabCloud::Aws).first().cloned().unwrap_or_default();
+    let lab = EmbeddedLab::start(Options { seed: args.seed, scale: args.time_scale, prefix: args.prefix, world })?;
     let endpoints = &lab.endpoints;
     if output.json {
         output.json_line(endpoints);
     } else {
-        output.print(&exports(endpoints));
+        output.print(&exports(endpoints, &region));
     }
     // Without anything to run on, waiting for a signal needs no more than one thread.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -613,8 +626,8 @@ pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
 }
 
 /// What points the aws CLI and the SDKs at the lab, ready for a shell.
-fn exports(endpoints: &crate::lab::serve::Endpoints) -> String {
-    let crate::lab::serve::Endpoints { id, control, aws, aliyun, oss, dns, prometheus, access_key_id, secret_access_key } = endpoints;
+fn exports(endpoints: &crate::lab::serve::Endpoints, region: &str) -> String {
+    let crate::lab::serve::Endpoints { id, world: _, control, aws, aliyun, oss, dns, prometheus, access_key_id, secret_access_key } = endpoints;
     let (dns_host, dns_port) = dns.rsplit_once(':').unwrap_or((dns, "53"));
     format!(
         "# The lab {id} is ready. Ctrl-C ends it.
@@ -626,7 +639,7 @@ fn exports(endpoints: &crate::lab::serve::Endpoints) -> String {
 export AWS_ENDPOINT_URL={aws}
 export AWS_ACCESS_KEY_ID={access_key_id}
 export AWS_SECRET_ACCESS_KEY={secret_access_key}
-export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+export AWS_REGION={region} AWS_DEFAULT_REGION={region}
 export ALIBABA_CLOUD_ACCESS_KEY_ID={access_key_id}
 export ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret_access_key}
 "

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use super::faults::Faults;
 use super::serve::{Endpoints, vars};
 use super::world::World;
+use super::world::file::Blueprint;
 use crate::model::lab::FaultRule;
 
 /// The routes.
-pub(super) fn router(world: Arc<World>, endpoints: Arc<Endpoints>, faults: Arc<Faults>) -> Router {
+pub(super) fn router(world: Arc<World>, blueprint: Arc<Blueprint>, endpoints: Arc<Endpoints>, faults: Arc<Faults>) -> Router {
     let (seen, told, called) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
     let [shown, added, replaced, removed] = std::array::from_fn(|_| Arc::clone(&faults));
     let rules = get(async move || canonical(&shown.view()))
@@ -30,7 +31,7 @@ pub(super) fn router(world: Arc<World>, endpoints: Arc<Endpoints>, faults: Arc<F
         .route("/world", get(async move || canonical(&seen.lock().view())))
         .route("/truth", get(async move || lines(told.lock().truth.lines())))
         .route("/calls", get(async move || lines(called.lock().calls.lines())))
-        .route("/environment", get(async move || canonical(&environment(&world, &endpoints))))
+        .route("/environment", get(async move || canonical(&environment(&world, &blueprint, &endpoints))))
         .route("/faults", rules)
         .route("/health", get(async || "ok"))
 }
@@ -58,18 +59,22 @@ fn take(faults: &Faults, body: &[u8], in_place: bool) -> Response {
 }
 
 /// Everything an environment of kind `lab` needs to know about a running lab.
-fn environment(world: &World, endpoints: &Endpoints) -> Value {
-    let accounts = world.lock().accounts.clone();
+fn environment(world: &World, blueprint: &Blueprint, endpoints: &Endpoints) -> Value {
+    let (accounts, regions) = {
+        let state = world.lock();
+        (state.accounts.clone(), state.regions.clone())
+    };
     let mut environment = json!(endpoints);
     if let Some(environment) = environment.as_object_mut() {
         environment.insert("dns_name_server".to_owned(), json!(endpoints.dns));
         environment.insert("accounts".to_owned(), json!({ "aws": accounts.aws, "aliyun": accounts.aliyun }));
-        environment.insert("regions".to_owned(), json!({ "aws": accounts.aws_region, "aliyun": accounts.aliyun_region }));
+        environment.insert("regions".to_owned(), json!({ "aws": regions.aws.first(), "aliyun": regions.aliyun.first() }));
+        environment.insert("all_regions".to_owned(), json!(regions));
         let (id, secret) = accounts.next_key();
         environment.insert("next_key".to_owned(), json!({ "access_key_id": id, "secret_access_key": secret }));
         let zones = world.lock().zones.iter().map(|zone| (zone.name.clone(), json!({ "provider": zone.cloud }))).collect();
         environment.insert("zones".to_owned(), Value::Object(zones));
-        environment.insert("vars".to_owned(), Value::Object(vars(Some(endpoints))));
+        environment.insert("vars".to_owned(), Value::Object(vars(blueprint, Some(endpoints))));
     }
     environment
 }

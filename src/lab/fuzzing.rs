@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::data::metrics::History;
 use super::data::{dns, prometheus};
 use super::services::{aliyun, aws, oss};
-use super::world::{LabClock, World, file, transition};
+use super::world::build::build;
+use super::world::{LabClock, World, transition};
 
 /// A world of its own, at its beginning, that nobody else reaches.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Alone {
     #[must_use]
     pub fn new() -> Self {
         let clock = LabClock::start(1.0);
-        let state = file::build(1, 1.0, 10, clock.now()).expect("the world file inside the program is tested");
+        let state = build(1, 1.0, 10, clock.now());
         let (world, history) = (Arc::new(World::new(clock, state)), Arc::new(History::default()));
         history.sample(&world);
         Self { world, history }

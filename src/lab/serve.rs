@@ -16,13 +16,13 @@ use super::data::http::Servers;
 use super::data::metrics::SAMPLE_EVERY;
 use super::data::{dns, load, prometheus};
 use super::faults::{Faults, Vendor};
-use super::world::file::{self, WorldFileError};
+use super::world::file::Blueprint;
 use super::world::reach::SERVICE_PORT;
 use super::world::{LabClock, World};
 use super::{control, driver, faults, listen};
 
 /// What a lab is started with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Equal seeds give equal ids, boot times and DNS answers.
     pub seed: u64,
@@ -30,19 +30,19 @@ pub struct Options {
     pub scale: f64,
     /// N of the loopback prefix 127.N.0.0/16, 10 to 250; the first free one when none.
     pub prefix: Option<u8>,
+    /// What is in it at the beginning.
+    pub world: Arc<Blueprint>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, scale: 1.0, prefix: None }
+        Self { seed: 1, scale: 1.0, prefix: None, world: Blueprint::shop() }
     }
 }
 
 /// Why a lab does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    #[error("the lab's world file is broken")]
-    WorldFile(#[from] WorldFileError),
     #[error("the time scale {0} is outside {start} to {end}", start = SCALES.start(), end = SCALES.end())]
     Scale(f64),
     #[error("the loopback prefix 127.{0}.0.0/16 is outside 10 to 250")]
@@ -71,6 +71,9 @@ pub const SCALES: RangeInclusive<f64> = 0.01..=1000.0;
 pub struct Endpoints {
     /// Which lab it is: another one for every lab that is started, whatever its seed and its addresses.
     pub id: String,
+    /// SHA-256 of its world file, lower-case hex; empty for the shipped world.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub world: String,
     /// `GET /world`, `/truth`, `/calls`, `/environment`, `/health`; `/faults` with `GET`, `POST`, `PUT` and `DELETE`.
     pub control: String,
     /// All AWS services.
@@ -103,7 +106,7 @@ impl Lab {
         }
         let (prefix, claim) = claim(options.prefix)?;
         let clock = LabClock::start(options.scale);
-        let state = file::build(options.seed, options.scale, prefix, clock.now())?;
+        let state = options.world.build(options.seed, options.scale, prefix, clock.now());
         let (accounts, timing) = (state.accounts.clone(), state.timing.clone());
         let customers_of: Vec<_> = state.services.values().cloned().collect();
         let history = Arc::clone(&state.history);
@@ -114,6 +117,7 @@ impl Lab {
         let (dns_udp, dns_tcp) = bind_dns(host)?;
         let endpoints = Arc::new(Endpoints {
             id: format!("{:032x}", rand::random::<u128>()),
+            world: options.world.digest().to_owned(),
             control: url(&control)?,
             aws: url(&aws)?,
             aliyun: url(&aliyun)?,
@@ -132,7 +136,7 @@ impl Lab {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let faults = Arc::new(Faults::default());
-        let control_routes = control::router(Arc::clone(&world), Arc::clone(&endpoints), Arc::clone(&faults));
+        let control_routes = control::router(Arc::clone(&world), options.world, Arc::clone(&endpoints), Arc::clone(&faults));
         tasks.spawn(listen::serve_http(control, TowerToHyperService::new(control_routes), stop.clone()));
         let prometheus_routes = prometheus::router(Arc::clone(&world), Arc::clone(&history));
         tasks.spawn(listen::serve_http(prometheus, TowerToHyperService::new(prometheus_routes), stop.clone()));
@@ -189,13 +193,12 @@ impl Drop for Lab {
     }
 }
 
-/// The variables that the environment `lab` gives to scenarios; without a running lab, with placeholders for its addresses.
+/// The variables that an environment of this world gives to scenarios; without a running lab, with placeholders for its addresses.
 #[must_use]
-pub fn vars(endpoints: Option<&Endpoints>) -> Map<String, Value> {
+pub fn vars(world: &Blueprint, endpoints: Option<&Endpoints>) -> Map<String, Value> {
     // Without a lab the addresses are in 127.0.0.0/16, where no lab ever is.
     let prefix = endpoints.and_then(|endpoints| endpoints.dns.split('.').nth(1)?.parse().ok()).unwrap_or(0);
-    let placed = file::vars(prefix).expect("the world file inside the program is tested");
-    let mut vars: Map<String, Value> = placed.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let mut vars: Map<String, Value> = world.vars(prefix).into_iter().map(|(name, value)| (name, Value::from(value))).collect();
     let (prometheus, name_server) = endpoints.map_or(("http://127.0.0.1:9090", "127.0.0.1:53"), |endpoints| (&endpoints.prometheus, &endpoints.dns));
     vars.insert("prometheus".to_owned(), Value::from(prometheus));
     vars.insert("name_server".to_owned(), Value::from(name_server));

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::serve::{Lab, LabError, Options, vars};
+use super::world::file::Blueprint;
 use super::world::reach::SERVICE_PORT;
 use super::world::state::{AclEntry, InstanceState};
 use crate::model::time::Timestamp;
@@ -19,7 +20,7 @@ const STANDBY: &str = "i-0a11febe0a7500001";
 const VSWITCH: &str = "vsw-bp1lifeboat0app000001";
 
 fn lab(scale: f64) -> Lab {
-    Lab::start(Options { seed: 42, scale, prefix: None }).unwrap()
+    Lab::start(Options { seed: 42, scale, ..Options::default() }).unwrap()
 }
 
 fn address_of(lab: &Lab, instance: &str) -> String {
@@ -214,7 +215,7 @@ fn a_time_that_stands_still_or_flies_is_refused() {
 
 #[test]
 fn variables_are_known_without_a_lab() {
-    let vars = vars(None);
+    let vars = vars(&Blueprint::shop(), None);
     assert_eq!(vars["zone"], "example.com.");
     assert_eq!(vars["prometheus"], "http://127.0.0.1:9090");
 }

@@ -55,10 +55,10 @@ pub struct EnvironmentFile {
     /// The embedded lab, or real clouds.
     #[serde(default)]
     pub kind: EnvironmentKind,
-    /// The AWS side.
+    /// The AWS side. Of a lab only the `region`: one of its world's, without it the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsFile>,
-    /// The Alibaba Cloud side.
+    /// The Alibaba Cloud side. Of a lab only the `region`: one of its world's, without it the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aliyun: Option<AliyunFile>,
     /// How probes resolve names.
@@ -88,6 +88,9 @@ pub struct EnvironmentFile {
     /// What expressions see as `vars`.
     #[serde(default)]
     pub vars: Map<String, Value>,
+    /// The world file of the lab, relative to this file; without it the shipped shop. `lifeboat lab --print-world` prints one to begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<String>,
     /// Settings of the lab.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lab: Option<LabFile>,

@@ -155,10 +155,14 @@ pub fn cloud_env(region: &str, account: Option<&str>, endpoints: &BTreeMap<Strin
     json!({ "region": region, "account": account, ENDPOINTS: endpoints })
 }
 
-/// A lab for `env`.
+/// A lab for `env`; `world` is the digest of its world file, nothing for the shop.
 #[must_use]
-pub fn lab_env(id: &str, control: &str, embedded: bool) -> Value {
-    json!({ "id": id, "control": control, "embedded": embedded })
+pub fn lab_env(id: &str, world: &str, control: &str, embedded: bool) -> Value {
+    let mut lab = json!({ "id": id, "control": control, "embedded": embedded });
+    if !world.is_empty() {
+        lab["world"] = Value::from(world);
+    }
+    lab
 }
 
 /// As the key of `env`.
@@ -192,7 +196,7 @@ mod tests {
     }
 
     fn lab(id: &str, control: &str) -> Whereabouts {
-        Whereabouts::of_env(&json!({ "lab": lab_env(id, control, false), "aws": cloud_env("us-east-1", Some("1"), &BTreeMap::new()) }))
+        Whereabouts::of_env(&json!({ "lab": lab_env(id, "", control, false), "aws": cloud_env("us-east-1", Some("1"), &BTreeMap::new()) }))
     }
 
     #[test]

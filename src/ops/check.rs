@@ -6,6 +6,7 @@ use super::files::{Files, shown};
 use super::project::{FILE_NAME, NO_PROJECT, Project, project_in};
 use super::resolve::{Request, Resolver, Unsaid, plan_runbook, plan_scenario};
 use super::words::Words;
+use super::world_file;
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source};
 use crate::model::guard::FreezesFile;
@@ -18,7 +19,7 @@ use crate::model::yaml::way;
 pub struct Checked {
     /// Its path as people should see it.
     pub file: String,
-    /// `scenario`, `runbook`, `calendar` or `project`; empty where it could not be told.
+    /// `scenario`, `runbook`, `world`, `calendar` or `project`; empty where it could not be told.
     pub kind: &'static str,
     /// What it holds, in a few words; empty when it has problems.
     pub summary: String,
@@ -104,6 +105,12 @@ fn check<W: Send + Sync>(
     let (kind, result) = match kind.as_ref().and_then(|kind| kind.as_str()) {
         Some("scenario") => ("scenario", Resolver::new(project, words, request, files).and_then(|resolver| resolver.scenario(path))),
         Some("runbook") => ("runbook", Resolver::new(project, words, request, files).and_then(|resolver| resolver.runbook(path, Unsaid::Open))),
+        Some("world") => {
+            return match world_file::understand(&loaded) {
+                Ok(world) => Some((Checked { file, kind: "world", summary: world.summary(), problems: Vec::new() }, None)),
+                Err(problems) => failed(problems),
+            };
+        }
         None if path.file_name().is_some_and(|name| name == FILE_NAME) || doc.root.get(&way!["environments"]).is_some() => {
             return Some((check_project(path, words, request, files), None));
         }
@@ -118,9 +125,13 @@ fn check<W: Send + Sync>(
         _ if !is_ours && !is_named => return None,
         Some(other) => {
             let problem = doc.problem(&way!["kind"], format!("unknown kind of file `{other}`"));
-            return failed(vec![problem.maybe_hint(crate::model::diagnostic::suggest(other, ["scenario", "runbook"], "kinds"))]);
+            return failed(vec![problem.maybe_hint(crate::model::diagnostic::suggest(other, ["scenario", "runbook", "world"], "kinds"))]);
         }
-        None => return failed(vec![doc.key_problem(&way!["kind"], "the key `kind` is missing").hint("write `kind: scenario` or `kind: runbook`")]),
+        None => {
+            return failed(vec![
+                doc.key_problem(&way!["kind"], "the key `kind` is missing").hint("write `kind: scenario`, `kind: runbook` or `kind: world`"),
+            ]);
+        }
     };
     let (summary, problems, plan) = match result {
         Ok(plan) => (summary(&plan, kind), Vec::new(), Some(plan)),

@@ -1,7 +1,7 @@
 //! From a name to something that can be connected to: the embedded lab, a running lab, or the accounts of the project file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use serde_json::{Map, Value, json};
@@ -10,6 +10,7 @@ use super::exit::{Exit, Kind};
 use super::marks::MarksKey;
 use super::running_lab;
 use crate::lab::serve::{Endpoints, Lab, LabError, Options};
+use crate::lab::world::file::Blueprint;
 use crate::model::call::Cloud;
 use crate::model::host::{Owner, authority, host, owner};
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
@@ -50,6 +51,8 @@ pub struct LabChoice {
     pub seed: Option<u64>,
     /// How fast its world moves (`--time-scale`).
     pub time_scale: Option<f64>,
+    /// What is in it as the environment says it; `None` = whatever is in the one that runs, or the shop.
+    pub world: Option<Arc<Blueprint>>,
 }
 
 impl LabChoice {
@@ -96,16 +99,28 @@ impl Environment {
     }
 
     async fn lab(name: &str, file: &EnvironmentFile, choice: LabChoice) -> Result<Self, Exit> {
+        let wanted = choice.world.as_ref().map(|world| world.digest().to_owned()).filter(|digest| !digest.is_empty());
         let (embedded, control) = match choice {
             LabChoice { control: Some(control), .. } => (None, control.trim_end_matches('/').to_owned()),
-            LabChoice { control: None, seed, time_scale } => {
+            LabChoice { control: None, seed, time_scale, world } => {
                 let usual = Options::default();
-                let lab = EmbeddedLab::start(Options { seed: seed.unwrap_or(usual.seed), scale: time_scale.unwrap_or(usual.scale), ..usual })?;
+                let (seed, scale) = (seed.unwrap_or(usual.seed), time_scale.unwrap_or(usual.scale));
+                let lab = EmbeddedLab::start(Options { seed, scale, world: world.unwrap_or_else(Blueprint::shop), ..usual })?;
                 let control = lab.endpoints.control.clone();
                 (Some(lab), control)
             }
         };
         let about = running_lab::ask(&control).await?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != about.endpoints.world) {
+            let holds = if about.endpoints.world.is_empty() { "the shipped shop".to_owned() } else { format!("the world {}", about.endpoints.world) };
+            return Err(Exit::new(
+                Kind::Environment,
+                format!("the lab at {control} holds another world than environment {name} says; nothing was changed"),
+            )
+            .cause(format!("it holds {holds}, and the SHA-256 of the environment's world file is {wanted}"))
+            .hint("start one with `lifeboat lab --world FILE`, or leave --lab out"));
+        }
+        let regions = about.in_regions(name, file)?;
         if let Some(faults) = file.lab.as_ref().map(|lab| &lab.faults).filter(|faults| !faults.is_empty()) {
             running_lab::misbehave(&control, faults).await?;
         }
@@ -117,14 +132,14 @@ impl Environment {
             keys: Some(keys.clone()),
             ..CloudSettings::default()
         };
-        let aws = side(&about.regions.aws, &about.accounts.aws, &about.endpoints.aws);
-        let mut aliyun = side(&about.regions.aliyun, &about.accounts.aliyun, &about.endpoints.aliyun);
+        let aws = side(&regions.aws, &about.accounts.aws, &about.endpoints.aws);
+        let mut aliyun = side(&regions.aliyun, &about.accounts.aliyun, &about.endpoints.aliyun);
         aliyun.objects_endpoint = Some(about.endpoints.oss);
         let env = json!({
             "name": name,
             "aws": { "region": aws.region, "account": aws.account },
             "aliyun": { "region": aliyun.region, "account": aliyun.account },
-            "lab": lab_env(&about.endpoints.id, &control, embedded.is_some()),
+            "lab": lab_env(&about.endpoints.id, &about.endpoints.world, &control, embedded.is_some()),
         });
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);

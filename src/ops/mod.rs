@@ -39,3 +39,4 @@ pub mod sshsig;
 pub mod unused;
 pub mod variables;
 pub mod words;
+pub mod world_file;

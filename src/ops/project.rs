@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,11 @@ use super::addresses;
 use super::files::{Files, Loaded, absolute, folder_of, load_whole_blocks, normal};
 use super::guards::{Calendar, written};
 use super::sshsig::PublicKey;
+use super::world_file::{self, OwnWorld};
 use crate::journal::Trust;
+use crate::lab::serve;
+use crate::lab::world::file::Blueprint;
+use crate::lab::world::state::Cloud;
 use crate::model::credentials::{is_place, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
@@ -37,6 +42,8 @@ pub struct Project {
     pub(crate) loaded: Option<Rc<Loaded>>,
     /// The freeze calendars, by environment.
     calendars: BTreeMap<String, Calendar>,
+    /// The worlds of labs that have one of their own, by environment.
+    worlds: BTreeMap<String, OwnWorld>,
     /// What is wrong with environments, by name: whoever runs elsewhere is not kept by it.
     broken: BTreeMap<String, Vec<Diagnostic>>,
 }
@@ -148,16 +155,19 @@ fn beside_broken(
     }
 }
 
-/// The environments that a problem is about: the one it stands in, or those whose freeze calendar it is in; none = it is the whole file's.
+/// The environments that a problem is about: the one it stands in, or those whose freeze calendar or world it is in; none = it is the whole file's.
 fn environments_of(doc: &Document, problem: &Diagnostic) -> Vec<String> {
     let Some(Node { kind: yaml::Kind::Map(environments), .. }) = doc.root.get(&way!["environments"]) else { return Vec::new() };
     let is_in = |(key, node): &&(yaml::Key, Node)| {
         if problem.source.name == doc.source.name {
             return (key.at.start..node.at.end.max(key.at.end)).contains(&problem.at.start);
         }
-        let calendar = node.get(&way!["guards", "freeze"]).map(Node::to_json);
-        let calendar = calendar.as_ref().and_then(Value::as_str).and_then(|path| Path::new(path).file_name());
-        calendar.is_some() && calendar == Path::new(&problem.source.name).file_name()
+        let is_named = |way: &[Seg]| {
+            let path = node.get(way).map(Node::to_json);
+            let file = path.as_ref().and_then(Value::as_str).and_then(|path| Path::new(path).file_name());
+            file.is_some() && file == Path::new(&problem.source.name).file_name()
+        };
+        is_named(&way!["guards", "freeze"]) || is_named(&way!["world"])
     };
     environments.iter().filter(is_in).map(|(key, _)| key.text.clone()).collect()
 }
@@ -172,6 +182,8 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
     let settings: ProjectFile = decode(&loaded.doc)?;
     let (calendars, mut problems) = written::read(loaded, &settings, files);
     problems.extend(addresses::check(loaded, &settings));
+    let (worlds, wrong) = world_file::read_all(loaded, &settings, files);
+    problems.extend(wrong);
     if settings.zone.parse::<chrono_tz::Tz>().is_err() {
         let message = format!("`{}` is not a time zone", settings.zone);
         problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));
@@ -223,14 +235,14 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Project { root, settings, loaded: Some(loaded.clone()), calendars, broken: BTreeMap::new() })
+    Ok(Project { root, settings, loaded: Some(loaded.clone()), calendars, worlds, broken: BTreeMap::new() })
 }
 
 impl Project {
     /// A project without a file.
     #[must_use]
     pub fn bare(root: PathBuf) -> Self {
-        Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new(), broken: BTreeMap::new() }
+        Self { root, settings: ProjectFile::default(), loaded: None, calendars: BTreeMap::new(), worlds: BTreeMap::new(), broken: BTreeMap::new() }
     }
 
     /// The environment called `name`.
@@ -279,10 +291,24 @@ impl Project {
         self.settings.environments.get(name).map(|environment| environment.approvers.clone()).unwrap_or_default()
     }
 
-    /// The files beside the scenario's own that decide about a run in `name`: the project file, and its freeze calendar.
+    /// The world of the lab that the environment called `name` is; the shop where it says nothing of it.
+    #[must_use]
+    pub fn world(&self, name: &str) -> Arc<Blueprint> {
+        self.worlds.get(name).map_or_else(Blueprint::shop, |world| Arc::clone(&world.blueprint))
+    }
+
+    /// The variables that the lab of the environment called `name` brings along, before one runs; none where it is no lab.
+    #[must_use]
+    pub fn lab_vars(&self, name: &str) -> Map<String, Value> {
+        let is_lab = self.settings.environments.get(name).map_or(name == LAB, |environment| environment.kind == EnvironmentKind::Lab);
+        if is_lab { serve::vars(&self.world(name), None) } else { Map::new() }
+    }
+
+    /// The files beside the scenario's own that decide about a run in `name`: the project file, its freeze calendar, and the world of its lab.
     pub(crate) fn deciding(&self, name: &str) -> impl Iterator<Item = &Loaded> + use<'_> {
         let calendar = self.calendars.get(name).and_then(|calendar| calendar.file.as_deref());
-        self.loaded.as_deref().into_iter().chain(calendar)
+        let world = self.worlds.get(name).map(|world| &*world.file);
+        self.loaded.as_deref().into_iter().chain(calendar).chain(world)
     }
 
     /// Whose runs the commands of this project work with: the caller's own, and those of the groups that its environments name.
@@ -304,7 +330,7 @@ impl Project {
     /// When the environment does not exist or an expression in its variables fails.
     pub fn scope(&self, name: &str, vars: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Diagnostic>> {
         let environment = self.environment(name)?;
-        let env = env_value(name, &environment);
+        let env = env_value(name, &environment, &self.world(name));
         let only_env = json!({ "env": env });
         let mut problems = Vec::new();
         let mut all = Map::new();
@@ -338,16 +364,14 @@ fn group_id(group: &str) -> Option<u32> {
 }
 
 /// The accounts and regions of the lab's world, for expressions.
-fn lab_defaults() -> Value {
-    json!({
-        "aws": { "region": "us-east-1", "account": "111122223333" },
-        "aliyun": { "region": "cn-hangzhou", "account": "1234567890123456" },
-    })
+fn lab_defaults(world: &Blueprint) -> Value {
+    let side = |cloud: Cloud| json!({ "region": world.regions(cloud).first(), "account": world.account(cloud) });
+    json!({ "aws": side(Cloud::Aws), "aliyun": side(Cloud::Aliyun) })
 }
 
-fn env_value(name: &str, environment: &EnvironmentFile) -> Value {
+fn env_value(name: &str, environment: &EnvironmentFile, world: &Blueprint) -> Value {
     let mut env = match environment.kind {
-        EnvironmentKind::Lab => lab_defaults(),
+        EnvironmentKind::Lab => lab_defaults(world),
         EnvironmentKind::Cloud => json!({}),
     };
     env["name"] = Value::from(name);

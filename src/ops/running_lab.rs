@@ -17,7 +17,7 @@ use url::{Host, Url};
 use super::exit::{Exit, Kind};
 use crate::lab::serve::Endpoints;
 use crate::model::lab::{FaultRule, PROOF_PATH, proof};
-use crate::model::project::ZoneFile;
+use crate::model::project::{EnvironmentFile, ZoneFile};
 
 /// What a lab says about itself at `GET /environment`.
 #[derive(Debug, Deserialize)]
@@ -25,17 +25,41 @@ pub(super) struct About {
     #[serde(flatten)]
     pub(super) endpoints: Endpoints,
     pub(super) accounts: Pair,
+    /// The first of each cloud's.
     pub(super) regions: Pair,
+    /// All of each cloud's.
+    #[serde(default)]
+    all_regions: BTreeMap<String, Vec<String>>,
     pub(super) vars: Map<String, Value>,
     /// Which of its clouds serves which zone.
     #[serde(default)]
     pub(super) zones: BTreeMap<String, ZoneFile>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Pair {
     pub(super) aws: String,
     pub(super) aliyun: String,
+}
+
+impl About {
+    /// The region of each cloud in which an environment is: the one that it names, or the first.
+    ///
+    /// # Errors
+    /// When it names one that this lab does not have.
+    pub(super) fn in_regions(&self, name: &str, file: &EnvironmentFile) -> Result<Pair, Exit> {
+        let written = [file.aws.as_ref().and_then(|aws| aws.region.as_ref()), file.aliyun.as_ref().and_then(|aliyun| aliyun.region.as_ref())];
+        let [aws, aliyun] = [("aws", &self.regions.aws, written[0]), ("aliyun", &self.regions.aliyun, written[1])].map(|(cloud, first, written)| {
+            let Some(region) = written else { return Ok(first.clone()) };
+            let known = self.all_regions.get(cloud).map_or(std::slice::from_ref(first), Vec::as_slice);
+            if known.contains(region) {
+                return Ok(region.clone());
+            }
+            let message = format!("environment {name} is in the {cloud} region {region}, which the lab does not have; nothing was changed");
+            Err(Exit::new(Kind::Environment, message).hint(format!("its regions are {}", known.join(", "))))
+        });
+        Ok(Pair { aws: aws?, aliyun: aliyun? })
+    }
 }
 
 /// What a lab says about itself takes a few KiB; whoever sends more is no lab.

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::words::Words;
+use crate::lab::world::file::WorldFile;
 use crate::model::guard::FreezesFile;
 use crate::model::project::ProjectFile;
 use crate::model::runbook::RunbookFile;
@@ -15,12 +16,13 @@ use crate::model::scenario::ScenarioFile;
 /// The name under which a value that may be an expression is defined.
 const EXPRESSION: &str = "Expression";
 
-/// The schema: a file is a scenario, a runbook, a freeze calendar or a project file.
+/// The schema: a file is a scenario, a runbook, a world of the lab, a freeze calendar or a project file.
 #[must_use]
 pub fn schema<W: Send + Sync>(words: Words<W>) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let scenario = reference::<ScenarioFile>(&mut generator);
     let runbook = reference::<RunbookFile>(&mut generator);
+    let world = reference::<WorldFile>(&mut generator);
     let freezes = reference::<FreezesFile>(&mut generator);
     let project = reference::<ProjectFile>(&mut generator);
     let mut definitions: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
@@ -41,9 +43,9 @@ pub fn schema<W: Send + Sync>(words: Words<W>) -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Lifeboat",
-        "description": "A scenario, a runbook, a freeze calendar or the project file lifeboat.yaml.",
+        "description": "A scenario, a runbook, a world of the lab, a freeze calendar or the project file lifeboat.yaml.",
         "if": { "required": ["kind"] },
-        "then": { "oneOf": [scenario, runbook] },
+        "then": { "oneOf": [scenario, runbook, world] },
         "else": { "if": { "required": ["freezes"] }, "then": freezes, "else": project },
         "$defs": definitions,
     })

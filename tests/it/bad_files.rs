@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::cli::errors::{Style, render};
 use lifeboat::lab::serve::vars;
+use lifeboat::lab::world::file::Blueprint;
 use lifeboat::model::diagnostic::{Diagnostic, Source};
 use lifeboat::model::plan::Mode;
 use lifeboat::model::yaml;
@@ -17,7 +18,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 fn check(path: &Path) -> Vec<Diagnostic> {
     let project = read_project(Path::new("tests/bad/lifeboat.yaml")).unwrap();
-    let request = Request { vars: vars(None), ..Request::new("lab", Mode::Rehearse) };
+    let request = Request { vars: vars(&Blueprint::shop(), None), ..Request::new("lab", Mode::Rehearse) };
     validate(&[path.to_owned()], &project, Words::of_catalogue(), &request).into_iter().flat_map(|checked| checked.problems).collect()
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn for_each_sample<F: Future<Output = ()>>(test: impl Fn(Arc<Stage>, 
 
 impl Stage {
     async fn start() -> Self {
-        let lab = Lab::start(Options { seed: 3, scale: 40.0, prefix: None }).unwrap();
+        let lab = Lab::start(Options { seed: 3, scale: 40.0, ..Options::default() }).unwrap();
         lab.world().lock().limits.clear();
         let endpoints = lab.endpoints().clone();
         let keys = Keys { access_key_id: endpoints.access_key_id, secret_access_key: endpoints.secret_access_key, session_token: None };

@@ -68,6 +68,7 @@ mod layers;
 mod machines;
 mod marks;
 mod monitoring;
+mod own_world;
 mod plans;
 mod pty;
 mod readings;

@@ -182,11 +182,12 @@ fn records(owner: &Name, kind: RecordType, served: &ServedRecord) -> Vec<Record>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::world::{LabClock, file};
+    use crate::lab::world::LabClock;
+    use crate::lab::world::build::build;
 
     fn world() -> World {
         let clock = LabClock::start(1.0);
-        let state = file::build(42, 1.0, 10, clock.now()).unwrap();
+        let state = build(42, 1.0, 10, clock.now());
         World::new(clock, state)
     }
 

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lab::listen;
 use crate::lab::world::World;
 use crate::lab::world::reach::{Reach, SERVICE_PORT};
-use crate::lab::world::state::{Cloud, InstanceState};
+use crate::lab::world::state::InstanceState;
 use crate::model::time::Timestamp;
 
 /// A server is opened this long before its instance turns healthy and resets connections until then: opening takes time, and a service
@@ -178,15 +178,11 @@ fn judge(world: &World, address: Ipv4Addr, request: &Request<Incoming>) -> Verdi
     Verdict::Answer(match request.uri().path() {
         "/health" => plain(status, if works { "ok" } else { "database unreachable" }),
         "/api/status" => {
-            let region = match instance.cloud {
-                Cloud::Aws => &state.accounts.aws_region,
-                Cloud::Aliyun => &state.accounts.aliyun_region,
-            };
             let body = json!({
                 "service": instance.service,
                 "status": if works { "ok" } else { "degraded" },
                 "cloud": instance.cloud,
-                "region": region,
+                "region": state.region_of(&instance.subnet),
                 "instance": instance.id,
                 "database": if works { "ok" } else { "unreachable" },
             });

@@ -208,11 +208,11 @@ fn count(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::world::file;
+    use crate::lab::world::build::build;
 
     #[test]
     fn the_exposition_has_every_metric_with_its_type() {
-        let mut state = file::build(1, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = build(1, 1.0, 10, Timestamp::from_nanos(0));
         assert!(!exposition(&state).contains("shop_service_up{"), "unknown before the first customer");
         state.counters.served.insert("storefront".into(), true);
         let text = exposition(&state);
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_lag_is_the_age_of_the_oldest_order_on_one_side_only() {
-        let mut state = file::build(1, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = build(1, 1.0, 10, Timestamp::from_nanos(0));
         state.counters.oldest_uncopied = Some(state.now);
         state.now = state.now.plus(Duration::from_millis(1500));
         assert!(exposition(&state).contains("shop_replication_lag_seconds 1.5\n"));

@@ -169,11 +169,12 @@ fn shown(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::world::{LabClock, file};
+    use crate::lab::world::LabClock;
+    use crate::lab::world::build::build;
 
     fn source() -> Source {
         let clock = LabClock::start(1.0);
-        let state = file::build(1, 1.0, 10, clock.now()).unwrap();
+        let state = build(1, 1.0, 10, clock.now());
         let (world, history) = (Arc::new(World::new(clock, state)), Arc::new(History::default()));
         history.sample(&world);
         Source { world, history }

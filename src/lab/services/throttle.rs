@@ -66,11 +66,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::lab::world::file::build;
+    use crate::lab::world::build::build;
     use crate::model::time::Timestamp;
 
     fn world() -> State {
-        build(42, 1.0, 10, Timestamp::from_nanos(0)).unwrap()
+        build(42, 1.0, 10, Timestamp::from_nanos(0))
     }
 
     #[test]

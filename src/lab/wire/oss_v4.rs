@@ -55,6 +55,14 @@ pub fn query(parts: &Parts) -> BTreeMap<String, String> {
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
+/// The region that a request is signed for.
+#[must_use]
+pub fn region(parts: &Parts) -> Option<String> {
+    let authorization = parts.headers.get("authorization")?.to_str().ok()?;
+    let (_, scope) = authorization.split_once("Credential=")?;
+    scope.split('/').nth(2).map(str::to_owned)
+}
+
 /// Checks a request.
 ///
 /// # Errors

@@ -183,7 +183,7 @@ fn jitter(seed: u64, instance: &Instance) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::file::build;
+    use super::super::build::build;
     use super::super::transition::settle;
     use super::*;
     use crate::model::time::Timestamp;
@@ -191,7 +191,7 @@ mod tests {
     const STOREFRONT: &str = "i-0a11febe0a7500001";
 
     fn world(seed: u64) -> State {
-        build(seed, 1.0, 10, Timestamp::from_nanos(0)).unwrap()
+        build(seed, 1.0, 10, Timestamp::from_nanos(0))
     }
 
     fn pass(state: &mut State, millis: u64) {

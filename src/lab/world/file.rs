@@ -1,49 +1,202 @@
-//! The world file: what the lab holds at the beginning and how long things take in it.
+//! The world file as written: what the lab holds at the beginning and how long things take in it. `check` tells what does not fit in it,
+//! `build` makes the world of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::calls::Calls;
-use super::monitoring::{Alarm, Monitoring};
-use super::state::{
-    Accounts, Bucket, Cloud, Counters, Database, Dice, Image, Instance, InstanceState, Interface, NetworkAcl, Object, Route, RouteTable,
-    SecurityGroup, Service, State, Subnet, SyncJob, Vpc, Zone,
-};
-use super::sync::RUNNING;
-use super::transition::Queue;
-use super::truth::Truth;
-use crate::lab::data::metrics::History;
-use crate::model::time::{Span, Timestamp};
+use super::check::{self, Problem};
+use super::monitoring::Alarm;
+use super::state::{Cloud, Database, Image, InstanceState, Interface, NetworkAcl, Regions, Route, SecurityGroup, Vpc, Zone};
+use crate::model::time::Span;
 
 /// The world of the lab, as shipped.
-const WORLD: &str = include_str!("world.yaml");
+pub const SHOP: &str = include_str!("shop.yaml");
+/// The vendors' request rates.
+const RATES: &str = include_str!("rates.yaml");
 
-/// A world file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum WorldFileError {
-    /// Not the YAML of a world.
-    #[error("cannot read the world file")]
-    Syntax(#[source] Box<serde_yaml::Error>),
-    /// An address that is neither two octets nor a whole IPv4 address.
-    #[error("`{0}` in the world file is no address")]
-    Address(String),
+/// A world file whose parts fit together, and the digest of its text.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    pub(super) file: WorldFile,
+    digest: String,
 }
 
-/// How long things take. Spans as in scenarios; all are divided by the time scale.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+impl Blueprint {
+    /// A world file that was read. `digest`: SHA-256 of its bytes, lower-case hex.
+    ///
+    /// # Errors
+    /// Everything in it that does not fit together, in the order of its keys.
+    pub fn new(file: WorldFile, digest: String) -> Result<Self, Vec<Problem>> {
+        let problems = check::problems(&file);
+        if problems.is_empty() { Ok(Self { file, digest }) } else { Err(problems) }
+    }
+
+    /// The shipped world, read once. Its digest is empty: it changes with the program alone.
+    #[must_use]
+    pub fn shop() -> Arc<Self> {
+        static READ: OnceLock<Arc<Blueprint>> = OnceLock::new();
+        let read = || Arc::new(Self { file: serde_yaml::from_str(SHOP).expect("the shop inside the program is tested"), digest: String::new() });
+        Arc::clone(READ.get_or_init(read))
+    }
+
+    /// SHA-256 of the text that it was read from, lower-case hex; empty for the shop.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The regions of a cloud, the one of environments that name none first.
+    #[must_use]
+    pub fn regions(&self, cloud: Cloud) -> &[String] {
+        self.file.regions.of(cloud)
+    }
+
+    /// The account of a cloud.
+    #[must_use]
+    pub fn account(&self, cloud: Cloud) -> &str {
+        match cloud {
+            Cloud::Aws => &self.file.accounts.aws,
+            Cloud::Aliyun => &self.file.accounts.aliyun,
+        }
+    }
+
+    /// What is in it, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let file = &self.file;
+        let count = |number: usize, what: &str| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
+        let regions = file.regions.aws.len() + file.regions.aliyun.len();
+        [
+            count(regions, "region"),
+            count(file.instances.len(), "instance"),
+            count(file.zones.len(), "zone"),
+            count(file.buckets.len(), "bucket"),
+            count(file.jobs.len(), "job"),
+        ]
+        .join(", ")
+    }
+}
+
+/// A world file: two clouds at the beginning of a lab.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub struct WorldFile {
+    /// Version of the language: 1.
+    #[expect(dead_code, reason = "reading it checks it")]
+    lifeboat: Version,
+    /// `world`.
+    #[expect(dead_code, reason = "reading it checks it")]
+    kind: WorldKind,
+    /// How long things take.
+    #[serde(default)]
+    pub(super) timing: Timing,
+    /// How often each API may be called; the first row that fits an action is its limit. Without it what the vendors publish; `[]` = without limits.
+    #[serde(default = "published")]
+    pub(super) throttling: Vec<RateLimit>,
+    /// The account of each cloud.
+    pub(super) accounts: WrittenAccounts,
+    /// The regions of each cloud. A call sees what lies in the region that it is sent to.
+    pub(super) regions: Regions,
+    /// Where customers come from, in the eyes of ACLs and security groups.
+    #[serde(default = "somebody")]
+    pub(super) client: Ipv4Addr,
+    /// VPCs of both clouds. One without a default ACL (AWS) or a main route table gets what the vendor gives it.
+    #[serde(default)]
+    pub(super) vpcs: Vec<Vpc>,
+    /// Subnets (AWS) and vSwitches (Alibaba).
+    #[serde(default)]
+    pub(super) subnets: Vec<WrittenSubnet>,
+    /// Route tables of both clouds.
+    #[serde(default)]
+    pub(super) route_tables: Vec<WrittenTable>,
+    /// Network ACLs of both clouds.
+    #[serde(default)]
+    pub(super) acls: Vec<NetworkAcl>,
+    /// Security groups of both clouds.
+    #[serde(default)]
+    pub(super) security_groups: Vec<SecurityGroup>,
+    /// Network interfaces on AWS. An instance for which none is written gets one.
+    #[serde(default)]
+    pub(super) interfaces: Vec<Interface>,
+    /// Images of machines.
+    #[serde(default)]
+    pub(super) images: Vec<Image>,
+    /// Machines: EC2 and ECS instances, at most 300.
+    #[serde(default)]
+    pub(super) instances: Vec<WrittenInstance>,
+    /// Route 53 hosted zones and Alidns domains, with records of any type.
+    #[serde(default)]
+    pub(super) zones: Vec<Zone>,
+    /// Buckets of S3 and OSS. Their names are unique over both clouds.
+    #[serde(default)]
+    pub(super) buckets: Vec<WrittenBucket>,
+    /// Data that is written all the time and copied from one cloud to the other; without it nothing is.
+    #[serde(default)]
+    pub(super) orders: Option<Orders>,
+    /// DTS synchronisation jobs.
+    #[serde(default)]
+    pub(super) jobs: Vec<WrittenJob>,
+    /// What customers use: each has five simulated clients. At most 32.
+    #[serde(default)]
+    pub(super) services: Vec<WrittenService>,
+    /// Alarms of CloudWatch and rules of CloudMonitor.
+    #[serde(default)]
+    pub(super) alarms: Vec<Alarm>,
+    /// What the environment gives to scenarios as `vars`, beside `prometheus` and `name_server` of the lab. An address of two numbers is placed in the lab.
+    #[serde(default)]
+    pub(super) vars: BTreeMap<String, String>,
+}
+
+/// Version of the language: 1.
+#[derive(Clone, Copy, Debug)]
+struct Version;
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self),
+            other => Err(de::Error::custom(format!("version {other} of the language is not known here; write `lifeboat: 1`"))),
+        }
+    }
+}
+
+impl JsonSchema for Version {
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": 1, "description": "Version of the language: 1." })
+    }
+}
+
+/// What the file is.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum WorldKind {
+    World,
+}
+
+/// How long things take. All is divided by the time scale; what is not written is as in the shipped world.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Timing {
     /// EC2 `pending` until `running`.
     pub ec2_boot: Span,
     /// EC2 `running` until both status checks are `ok` and its server answers.
     pub ec2_checks: Span,
+    /// EC2 `stopping` until `stopped`.
     pub ec2_stop: Span,
+    /// ECS `Starting` until `Running`.
     pub ecs_boot: Span,
     /// ECS `Running` until its server answers.
     pub ecs_ready: Span,
+    /// ECS `Stopping` until `Stopped`.
     pub ecs_stop: Span,
     /// Until an auto scaling group sees that an instance of its own was stopped, ends it and starts another one.
     pub scaling_check: Span,
@@ -55,410 +208,292 @@ pub struct Timing {
     pub alidns_serve: Span,
     /// Until the data plane applies an ACL or a route.
     pub network_apply: Span,
+    /// DTS: until a job that was paused rests.
     pub dts_suspend: Span,
+    /// DTS: until a job that was started moves rows.
     pub dts_start: Span,
     /// How often the copying worker looks for new orders.
     pub replication_every: Span,
-    /// How often the shop writes an order.
+    /// How often an order is written.
     pub order_every: Span,
 }
 
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            ec2_boot: Span::from_secs(4),
+            ec2_checks: Span::from_secs(2),
+            ec2_stop: Span::from_secs(2),
+            ecs_boot: Span::from_secs(3),
+            ecs_ready: Span::from_secs(1),
+            ecs_stop: Span::from_secs(2),
+            scaling_check: Span::from_secs(3),
+            route53_serve: Span::from_secs(1),
+            route53_in_sync: Span::from_secs(2),
+            alidns_serve: Span::from_millis(500),
+            network_apply: Span::from_millis(300),
+            dts_suspend: Span::from_millis(500),
+            dts_start: Span::from_millis(800),
+            replication_every: Span::from_millis(200),
+            order_every: Span::from_millis(250),
+        }
+    }
+}
+
 /// How often an action of a vendor's API may be called.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
+    /// The cloud.
     pub cloud: Cloud,
     /// The service's name in signatures and hosts: `ec2`, `route53`, `alidns`, `vpc`.
     pub service: String,
-    /// The action; a final `*` stands for any rest.
+    /// The action; a final `*` stands for any rest. `(account)` is the account's whole use of the service.
     pub action: String,
-    /// Calls that may come at once.
+    /// Calls that may come at once, 1 to 1000000.
     pub burst: f64,
-    /// Calls per second in the long run; greater than 0. Not touched by the time scale: clients do not become faster by it.
+    /// Calls per second in the long run, 0.001 to 1000000. Not touched by the time scale: clients do not become faster by it.
     pub per_second: f64,
 }
 
-/// Where the shop's orders are kept, and by whom they are copied.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What the vendors publish.
+fn published() -> Vec<RateLimit> {
+    serde_yaml::from_str(RATES).expect("the rates inside the program are tested")
+}
+
+/// Where orders are written, and by whom they are copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Orders {
     /// The bucket on Alibaba.
     pub source: String,
     /// The bucket on AWS.
     pub mirror: String,
+    /// How their keys begin.
     pub prefix: String,
-    /// Orders are taken where this service is served.
+    /// Orders are written where this service is served.
     pub service: String,
-    /// How many orders both sides hold at the beginning.
+    /// How many orders both sides hold at the beginning, 0 to 1000.
+    #[serde(default)]
     pub already: u32,
-    /// The vSwitch of the copying worker.
+    /// The subnet or vSwitch of the copying worker: cut off from it, nothing is copied.
     pub worker_subnet: String,
 }
 
-/// The world file as written.
-#[derive(Clone, Debug, Deserialize)]
+/// The account of each cloud.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WorldFile {
-    timing: Timing,
-    throttling: Vec<RateLimit>,
-    accounts: Accounts,
-    client: Ipv4Addr,
-    vpcs: Vec<Vpc>,
-    subnets: Vec<WrittenSubnet>,
-    route_tables: Vec<WrittenTable>,
-    acls: Vec<NetworkAcl>,
-    security_groups: Vec<SecurityGroup>,
-    interfaces: Vec<Interface>,
-    images: Vec<Image>,
-    instances: Vec<WrittenInstance>,
-    zones: Vec<Zone>,
-    buckets: Vec<WrittenBucket>,
-    orders: Orders,
-    jobs: Vec<WrittenJob>,
-    services: Vec<WrittenService>,
-    alarms: Vec<Alarm>,
-    vars: BTreeMap<String, String>,
+pub(super) struct WrittenAccounts {
+    /// Twelve digits in quotes.
+    pub(super) aws: String,
+    /// Sixteen digits in quotes.
+    pub(super) aliyun: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenSubnet {
-    id: String,
-    cloud: Cloud,
-    name: String,
-    vpc: String,
-    cidr: String,
-    zone: String,
-    acl: Option<String>,
-    acl_association: Option<String>,
-    route_table: Option<String>,
-    ipv6: Option<String>,
+/// RFC 5737 sets these addresses aside for examples.
+fn somebody() -> Ipv4Addr {
+    Ipv4Addr::new(203, 0, 113, 10)
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A subnet or vSwitch.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenTable {
-    id: String,
-    cloud: Cloud,
-    vpc: String,
+pub(super) struct WrittenSubnet {
+    /// `subnet-…` or `vsw-…`.
+    pub(super) id: String,
+    /// The cloud.
+    pub(super) cloud: Cloud,
+    /// Its name.
+    pub(super) name: String,
+    /// Its VPC.
+    pub(super) vpc: String,
+    /// Its addresses, inside of those of the VPC.
+    pub(super) cidr: String,
+    /// Its zone, such as `us-east-1a` or `cn-hangzhou-h`.
+    pub(super) zone: String,
+    /// The ACL that is associated; without it the VPC's default one (AWS) or none (Alibaba).
+    pub(super) acl: Option<String>,
+    /// AWS: the id of the association.
+    pub(super) acl_association: Option<String>,
+    /// The route table; without it the VPC's main one.
+    pub(super) route_table: Option<String>,
+    /// Alibaba: the IPv6 block, where IPv6 is switched on.
+    pub(super) ipv6: Option<String>,
+}
+
+/// A route table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenTable {
+    /// `rtb-…` or `vtb-…`.
+    pub(super) id: String,
+    /// The cloud.
+    pub(super) cloud: Cloud,
+    /// Its VPC.
+    pub(super) vpc: String,
+    /// Whether subnets without a table of their own follow it.
     #[serde(default)]
-    main: bool,
-    routes: Vec<Route>,
+    pub(super) main: bool,
+    /// Its routes.
+    pub(super) routes: Vec<Route>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A machine.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenInstance {
-    id: String,
-    cloud: Cloud,
-    name: String,
-    subnet: String,
-    image: String,
-    instance_type: String,
-    private_ip: Ipv4Addr,
-    address: String,
-    tags: BTreeMap<String, String>,
-    security_groups: Vec<String>,
-    state: InstanceState,
-    service: String,
-    needs: Option<Ipv4Addr>,
-    /// DNS names the addresses of the shop's machines, so they are fixed ones.
+pub(super) struct WrittenInstance {
+    /// `i-…`.
+    pub(super) id: String,
+    /// The cloud.
+    pub(super) cloud: Cloud,
+    /// Its name.
+    pub(super) name: String,
+    /// Its subnet or vSwitch.
+    pub(super) subnet: String,
+    /// Its image.
+    pub(super) image: String,
+    /// Its size, as the vendor calls it.
+    #[serde(default = "medium")]
+    pub(super) instance_type: String,
+    /// Its address in the subnet.
+    pub(super) private_ip: Ipv4Addr,
+    /// Its public address in the lab: two numbers, such as `1.11`, 1 to 255 and 0 to 255.
+    pub(super) address: String,
+    /// Its tags.
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
+    /// Its security groups; without any, one that lets customers in.
+    #[serde(default)]
+    pub(super) security_groups: Vec<String>,
+    /// Whether it runs at the beginning: `running` or `stopped`.
+    #[serde(default = "running")]
+    pub(super) state: InstanceState,
+    /// What it serves.
+    pub(super) service: String,
+    /// The address that its service needs through the VPC's routes, if any.
+    pub(super) needs: Option<Ipv4Addr>,
+    /// Whether its public address is a fixed one, which stays with it.
     #[serde(default = "yes")]
-    elastic: bool,
+    pub(super) elastic: bool,
+    /// Alibaba: stopped in economical mode.
     #[serde(default)]
-    released: bool,
+    pub(super) released: bool,
+    /// AWS: launched so that it can hibernate.
     #[serde(default)]
-    can_hibernate: bool,
+    pub(super) can_hibernate: bool,
+}
+
+fn medium() -> String {
+    "medium".to_owned()
+}
+
+fn running() -> InstanceState {
+    InstanceState::Running
 }
 
 fn yes() -> bool {
     true
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A bucket.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenBucket {
-    name: String,
-    cloud: Cloud,
+pub(super) struct WrittenBucket {
+    /// Its name: 3 to 63 small letters, digits, `-` and `.`.
+    pub(super) name: String,
+    /// The cloud.
+    pub(super) cloud: Cloud,
+    /// Its region; without it the cloud's first.
     #[serde(default)]
-    objects: Vec<WrittenObject>,
+    pub(super) region: String,
+    /// What is in it.
+    #[serde(default)]
+    pub(super) objects: Vec<WrittenObject>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// An object in a bucket.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenObject {
-    key: String,
-    content_type: String,
-    body: String,
+pub(super) struct WrittenObject {
+    /// Its key.
+    pub(super) key: String,
+    /// Its media type.
+    pub(super) content_type: String,
+    /// Its content.
+    pub(super) body: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A DTS synchronisation job.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenJob {
-    id: String,
-    instance: String,
-    name: String,
-    status: String,
-    source: Database,
-    target: Database,
+pub(super) struct WrittenJob {
+    /// Its id.
+    pub(super) id: String,
+    /// The id of its DTS instance.
+    pub(super) instance: String,
+    /// Its name.
+    pub(super) name: String,
+    /// Its region; without it the first of Alibaba.
+    #[serde(default)]
+    pub(super) region: String,
+    /// `Synchronizing`, or `Suspending` for one that is paused.
+    pub(super) status: String,
+    /// Where rows come from.
+    pub(super) source: Database,
+    /// Where rows go.
+    pub(super) target: Database,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A service that customers use.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenService {
-    name: String,
-    host: String,
-    port: u16,
-    path: String,
+pub(super) struct WrittenService {
+    /// Its name. `web-cn` is served by the machines whose `service` is `web`.
+    pub(super) name: String,
+    /// The host name that customers resolve, without final dot.
+    pub(super) host: String,
+    /// The port: 8080, on which every machine serves.
+    #[serde(default = "service_port")]
+    pub(super) port: u16,
+    /// What customers ask for: `/health` or `/api/status`.
+    #[serde(default = "health")]
+    pub(super) path: String,
 }
 
-/// The shipped world at its beginning: seeded, its delays divided by `scale` (0.01 to 1000), its addresses in 127.`prefix`.0.0/16, at `now`.
-pub fn build(seed: u64, scale: f64, prefix: u8, now: Timestamp) -> Result<State, WorldFileError> {
-    let file = shipped()?;
-    let mut state = State {
-        now,
-        rng: Dice::new(seed),
-        dns_rng: Dice::new(!seed),
-        seed,
-        prefix,
-        client: file.client,
-        timing: file.timing,
-        limits: file.throttling,
-        scale: scale.clamp(0.01, 1000.0),
-        accounts: file.accounts,
-        queue: Queue::default(),
-        truth: Truth::default(),
-        calls: Calls::default(),
-        vpcs: by(file.vpcs, |vpc| &vpc.id),
-        subnets: by(file.subnets.into_iter().map(subnet).collect(), |subnet| &subnet.id),
-        route_tables: by(file.route_tables.into_iter().map(table).collect(), |table| &table.id),
-        acls: by(file.acls, |acl| &acl.id),
-        applied_acls: BTreeMap::new(),
-        security_groups: by(file.security_groups, |group| &group.id),
-        interfaces: by(file.interfaces, |interface| &interface.id),
-        instances: BTreeMap::new(),
-        images: by(file.images, |image| &image.id),
-        zones: file.zones,
-        changes: BTreeMap::new(),
-        dns_view: BTreeMap::new(),
-        buckets: by(file.buckets.into_iter().map(|written| bucket(written, now)).collect(), |bucket| &bucket.name),
-        uploads: BTreeMap::new(),
-        orders: file.orders,
-        jobs: by(file.jobs.into_iter().map(|written| job(written, now)).collect(), |job| &job.id),
-        services: by(file.services.into_iter().map(service).collect(), |service| &service.name),
-        throttles: BTreeMap::new(),
-        tokens: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        counters: Counters::default(),
-        history: Arc::new(History::default()),
-        monitoring: Monitoring::default(),
-        serial: 0,
-    };
-    for written in file.instances {
-        let address = place(&written.address, prefix).ok_or_else(|| WorldFileError::Address(written.address.clone()))?;
-        let instance = instance(written, address, now);
-        state.instances.insert(instance.id.clone(), instance);
-    }
-    for record in state.zones.iter_mut().flat_map(|zone| &mut zone.records).filter(|record| record.kind == "A") {
-        for value in &mut record.values {
-            *value = place(value, prefix).ok_or_else(|| WorldFileError::Address(value.clone()))?.to_string();
-        }
-    }
-    state.serve_all_dns();
-    for subnet in state.subnets.values() {
-        if let Some(acl) = subnet.effective_acl.as_ref().and_then(|acl| state.acls.get(acl)) {
-            state.applied_acls.insert(subnet.id.clone(), acl.clone());
-        }
-    }
-    for mut alarm in file.alarms {
-        // As if it had been there for long: it is judged at once.
-        alarm.verdict.since = now;
-        alarm.verdict.configured = now;
-        let key = if alarm.id.is_empty() { &alarm.name } else { &alarm.id };
-        state.monitoring.alarms.insert((alarm.metric.cloud, key.clone()), alarm);
-    }
-    place_first_orders(&mut state);
-    state.record_services(true);
-    Ok(state)
+fn service_port() -> u16 {
+    super::reach::SERVICE_PORT
 }
 
-/// The variables that the environment `lab` gives to scenarios, in the lab with this prefix.
-pub fn vars(prefix: u8) -> Result<BTreeMap<String, String>, WorldFileError> {
-    let vars = shipped()?.vars;
-    let placed = |value: String| if is_short(&value) { place(&value, prefix).map_or(value, |address| address.to_string()) } else { value };
-    Ok(vars.into_iter().map(|(name, value)| (name, placed(value))).collect())
-}
-
-/// The world file inside the program; its text is read once.
-fn shipped() -> Result<WorldFile, WorldFileError> {
-    static SHIPPED: OnceLock<WorldFile> = OnceLock::new();
-    match SHIPPED.get() {
-        Some(file) => Ok(file.clone()),
-        None => read(WORLD).map(|file| SHIPPED.get_or_init(|| file).clone()),
-    }
-}
-
-fn read(text: &str) -> Result<WorldFile, WorldFileError> {
-    serde_yaml::from_str(text).map_err(|error| WorldFileError::Syntax(Box::new(error)))
-}
-
-/// Whether an address is written with two octets, to be placed in the lab's prefix.
-fn is_short(address: &str) -> bool {
-    address.split('.').count() == 2 && address.split('.').all(|octet| octet.parse::<u8>().is_ok())
-}
-
-/// `2.11` is 127.N.2.11; a whole address stays as it is.
-fn place(address: &str, prefix: u8) -> Option<Ipv4Addr> {
-    if is_short(address) { format!("127.{prefix}.{address}").parse().ok() } else { address.parse().ok() }
-}
-
-fn by<T>(things: Vec<T>, id: impl Fn(&T) -> &String) -> BTreeMap<String, T> {
-    things.into_iter().map(|thing| (id(&thing).clone(), thing)).collect()
-}
-
-fn subnet(written: WrittenSubnet) -> Subnet {
-    Subnet {
-        id: written.id,
-        cloud: written.cloud,
-        name: written.name,
-        vpc: written.vpc,
-        cidr: written.cidr,
-        zone: written.zone,
-        route_table: written.route_table,
-        effective_acl: written.acl.clone(),
-        acl: written.acl,
-        acl_association: written.acl_association,
-        ipv6: written.ipv6,
-    }
-}
-
-fn table(written: WrittenTable) -> RouteTable {
-    RouteTable {
-        id: written.id,
-        cloud: written.cloud,
-        vpc: written.vpc,
-        main: written.main,
-        effective_routes: written.routes.clone(),
-        routes: written.routes,
-    }
-}
-
-fn instance(written: WrittenInstance, address: Ipv4Addr, now: Timestamp) -> Instance {
-    Instance {
-        id: written.id,
-        cloud: written.cloud,
-        name: written.name,
-        subnet: written.subnet,
-        image: written.image,
-        instance_type: written.instance_type,
-        private_ip: written.private_ip,
-        address,
-        tags: written.tags,
-        security_groups: written.security_groups,
-        healthy_at: (written.state == InstanceState::Running).then_some(now),
-        state: written.state,
-        launched_at: now,
-        service: written.service,
-        needs: written.needs,
-        boots: 0,
-        elastic: written.elastic,
-        released: written.released,
-        can_hibernate: written.can_hibernate,
-        hibernated: false,
-        protected: false,
-    }
-}
-
-fn bucket(written: WrittenBucket, now: Timestamp) -> Bucket {
-    let object = |object: WrittenObject| (object.key, Object::new(object.body.into(), &object.content_type, BTreeMap::new(), now));
-    Bucket { name: written.name, cloud: written.cloud, created_at: now, objects: written.objects.into_iter().map(object).collect() }
-}
-
-fn job(written: WrittenJob, now: Timestamp) -> SyncJob {
-    SyncJob {
-        id: written.id,
-        instance: written.instance,
-        name: written.name,
-        moves: written.status == RUNNING,
-        status: written.status,
-        source: written.source,
-        target: written.target,
-        checkpoint: now,
-    }
-}
-
-fn service(written: WrittenService) -> Service {
-    Service { name: written.name, host: written.host, port: written.port, path: written.path, up: false }
-}
-
-/// Orders from before the beginning, the newest just committed, on both sides.
-fn place_first_orders(state: &mut State) {
-    let (now, every) = (state.now, state.timing.order_every.duration().div_f64(state.scale));
-    for left in (0..state.orders.already).rev() {
-        let age = i64::try_from((every * left).as_nanos()).unwrap_or(0);
-        state.now = Timestamp::from_nanos(now.as_nanos().saturating_sub(age));
-        state.write_order(Cloud::Aliyun, 1000 + left * 7);
-    }
-    state.now = now;
-    let orders = state.buckets.get(&state.orders.source).map(|bucket| bucket.objects.clone()).unwrap_or_default();
-    if let Some(mirror) = state.buckets.get_mut(&state.orders.mirror) {
-        mirror.objects.extend(orders);
-    }
-    state.counters.rows_on_both = state.counters.orders_written;
+fn health() -> String {
+    "/health".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
-    fn world() -> State {
-        build(1, 1.0, 77, Timestamp::from_nanos(0)).unwrap()
+    #[test]
+    fn nothing_is_wrong_with_the_shop() {
+        assert_eq!(check::problems(&Blueprint::shop().file), []);
+        let read = serde_yaml::from_str(SHOP)
+            .map_err(|error| error.to_string())
+            .and_then(|file| Blueprint::new(file, "d".to_owned()).map_err(|problems| format!("{problems:?}")));
+        assert_eq!(read.unwrap().summary(), "2 regions, 9 instances, 3 zones, 3 buckets, 2 jobs");
     }
 
     #[test]
-    fn addresses_are_placed_in_the_labs_prefix() {
-        let state = world();
-        assert_eq!(state.instances["i-bp1lifeboat0store0001"].address, Ipv4Addr::new(127, 77, 2, 11));
-        assert_eq!(vars(77).unwrap()["storefront_aws_address"], "127.77.1.11");
-        assert_eq!(vars(77).unwrap()["standby_account"], "444455556666");
+    fn unknown_keys_and_other_versions_are_refused() {
+        let read = |text: &str| serde_yaml::from_str::<WorldFile>(text).map(drop).map_err(|error| error.to_string());
+        assert!(read(&format!("{SHOP}\nsurprise: 1\n")).is_err());
+        assert!(read(&SHOP.replace("lifeboat: 1", "lifeboat: 2")).unwrap_err().contains("version 2 of the language"));
+        assert!(read(&SHOP.replace("kind: world", "kind: scenario")).is_err());
+        assert!(read(&SHOP.replace("cidr: 10.10.1.0/24,", "cidr: 10.10.1.0/24, cdir: x,")).is_err());
     }
 
     #[test]
-    fn every_reference_in_the_world_file_leads_somewhere() {
-        let state = world();
-        let ids: BTreeSet<&String> =
-            [state.subnets.keys().collect::<Vec<_>>(), state.vpcs.keys().collect(), state.acls.keys().collect(), state.images.keys().collect()]
-                .into_iter()
-                .flatten()
-                .chain(state.instances.keys())
-                .chain(state.security_groups.keys())
-                .chain(state.route_tables.keys())
-                .collect();
-        let mut wanted: Vec<&String> = Vec::new();
-        wanted.extend(
-            state.subnets.values().flat_map(|subnet| [Some(&subnet.vpc), subnet.acl.as_ref(), subnet.route_table.as_ref()].into_iter().flatten()),
-        );
-        wanted.extend(state.instances.values().flat_map(|instance| instance.security_groups.iter().chain([&instance.subnet, &instance.image])));
-        wanted.extend(state.interfaces.values().flat_map(|interface| std::iter::once(&interface.subnet).chain(interface.instance.as_ref())));
-        wanted.push(&state.orders.worker_subnet);
-        for id in wanted {
-            assert!(ids.contains(id), "{id}");
-        }
-    }
-
-    #[test]
-    fn both_sides_hold_the_first_orders() {
-        let state = world();
-        assert_eq!(state.counters.orders_written, 20);
-        assert_eq!(state.buckets["shop-orders"].objects.len(), 20);
-        assert_eq!(state.buckets["shop-orders"].objects.keys().next().unwrap(), "orders/000000000001");
-        assert!(state.buckets["shop-orders-mirror"].objects.keys().eq(state.buckets["shop-orders"].objects.keys()));
-    }
-
-    #[test]
-    fn unknown_keys_in_a_world_file_are_refused() {
-        assert!(read(&format!("{WORLD}\nsurprise: 1\n")).is_err());
+    fn what_is_not_written_takes_as_long_as_in_the_shop() {
+        let shop = serde_json::to_value(&Blueprint::shop().file.timing).unwrap();
+        assert_eq!(shop, serde_json::to_value(Timing::default()).unwrap());
+        assert!(published().len() > 30);
     }
 }

@@ -1,11 +1,14 @@
 //! What exists in the lab and how it changes by itself.
 //!
-//! [`state`] holds the things and [`file`](mod@file) the world file they start from; [`transition`] is what happens to them later.
+//! [`file`](mod@file) is the world file as written, [`check`] what does not fit in it, [`build`](mod@build) makes [`state`] of it, which holds the things;
+//! [`transition`] is what happens to them later. A call sees a [`region`] of it.
 //! By subject: [`compute`] starts and stops, [`network`] applies ACLs and routes, [`names`] serves DNS, [`sync`] is orders, buckets
 //! and their copying, `monitoring` metrics and alarms. [`reach`] says who can reach whom, [`truth`] records what really happened and when, [`view`] is all of it as JSON.
 //! Everything is behind one lock: a call sees the world at one moment.
 
+pub mod build;
 pub mod calls;
+pub mod check;
 pub mod clock;
 pub mod compute;
 pub mod file;
@@ -13,6 +16,7 @@ pub(crate) mod monitoring;
 pub mod names;
 pub mod network;
 pub mod reach;
+pub mod region;
 pub mod state;
 pub mod sync;
 pub mod tags;

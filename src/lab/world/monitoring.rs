@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::state::{Cloud, State};
@@ -27,12 +28,16 @@ const SHOP_METRICS: [(&str, &str, bool); 4] =
     [("Errors", "Count", true), ("Orders", "Count", false), ("ReplicationLag", "Seconds", false), ("ServiceUp", "None", true)];
 
 /// A metric: where it belongs, what it is called, of what it is measured.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Metric {
+    /// The cloud.
     pub(crate) cloud: Cloud,
+    /// Its namespace: of the lab's own metrics `Shop` on AWS, `acs_customMetric_ACCOUNT` on Alibaba.
     pub(crate) namespace: String,
+    /// Its name: of the lab's own metrics `Errors`, `Orders`, `ReplicationLag` or `ServiceUp`.
     pub(crate) name: String,
+    /// Of what it is measured: `Service` on AWS, `service` on Alibaba for the lab's own.
     #[serde(default)]
     pub(crate) dimensions: BTreeMap<String, String>,
 }
@@ -80,11 +85,15 @@ impl Datum {
 
 /// How an alarm compares a number with its threshold, in CloudWatch's words.
 #[expect(clippy::enum_variant_names, reason = "they are CloudWatch's words")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Comparison {
+    /// `>=`
     GreaterThanOrEqualToThreshold,
+    /// `>`
     GreaterThanThreshold,
+    /// `<`
     LessThanThreshold,
+    /// `<=`
     LessThanOrEqualToThreshold,
 }
 
@@ -101,13 +110,17 @@ impl Comparison {
 
 /// What a window without numbers counts as, in CloudWatch's words.
 #[expect(clippy::enum_variant_names, reason = "they are CloudWatch's words")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Missing {
+    /// The alarm does not know.
     #[default]
     Missing,
+    /// The alarm stays as it is.
     Ignore,
+    /// It counts as a number that breaches.
     Breaching,
+    /// It counts as a number that does not breach.
     NotBreaching,
 }
 
@@ -124,23 +137,35 @@ pub(crate) enum AlarmState {
 }
 
 /// A metric alarm (CloudWatch) or a metric rule (CloudMonitor).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alarm {
     /// Alibaba's RuleId; on AWS empty.
     #[serde(default)]
     pub(crate) id: String,
+    /// Its name.
     pub(crate) name: String,
+    /// Its region; without it the cloud's first.
+    #[serde(default)]
+    pub(crate) region: String,
+    /// What it is for.
     #[serde(default)]
     pub(crate) description: String,
+    /// What it looks at.
     pub(crate) metric: Metric,
+    /// `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`.
     pub(crate) statistic: String,
+    /// The length of a window, 1 s to 1 d; divided by the time scale.
     pub(crate) period: Span,
     /// How many of the last `evaluations` periods must breach.
     pub(crate) to_alarm: u32,
+    /// How many periods are looked at, 1 to 100.
     pub(crate) evaluations: u32,
+    /// How numbers are compared with the threshold.
     pub(crate) comparison: Comparison,
+    /// The threshold.
     pub(crate) threshold: f64,
+    /// What a window without numbers counts as.
     #[serde(default)]
     pub(crate) missing: Missing,
     /// AWS ActionsEnabled, which changes no state; on Alibaba a rule that is switched off is not judged.
@@ -153,6 +178,13 @@ pub(crate) struct Alarm {
 
 const fn yes() -> bool {
     true
+}
+
+impl Alarm {
+    /// What it is found by: its RuleId, or on AWS its name.
+    pub(crate) fn key(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
 }
 
 /// What an alarm says now.
@@ -343,18 +375,19 @@ fn ones(values: BTreeMap<Timestamp, f64>) -> Vec<Datum> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::world::file::build;
+    use crate::lab::world::build::build;
 
     /// An alarm over three periods of a minute, two of which must be above 5; numbers by how many seconds ago they were put.
     fn check(missing: Missing, scale: f64, numbers: &[(u64, f64)], expected: AlarmState) {
         let now = Timestamp::from_nanos(1_800_000_000_000_000_000);
-        let mut state = build(1, scale, 10, now).unwrap();
+        let mut state = build(1, scale, 10, now);
         let metric = Metric { cloud: Cloud::Aws, namespace: "Own".into(), name: "Queue".into(), dimensions: BTreeMap::new() };
         for (ago, value) in numbers {
             let at = Timestamp::from_nanos(now.as_nanos() - i64::try_from(*ago).unwrap() * 1_000_000_000);
             assert!(state.monitoring.put(metric.clone(), Datum::one(at, *value)));
         }
         let alarm = Alarm {
+            region: "us-east-1".to_owned(),
             id: String::new(),
             name: "own".into(),
             description: String::new(),
@@ -398,7 +431,7 @@ mod tests {
 
     #[test]
     fn customers_who_were_not_served_are_the_errors() {
-        let mut state = build(1, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000)).unwrap();
+        let mut state = build(1, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000));
         let series = |outcome: &str| crate::lab::data::metrics::Series {
             name: "shop_requests_total".into(),
             labels: [("service", "checkout"), ("server", "a"), ("outcome", outcome)].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),

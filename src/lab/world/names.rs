@@ -113,13 +113,13 @@ fn served(zone: &Zone, key: &RecordKey) -> Vec<ServedRecord> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::file::build;
+    use super::super::build::build;
     use super::super::transition::settle;
     use super::*;
     use crate::model::time::Timestamp;
 
     fn world() -> State {
-        build(42, 1.0, 10, Timestamp::from_nanos(0)).unwrap()
+        build(42, 1.0, 10, Timestamp::from_nanos(0))
     }
 
     fn share_of_first(first: u32, second: u32) -> f64 {

@@ -139,7 +139,7 @@ fn prefix_length(cidr: &str, address: Ipv4Addr) -> Option<u32> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::file::build;
+    use super::super::build::build;
     use super::super::state::InstanceState;
     use super::super::transition::settle;
     use super::*;
@@ -150,7 +150,7 @@ mod tests {
     const CHECKOUT_TABLE: &str = "rtb-0a11febe0a7b00002";
 
     fn world() -> State {
-        build(42, 1.0, 10, Timestamp::from_nanos(0)).unwrap()
+        build(42, 1.0, 10, Timestamp::from_nanos(0))
     }
 
     fn pass(state: &mut State, millis: u64) {

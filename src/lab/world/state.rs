@@ -7,21 +7,25 @@ use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Calls;
 use super::file::{Orders, RateLimit, Timing};
 use super::monitoring::Monitoring;
+pub use super::region::Regions;
 use super::transition::Queue;
 use super::truth::Truth;
 use crate::lab::data::metrics::History;
 use crate::model::time::Timestamp;
 
 /// Which of the two clouds a thing belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cloud {
+    /// AWS.
     Aws,
+    /// Alibaba Cloud.
     Aliyun,
 }
 
@@ -51,12 +55,15 @@ pub struct State {
     pub prefix: u8,
     /// Where simulated customers come from, in the eyes of ACLs and security groups.
     pub client: Ipv4Addr,
-    /// Where orders are kept and copied.
-    pub orders: Orders,
+    /// Where orders are kept and copied; `None` = there are none.
+    pub orders: Option<Orders>,
     pub timing: Timing,
     /// The delays' divisor (`--time-scale`).
     pub scale: f64,
     pub accounts: Accounts,
+    pub regions: Regions,
+    /// By cloud, the region of the call in hand; see [`State::here`].
+    pub(super) here: [String; 2],
     pub queue: Queue,
     pub truth: Truth,
     pub calls: Calls,
@@ -141,12 +148,10 @@ impl DerefMut for Dice {
 }
 
 /// The accounts and the key pair that every vendor endpoint accepts, as well as the next one ([`Accounts::next_key`]).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Accounts {
     pub aws: String,
     pub aliyun: String,
-    pub aws_region: String,
-    pub aliyun_region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
 }
@@ -166,11 +171,19 @@ impl Accounts {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A VPC.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Vpc {
+    /// `vpc-…`.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
+    /// Its addresses, such as `10.0.0.0/16`.
     pub cidr: String,
+    /// Its region; without it the cloud's first.
+    #[serde(default)]
+    pub region: String,
 }
 
 /// A subnet (AWS) or vSwitch (Alibaba).
@@ -205,92 +218,145 @@ pub struct RouteTable {
     pub effective_routes: Vec<Route>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Route {
     /// Alibaba's RouteEntryId, new at every creation; empty on AWS.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub entry: String,
+    /// The addresses that it is for.
     pub destination: String,
+    /// Where it leads.
     pub target: RouteTarget,
     /// AWS Origin (`CreateRouteTable`, `CreateRoute`) or Alibaba Type (`System`, `Custom`).
     pub origin: String,
 }
 
 /// Where a route leads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "id", rename_all = "kebab-case")]
 pub enum RouteTarget {
+    /// Inside of the VPC.
     Local,
+    /// An internet gateway.
     Gateway(String),
+    /// A network interface.
     Interface(String),
+    /// An instance.
     Instance(String),
+    /// A peering connection.
     Peering(String),
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A network ACL.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkAcl {
+    /// `acl-…` or `nacl-…`.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
+    /// Its VPC.
     pub vpc: String,
+    /// AWS: whether it is the one of subnets that have none of their own.
+    #[serde(default)]
     pub default: bool,
+    /// What may come in.
     pub ingress: Vec<AclEntry>,
+    /// What may go out.
     pub egress: Vec<AclEntry>,
+    /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Its name, on Alibaba.
     #[serde(default)]
     pub name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An entry of a network ACL: the matching one with the lowest number decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AclEntry {
     /// AWS rule number; position on Alibaba.
     pub number: u32,
+    /// Whether what matches passes.
     pub allow: bool,
     /// AWS protocol number (`-1` = all) or Alibaba name (`all`, `tcp`).
     pub protocol: String,
+    /// The other side's addresses.
     pub cidr: String,
+    /// `80-90` on AWS, `80/90` on Alibaba; nothing or `-1/-1` = all.
     #[serde(default)]
     pub port: String,
+    /// Its name, on Alibaba.
     #[serde(default)]
     pub name: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A security group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SecurityGroup {
+    /// `sg-…`.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
+    /// Its VPC.
     pub vpc: String,
+    /// Its name.
     pub name: String,
+    /// What may come in; answers go out.
     pub ingress: Vec<SecurityRule>,
+    /// What may go out.
+    #[serde(default)]
     pub egress: Vec<SecurityRule>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A rule of a security group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SecurityRule {
+    /// `sgr-…`.
     pub id: String,
+    /// `tcp`, or `-1` for all.
     pub protocol: String,
+    /// The first port; -1 = all.
     pub from_port: i32,
+    /// The last port.
     pub to_port: i32,
+    /// The other side's addresses.
     pub cidr: String,
 }
 
 /// A network interface; `instance` is empty for an unattached one (a route to it is a blackhole).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Interface {
+    /// `eni-…`.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
+    /// Its subnet.
     pub subnet: String,
+    /// The instance that it is attached to.
+    #[serde(default)]
     pub instance: Option<String>,
 }
 
 /// Life of an instance, in EC2's words; Alibaba's wire says `Stopped`, `Starting`, `Running`, `Stopping`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
+    /// It starts.
     Pending,
+    /// It runs.
     Running,
+    /// It stops.
     Stopping,
+    /// It does not run.
     Stopped,
+    /// It is gone.
     Terminated,
 }
 
@@ -329,23 +395,35 @@ pub struct Instance {
     pub protected: bool,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// An image of a machine.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Image {
+    /// `ami-…` or `m-…`.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
+    /// Its name.
     pub name: String,
+    /// Its region; without it the cloud's first.
+    #[serde(default)]
+    pub region: String,
     /// Account ids with launch permission (share permission on Alibaba).
+    #[serde(default)]
     pub shared_with: BTreeSet<String>,
 }
 
 /// A Route 53 hosted zone or an Alidns domain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Zone {
     /// Route 53: `Z…` without prefix. Alidns: DomainId.
     pub id: String,
+    /// The cloud.
     pub cloud: Cloud,
     /// `example.com.` on Route 53, `example.cn` on Alidns: as the vendor writes it.
     pub name: String,
+    /// Its records.
     pub records: Vec<Record>,
     /// Alidns: sub-domains and types (`shop.example.cn/A`) for which DNSSLB (weights) is switched on; see [`Zone::weighted_key`].
     #[serde(default)]
@@ -361,25 +439,30 @@ impl Zone {
 }
 
 /// A record set (Route 53) or one record (Alidns).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Alidns RecordId; empty on Route 53.
+    /// Alidns RecordId, made up where it is not written; empty on Route 53.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// Full name as the vendor writes it (`shop.example.com.`; on Alidns the RR, `shop`).
     pub name: String,
+    /// Its type, such as `A`, `AAAA`, `CNAME`, `MX` or `TXT`.
     pub kind: String,
-    /// Seconds.
+    /// Seconds, 0 to 2147483647.
     pub ttl: u32,
+    /// What is answered, as the vendor writes it. In an `A` record, an address of two numbers (`1.11`) is placed in the lab.
     pub values: Vec<String>,
     /// Route 53 SetIdentifier; Alidns remark.
     #[serde(default)]
     pub set_identifier: Option<String>,
+    /// Its weight beside the others of its name: 0 to 255 on Route 53, 1 to 100 on Alidns.
     #[serde(default)]
     pub weight: Option<u32>,
     /// Alidns Status; Route 53 records are always enabled.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Route 53 HealthCheckId.
     #[serde(default)]
     pub health_check: Option<String>,
 }
@@ -423,6 +506,7 @@ pub struct Change {
 pub struct Bucket {
     pub name: String,
     pub cloud: Cloud,
+    pub region: String,
     pub created_at: Timestamp,
     pub objects: BTreeMap<String, Object>,
 }
@@ -455,6 +539,7 @@ pub struct SyncJob {
     pub id: String,
     pub instance: String,
     pub name: String,
+    pub region: String,
     /// The vendor's word.
     pub status: String,
     /// Whether rows go over: still for a while after it was paused, not yet while it starts.
@@ -466,9 +551,10 @@ pub struct SyncJob {
 }
 
 /// One end of a [`SyncJob`], in the vendor's words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
+    /// The cloud.
     pub cloud: Cloud,
     /// `MYSQL`.
     pub engine: String,
@@ -482,6 +568,7 @@ pub struct Database {
     pub ip: String,
     #[serde(default)]
     pub port: String,
+    /// The database's name.
     pub name: String,
 }
 

@@ -8,6 +8,7 @@ use md5::{Digest as _, Md5};
 use rand::RngExt as _;
 use serde_json::json;
 
+use super::file::Orders;
 use super::reach::Reach;
 use super::state::{Cloud, Object, State};
 use super::transition::Transition;
@@ -25,6 +26,13 @@ pub const STARTS: [&str; 3] = ["Prechecking", "PreCheckPass", "Initializing"];
 
 /// How many orders both sides keep at least, a page of a listing, and at most twice as many: a lab that goes on for long neither grows nor slows down.
 const KEPT: u64 = 1000;
+
+impl Orders {
+    /// The key of the order with this number.
+    fn key(&self, number: u64) -> String {
+        format!("{}{number:012}", self.prefix)
+    }
+}
 
 impl Object {
     /// An object as it is after an upload at `now`, with its ETag.
@@ -83,7 +91,7 @@ impl State {
     /// One customer orders: the order is written where the storefront serves them, and not at all when it does not.
     /// Gives the order's number.
     pub fn take_order(&mut self) -> Option<u64> {
-        let host = self.services.get(&self.orders.service)?.host.clone();
+        let host = self.services.get(&self.orders.as_ref()?.service)?.host.clone();
         let answer = self.answer_dns(&host, "A")?;
         let address = answer.values.first()?.parse().ok()?;
         let cloud = self.instance_at(address).filter(|instance| self.reach(instance) == Reach::Served)?.cloud;
@@ -94,10 +102,11 @@ impl State {
     /// Writes the next order on one side. Numbers are global and without gaps over both sides.
     pub(super) fn write_order(&mut self, cloud: Cloud, cents: u32) -> Option<u64> {
         let number = self.counters.orders_written + 1;
-        let key = self.order_key(number);
+        let orders = self.orders.as_ref()?;
+        let key = orders.key(number);
         let bucket = match cloud {
-            Cloud::Aliyun => &self.orders.source,
-            Cloud::Aws => &self.orders.mirror,
+            Cloud::Aliyun => &orders.source,
+            Cloud::Aws => &orders.mirror,
         };
         let bucket = self.buckets.get_mut(bucket)?;
         let committed = self.now.to_string();
@@ -112,7 +121,7 @@ impl State {
     /// were copied.
     pub fn copy_orders(&mut self) -> u64 {
         self.replicate_rows();
-        self.copy_objects()
+        self.orders.clone().map_or(0, |orders| self.copy_objects(&orders))
     }
 
     /// DTS: while a job moves, every row of the order log on Alibaba reaches the database on AWS. The service is not in the shop's VPC: what cuts off
@@ -126,14 +135,14 @@ impl State {
 
     /// The worker, while its vSwitch has a network: objects of orders whose rows have arrived on AWS go there, orders that were taken on AWS come
     /// back with their rows. What is on both sides is never written again.
-    fn copy_objects(&mut self) -> u64 {
-        let arrived = self.order_key(self.counters.rows_on_both);
-        let is_working = !self.is_cut_off(&self.orders.worker_subnet);
-        let (to_mirror, to_source) = (self.orders.mirror.clone(), self.orders.source.clone());
+    fn copy_objects(&mut self, orders: &Orders) -> u64 {
+        let arrived = orders.key(self.counters.rows_on_both);
+        let is_working = !self.is_cut_off(&orders.worker_subnet);
+        let (to_mirror, to_source) = (&orders.mirror, &orders.source);
         let (mut copied, mut waiting) = (0, Vec::new());
         for (target, missing, is_known) in [
-            (&to_mirror, self.missing(&to_source, &to_mirror), &(|key: &String| *key <= arrived) as &dyn Fn(&String) -> bool),
-            (&to_source, self.missing(&to_mirror, &to_source), &|_| true),
+            (to_mirror, self.missing(orders, to_source, to_mirror), &(|key: &String| *key <= arrived) as &dyn Fn(&String) -> bool),
+            (to_source, self.missing(orders, to_mirror, to_source), &|_| true),
         ] {
             let (going, left): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(key, _)| is_working && is_known(key));
             waiting.extend(left);
@@ -143,10 +152,10 @@ impl State {
             }
         }
         self.counters.oldest_uncopied = waiting.iter().map(|(_, object)| committed_at(object)).min();
-        let first = waiting.iter().filter_map(|(key, _)| key.strip_prefix(&self.orders.prefix)?.parse::<u64>().ok()).min();
+        let first = waiting.iter().filter_map(|(key, _)| key.strip_prefix(&orders.prefix)?.parse::<u64>().ok()).min();
         self.counters.orders_on_both = first.map_or(self.counters.orders_written, |first| first - 1);
         if waiting.is_empty() {
-            self.archive();
+            self.archive(orders);
         }
         let copied = u64::try_from(copied).unwrap_or(u64::MAX);
         self.counters.orders_copied += copied;
@@ -155,13 +164,13 @@ impl State {
 
     /// Takes the oldest orders out of both buckets, as a shop's lifecycle rules do. Only when everything is on both sides, and many at once:
     /// who lists the two one after the other seldom meets it.
-    fn archive(&mut self) {
+    fn archive(&mut self, orders: &Orders) {
         let latest = self.counters.orders_written.saturating_sub(KEPT);
         if latest < self.counters.orders_archived + KEPT {
             return;
         }
-        let (from, to) = (self.order_key(0), self.order_key(latest + 1));
-        for bucket in [&self.orders.source, &self.orders.mirror] {
+        let (from, to) = (orders.key(0), orders.key(latest + 1));
+        for bucket in [&orders.source, &orders.mirror] {
             if let Some(bucket) = self.buckets.get_mut(bucket) {
                 bucket.objects.retain(|key, _| !(&from..&to).contains(&key));
             }
@@ -169,16 +178,10 @@ impl State {
         self.counters.orders_archived = latest;
     }
 
-    /// The key of the order with this number.
-    fn order_key(&self, number: u64) -> String {
-        format!("{}{number:012}", self.orders.prefix)
-    }
-
     /// Orders that are in bucket `here` and not in `there`, of those that were not on both sides already: what somebody removes stays away.
-    fn missing(&self, here: &str, there: &str) -> Vec<(String, Object)> {
+    fn missing(&self, written: &Orders, here: &str, there: &str) -> Vec<(String, Object)> {
         let (Some(here), Some(there)) = (self.buckets.get(here), self.buckets.get(there)) else { return Vec::new() };
-        let prefix = &self.orders.prefix;
-        let orders = here.objects.range(self.order_key(self.counters.orders_on_both + 1)..).take_while(|(key, _)| key.starts_with(prefix));
+        let orders = here.objects.range(written.key(self.counters.orders_on_both + 1)..).take_while(|(key, _)| key.starts_with(&written.prefix));
         orders.filter(|(key, _)| !there.objects.contains_key(*key)).map(|(key, object)| (key.clone(), object.clone())).collect()
     }
 }
@@ -192,12 +195,12 @@ fn committed_at(object: &Object) -> Timestamp {
 mod tests {
     use std::time::Duration;
 
-    use super::super::file::build;
+    use super::super::build::build;
     use super::super::transition::settle;
     use super::*;
 
     fn world() -> State {
-        build(42, 1.0, 10, Timestamp::from_nanos(1_000_000_000_000)).unwrap()
+        build(42, 1.0, 10, Timestamp::from_nanos(1_000_000_000_000))
     }
 
     fn pass(state: &mut State, millis: u64) {

@@ -132,12 +132,12 @@ fn apply(state: &mut State, transition: Transition) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::build;
+    use super::super::build::build;
     use super::*;
 
     #[test]
     fn each_transition_happens_at_its_own_moment_and_in_order() {
-        let mut state = build(7, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = build(7, 1.0, 10, Timestamp::from_nanos(0));
         state.after(Duration::from_secs(3), Transition::Job { id: "dtsorders-primary".into(), status: "Initializing".into() });
         state.after(Duration::from_secs(1), Transition::Job { id: "dtsorders-primary".into(), status: "Prechecking".into() });
         state.now = Timestamp::from_nanos(0).plus(Duration::from_secs(60));
@@ -150,14 +150,14 @@ mod tests {
 
     #[test]
     fn the_time_scale_divides_delays() {
-        let mut state = build(7, 4.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = build(7, 4.0, 10, Timestamp::from_nanos(0));
         state.after(Duration::from_secs(2), Transition::Healthy { id: "nobody".into() });
         assert_eq!(state.queue.next_at(), Some(Timestamp::from_nanos(500_000_000)));
     }
 
     #[test]
     fn cancelled_transitions_never_happen() {
-        let mut state = build(7, 1.0, 10, Timestamp::from_nanos(0)).unwrap();
+        let mut state = build(7, 1.0, 10, Timestamp::from_nanos(0));
         let before = state.queue.revision();
         state.after(Duration::from_secs(1), Transition::Healthy { id: "one".into() });
         state.after(Duration::from_secs(1), Transition::Healthy { id: "two".into() });

@@ -18,7 +18,7 @@ impl State {
         json!({
             "now": self.now,
             "accounts": { "aws": self.accounts.aws, "aliyun": self.accounts.aliyun },
-            "regions": { "aws": self.accounts.aws_region, "aliyun": self.accounts.aliyun_region },
+            "regions": self.regions,
             "vpcs": self.vpcs,
             "subnets": object(self.subnets.iter().map(|(id, subnet)| (id.clone(), subnet_view(subnet)))),
             "route_tables": object(self.route_tables.iter().map(|(id, table)| (id.clone(), self.table_view(table)))),
@@ -168,7 +168,7 @@ fn zone_view(zone: &Zone) -> Value {
 mod tests {
     use std::time::Duration;
 
-    use super::super::file::build;
+    use super::super::build::build;
     use super::super::state::RouteTarget;
     use super::super::transition::settle;
     use super::*;
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_world_after_doing_and_exactly_undoing_is_the_world_before() {
-        let mut state = build(42, 1.0, 10, Timestamp::from_nanos(1_000_000_000_000)).unwrap();
+        let mut state = build(42, 1.0, 10, Timestamp::from_nanos(1_000_000_000_000));
         let before = still(&state);
         let mut seen = vec![before.clone()];
         let mut step = |state: &mut State| {

@@ -1,7 +1,6 @@
 //! What is wrong with the guards of a project file beyond their form, and the freeze calendars that they name.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::catalogue;
@@ -12,7 +11,7 @@ use crate::model::guard::{Freeze, FreezesFile, Glob};
 use crate::model::project::ProjectFile;
 use crate::model::time::Span;
 use crate::model::yaml::{Seg, way};
-use crate::ops::files::{Files, LoadError, Loaded};
+use crate::ops::files::{Files, LoadError, Loaded, folder_of};
 
 /// The freeze calendar of an environment.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +69,7 @@ enum Found {
 }
 
 fn named(path: &str, project: &Loaded, files: &mut Files) -> Result<(Rc<Loaded>, FreezesFile), Vec<Found>> {
-    let folder = project.path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(&project.path);
     let file = files.load_inside(&folder.join(path), &[folder]).map_err(|error| match error {
         LoadError::Text(problem) => vec![Found::There(problem)],
         LoadError::Unreadable(why) => vec![Found::Here(format!("`{path}`: {}", why.message))],

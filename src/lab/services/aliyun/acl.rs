@@ -42,7 +42,7 @@ fn shown(state: &State, acl: &NetworkAcl) -> Value {
         "NetworkAclId": acl.id,
         "NetworkAclName": acl.name,
         "VpcId": acl.vpc,
-        "RegionId": state.accounts.aliyun_region,
+        "RegionId": state.here(Cloud::Aliyun),
         "Status": if at_rest { "Available" } else { "Modifying" },
         "Description": "",
         "Resources": { "Resource": resources },

@@ -239,6 +239,7 @@ fn put(state: &mut State, call: &Call) -> Answered {
     let mut rule = Alarm {
         id: id.clone(),
         name: need(call, "RuleName")?.to_owned(),
+        region: state.here(Cloud::Aliyun).to_owned(),
         description: String::new(),
         metric: Metric {
             cloud: Cloud::Aliyun,

@@ -55,10 +55,10 @@ fn find<'a>(state: &'a State, call: &Call) -> Result<&'a SyncJob, Value> {
     job.ok_or_else(|| refused("Forbidden.InstanceNotFound", "The specified instance does not exist."))
 }
 
-fn endpoint(state: &State, end: &Database) -> Value {
+fn endpoint(region: &str, end: &Database) -> Value {
     let mut endpoint = json!({ "EngineName": end.engine, "DatabaseName": end.name, "InstanceType": end.kind });
     if end.cloud == Cloud::Aliyun {
-        endpoint["Region"] = json!(state.accounts.aliyun_region);
+        endpoint["Region"] = json!(region);
     }
     for (name, value) in [("InstanceID", &end.instance), ("Ip", &end.ip), ("Port", &end.port)] {
         if !value.is_empty() {
@@ -69,7 +69,7 @@ fn endpoint(state: &State, end: &Database) -> Value {
 }
 
 /// A job; `Delay` has another unit in each of the two calls.
-fn shown(state: &State, job: &SyncJob, delay: u128) -> Value {
+fn shown(job: &SyncJob, delay: u128) -> Value {
     json!({
         "DtsJobId": job.id,
         "DtsInstanceID": job.instance,
@@ -81,8 +81,8 @@ fn shown(state: &State, job: &SyncJob, delay: u128) -> Value {
         "Delay": u64::try_from(delay).unwrap_or(u64::MAX),
         // Seconds since the epoch.
         "Checkpoint": job.checkpoint.to_utc().timestamp(),
-        "SourceEndpoint": endpoint(state, &job.source),
-        "DestinationEndpoint": endpoint(state, &job.target),
+        "SourceEndpoint": endpoint(&job.region, &job.source),
+        "DestinationEndpoint": endpoint(&job.region, &job.target),
         // Of the incremental part alone.
         "DataSynchronizationStatus": { "Status": part(job), "Percent": "100" },
         "ErrorMessage": "",
@@ -108,7 +108,7 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
         .values()
         .filter(|job| is_sync && names("DtsJobId", &job.id) && names("DtsInstanceId", &job.instance))
         .filter(|job| call.text("Status").is_none_or(|status| status.eq_ignore_ascii_case(&job.status)))
-        .map(|job| shown(state, job, state.now.since(job.checkpoint).as_secs().into()))
+        .map(|job| shown(job, state.now.since(job.checkpoint).as_secs().into()))
         .collect();
     let total = all.len();
     let jobs = page.cut(all);
@@ -119,7 +119,7 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
 fn describe_job_detail(state: &mut State, call: &Call) -> Result<Value, Fault> {
-    Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(state, job, state.now.since(job.checkpoint).as_millis()))))
+    Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(job, state.now.since(job.checkpoint).as_millis()))))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]

@@ -114,7 +114,7 @@ fn shown(state: &State, instance: &Instance) -> Value {
         "InstanceName": instance.name,
         "HostName": instance.name,
         "Status": status(instance.state),
-        "RegionId": state.accounts.aliyun_region,
+        "RegionId": state.here(Cloud::Aliyun),
         "ZoneId": subnet.map_or("", |subnet| &subnet.zone),
         "InstanceType": instance.instance_type,
         "ImageId": instance.image,
@@ -264,7 +264,7 @@ fn describe_security_groups(state: &mut State, call: &Call) -> Result<Value, Fau
                     "Description": "", "Tags": { "Tag": [] } })
         })
         .collect();
-    let (total, region) = (all.len(), &state.accounts.aliyun_region);
+    let (total, region) = (all.len(), state.here(Cloud::Aliyun));
     let Page { number, size } = call.page(10, 100)?;
     let groups = Page { number, size }.cut(all);
     Ok(
@@ -287,7 +287,7 @@ fn describe_security_group_attribute(state: &mut State, call: &Call) -> Result<V
         }
     }
     Ok(json!({
-        "RegionId": state.accounts.aliyun_region,
+        "RegionId": state.here(Cloud::Aliyun),
         "SecurityGroupId": group.id,
         "SecurityGroupName": group.name,
         "VpcId": group.vpc,

@@ -41,7 +41,7 @@ pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, Fault> {
         })
         .collect();
     Ok(json!({
-        "RegionId": state.accounts.aliyun_region,
+        "RegionId": state.here(Cloud::Aliyun),
         "TotalCount": all.len(),
         "PageNumber": page.number,
         "PageSize": page.size,
@@ -54,7 +54,7 @@ pub(super) fn describe_share_permission(state: &mut State, call: &Call) -> Resul
     let page = call.page(10, 100)?;
     let all: Vec<Value> = image.shared_with.iter().map(|account| json!({ "AliyunId": account })).collect();
     Ok(json!({
-        "RegionId": state.accounts.aliyun_region,
+        "RegionId": state.here(Cloud::Aliyun),
         "ImageId": image.id,
         "TotalCount": all.len(),
         "PageNumber": page.number,

@@ -176,11 +176,19 @@ fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>
     })?;
     match call.text("RegionId") {
         None if action.regional => return Err(missing("RegionId")),
-        Some(region) if region != state.accounts.aliyun_region => {
+        Some(region) if !state.regions.aliyun.iter().any(|known| known == region) => {
             return Err(Fault::new(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."));
         }
         _ => {}
     }
+    match call.text("RegionId") {
+        Some(region) => once(&mut state.in_region(Cloud::Aliyun, region), product, action, call),
+        None => once(state, product, action, call),
+    }
+}
+
+/// One call; one that comes again with its token gets the same answer without a second effect.
+fn once(state: &mut State, product: &Product, action: &Action, call: &Call) -> Result<Value, Fault> {
     let Some(token) = call.text("ClientToken").filter(|_| action.effect == Effect::Changes) else {
         return (action.run)(state, call);
     };

@@ -56,7 +56,7 @@ fn describe_vpcs(state: &mut State, call: &Call) -> Result<Value, Fault> {
                 "VpcId": vpc.id,
                 "VpcName": "",
                 "CidrBlock": vpc.cidr,
-                "RegionId": state.accounts.aliyun_region,
+                "RegionId": state.here(Cloud::Aliyun),
                 "Status": "Available",
                 "IsDefault": false,
                 "VRouterId": router(&vpc.id),

@@ -24,7 +24,7 @@ use crate::lab::wire::aws_answer::{self, Dialect, Fault};
 use crate::lab::wire::sigv4::{Authorization, SignatureError};
 use crate::lab::wire::smithy::Protocol;
 use crate::lab::world::World;
-use crate::lab::world::state::State;
+use crate::lab::world::state::{Cloud, State};
 
 /// The largest body of a call, in bytes; Route 53's largest change batch and EC2's longest lists stay far below.
 const MAX_CALL: usize = 1 << 20;
@@ -68,19 +68,39 @@ async fn respond(world: &Arc<World>, service: Service, parts: Parts, body: Bytes
 
 /// Answers one request that is authentic, to any service but S3.
 fn believed(world: &World, service: Service, parts: &Parts, body: &[u8], request_id: &str) -> Response<Full<Bytes>> {
+    let mut state = world.lock();
     let answer = match service {
-        Service::Route53 => route53::respond(&mut world.lock(), parts, body, request_id),
-        Service::Ec2 => ec2::respond(&mut world.lock(), parts, body, request_id),
-        Service::Sts => sts::respond(&mut world.lock(), parts, body, request_id),
-        Service::CloudWatch => Ok(cloudwatch::respond(&mut world.lock(), parts, body, request_id)),
+        // The same in every region.
+        Service::Route53 => route53::respond(&mut state, parts, body, request_id),
+        Service::Sts => sts::respond(&mut state, parts, body, request_id),
+        Service::Ec2 | Service::CloudWatch => {
+            let region = region(parts).unwrap_or_else(|| state.regions.first(Cloud::Aws));
+            let mut state = state.in_region(Cloud::Aws, &region);
+            match service {
+                Service::Ec2 => ec2::respond(&mut state, parts, body, request_id),
+                _ => Ok(cloudwatch::respond(&mut state, parts, body, request_id)),
+            }
+        }
         Service::S3 | Service::Other => Err(Fault::new("InvalidAction", "The lab does not have this service.")),
     };
+    drop(state);
     answer.unwrap_or_else(|fault| aws_answer::fault(service.dialect(), &fault, request_id))
 }
 
 /// Answers one request without asking who sent it: for fuzzers, which cannot sign.
 pub(in crate::lab) fn unsigned(world: &World, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>> {
     believed(world, Service::of(parts), parts, body, &aws_answer::request_id())
+}
+
+/// The region that a signature is for, in a header or in the query of a URL that was signed.
+fn region(parts: &Parts) -> Option<String> {
+    let header = parts.headers.get("authorization").and_then(|value| Authorization::parse(value.to_str().ok()?).ok());
+    let in_query = || {
+        let query = url::form_urlencoded::parse(parts.uri.query()?.as_bytes());
+        let (_, credential) = query.into_iter().find(|(name, _)| name == "X-Amz-Credential")?;
+        credential.split('/').nth(2).map(str::to_owned)
+    };
+    header.map(|authorization| authorization.region).or_else(in_query)
 }
 
 /// The services behind the endpoint.

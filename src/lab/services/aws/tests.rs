@@ -1,5 +1,7 @@
 //! The official SDK against the lab on a real socket: someone else's client, so that agreement means something.
 
+use std::sync::Arc;
+
 use aws_credential_types::Credentials;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Metric, MetricDataQuery, MetricDatum, MetricStat, StateValue, Statistic};
@@ -12,11 +14,12 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::lab::serve::{Lab, Options};
+use crate::lab::world::file::{Blueprint, SHOP};
 
 const ZONE: &str = "Z0LIFEBOATEXAMPLECOM";
 
 fn lab() -> Lab {
-    Lab::start(Options { seed: 42, scale: 10.0, prefix: None }).unwrap()
+    Lab::start(Options { seed: 42, scale: 10.0, ..Options::default() }).unwrap()
 }
 
 async fn config_with(lab: &Lab, key: &str, secret: &str) -> aws_config::SdkConfig {
@@ -247,4 +250,26 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     panic!("waited a minute in vain");
+}
+
+#[tokio::test]
+async fn a_call_sees_the_region_that_it_is_signed_for() {
+    let text = SHOP.replace("aws: [us-east-1]", "aws: [us-east-1, eu-west-1]");
+    let world = Arc::new(Blueprint::new(serde_yaml::from_str(&text).unwrap(), String::new()).unwrap());
+    let lab = Lab::start(Options { world, ..Options::default() }).unwrap();
+    let there = config(&lab).await.into_builder().region(aws_config::Region::new("eu-west-1")).build();
+    let (here, there) = (config(&lab).await, there);
+    let count = async |config| {
+        let found = aws_sdk_ec2::Client::new(config).describe_instances().send().await.unwrap();
+        found.reservations().iter().map(|reservation| reservation.instances().len()).sum::<usize>()
+    };
+    assert_eq!((count(&here).await, count(&there).await), (5, 0));
+    let regions = aws_sdk_ec2::Client::new(&there).describe_regions().send().await.unwrap();
+    assert_eq!(regions.regions().len(), 2);
+    assert!(aws_sdk_cloudwatch::Client::new(&there).describe_alarms().send().await.unwrap().metric_alarms().is_empty());
+    assert_eq!(aws_sdk_route53::Client::new(&there).list_hosted_zones().send().await.unwrap().hosted_zones().len(), 2);
+    let error = s3(&there).get_object().bucket("shop-assets").key("index.html").send().await.unwrap_err();
+    assert_eq!(error.code(), Some("PermanentRedirect"));
+    s3(&here).get_object().bucket("shop-assets").key("index.html").send().await.unwrap();
+    lab.stop().await;
 }

@@ -18,8 +18,8 @@ fn iso(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
-fn location_name(state: &State) -> String {
-    format!("oss-{}", state.accounts.aliyun_region)
+fn location_name(bucket: &Bucket) -> String {
+    format!("oss-{}", bucket.region)
 }
 
 fn owner(state: &State) -> String {
@@ -28,8 +28,8 @@ fn owner(state: &State) -> String {
 }
 
 /// The elements that describe a bucket in both lists and info.
-fn described(state: &State, bucket: &Bucket) -> String {
-    let location = location_name(state);
+fn described(bucket: &Bucket) -> String {
+    let location = location_name(bucket);
     [
         element("Name", &bucket.name),
         element("Location", &location),
@@ -37,7 +37,7 @@ fn described(state: &State, bucket: &Bucket) -> String {
         element("ExtranetEndpoint", &format!("{location}.aliyuncs.com")),
         element("IntranetEndpoint", &format!("{location}-internal.aliyuncs.com")),
         element("StorageClass", "Standard"),
-        element("Region", &state.accounts.aliyun_region),
+        element("Region", &bucket.region),
     ]
     .concat()
 }
@@ -49,7 +49,7 @@ pub(super) fn list_buckets(state: &mut State, asked: &Asked) -> Result<Answer, F
         .buckets
         .values()
         .filter(|bucket| bucket.cloud == Cloud::Aliyun && bucket.name.starts_with(prefix))
-        .map(|bucket| format!("<Bucket>{}</Bucket>", described(state, bucket)))
+        .map(|bucket| format!("<Bucket>{}</Bucket>", described(bucket)))
         .collect();
     let elements = format!("{}<Buckets>{buckets}</Buckets>", owner(state));
     Ok(Answer::xml(document("ListAllMyBucketsResult", &elements)))
@@ -58,13 +58,12 @@ pub(super) fn list_buckets(state: &mut State, asked: &Asked) -> Result<Answer, F
 pub(super) fn info(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
     let bucket = find_bucket(state, asked)?;
     let grant = element("Grant", "private");
-    let elements = format!("<Bucket>{}{}<AccessControlList>{grant}</AccessControlList></Bucket>", described(state, bucket), owner(state));
+    let elements = format!("<Bucket>{}{}<AccessControlList>{grant}</AccessControlList></Bucket>", described(bucket), owner(state));
     Ok(Answer::xml(document("BucketInfo", &elements)))
 }
 
 pub(super) fn location(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
-    find_bucket(state, asked)?;
-    Ok(Answer::xml(document("LocationConstraint", &location_name(state))))
+    Ok(Answer::xml(document("LocationConstraint", &location_name(find_bucket(state, asked)?))))
 }
 
 pub(super) fn acl(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {

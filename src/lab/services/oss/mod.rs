@@ -221,7 +221,8 @@ fn perform(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate: G
     let Some(body) = body else {
         return (name, Err(Fault::new(400, "EntityTooLarge", "0001-00000002", "Your proposed upload exceeds the maximum allowed size.")));
     };
-    (name, (operation.run)(state, &Asked { resource, query, headers: parts.headers, body }))
+    let region = oss_v4::region(&parts).unwrap_or_else(|| state.regions.first(Cloud::Aliyun));
+    (name, (operation.run)(&mut state.in_region(Cloud::Aliyun, &region), &Asked { resource, query, headers: parts.headers, body }))
 }
 
 fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(), Fault> {
@@ -229,7 +230,8 @@ fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(),
     let signed = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
     let (id, secret) = accounts.key(signed.unwrap_or_default());
     let now = during::told(state.now);
-    oss_v4::verify(parts, resource, Key { id: &id, secret: &secret }, &accounts.aliyun_region, now).map_err(|refused| match refused {
+    let region = oss_v4::region(parts).filter(|region| state.regions.aliyun.contains(region)).unwrap_or_else(|| state.regions.first(Cloud::Aliyun));
+    oss_v4::verify(parts, resource, Key { id: &id, secret: &secret }, &region, now).map_err(|refused| match refused {
         Refused::Incomplete(what) if parts.headers.contains_key("authorization") => Fault::new(400, "InvalidArgument", "0002-00000221", what),
         Refused::Incomplete(_) => Fault::new(403, "AccessDenied", "0003-00000001", "Anonymous access is forbidden for this operation."),
         Refused::UnknownKey => {
@@ -254,7 +256,14 @@ fn signature_mismatch(string_to_sign: &str) -> Fault {
 fn find_bucket<'a>(state: &'a State, asked: &Asked) -> Result<&'a Bucket, Fault> {
     let name = &asked.resource.bucket;
     let bucket = state.buckets.get(name).filter(|bucket| bucket.cloud == Cloud::Aliyun);
-    bucket.ok_or_else(|| Fault::new(404, "NoSuchBucket", "0015-00000101", "The specified bucket does not exist.").with("BucketName", name))
+    let bucket =
+        bucket.ok_or_else(|| Fault::new(404, "NoSuchBucket", "0015-00000101", "The specified bucket does not exist.").with("BucketName", name))?;
+    if bucket.region == state.here(Cloud::Aliyun) {
+        return Ok(bucket);
+    }
+    let message =
+        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
+    Err(Fault::new(403, "AccessDenied", "0003-00001403", message))
 }
 
 #[cfg(test)]

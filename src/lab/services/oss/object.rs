@@ -41,8 +41,8 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
             return Err(Fault::new(400, "InvalidDigest", "0017-00000002", "The Content-MD5 you specified did not match what was received."));
         }
     }
-    let bucket = state.buckets.get_mut(&asked.resource.bucket);
-    let Some(bucket) = bucket else { return find_bucket(state, asked).map(|_| Answer::empty(500)) };
+    find_bucket(state, asked)?;
+    let Some(bucket) = state.buckets.get_mut(&asked.resource.bucket) else { return Ok(Answer::empty(500)) };
     if header("x-oss-forbid-overwrite").is_some_and(|forbid| forbid == "true") && bucket.objects.contains_key(key) {
         return Err(Fault::new(409, "FileAlreadyExists", "0026-00000002", "The object you specified already exists and can not be overwritten."));
     }

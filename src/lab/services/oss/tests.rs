@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::lab::wire::vectors::{self, Vector};
-use crate::lab::world::file::build;
+use crate::lab::world::build::build;
 use crate::model::time::Timestamp;
 
 fn world() -> State {
-    build(7, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000)).unwrap()
+    build(7, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000))
 }
 
 fn call(state: &mut State, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> (u16, Vec<(HeaderName, String)>, String) {
@@ -44,7 +44,7 @@ fn send(state: &mut State, vector: &Vector) -> (u16, http::HeaderMap, String) {
 #[test]
 fn signed_requests_are_believed_and_wrong_ones_get_the_vendors_error() {
     let vector = vectors::named("oss-put-object");
-    let mut state = build(7, 1.0, 10, vector.clock.parse().unwrap()).unwrap();
+    let mut state = build(7, 1.0, 10, vector.clock.parse().unwrap());
     state.accounts.access_key_id.clone_from(&vector.access_key_id);
     state.accounts.secret_access_key.clone_from(&vector.access_key_secret);
     let bucket = state.buckets["shop-orders"].clone();

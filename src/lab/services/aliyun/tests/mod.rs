@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::lab::wire::vectors::{self, Vector};
-use crate::lab::world::file::build;
+use crate::lab::world::build::build;
 use crate::lab::world::transition::settle;
 use crate::model::time::Timestamp;
 
@@ -18,7 +18,7 @@ const STORE: [&str; 2] = ["i-bp1lifeboat0store0001", "i-bp1lifeboat0store0002"];
 const CHECK: [&str; 2] = ["i-bp1lifeboat0check0001", "i-bp1lifeboat0check0002"];
 
 fn world() -> State {
-    build(7, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000)).unwrap()
+    build(7, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000))
 }
 
 fn pass(state: &mut State, millis: u64) {
@@ -53,7 +53,7 @@ fn statuses(state: &mut State) -> BTreeMap<String, String> {
 
 /// A world that knows the vector's key and stands at its moment.
 fn world_of(vector: &Vector) -> State {
-    let mut state = build(7, 1.0, 10, vector.clock.parse().unwrap()).unwrap();
+    let mut state = build(7, 1.0, 10, vector.clock.parse().unwrap());
     state.accounts.access_key_id.clone_from(&vector.access_key_id);
     state.accounts.secret_access_key.clone_from(&vector.access_key_secret);
     state
@@ -65,6 +65,19 @@ fn send(state: &mut State, vector: &Vector) -> (u16, http::HeaderMap, Value) {
     let (parts, body) = response.into_parts();
     let body = futures_util::FutureExt::now_or_never(body.collect()).unwrap().unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn a_call_sees_the_region_that_it_names() {
+    let mut state = world();
+    state.regions.aliyun.push("cn-beijing".to_owned());
+    let total = |state: &mut State| ok(state, "ecs:DescribeInstances", &[])["TotalCount"].clone();
+    assert_eq!(total(&mut state), 4);
+    state.vpcs.get_mut("vpc-bp1lifeboat0shop00001").unwrap().region = "cn-beijing".to_owned();
+    assert_eq!(total(&mut state), 0);
+    assert_eq!(state.instances.len(), 9, "nothing is lost");
+    state.regions.aliyun.remove(0);
+    assert_eq!(code(&mut state, "ecs:DescribeInstances", &[]), "InvalidRegionId.NotFound");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn shown(state: &State, alarm: &Alarm) -> Shape {
     let account = &state.accounts;
     let mut fields = vec![
         ("AlarmName", alarm.name.as_str().into()),
-        ("AlarmArn", format!("arn:aws:cloudwatch:{}:{}:alarm:{}", account.aws_region, account.aws, alarm.name).into()),
+        ("AlarmArn", format!("arn:aws:cloudwatch:{}:{}:alarm:{}", alarm.region, account.aws, alarm.name).into()),
     ];
     if !alarm.description.is_empty() {
         fields.push(("AlarmDescription", alarm.description.as_str().into()));
@@ -112,6 +112,7 @@ pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     let mut alarm = Alarm {
         id: String::new(),
         name: name.clone(),
+        region: state.here(Cloud::Aws).to_owned(),
         description: input.text("AlarmDescription")?.unwrap_or_default().to_owned(),
         metric: metric(input)?,
         statistic: statistic.to_owned(),

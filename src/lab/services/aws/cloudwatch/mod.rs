@@ -121,11 +121,11 @@ mod tests {
 
     use super::*;
     use crate::lab::wire::xml::Element;
-    use crate::lab::world::file::build;
+    use crate::lab::world::build::build;
     use crate::model::time::Timestamp;
 
     fn world() -> State {
-        build(1, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000)).unwrap()
+        build(1, 1.0, 10, Timestamp::from_nanos(1_800_000_000_000_000_000))
     }
 
     fn send(state: &mut State, request: http::request::Builder, body: &str) -> (u16, http::HeaderMap, String) {

@@ -184,12 +184,12 @@ fn write_tags(answer: &mut Answer, tags: &std::collections::BTreeMap<String, Str
 mod tests {
     use super::*;
     use crate::lab::wire::xml::Element;
-    use crate::lab::world::file::build;
+    use crate::lab::world::build::build;
     use crate::model::time::Timestamp;
 
     /// The world as it begins.
     pub(super) fn world() -> State {
-        build(42, 1.0, 10, Timestamp::from_nanos(1_790_000_000_000_000_000)).unwrap()
+        build(42, 1.0, 10, Timestamp::from_nanos(1_790_000_000_000_000_000))
     }
 
     /// One call with a form body; the answer's content or the error's code.

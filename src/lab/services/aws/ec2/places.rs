@@ -41,7 +41,7 @@ pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answe
     let page = Page::cut(parameters, picked, 1000, |subnet| &subnet.id)?;
     answer.items("subnetSet", &page.items, |answer, subnet| {
         answer.text("subnetId", &subnet.id);
-        answer.text("subnetArn", format_args!("arn:aws:ec2:{}:{}:subnet/{}", state.accounts.aws_region, state.accounts.aws, subnet.id));
+        answer.text("subnetArn", format_args!("arn:aws:ec2:{}:{}:subnet/{}", state.here(Cloud::Aws), state.accounts.aws, subnet.id));
         answer.text("state", "available");
         answer.text("ownerId", &state.accounts.aws);
         answer.text("vpcId", &subnet.vpc);
@@ -154,7 +154,7 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
 pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
     let zones: std::collections::BTreeSet<&str> =
         state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws).map(|subnet| subnet.zone.as_str()).collect();
-    let region = &state.accounts.aws_region;
+    let region = state.here(Cloud::Aws);
     answer.items("availabilityZoneInfo", zones, |answer, zone| {
         answer.text("zoneName", zone);
         answer.text("zoneState", "available");
@@ -165,9 +165,9 @@ pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer
     Ok(())
 }
 
-/// `DescribeRegions`: the one the lab has.
+/// `DescribeRegions`: those of the world.
 pub(super) fn describe_regions(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
-    answer.items("regionInfo", [&state.accounts.aws_region], |answer, region| {
+    answer.items("regionInfo", &state.regions.aws, |answer, region| {
         answer.text("regionName", region);
         answer.text("regionEndpoint", format_args!("ec2.{region}.amazonaws.com"));
         answer.text("optInStatus", "opt-in-not-required");

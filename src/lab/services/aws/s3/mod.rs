@@ -38,7 +38,10 @@ use crate::model::time::Timestamp;
 
 /// Answers one request whose body is complete.
 pub(super) async fn respond(world: &Arc<World>, request: Request<Bytes>) -> Response<Full<Bytes>> {
-    let mut builder = S3ServiceBuilder::new(Objects { world: Arc::clone(world) });
+    let (parts, body) = request.into_parts();
+    let region = super::region(&parts);
+    let request = Request::from_parts(parts, body);
+    let mut builder = S3ServiceBuilder::new(Objects { world: Arc::clone(world), region });
     builder.set_auth(Keys { world: Arc::clone(world) });
     let now = world.clock.now();
     builder.set_access(Signed { now: during::told(now) });
@@ -111,13 +114,16 @@ impl S3Access for Signed {
 /// The world's AWS buckets.
 struct Objects {
     world: Arc<World>,
+    /// The region that the call is sent to; `None` = the first.
+    region: Option<String>,
 }
 
 impl Objects {
     /// One call at one moment of the world, counted.
     fn call<T>(&self, action: &str, act: impl FnOnce(&mut State) -> S3Result<T>) -> S3Result<S3Response<T>> {
         let mut state = self.world.lock();
-        let outcome = act(&mut state);
+        let region = self.region.clone().unwrap_or_else(|| state.regions.first(Cloud::Aws));
+        let outcome = act(&mut state.in_region(Cloud::Aws, &region));
         let code = outcome.as_ref().map_or_else(|error| error.code().as_str(), |_| "OK").to_owned();
         count(&mut state, "s3", action, &code);
         outcome.map(S3Response::new)
@@ -126,12 +132,17 @@ impl Objects {
 
 fn bucket<'a>(state: &'a State, name: &str) -> S3Result<&'a Bucket> {
     let bucket = state.buckets.get(name).filter(|bucket| bucket.cloud == Cloud::Aws);
-    bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+    let bucket = bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))?;
+    if bucket.region != state.here(Cloud::Aws) {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
+        return Err(s3_error!(PermanentRedirect, "{message}"));
+    }
+    Ok(bucket)
 }
 
 fn bucket_mut<'a>(state: &'a mut State, name: &str) -> S3Result<&'a mut Bucket> {
-    let bucket = state.buckets.get_mut(name).filter(|bucket| bucket.cloud == Cloud::Aws);
-    bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+    bucket(state, name)?;
+    state.buckets.get_mut(name).ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
 }
 
 /// A moment in the library's type, to the second: S3 tells no finer times (`2009-10-12T17:50:30.000Z` in the API reference of ListObjectsV2).
@@ -160,14 +171,18 @@ impl S3 for Objects {
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
         self.call("HeadBucket", |state| {
-            bucket(state, &request.input.bucket)?;
-            Ok(HeadBucketOutput { bucket_region: Some(state.accounts.aws_region.clone()), ..HeadBucketOutput::default() })
+            let region = bucket(state, &request.input.bucket)?.region.clone();
+            Ok(HeadBucketOutput { bucket_region: Some(region), ..HeadBucketOutput::default() })
         })
     }
 
     async fn get_bucket_location(&self, request: S3Request<GetBucketLocationInput>) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        // The first region's constraint is empty.
-        self.call("GetBucketLocation", |state| bucket(state, &request.input.bucket).map(|_| GetBucketLocationOutput::default()))
+        self.call("GetBucketLocation", |state| {
+            let region = &bucket(state, &request.input.bucket)?.region;
+            // The constraint of this region is empty.
+            let location_constraint = (region != "us-east-1").then(|| region.clone().into());
+            Ok(GetBucketLocationOutput { location_constraint })
+        })
     }
 
     async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
@@ -243,12 +258,12 @@ mod tests {
 
     use super::*;
     use crate::lab::world::LabClock;
-    use crate::lab::world::file::build;
+    use crate::lab::world::build::build;
 
     pub(super) fn objects() -> Objects {
         let clock = LabClock::start(1.0);
-        let state = build(42, 1.0, 10, clock.now()).unwrap();
-        Objects { world: Arc::new(World::new(clock, state)) }
+        let state = build(42, 1.0, 10, clock.now());
+        Objects { world: Arc::new(World::new(clock, state)), region: None }
     }
 
     pub(super) fn request<T>(input: T) -> S3Request<T> {
