@@ -1,9 +1,9 @@
 //! What was injected and changed, the proof that it was put back, and the calls that did it.
 
-use crate::model::target::Target;
 use crate::model::measure::{self, Standing, Stands};
 use crate::model::state::step::StepCall;
 use crate::model::state::{Acceptance, FAULT, Status, StepState};
+use crate::model::target::Target;
 use crate::report::document::{Align, Block, Column, Fact, Inline, Line, Table, code, line, text};
 use crate::report::fields::Field;
 use crate::report::labels::Label;
