@@ -243,7 +243,9 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
             view.warnings.push(format!("a drill would be refused: {}", exit.message));
             view.warnings.extend(exit.causes);
         }
-        view.forecast = forecast(&store, &plan);
+        let (forecast, notes) = forecast(&store, &plan);
+        view.forecast = forecast;
+        view.warnings.extend(notes);
         view.whereabouts.extend(variables::said(&environment));
         if output.json {
             output.json_line(&view);

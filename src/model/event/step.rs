@@ -163,9 +163,6 @@ pub enum StepKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is: Option<Value>,
     },
-    /// From a newer Lifeboat.
-    #[serde(other)]
-    Unknown,
 }
 
 /// One thing an action acts on.
