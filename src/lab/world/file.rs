@@ -26,7 +26,7 @@ const WORLD: &str = include_str!("world.yaml");
 pub enum WorldFileError {
     /// Not the YAML of a world.
     #[error("cannot read the world file")]
-    Syntax(#[source] Box<serde_yaml::Error>),
+    Syntax(#[source] Box<serde_saphyr::Error>),
     /// An address that is neither two octets nor a whole IPv4 address.
     #[error("`{0}` in the world file is no address")]
     Address(String),
@@ -299,7 +299,7 @@ fn shipped() -> Result<WorldFile, WorldFileError> {
 }
 
 fn read(text: &str) -> Result<WorldFile, WorldFileError> {
-    serde_yaml::from_str(text).map_err(|error| WorldFileError::Syntax(Box::new(error)))
+    serde_saphyr::from_str(text).map_err(|error| WorldFileError::Syntax(Box::new(error)))
 }
 
 /// Whether an address is written with two octets, to be placed in the lab's prefix.
