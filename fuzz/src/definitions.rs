@@ -48,7 +48,16 @@ fn can_be_journalled(plan: &Plan) {
         begun: None,
     };
     let at = Timestamp::from_nanos(0);
-    let event = Event { v: 1, seq: 1, run: "r".into(), id: "e".into(), owner: "o".into(), epoch: 1, at, body: Body::Run(started) };
+    let event = Event {
+        v: lifeboat::model::format::Format::Journal.current(),
+        seq: 1,
+        run: "r".into(),
+        id: "e".into(),
+        owner: "o".into(),
+        epoch: 1,
+        at,
+        body: Body::Run(started),
+    };
     let (line, _) = seal(&event, &genesis("r")).expect("a plan can be sealed");
     let chain = verify("r", [line.as_bytes()]).expect("a plan can be read back");
     assert_eq!(chain.events, [event], "a plan is read back as it was");

@@ -22,8 +22,8 @@ use crate::ports::Cloud;
 /// measures the recovery, takes everything back and writes a report. `execute` runs a runbook for real. Without any account, `drill` runs in the
 /// lab: two simulated clouds on this machine.
 ///
-/// Exit codes: 0 pass, 2 fail, 3 inconclusive, 4 aborted, 64 usage, 65 definitions, 69 environment, 70 internal,
-/// 77 refused by a guard.
+/// Exit codes: 0 pass, 2 fail, 3 inconclusive, 4 aborted, 64 usage, 65 definitions (also a journal that was altered, or
+/// what a newer Lifeboat wrote), 69 environment, 70 internal, 77 refused by a guard.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {

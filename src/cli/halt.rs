@@ -53,7 +53,15 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     let (environment, by) = (args.env.as_str(), operator());
     // The lever first: a run that begins in this moment either sees it or is among those that are aborted.
     let keys = keys(Some(&project), environment);
-    let lever = Lever { environment: environment.to_owned(), by: by.clone(), at: RunClock::start().now(), why: why.clone(), keys, kept: Vec::new() };
+    let lever = Lever {
+        environment: environment.to_owned(),
+        by: by.clone(),
+        at: RunClock::start().now(),
+        why: why.clone(),
+        keys,
+        kept: Vec::new(),
+        unread: None,
+    };
     for place in lever::pull(&store, &lever)? {
         output.note(&format!("the lever could not be kept everywhere; a drill that is begun from there may not see it: {place}"));
     }
@@ -87,7 +95,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     let mut solved = "that user, or who shares its runs by the environment's `group`, halts it".to_owned();
     for at in everywhere.iter().filter(|at| places::are_of_one_project(at, &everywhere[0])) {
         for run in halt::placeless(at).unwrap_or_default() {
-            solved = format!("if it was in {environment}: `{}` takes its fault out by its marks", runs::from_marks_command(at, &run));
+            solved = format!("if it was in {environment}: {}", runs::settled_by(at, &run));
             unknown.push(format!("nothing tells in which environment run {run} ran and what it left"));
         }
     }

@@ -133,7 +133,7 @@ pub(super) fn pairs(given: &[String], flag: &str) -> Result<Map<String, Value>, 
             // What is behind the name may be a secret.
             let wrong = |why: &str| Exit::new(Kind::Usage, format!("{flag} {}: {why}", shortened(pair.split('=').next().unwrap_or_default())));
             let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| wrong("is not NAME=VALUE"))?;
-            let value: Value = serde_yaml::from_str(value).map_err(|_| wrong("the value is not YAML"))?;
+            let value: Value = serde_saphyr::from_str(value).map_err(|_| wrong("the value is not YAML"))?;
             if !literals(name, &value).is_empty() {
                 return Err(wrong("a secret on the command line is read by everybody who lists the processes, and kept in the journal")
                     .hint(format!("write {flag} '{name}={{ secret: env:NAME }}'")));
@@ -246,7 +246,9 @@ pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<
             view.warnings.push(format!("a drill would be refused: {}", exit.message));
             view.warnings.extend(exit.causes);
         }
-        view.forecast = forecast(&store, &plan);
+        let (forecast, notes) = forecast(&store, &plan);
+        view.forecast = forecast;
+        view.warnings.extend(notes);
         view.whereabouts.extend(variables::said(&environment));
         if output.json {
             output.json_line(&view);

@@ -10,6 +10,7 @@ use super::clock::RunClock;
 use super::secrets;
 use crate::model::chain;
 use crate::model::event::{Body, Event};
+use crate::model::format::Format;
 use crate::ports::store::{Appended, Owner, RunStore, StoreError};
 
 /// An event that could not be kept. The run starts nothing more after this.
@@ -104,7 +105,7 @@ impl Recorder {
     pub fn record(&mut self, mut body: Body) -> Result<(), RecordError> {
         secrets::hide(&mut body);
         let event = Event {
-            v: 1,
+            v: Format::Journal.current(),
             seq: self.position + 1,
             run: self.run.clone(),
             id: format!("{}-{}-{}", self.run, self.owner.epoch, self.position + 1),

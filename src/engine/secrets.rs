@@ -276,9 +276,8 @@ pub(crate) fn hide(body: &mut Body) {
         Body::Probe(event) => match &mut event.kind {
             ProbeKind::Edge { detail, .. } | ProbeKind::Changed { detail, .. } => mask(detail),
             ProbeKind::Reading { value, .. } => mask_value(value),
-            ProbeKind::Tally { .. } | ProbeKind::Unknown => {}
+            ProbeKind::Tally { .. } => {}
         },
-        Body::Unknown => {}
     }
 }
 

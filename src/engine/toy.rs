@@ -25,6 +25,7 @@ use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent};
+use crate::model::format::Format;
 use crate::model::order::{Asked, Order, Question};
 use crate::model::plan::*;
 use crate::model::state::RunState;
@@ -219,7 +220,8 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         files: Vec::new(),
         approvers: Default::default(),
         realism: Default::default(),
-        version: 1,
+        version: Format::Plan.current(),
+        tool: String::new(),
         name: "toy".into(),
         title: Text::default(),
         description: Text::default(),
@@ -354,7 +356,7 @@ async fn hold(
     let store = Arc::new(Failing { store, at: fails_at, tried: Mutex::default(), world: world.clone() });
     let recorder = Recorder::new(store.clone(), owner, "r".into(), clock, state.seq, before.head, Box::new(|_| {}));
     let setup = Setup {
-        opening: if is_new { started() } else { RunEvent::Resumed { to: "abort".into(), by: String::new(), patience: None } },
+        opening: if is_new { started() } else { RunEvent::Resumed { to: "abort".into(), by: String::new(), patience: None, tool: String::new() } },
         plan: Arc::new(plan.clone()),
         actions: &ACTIONS,
         probes: &PROBES,

@@ -5,7 +5,7 @@
 //! says so. A journal that can only be read can be owned all the same: whoever takes a run back needs no more to begin.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::folder::{Folder, Trust};
@@ -209,7 +209,7 @@ impl FileStore {
             }
             Err(error) => return Err(failed("open")(error)),
         };
-        lock_soon(&file).map_err(|error| failed("lock")(error.into()))?;
+        lock_soon(&file).map_err(failed("lock"))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
         let whole = whole_lines(&bytes);
@@ -309,7 +309,7 @@ impl FileStore {
         self.lock().contains_key(run)
             || Folder::at(&self.path(run))
                 .and_then(|folder| folder.file(JOURNAL, OFlags::RDONLY))
-                .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
+                .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Ids of all runs, oldest first (ids begin with their time).
@@ -469,14 +469,14 @@ fn identity(about: &fs::Metadata) -> (u64, u64) {
 }
 
 /// Takes the lock. Whoever only asks whether a run is owned holds it for a moment too: that is waited for, a tenth of a second at most.
-fn lock_soon(file: &File) -> Result<(), Errno> {
+fn lock_soon(file: &File) -> io::Result<()> {
     for _ in 0..20 {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(5)),
-            other => return other,
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+            other => return other.map_err(io::Error::from),
         }
     }
-    flock(file, FlockOperation::NonBlockingLockExclusive)
+    file.try_lock().map_err(io::Error::from)
 }
 
 /// Length of `bytes` up to and including the last newline.
@@ -558,7 +558,7 @@ impl RunStore for FileStore {
             Ok((folder, guard))
         };
         let (folder, guard) = open().map_err(failed)?;
-        flock(&guard, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        guard.lock().map_err(failed)?;
         if self.lease_get(key)?.map_or(0, |lease| lease.revision) != expected {
             return Ok(None);
         }
@@ -626,7 +626,7 @@ mod tests {
         store.create("r", &owner("a")).unwrap();
         drop(store);
         let asking = File::open(folder.path().join("r").join(JOURNAL)).unwrap();
-        flock(&asking, FlockOperation::NonBlockingLockExclusive).unwrap();
+        asking.try_lock().unwrap();
         let asked = std::thread::spawn(move || {
             std::thread::park_timeout(Duration::from_millis(20));
             drop(asking);

@@ -1,6 +1,7 @@
 //! The single samples of a run: an Arrow IPC stream (<https://arrow.apache.org/docs/format/Columnar.html>) beside the journal, which anything that reads
 //! Arrow can read. A file that a crash cut off reads up to its last whole batch.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -23,6 +24,7 @@ use super::folder::Folder;
 use crate::engine::probe::Reading;
 use crate::engine::samples::{Row, SampleFile};
 use crate::model::event::KeptSamples;
+use crate::model::format::{Format, TOOL, Unreadable, Version, check_readable};
 use crate::model::time::Timestamp;
 
 /// How many samples make a batch, and how long they wait for that as long as others come in.
@@ -31,6 +33,10 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// The words for readings, by their number in the file.
 const READINGS: [&str; 3] = ["good", "bad", "unknown"];
+
+/// The keys under which a file says which version of the format it has, and which Lifeboat wrote it. One that does not is of the first.
+const VERSION: &str = "lifeboat.version";
+const MADE_BY: &str = "lifeboat.tool";
 
 /// The file's name in the folder of a run, for the `epoch`-th process that runs it.
 #[must_use]
@@ -98,7 +104,7 @@ impl<W: Write> Sink<W> {
     pub fn new(to: W, probes: Vec<String>) -> io::Result<Self> {
         let dictionary = |keys: DataType| DataType::Dictionary(Box::new(keys), Box::new(DataType::Utf8));
         let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-        let schema = Arc::new(Schema::new(vec![
+        let fields = vec![
             Field::new("probe", dictionary(DataType::UInt32), false),
             Field::new("sent", time.clone(), false),
             Field::new("first_byte", time.clone(), true),
@@ -106,7 +112,9 @@ impl<W: Write> Sink<W> {
             Field::new("reading", dictionary(DataType::UInt8), false),
             Field::new("late", DataType::Boolean, false),
             Field::new("detail", DataType::Utf8, true),
-        ]));
+        ];
+        let about = HashMap::from([(VERSION.to_owned(), Format::Samples.current().to_string()), (MADE_BY.to_owned(), TOOL.to_owned())]);
+        let schema = Arc::new(Schema::new_with_metadata(fields, about));
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(wrong)?;
         let stream = StreamWriter::try_new_with_options(to, &schema, options).map_err(wrong)?;
         let readings = Arc::new(StringArray::from(READINGS.to_vec()));
@@ -160,7 +168,7 @@ const fn number(reading: Reading) -> u8 {
 /// Reads a file of samples batch by batch. `each` gets the ids of the probes and the samples of a batch; the result says whether the file has its end.
 ///
 /// # Errors
-/// When it cannot be opened, is no file of samples, or `each` fails.
+/// When it cannot be opened, is no file of samples or one of a newer format ([`Unreadable`] is within), or `each` fails.
 pub fn read(path: &Path, mut each: impl FnMut(&[String], Vec<Row>) -> io::Result<()>) -> io::Result<bool> {
     let file = open(path)?;
     // A power loss may leave the name without a content.
@@ -168,12 +176,21 @@ pub fn read(path: &Path, mut each: impl FnMut(&[String], Vec<Row>) -> io::Result
         return Ok(false);
     }
     let stream = StreamReader::try_new(BufReader::new(file), None).map_err(wrong)?;
+    is_readable(&stream.schema()).map_err(|unread| io::Error::new(io::ErrorKind::Unsupported, unread))?;
     for batch in stream {
         let Ok(batch) = batch else { return Ok(false) };
         let (probes, rows) = rows(&batch).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no file of samples"))?;
         each(&probes, rows)?;
     }
     Ok(true)
+}
+
+fn is_readable(schema: &Schema) -> Result<(), Unreadable> {
+    let about = schema.metadata();
+    let Some(version) = about.get(VERSION) else { return Ok(()) };
+    let tool = about.get(MADE_BY).map(String::as_str);
+    let version: Version = version.parse().map_err(|why| Unreadable::word(Format::Samples, Format::Samples.current(), tool, why))?;
+    check_readable(Format::Samples, version, tool)
 }
 
 /// Opens a file of samples, which a link is not.
@@ -212,9 +229,10 @@ fn rows(batch: &RecordBatch) -> Option<(Vec<String>, Vec<Row>)> {
         let reading = match readings.value(row) {
             0 => Reading::Good,
             1 => Reading::Bad,
-            _ => Reading::Unknown,
+            2 => Reading::Unknown,
+            _ => return None,
         };
-        Row {
+        Some(Row {
             probe: probes.keys().value(row),
             sent: at(sent, row),
             first_byte: first_byte.is_valid(row).then(|| at(first_byte, row)),
@@ -222,9 +240,9 @@ fn rows(batch: &RecordBatch) -> Option<(Vec<String>, Vec<Row>)> {
             reading,
             late: late.value(row),
             detail: detail.is_valid(row).then(|| detail.value(row).to_owned()),
-        }
+        })
     };
-    Some((ids, (0..batch.num_rows()).map(row).collect()))
+    Some((ids, (0..batch.num_rows()).map(row).collect::<Option<_>>()?))
 }
 
 /// The word for a reading.

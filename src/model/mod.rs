@@ -13,6 +13,7 @@ pub mod event;
 pub mod expression;
 pub mod failure;
 pub mod forecast;
+pub mod format;
 pub mod glob;
 pub mod guard;
 pub mod host;

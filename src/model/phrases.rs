@@ -67,6 +67,13 @@ const PHRASES: &[(&str, &str)] = &[
     ("the lease of the fault was ended: {0}", "故障租约已被终止：{0}"),
     ("the journal cannot be written: {0}", "日志无法写入：{0}"),
     ("the journal can be written again; until then nothing was changed but the fault taken out", "日志恢复写入；此前除解除故障外未做任何变更"),
+    ("the forecast leaves run {0} out: {1}", "预测未采用运行 {0}：{1}"),
+    ("journal.jsonl, event {0}: {1}", "journal.jsonl 第 {0} 条事件：{1}"),
+    ("plan.json: {0}", "plan.json：{0}"),
+    (
+        "made by Lifeboat {0} in version {1} of the format of {2}; this Lifeboat, {3}, reads up to {4}",
+        "由 Lifeboat {0} 以 {2} 格式 {1} 版写成；本 Lifeboat {3} 最高可读 {4} 版",
+    ),
     ("no space can be set aside for the journal: {0}", "无法为日志预留空间：{0}"),
     ("no more space can be set aside for the journal: {0}", "无法再为日志预留空间：{0}"),
     ("not sent: the journal cannot be written", "未发送：日志无法写入"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::format::Version;
 use super::realism::{Exercise, Realism};
 use super::state::parent_of;
 use super::target::Target;
@@ -14,8 +15,11 @@ use super::time::{Span, Timestamp};
 /// The resolved run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Format of this structure: 1.
-    pub version: u32,
+    /// Version of the format in which it was written.
+    pub version: Version,
+    /// Version of the Lifeboat that made it; empty in plans of old.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tool: String,
     /// The scenario's or runbook's file name without extension.
     pub name: String,
     /// What people call it.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use serde_json::{Map, Number, Value};
-use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::diagnostic::{Diagnostic, Source};
 
@@ -220,7 +220,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Document, Diagnostic> {
     if text.starts_with('\u{feff}') {
         return Err(Diagnostic::new(source, 0..'\u{feff}'.len_utf8(), "the file begins with a byte order mark").hint("save it as UTF-8 without BOM"));
     }
-    let options = serde_yaml::granit_parser::options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH + 2, block_nesting_limit: MAX_DEPTH + 2 };
+    let options = granit_parser::options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH + 2, block_nesting_limit: MAX_DEPTH + 2 };
     let mut builder = Builder { source, parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), nodes: 0, bytes: 0 };
     let root = builder.document()?;
     if !matches!(root.kind, Kind::Map(_)) {

@@ -162,7 +162,6 @@ pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> 
             let (weight, line) = probe(&body.probe, &body.kind, state, lang)?;
             (weight, body.probe.clone(), line)
         }
-        Body::Unknown => return None,
     };
     Some(Said { weight, subject, lines: vec![one_line(&line)] })
 }
@@ -268,7 +267,6 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             let weight = if *verdict == Verdict::Pass { Weight::Course } else { Weight::Trouble };
             return Some(Said { weight, subject: pick(lang, "run", "运行"), lines });
         }
-        RunEvent::Unknown => return None,
     };
     Some(Said { weight, subject: pick(lang, "run", "运行"), lines: vec![one_line(&line)] })
 }
@@ -500,7 +498,6 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             let (why, there) = (phrase(why, lang), phrase(there, lang));
             (Weight::Trouble, pick(lang, format!("accepted as it is by {by} because {why}; {there}"), format!("{by} 接受现状，理由：{why}；{there}")))
         }
-        StepKind::Unknown => return None,
     })
 }
 
@@ -538,7 +535,6 @@ fn probe(id: &str, kind: &ProbeKind, state: &RunState, lang: Lang) -> Option<(We
             );
             (Weight::Detail, line)
         }
-        ProbeKind::Unknown => return None,
     })
 }
 

@@ -20,8 +20,10 @@ use super::programs;
 use super::sshsig::{self, PublicKey};
 use crate::engine::clock::RunClock;
 use crate::model::chain;
+use crate::model::format::{Format, TOOL, Version, check_file};
 use crate::model::guard::{Approval, Person, Voucher};
 use crate::model::order::Witness;
+use crate::model::plain;
 use crate::model::plan::{Limits, Plan};
 use crate::model::time::{Span, Timestamp};
 
@@ -137,7 +139,10 @@ fn said(text: &str) -> String {
 /// An approval as kept.
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
-    version: u32,
+    version: Version,
+    /// Version of the Lifeboat that wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    tool: String,
     /// What it is of.
     digest: String,
     /// The same, part by part, so that it can be said what has changed since.
@@ -213,7 +218,8 @@ pub fn give(runs: &Path, plan: &Plan, signer: Option<Signer<'_>>, now: Timestamp
     let subject = Subject::of(plan);
     let digest = subject.digest();
     let file = File {
-        version: 2,
+        version: Format::Approval.current(),
+        tool: TOOL.to_owned(),
         digest: digest.clone(),
         parts: subject.parts,
         name: plan.name.clone(),
@@ -307,9 +313,16 @@ fn one(path: &Path, environment: &str, subject: &Subject, approvers: &BTreeMap<S
         return None;
     }
     let (bytes, owner) = plain(path)?;
+    if let Err(unread) = check_file(Format::Approval, &bytes) {
+        let about: Value = serde_json::from_slice(&bytes).ok()?;
+        let is_here = about["environment"].as_str().is_none_or(|name| name == environment);
+        let nobody = Voucher::Nobody(plain::line(&unread.to_string()).into_owned());
+        let (who, never) = (Person { uid: owner, name: people::name(owner) }, Timestamp::from_nanos(0));
+        return is_here.then(|| Approval { who, voucher: nobody, at: never, until: never, differs: Vec::new() });
+    }
     let read: File = serde_json::from_slice(&bytes).ok()?;
     let own = Subject { parts: read.parts };
-    if read.version != 2 || read.environment != environment || own.digest() != read.digest {
+    if read.environment != environment || own.digest() != read.digest {
         return None;
     }
     let differs = if own == *subject { Vec::new() } else { subject.differs(&own) };
@@ -461,6 +474,28 @@ mod tests {
         let now = "2026-11-24T10:00:00Z".parse().unwrap();
         assert_eq!(give(folder.path(), &plan("staging"), None, now, now).unwrap_err().kind, Kind::Environment);
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_approval_of_another_format_counts_for_nobody_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = prepare(folder.path()).unwrap();
+        let newer = json!({ "version": "2.99", "tool": "9.8.7", "environment": "staging", "given": { "by": "ann" } });
+        fs::write(made.join("newer.json"), newer.to_string()).unwrap();
+        fs::write(made.join("elsewhere.json"), newer.to_string().replace("staging", "production")).unwrap();
+        let there = read(folder.path(), "staging", &Subject::of(&plan("staging")), &BTreeMap::new());
+        let [Approval { voucher: Voucher::Nobody(why), .. }] = there.as_slice() else { panic!("{there:?}") };
+        assert!(why.contains("made by Lifeboat 9.8.7 in version 2.99 of the format of approvals"), "{why}");
+        fs::remove_file(made.join("newer.json")).unwrap();
+        // One from before it said which Lifeboat wrote it.
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        let path = give(folder.path(), &plan("staging"), None, now, now).unwrap();
+        let mut old: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        old["version"] = json!(2);
+        old.as_object_mut().unwrap().remove("tool");
+        fs::write(&path, old.to_string()).unwrap();
+        let there = read(folder.path(), "staging", &Subject::of(&plan("staging")), &BTreeMap::new());
+        assert!(there.len() == 1 && there[0].differs.is_empty(), "{there:?}");
     }
 
     #[test]

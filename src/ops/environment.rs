@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     fn written(yaml: &str) -> Environment {
-        Environment::cloud("e", &serde_yaml::from_str(yaml).unwrap())
+        Environment::cloud("e", &serde_saphyr::from_str(yaml).unwrap())
     }
 
     #[test]
@@ -437,7 +437,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_of_a_lab_is_refused_where_accounts_are() {
-        let accounts: EnvironmentFile = serde_yaml::from_str("aws: {}").unwrap();
+        let accounts: EnvironmentFile = serde_saphyr::from_str("aws: {}").unwrap();
         for choice in [
             LabChoice::at("http://127.0.0.1:1"),
             LabChoice { seed: Some(1), ..LabChoice::default() },

@@ -24,6 +24,8 @@ pub enum Kind {
     Usage,
     /// 65: a scenario, runbook, project file or journal.
     Definitions,
+    /// 65: what another Lifeboat wrote and this one cannot read; it was not altered.
+    Newer,
     /// 69: an environment, a cloud, a lab or the disk.
     Environment,
     /// 70: a bug of ours.
@@ -38,7 +40,7 @@ impl Kind {
     pub const fn code(self) -> u8 {
         match self {
             Self::Usage => 64,
-            Self::Definitions => 65,
+            Self::Definitions | Self::Newer => 65,
             Self::Environment => 69,
             Self::Internal => 70,
             Self::Refused => 77,

@@ -1,5 +1,6 @@
 //! What earlier runs on disk let expect of a plan.
 
+use super::exit::{Exit, Kind};
 use super::runs;
 use crate::journal::FileStore;
 use crate::model::forecast::Forecast;
@@ -10,14 +11,26 @@ use crate::model::plan::{Mode, Plan};
 const MOST: usize = 10;
 
 /// What earlier runs of the same runbook let expect: those in the same environment, or if there are none, those where the newest took place. Runs that did not end,
-/// and those whose journal cannot be trusted, tell nothing; nor do rehearsals, where nobody is waited for, of anything else.
+/// and those whose journal cannot be trusted, tell nothing; nor do rehearsals, where nobody is waited for, of anything else. The notes name those that only a
+/// newer Lifeboat can read.
 #[must_use]
-pub fn forecast(store: &FileStore, plan: &Plan) -> Option<Forecast> {
+pub fn forecast(store: &FileStore, plan: &Plan) -> (Option<Forecast>, Vec<String>) {
+    let mut notes = Vec::new();
+    let forecast = of_earlier(store, plan, &mut notes);
+    (forecast, notes)
+}
+
+fn of_earlier(store: &FileStore, plan: &Plan, notes: &mut Vec<String>) -> Option<Forecast> {
     let runs = store.runs().ok()?;
+    let mut left_out = |run: &str, exit: &Exit| notes.push(format!("the forecast leaves run {run} out: {}", exit.causes.join(": ")));
     let fitting: Vec<(String, String)> = runs
         .into_iter()
         .rev()
         .filter_map(|run| {
+            if let Some(unread) = runs::plan_unread(store, &run) {
+                left_out(&run, &unread);
+                return None;
+            }
             let earlier = runs::plan_beside(store, &run)?;
             let is_same = earlier.failover.file == plan.failover.file && (earlier.mode == Mode::Rehearse) == (plan.mode == Mode::Rehearse);
             is_same.then_some((run, earlier.environment))
@@ -25,7 +38,15 @@ pub fn forecast(store: &FileStore, plan: &Plan) -> Option<Forecast> {
         .collect();
     let here = fitting.iter().find(|(_, environment)| *environment == plan.environment);
     let (_, environment) = here.or_else(|| fitting.first())?;
-    let of_run = |run: &String| runs::read(store, run).and_then(|chain| runs::state(run, &chain)).ok().filter(|state| state.ended.is_some());
+    let mut of_run = |run: &String| match runs::read(store, run).and_then(|chain| runs::state(run, &chain)) {
+        Ok(state) => Some(state).filter(|state| state.ended.is_some()),
+        Err(exit) => {
+            if exit.kind == Kind::Newer {
+                left_out(run, &exit);
+            }
+            None
+        }
+    };
     let there = fitting.iter().filter(|(_, where_)| where_ == environment);
     let past: Vec<Past> = there.filter_map(|(run, _)| of_run(run)).take(MOST).map(|state| Past::of(&state)).collect();
     foresee(plan, environment, &past)

@@ -115,7 +115,10 @@ pub fn remains(store: &FileStore, run: &str) -> Option<String> {
     if store.is_owned(run) {
         return Some("still going on".into());
     }
-    let Some(state) = state(store, run) else { return Some("its journal cannot be read".into()) };
+    let state = match runs::read(store, run).and_then(|chain| runs::state(run, &chain)) {
+        Ok(state) => state,
+        Err(exit) => return Some(runs::in_a_line(&exit)),
+    };
     let held = state.held();
     if !held.is_empty() {
         return Some(format!("not put back: {}", held.join(", ")));

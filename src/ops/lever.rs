@@ -14,6 +14,7 @@ use super::exit::{Exit, Kind};
 use super::places::{self, Spot};
 use crate::journal::FileStore;
 use crate::journal::folder::Folder;
+use crate::model::format::{Format, TOOL, Unreadable, Version, check_file};
 use crate::model::time::Timestamp;
 
 const HALTED: &str = "halted";
@@ -36,6 +37,19 @@ pub struct Lever {
     /// Every file that it was to be kept in: who releases it in a copy of the project releases all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<PathBuf>,
+    /// Why it cannot be read, although it was not altered: a newer Lifeboat pulled it.
+    #[serde(skip)]
+    pub unread: Option<Unreadable>,
+}
+
+/// A lever as its file has it.
+#[derive(Serialize)]
+struct Kept<'a> {
+    version: Version,
+    /// Version of the Lifeboat that pulled it.
+    tool: &'a str,
+    #[serde(flatten)]
+    lever: &'a Lever,
 }
 
 impl Lever {
@@ -48,6 +62,9 @@ impl Lever {
 
 impl std::fmt::Display for Lever {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(unread) = &self.unread {
+            return write!(f, "environment {} was halted; by whom and why cannot be read: {unread}", self.environment);
+        }
         write!(f, "environment {} was halted by {} at {}: {}", self.environment, self.by, self.at, self.why)
     }
 }
@@ -64,7 +81,8 @@ pub fn pull(store: &FileStore, lever: &Lever) -> Result<Vec<String>, Exit> {
         spots.remove(0);
     }
     let absolute = |spot: &Spot| std::path::absolute(spot.path()).unwrap_or_else(|_| spot.path());
-    let bytes = serde_json::to_vec(&Lever { kept: spots.iter().map(absolute).collect(), ..lever.clone() })
+    let kept = Lever { kept: spots.iter().map(absolute).collect(), ..lever.clone() };
+    let bytes = serde_json::to_vec(&Kept { version: Format::Lever.current(), tool: TOOL, lever: &kept })
         .map_err(|error| Exit::from_error(Kind::Internal, &error))?;
     let (mut is_new, mut failures) = (false, Vec::new());
     for spot in &spots {
@@ -90,10 +108,16 @@ pub fn pull(store: &FileStore, lever: &Lever) -> Result<Vec<String>, Exit> {
 /// Releases the lever in every place; gives what it was. `keys`: by what the environment is known outside of its project.
 ///
 /// # Errors
-/// When it cannot be taken away, or the release cannot be noted.
+/// When it cannot be taken away, the release cannot be noted, or a newer Lifeboat pulled it: this one does not know all that it is kept in.
 pub fn release(store: &FileStore, environment: &str, keys: &[String], by: &str, at: Timestamp, why: &str) -> Result<Option<Lever>, Exit> {
     let Some(lever) = pulled(store, environment, keys)? else { return Ok(None) };
     let keys: Vec<String> = keys.iter().chain(&lever.keys).cloned().collect();
+    let there = places::files(store, environment, &keys, HALTED).into_iter().filter_map(|spot| lies(&spot, store, environment).ok());
+    if let Some(unread) = there.filter_map(|lever| lever.unread).next() {
+        return Err(Exit::new(Kind::Newer, format!("the lever of environment {environment} is not this Lifeboat's to release; nothing was changed"))
+            .cause(unread.to_string())
+            .hint(unread.hint()));
+    }
     let write = || {
         // First what will be remembered, then what it does.
         note(store, environment, &json!({ "lever": "released", "environment": environment, "by": by, "at": at, "why": why }))?;
@@ -124,13 +148,19 @@ fn take_away(path: &Path, lever: &Lever) -> io::Result<()> {
 /// When that cannot be told.
 pub fn pulled(store: &FileStore, environment: &str, keys: &[String]) -> Result<Option<Lever>, Exit> {
     for spot in places::files(store, environment, keys, HALTED) {
-        match spot.open(store.trust()).and_then(|folder| folder.read(&spot.name)) {
+        match lies(&spot, store, environment) {
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(failed("read", environment, &error).cause(spot.path().display().to_string())),
-            Ok(bytes) => return Ok(Some(read(&bytes, environment))),
+            Ok(lever) => return Ok(Some(lever)),
         }
     }
     Ok(None)
+}
+
+/// The lever in one of its places.
+fn lies(spot: &Spot, store: &FileStore, environment: &str) -> io::Result<Lever> {
+    let bytes = spot.open(store.trust())?.read(&spot.name)?;
+    Ok(read(&bytes, environment))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -159,13 +189,16 @@ pub fn all(store: &FileStore) -> Result<Vec<Lever>, Exit> {
 }
 
 fn read(bytes: &[u8], environment: &str) -> Lever {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| Lever {
+    let unread = check_file(Format::Lever, bytes).err();
+    let whole = if unread.is_none() { serde_json::from_slice(bytes).ok() } else { None };
+    whole.unwrap_or_else(|| Lever {
         environment: environment.to_owned(),
         by: "somebody".into(),
         at: Timestamp::from_nanos(0),
         why: "the file that says why cannot be read".into(),
         keys: Vec::new(),
         kept: Vec::new(),
+        unread,
     })
 }
 
@@ -197,6 +230,7 @@ mod tests {
             why: why.into(),
             keys: Vec::new(),
             kept: Vec::new(),
+            unread: None,
         }
     }
 
@@ -257,6 +291,27 @@ mod tests {
         let spot = places::files(&store, "lab", &[], HALTED).remove(0);
         spot.make(store.trust(), "lab").unwrap().write(&spot.name, b"{").unwrap();
         assert!(pulled(&store, "lab", &[]).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_newer_lever_is_pulled_and_is_released_only_by_who_can_read_it() {
+        let reports = tempfile::tempdir().unwrap();
+        let store = FileStore::new(reports.path(), true);
+        let spot = places::files(&store, "lab", &[], HALTED).remove(0);
+        let newer = br#"{"version":"1.99","tool":"9.8.7","environment":"lab","by":{"name":"ann"}}"#;
+        spot.make(store.trust(), "lab").unwrap().write(&spot.name, newer).unwrap();
+        let said = pulled(&store, "lab", &[]).unwrap().unwrap().to_string();
+        assert!(said.contains("made by Lifeboat 9.8.7 in version 1.99 of the format of levers"), "{said}");
+        let refused = release(&store, "lab", &[], "bob", Timestamp::from_nanos(2), "over").unwrap_err();
+        assert_eq!(refused.kind, Kind::Newer);
+        assert!(refused.to_string().contains("nothing was changed") && refused.to_string().contains("use Lifeboat 9.8.7"), "{refused}");
+        assert_eq!(fs::read(spot.path()).unwrap(), newer, "it is left as it is");
+        // One from before there were versions.
+        spot.make(store.trust(), "lab")
+            .unwrap()
+            .write(&spot.name, br#"{"environment":"lab","by":"ann","at":"2026-01-01T00:00:00Z","why":"x"}"#)
+            .unwrap();
+        assert_eq!(release(&store, "lab", &[], "bob", Timestamp::from_nanos(2), "over").unwrap().map(|lever| lever.by).as_deref(), Some("ann"));
     }
 
     #[test]

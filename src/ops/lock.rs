@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::OFlags;
 
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
@@ -186,9 +186,8 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
     if place.alone {
         return Ok(locked);
     }
-    let operation = if drill { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
     for (number, spot) in places::files(store, &place.key(), &place.keys(), "lock").iter().enumerate() {
-        match lock(spot, store.trust(), &plan.environment, operation) {
+        match lock(spot, store.trust(), &plan.environment, drill) {
             Ok((folder, file)) => locked.files.push((folder, spot.name.clone(), file)),
             // An emergency beside a drill: what it may touch is held against what the drill holds.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !drill => {}
@@ -213,8 +212,8 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
     Ok(locked)
 }
 
-/// Takes the lock of one file, which whoever had it alone may have taken away meanwhile.
-fn lock(spot: &Spot, trust: &Trust, environment: &str, operation: FlockOperation) -> io::Result<(Folder, File)> {
+/// Takes the lock of one file, alone or with others, which whoever had it alone may have taken away meanwhile.
+fn lock(spot: &Spot, trust: &Trust, environment: &str, alone: bool) -> io::Result<(Folder, File)> {
     let folder = spot.make(trust, environment)?;
     // In a folder of several people the file may be somebody else's, who lets it be read.
     let named = || folder.file(&spot.name, OFlags::RDONLY);
@@ -227,7 +226,11 @@ fn lock(spot: &Spot, trust: &Trust, environment: &str, operation: FlockOperation
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
-        flock(&file, operation)?;
+        if alone {
+            file.try_lock()?;
+        } else {
+            file.try_lock_shared()?;
+        }
         let held = file.metadata()?;
         let is_named = named().and_then(|file| file.metadata()).is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino()));
         if is_named {

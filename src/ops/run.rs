@@ -34,6 +34,7 @@ use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::forecast::Forecast;
+use crate::model::format::TOOL;
 use crate::model::guard::{Decision, Overrides};
 use crate::model::measure::Measures;
 use crate::model::order::Order;
@@ -160,7 +161,7 @@ pub async fn start(
     let opening = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
         plan: Box::new(plan.clone()),
-        tool: env!("CARGO_PKG_VERSION").into(),
+        tool: TOOL.into(),
         operator: operator(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         clock_error_ms: clock_error_ms().await,
@@ -168,7 +169,9 @@ pub async fn start(
     };
     secrets::follow(true);
     secrets::know(&plan);
-    let (head, forecast) = (chain::genesis(&run), forecast(&store, &plan));
+    let (forecast, mut notes) = forecast(&store, &plan);
+    notes.extend(crowded.map(|why| format!("no space can be set aside for the journal: {why}")));
+    let head = chain::genesis(&run);
     let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
     Hold {
         store,
@@ -182,7 +185,7 @@ pub async fn start(
         decisions,
         forecast,
         begin,
-        note: crowded.map(|why| format!("no space can be set aside for the journal: {why}")),
+        notes,
         starter,
         locked,
         said: Ok(said),
@@ -237,7 +240,7 @@ pub async fn recover(
 ) -> Result<Outcome, Exit> {
     relaxed(&store, environment);
     let (mut hold, mut state) = take_over(store, run, to)?;
-    hold.note.clone_from(&said.note);
+    hold.notes.extend(said.note.clone());
     if let Some(patience) = said.patience {
         Arc::make_mut(&mut hold.plan).limits.patience = patience;
         if let RunEvent::Resumed { patience: said, .. } = &mut hold.opening {
@@ -313,7 +316,7 @@ pub fn begin_anew(store: &Arc<FileStore>, run: &str, plan: &Plan) -> Result<(), 
     let started = RunEvent::Started {
         plan_sha256: chain::sha256(&plan_json),
         plan: Box::new(plan.clone()),
-        tool: env!("CARGO_PKG_VERSION").into(),
+        tool: TOOL.into(),
         operator: operator(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         clock_error_ms: None,
@@ -334,7 +337,7 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: O
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
-        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator(), patience: None }),
+        Body::Run(RunEvent::Resumed { to: Takeover::TakeBack.word().to_owned(), by: operator(), patience: None, tool: TOOL.into() }),
         Body::Run(RunEvent::Note {
             text: "the simulated clouds ended with the process that ran them: nothing is left of what the run changed there".into(),
         }),
@@ -383,7 +386,7 @@ pub(super) fn write_down(
     let told = Told::start(observer, earlier)?;
     let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
     let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
-    record(Body::Run(RunEvent::Resumed { to: to.to_owned(), by: operator(), patience: None }))?;
+    record(Body::Run(RunEvent::Resumed { to: to.to_owned(), by: operator(), patience: None, tool: TOOL.into() }))?;
     record(Body::Step(decided))?;
     let now = RunState::from_events(&lock(&told.events)).map_err(|error| Exit::from_error(Kind::Internal, &error))?;
     let is_over = state.ended.is_some() || now.held().is_empty();
@@ -417,7 +420,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             .hint(format!("`lifeboat abort {run}` takes back what it left")));
     }
     owner.epoch = state.epoch + 1;
-    let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator(), patience: None };
+    let opening = RunEvent::Resumed { to: to.word().to_owned(), by: operator(), patience: None, tool: TOOL.into() };
     let starter = state.start.as_ref().map(|start| start.operator.clone()).unwrap_or_default();
     let (clock, plan) = (RunClock::start(), Arc::new(plan));
     let (begin, locked) = (Begin::Fresh, None);
@@ -437,7 +440,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
             decisions: Vec::new(),
             forecast: None,
             begin,
-            note: None,
+            notes: Vec::new(),
             starter,
             locked,
             said: Err("nothing is injected while everything is taken back".into()),
@@ -463,7 +466,7 @@ struct Hold {
     forecast: Option<Forecast>,
     begin: Begin,
     /// What is to be said of it at its beginning.
-    note: Option<String>,
+    notes: Vec<String>,
     /// Whoever started the run.
     starter: String,
     /// While it is held, nobody else injects a fault in this environment.
@@ -493,7 +496,7 @@ impl Hold {
             decisions,
             forecast,
             begin,
-            note,
+            notes,
             starter,
             locked: _locked,
             said,
@@ -534,7 +537,7 @@ impl Hold {
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions, again: false }));
         openings.extend(forecast.map(RunEvent::Forecast));
-        openings.extend(variables::said(environment).into_iter().chain(note).map(|text| RunEvent::Note { text }));
+        openings.extend(variables::said(environment).into_iter().chain(notes).map(|text| RunEvent::Note { text }));
         openings.extend(originals.edited(&plan, &[]));
         // Recovery does not wait for a disk that keeps no samples.
         let samples = match sample_file(&store, &run, epoch, &plan) {

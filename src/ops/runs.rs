@@ -2,15 +2,16 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
 use crate::journal::FileStore;
 use crate::journal::file::{JOURNAL, PLAN};
 use crate::journal::folder::is_stranger;
-use crate::model::chain::{self, Chain, ChainError};
+use crate::model::chain::{self, Chain, ChainError, Part, Wrong};
 use crate::model::event::{Body, RunEvent};
+use crate::model::format::{Format, Unreadable, Version, check_file, check_readable};
 use crate::model::measure::{self, Standing, Stands, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
@@ -48,10 +49,13 @@ pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
 /// Reads a run's journal and checks every link of its chain.
 ///
 /// # Errors
-/// When it cannot be read, or was altered (naming the event).
+/// When it cannot be read, was altered (naming the event), or is a newer Lifeboat's.
 pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
     let (chain, wrong) = whole_part(store, run);
     let Some(wrong) = wrong else { return Ok(chain) };
+    if wrong.kind == Kind::Newer {
+        return Err(wrong);
+    }
     let help = settled_by(store, run);
     Err(match wrong.hint.clone() {
         Some(hint) if hint != help => wrong.hint(format!("{hint}, or: {help}")),
@@ -72,14 +76,39 @@ pub fn whole_part(store: &FileStore, run: &str) -> (Chain, Option<Exit>) {
             .cause(error.to_string())
             .hint("its report cannot be trusted; restore the file from a copy")
     };
-    let (chain, wrong) = chain::whole_part(run, lines.iter().map(Vec::as_slice));
-    match is_shared_with_us(store, run, &chain) {
+    let mut part = chain::whole_part(run, lines.iter().map(Vec::as_slice));
+    match is_shared_with_us(store, run, &part.chain) {
         Err(strange) => (nothing(), Some(strange)),
         Ok(()) => {
-            let wrong = wrong.or_else(|| ends_as_noted(store, run, &chain).err());
-            (chain, wrong.map(altered))
+            let wrong = part.altered.take().or_else(|| ends_as_noted(store, run, &part).err());
+            let wrong = wrong.map(altered).or_else(|| unread(store, run, &part));
+            (part.chain, wrong)
         }
     }
+}
+
+/// Why this Lifeboat cannot read a run, if another one wrote words into its journal or plan that this one does not know; whatever else is wrong with it.
+#[must_use]
+pub fn newer(store: &FileStore, run: &str) -> Option<Exit> {
+    let lines = store.read(run, 0).unwrap_or_default();
+    unread(store, run, &chain::whole_part(run, lines.iter().map(Vec::as_slice)))
+}
+
+fn unread(store: &FileStore, run: &str, part: &Part) -> Option<Exit> {
+    match &part.unread {
+        Some(wrong @ ChainError { reason: Wrong::Unread(unread), .. }) => Some(unreadable_here(run, &format!("{JOURNAL}, {wrong}"), unread)),
+        _ => plan_unread(store, run),
+    }
+}
+
+/// Why this Lifeboat cannot read the plan in the folder of a run, if it is of another format.
+pub(super) fn plan_unread(store: &FileStore, run: &str) -> Option<Exit> {
+    let unread = check_file(Format::Plan, &store.read_beside(run, PLAN).ok()?).err()?;
+    Some(unreadable_here(run, &format!("{PLAN}: {unread}"), &unread))
+}
+
+fn unreadable_here(run: &str, said: &str, unread: &Unreadable) -> Exit {
+    Exit::new(Kind::Newer, format!("run {run} has what this Lifeboat cannot read")).cause(said).hint(unread.hint())
 }
 
 /// What a run had come to as far as its journal is provably whole, and why the rest cannot be read or trusted, if so.
@@ -96,6 +125,9 @@ pub fn told_part(store: &FileStore, run: &str) -> (RunState, Option<Exit>) {
 /// What helps with a run whose journal cannot be read or trusted.
 #[must_use]
 pub fn settled_by(store: &FileStore, run: &str) -> String {
+    if let Some(hint) = newer(store, run).and_then(|exit| exit.hint) {
+        return hint;
+    }
     match store.vouched(run) {
         Err(error) if is_stranger(&error.source) => STRANGER.to_owned(),
         _ => format!("`{}` takes its fault out by its marks and settles it", from_marks_command(store, run)),
@@ -154,24 +186,22 @@ fn head(text: &str) -> Vec<u8> {
 }
 
 /// Holds a chain against what was noted at its end; a run that was taken up again has more events.
-fn ends_as_noted(store: &FileStore, run: &str, chain: &Chain) -> Result<(), ChainError> {
+fn ends_as_noted(store: &FileStore, run: &str, part: &Part) -> Result<(), ChainError> {
     let noted = noted_head(store, run);
-    let count = chain.events.len() as u64;
+    let count = part.length;
+    let wrong = |position: u64, reason: String| Err(ChainError { position, reason: Wrong::Altered(reason) });
     let (length, head) = match noted.as_slice() {
         [] => return Ok(()),
         [length, head, ..] if length.parse::<u64>().is_ok() => (length.parse().unwrap_or(count), head),
         _ => {
-            return Err(ChainError {
-                position: count,
-                reason: format!("may not be the last: {HEAD}, which says how the journal ended, was altered"),
-            });
+            return wrong(count, format!("may not be the last: {HEAD}, which says how the journal ended, was altered"));
         }
     };
     if count < length {
-        return Err(ChainError { position: count + 1, reason: format!("is missing: the journal ended with event {length}") });
+        return wrong(count + 1, format!("is missing: the journal ended with event {length}"));
     }
-    if count == length && chain.head != *head {
-        return Err(ChainError { position: count, reason: "is not the one that the journal ended with".into() });
+    if count == length && part.head != *head {
+        return wrong(count, "is not the one that the journal ended with".into());
     }
     Ok(())
 }
@@ -194,7 +224,9 @@ pub fn state(run: &str, chain: &Chain) -> Result<RunState, Exit> {
 /// The plan in the folder of a run, for a run that has not got as far as an event, or whose events cannot be read.
 #[must_use]
 pub fn plan_beside(store: &FileStore, run: &str) -> Option<Plan> {
-    serde_json::from_slice(&store.read_beside(run, PLAN).ok()?).ok()
+    let bytes = store.read_beside(run, PLAN).ok()?;
+    check_file(Format::Plan, &bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Whether a run has passed, by the last line of its journal, and the journal is, byte by byte, the one that was noted at its end: then nothing of the run is
@@ -214,7 +246,10 @@ pub fn passed(store: &FileStore, run: &str) -> bool {
         let noted = noted_head(store, run);
         noted.get(2).is_some_and(|digest| store.read_beside(run, JOURNAL).is_ok_and(|bytes| chain::sha256(&bytes) == *digest))
     };
-    last().is_some_and(|event| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass") && is_as_noted()
+    let is_read =
+        |event: &serde_json::Value| Version::deserialize(&event["v"]).is_ok_and(|version| check_readable(Format::Journal, version, None).is_ok());
+    let has_passed = |event: &serde_json::Value| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass";
+    last().is_some_and(|event| is_read(&event) && has_passed(&event)) && is_as_noted()
 }
 
 /// One line of `lifeboat runs`.
@@ -222,7 +257,7 @@ pub fn passed(store: &FileStore, run: &str) -> bool {
 pub struct Listed {
     /// Its id.
     pub run: String,
-    /// `running`, `interrupted` or `ended`.
+    /// `running`, `interrupted`, `ended`, or `unread`: another Lifeboat wrote what this one cannot read.
     pub state: &'static str,
     /// What it came to, once ended.
     pub verdict: Option<Verdict>,
@@ -281,7 +316,11 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
                 }
                 Err(error) => {
                     listed.remark = in_a_line(&error);
-                    listed.solve = (!owned && store.vouched(&listed.run).is_ok()).then(|| from_marks_command(store, &listed.run));
+                    if error.kind == Kind::Newer {
+                        listed.state = "unread";
+                    }
+                    let is_newer = error.kind == Kind::Newer || newer(store, &listed.run).is_some();
+                    listed.solve = (!owned && !is_newer && store.vouched(&listed.run).is_ok()).then(|| from_marks_command(store, &listed.run));
                 }
             }
             if owned {

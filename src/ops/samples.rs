@@ -8,6 +8,7 @@ use super::exit::{Exit, Kind};
 use super::runs;
 use crate::engine::samples::Row;
 use crate::journal::{FileStore, samples};
+use crate::model::format::Unreadable;
 use crate::model::plain;
 use crate::model::state::RunState;
 
@@ -49,6 +50,11 @@ pub fn export(store: &FileStore, run: &str, wanted: &[String], format: Format, t
             (Ok(_), _) => {}
             (Err(_), Some(error)) => return Err(unwritten(error)),
             (Err(error), None) => {
+                if let Some(unread) = error.get_ref().and_then(|error| error.downcast_ref::<Unreadable>()) {
+                    return Err(Exit::new(Kind::Newer, format!("{} is not this Lifeboat's to read", path.display()))
+                        .cause(unread.to_string())
+                        .hint(unread.hint()));
+                }
                 return Err(Exit::new(Kind::Definitions, format!("{} cannot be read", path.display())).cause(error.to_string()));
             }
         }

@@ -48,12 +48,16 @@ impl Untold {
     /// The run, if its journal is one that cannot be read or trusted.
     ///
     /// # Errors
-    /// When it is somebody else's.
+    /// When it is somebody else's, or a newer Lifeboat's.
     pub fn of(store: &FileStore, run: &str) -> Result<Option<Self>, Exit> {
         if let Err(error) = store.vouched(run)
             && is_stranger(&error.source)
         {
             return Err(runs::unreadable(&error));
+        }
+        // What only another Lifeboat can read is no damage, and is not to be cut off.
+        if let Some(newer) = runs::newer(store, run) {
+            return Err(newer);
         }
         let (state, wrong) = runs::told_part(store, run);
         let Some(why) = wrong else { return Ok(None) };

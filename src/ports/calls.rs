@@ -46,9 +46,6 @@ pub fn until() -> Option<tokio::time::Instant> {
     UNTIL.try_with(|until| *until).ok()
 }
 
-/// The longest pause before a call that was refused as one too many is made again.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// Runs `future` with every call inside it reported to `sink`.
 pub async fn observed<F: Future>(sink: Arc<dyn CallSink>, future: F) -> F::Output {
     SINK.scope(sink, future).await

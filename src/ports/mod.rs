@@ -1,5 +1,6 @@
 //! What Lifeboat needs of a cloud, in its own words: small traits, their vocabulary, and the one error every cloud speaks.
 
+pub mod attempts;
 pub mod calls;
 pub mod compute;
 pub mod dns;

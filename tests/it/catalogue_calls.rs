@@ -72,7 +72,7 @@ fn what_a_plan_tells_of_calls_is_stated_and_so_is_what_marks_a_fault() {
 
 #[test]
 fn every_operation_that_a_probe_calls_is_stated_and_no_other_is() {
-    let project: Value = serde_yaml::from_str(&fs::read_to_string("lifeboat.yaml").unwrap()).unwrap();
+    let project: Value = serde_saphyr::from_str(&fs::read_to_string("lifeboat.yaml").unwrap()).unwrap();
     let vars = project["environments"].as_object().unwrap().values().find_map(|one| one["vars"].as_object()).unwrap();
     on_stage(async |stage| {
         for row in catalogue::probes().iter().filter(|row| !row.calls.is_empty()) {
@@ -80,7 +80,7 @@ fn every_operation_that_a_probe_calls_is_stated_and_no_other_is() {
             for (name, value) in vars {
                 with = with.replace(&format!("${{{{ vars.{name} }}}}"), value.as_str().unwrap_or_default());
             }
-            let with: Value = serde_yaml::from_str(&with).unwrap();
+            let with: Value = serde_saphyr::from_str(&with).unwrap();
             // Where there are two sides, each may be on either cloud.
             let mut turned = with.clone();
             if let Some(sides) = turned.as_object_mut().filter(|sides| sides.contains_key("mirror")) {

@@ -18,6 +18,7 @@
 //! - `interruptions`: runs ended from outside.
 //! - `layers`: which layer may use which.
 //! - `marks`: the marks of faults, and what a reaper makes of them.
+//! - `formats`: what is kept stays readable, and what a newer Lifeboat wrote is refused.
 //! - `foretold`: what a plan says, held against what the run does.
 //! - `machines`: single machines that do not follow, and what the clouds write otherwise than people do.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
@@ -58,6 +59,7 @@ mod drills;
 mod first_day;
 mod forecast;
 mod foretold;
+mod formats;
 mod fuzz_regressions;
 mod guards;
 mod halt;

@@ -540,7 +540,7 @@ fn what_is_torn_copied_or_no_fault_is_never_acted_upon() {
 
         let newer = whole["lifeboat:undo.0"].replacen("2.", "7.", 1);
         tags.write(&object("vpc", VPC), &TagMap::from([("lifeboat:undo.0".into(), newer)])).await.unwrap();
-        look(believing(&world), Outcome::Foreign, "version 7").await;
+        look(believing(&world), Outcome::Foreign, "in version 7.0 of the format of marks; this Lifeboat, ").await;
 
         let keys: Vec<String> = whole.keys().cloned().collect();
         tags.remove(&object("vpc", VPC), &keys).await.unwrap();

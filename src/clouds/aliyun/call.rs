@@ -2,17 +2,16 @@
 //! of each attempt.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use rand::RngExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::config::StaticKeys;
 use super::error::{self, chain};
 use super::{Aliyun, endpoint};
-use crate::ports::calls::{self, Call, LONGEST_PAUSE};
+use crate::ports::attempts::{self, Attempts};
+use crate::ports::calls::{self, Call};
 use crate::ports::pace::Limit;
 use crate::ports::pages::Pages;
 use crate::ports::{Cloud, CloudError, Kind};
@@ -21,10 +20,6 @@ use crate::ports::{Cloud, CloudError, Kind};
 const GLOBAL: &str = "global";
 /// What Alibaba Cloud publishes of the rates of calls that come in numbers (pages `api-alidns-2015-01-09-quota`), for an account with its users.
 pub(super) static RATES: &[Limit] = &[Limit { key: "alidns:DescribeDomainRecords", burst: 100.0, per_second: 100.0 }];
-/// The most attempts of one call that fails otherwise than by being one too many.
-const ATTEMPTS: u32 = 4;
-/// The pause before the second attempt; doubled before each further one.
-const PAUSE: Duration = Duration::from_millis(150);
 /// Codes that tell of expired credentials.
 const EXPIRED: [&str; 2] = ["InvalidSecurityToken.Expired", "SecurityTokenExpired"];
 /// Codes that tell of clocks that differ.
@@ -130,22 +125,19 @@ impl Aliyun {
     ) -> Result<T, CloudError> {
         let is_global = endpoint::PRODUCTS.iter().any(|product| product.global && product.name == api.parts().0);
         let region = if is_global { GLOBAL } else { &self.region };
-        let mut deadline = Instant::now() + self.shared.timeout;
+        let mut attempts = Attempts::new(self.shared.timeout, attempts::MOST);
         let (mut is_refreshed, mut is_set_right) = (false, false);
-        let (mut number, mut throttled) = (1, 0);
         loop {
-            // That wait takes nothing from the time of the call.
             let waits = Instant::now();
             self.shared.pace.turn(api.name).await;
-            deadline += waits.elapsed();
+            attempts.waited(waits.elapsed());
             if !is_global {
                 self.shared.gate.check(Cloud::Aliyun, region, api.name)?;
             }
             let request = build(&*self.shared.credentials.key(api.name)?)?;
-            // A change is not repeated after a timeout, so its one attempt has all the time there is.
-            let patience = deadline.saturating_duration_since(Instant::now());
-            let patience = if api.repeatable { patience.min(self.shared.timeout / 2) } else { patience };
+            let patience = attempts.patience(api.repeatable);
             let in_hand = calls::in_hand(Cloud::Aliyun, api.name, api.mutating)?;
+            let number = attempts.begin();
             let attempt = Attempt::begin(api, region, number);
             let mut skew = None;
             let result = match timeout(patience, self.exchange(api, request)).await {
@@ -168,20 +160,11 @@ impl Aliyun {
                 Err(error) => error,
             };
             if error.kind == Kind::Throttled {
-                // Refused, so without effect, and its time will come: it is made again as long as the step lasts, and each time has the time of a
-                // call of its own.
-                throttled += 1;
                 self.shared.pace.refused(api.name);
-                let pause = error.retry_after.unwrap_or_else(|| backoff(throttled));
-                let until = calls::until().unwrap_or(deadline);
-                let next = Instant::now() + pause;
-                let is_made_up = matches!(self.shared.transport, Transport::MadeUp(_));
-                if next >= until || (is_made_up && number >= ATTEMPTS) {
+                if matches!(self.shared.transport, Transport::MadeUp(_)) && number >= attempts::MOST {
                     return Err(error);
                 }
-                deadline = (next + self.shared.timeout).min(until);
-                sleep(pause).await;
-                number += 1;
+                sleep(attempts.refused(error)?).await;
                 continue;
             }
             let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
@@ -199,16 +182,11 @@ impl Aliyun {
             } else {
                 false
             };
-            if is_again && Instant::now() < deadline {
-                number += 1;
+            if is_again && !attempts.left().is_zero() {
                 continue;
             }
-            let pause = error.retry_after.unwrap_or_else(|| backoff(number - throttled));
-            if number - throttled >= ATTEMPTS || !api.again(&error) || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            sleep(pause).await;
-            number += 1;
+            let may = api.again(&error);
+            sleep(attempts.failed(error, may)?).await;
         }
     }
 
@@ -240,12 +218,6 @@ impl Aliyun {
         }
         Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body: body.freeze() })
     }
-}
-
-/// Half to the whole of a pause that doubles, so that clients that were refused together do not come back together.
-fn backoff(attempt: u32) -> Duration {
-    let whole = PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_PAUSE);
-    whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
 /// An attempt under way. Dropped before its end (the step's own deadline, Ctrl-C) it still leaves a record.

@@ -22,13 +22,13 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use http_body_util::Limited;
-use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::credentials::Keys;
 use super::{Aws, error};
 use crate::model::time::Span;
-use crate::ports::calls::{self, Call, LONGEST_PAUSE};
+use crate::ports::attempts::Attempts;
+use crate::ports::calls::{self, Call};
 use crate::ports::pace::{Limit, Pace};
 use crate::ports::{Cloud, CloudError, Kind};
 
@@ -44,11 +44,6 @@ pub(super) static RATES: &[Limit] = &[Limit { key: "route53", burst: 50.0, per_s
 
 /// Route 53 works on one change of a zone at a time; that says nothing of how fast it may be asked.
 const PRIOR: &str = "PriorRequestNotComplete";
-
-/// The most attempts of one call that fails otherwise than by being one too many.
-pub(super) const ATTEMPTS: u32 = 3;
-/// The pause before the second attempt; doubled before each further one.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Codes that tell of expired credentials.
 const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
@@ -197,24 +192,21 @@ pub(super) use send;
 /// The attempts of one call.
 pub(super) struct Tries<'a> {
     operation: &'a Operation,
-    deadline: Instant,
-    number: u32,
-    /// How many of them were refused as one too many.
-    throttled: u32,
+    attempts: Attempts,
     is_refreshed: bool,
     is_set_right: bool,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn new(operation: &'a Operation) -> Self {
-        Self { operation, deadline: Instant::now() + operation.timeout, number: 0, throttled: 0, is_refreshed: false, is_set_right: false }
+        Self { operation, attempts: Attempts::new(operation.timeout, operation.attempts), is_refreshed: false, is_set_right: false }
     }
 
-    /// Waits until one more call of this kind may be made. That wait takes nothing from the time of the call.
+    /// Waits until one more call of this kind may be made.
     pub(super) async fn turn(&mut self) {
         let began = Instant::now();
         self.operation.pace.turn(self.operation.counted_as()).await;
-        self.deadline += began.elapsed();
+        self.attempts.waited(began.elapsed());
     }
 
     /// The service took it.
@@ -227,18 +219,16 @@ impl<'a> Tries<'a> {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        self.number += 1;
-        InFlight::new(self.operation, self.number)
+        InFlight::new(self.operation, self.attempts.begin())
     }
 
     /// Deadlines of the next attempt: connecting, and all of it.
     pub(super) fn timeouts(&self) -> TimeoutConfig {
-        let (whole, left) = (self.operation.timeout, self.deadline.saturating_duration_since(Instant::now()));
+        let whole = self.operation.timeout;
         TimeoutConfig::builder()
             .connect_timeout((whole / 3).min(Duration::from_secs(3)))
-            // A change is not repeated after a timeout, so its one attempt has all the time there is.
-            .operation_attempt_timeout(if self.operation.mutating { left } else { left.min(whole / 2) })
-            .operation_timeout(left)
+            .operation_attempt_timeout(self.attempts.patience(!self.operation.mutating))
+            .operation_timeout(self.attempts.left())
             .build()
     }
 
@@ -251,7 +241,7 @@ impl<'a> Tries<'a> {
             return Err(error);
         }
         let is_one_of = |codes: &[&str]| error.code.as_deref().is_some_and(|code| codes.contains(&code));
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.attempts.left();
         // All of these were refused, so without effect.
         if let Some(skew) = skew.filter(|skew| skew.of_signature.unsigned_abs() > SKEW.as_millis() && is_one_of(&SKEWED)) {
             if !std::mem::replace(&mut self.is_set_right, true) && !left.is_zero() {
@@ -266,40 +256,18 @@ impl<'a> Tries<'a> {
             return Ok(Duration::ZERO);
         }
         if error.kind == Kind::Throttled {
-            return self.later(error);
+            if error.code.as_deref() != Some(PRIOR) {
+                self.operation.pace.refused(self.operation.counted_as());
+            }
+            return self.attempts.refused(error);
         }
         let is_allowed = match error.kind {
             Kind::Transport | Kind::Timeout => !self.operation.mutating || !error.ambiguous,
             Kind::Unavailable | Kind::Malformed => !self.operation.mutating,
             _ => false,
         };
-        let number = self.number - self.throttled;
-        let pause = error.retry_after.unwrap_or_else(|| backoff(number));
-        if is_allowed && number < self.operation.attempts && pause < left { Ok(pause) } else { Err(error) }
+        self.attempts.failed(error, is_allowed)
     }
-
-    /// A call that was one too many had no effect, and its time will come: it is made again as long as the step lasts, and each time has the time of
-    /// a call of its own.
-    fn later(&mut self, error: CloudError) -> Result<Duration, CloudError> {
-        self.throttled += 1;
-        if error.code.as_deref() != Some(PRIOR) {
-            self.operation.pace.refused(self.operation.counted_as());
-        }
-        let pause = error.retry_after.unwrap_or_else(|| backoff(self.throttled));
-        let until = calls::until().unwrap_or(self.deadline);
-        let next = Instant::now() + pause;
-        if next >= until {
-            return Err(error);
-        }
-        self.deadline = (next + self.operation.timeout).min(until);
-        Ok(pause)
-    }
-}
-
-/// Half to the whole of a pause that doubles, so that clients that were refused together do not come back together.
-fn backoff(attempt: u32) -> Duration {
-    let whole = PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_PAUSE);
-    whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
 /// How many milliseconds a service's clock is ahead, by the `Date` of an answer, which has whole seconds.

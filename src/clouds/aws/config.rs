@@ -22,10 +22,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::call::{ATTEMPTS, RATES};
+use super::call::RATES;
 use super::credentials::Keys;
 use super::{Aws, Shared, made_up};
 use crate::model::host::{Owner, owner};
+use crate::ports::attempts;
 use crate::ports::calls::DEADLINE;
 use crate::ports::gate::Gate;
 use crate::ports::pace::Pace;
@@ -80,7 +81,7 @@ impl fmt::Debug for StaticKeys {
 
 pub(super) async fn connect(settings: Settings) -> Aws {
     let client = http_client(&settings);
-    assemble(settings, client, ATTEMPTS).await
+    assemble(settings, client, attempts::MOST).await
 }
 
 pub(super) async fn assemble(settings: Settings, client: SharedHttpClient, attempts: u32) -> Aws {

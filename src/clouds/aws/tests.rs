@@ -273,7 +273,7 @@ async fn accounts_that_are_none_never_reach_an_image() {
 
 #[tokio::test]
 async fn an_answer_without_an_end_is_left() {
-    let (result, _) = run(vec![Act::Endless, Act::Endless, Act::Endless], LONG, find).await;
+    let (result, _) = run(vec![Act::Endless, Act::Endless, Act::Endless, Act::Endless], LONG, find).await;
     let error = result.unwrap_err();
     assert_eq!(error.kind, Kind::Malformed, "{error}");
     assert!(error.to_string().contains("length limit exceeded"), "{error}");

@@ -9,6 +9,7 @@ use super::tests::{book, plan, step};
 use super::*;
 use crate::model::event::Event;
 use crate::model::failure::FailureKind;
+use crate::model::format::Format;
 use crate::model::guard::{Decision, Outcome};
 use crate::model::order::Order;
 use crate::model::plan::*;
@@ -207,7 +208,8 @@ impl World {
         assert!(!is_stuck, "{body:?}: {:?}", self.machine);
         self.aborting |= matches!(&body, Body::Run(RunEvent::StopRequested { abort: true, .. }));
         let (seq, at) = (self.state.seq + 1, self.stamp());
-        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
+        let event =
+            Event { v: Format::Journal.current(), seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
         self.state.apply(&event).unwrap_or_else(|error| panic!("{error}: {event:?}"));
         true
     }
@@ -285,7 +287,7 @@ impl World {
         self.machine = Machine::new(self.plan.clone(), mutates);
         self.aborting |= !go_on;
         let to = if go_on { "resume" } else { "abort" };
-        self.record(Body::Run(RunEvent::Resumed { to: to.into(), by: String::new(), patience: None }));
+        self.record(Body::Run(RunEvent::Resumed { to: to.into(), by: String::new(), patience: None, tool: String::new() }));
         let left = lease_left(&self.state, self.stamp());
         self.feed(if go_on { Input::Resume(Box::new(self.state.clone()), left) } else { Input::Recover(Recovery::of(&self.state)) });
     }

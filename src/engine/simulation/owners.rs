@@ -60,7 +60,7 @@ impl Simulation {
         }
         let durable = body.is_durable();
         let event = Event {
-            v: 1,
+            v: crate::model::format::Format::Journal.current(),
             seq: self.state.seq + 1,
             run: "r".into(),
             id: String::new(),
@@ -245,7 +245,7 @@ impl Simulation {
             return;
         }
         self.finished = false;
-        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into(), by: String::new(), patience: None };
+        let opening = RunEvent::Resumed { to: if go_on { "resume" } else { "abort" }.into(), by: String::new(), patience: None, tool: String::new() };
         let input = if go_on {
             let left = super::super::machine::lease_left(&self.state, stamp(self.now));
             let mut found = self.state.clone();

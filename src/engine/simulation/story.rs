@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
+use crate::model::format::Format;
 use crate::model::plan::*;
 use crate::model::text::Text;
 use crate::model::time::Span;
@@ -55,7 +56,8 @@ impl Story {
             files: Vec::new(),
             approvers: Default::default(),
             realism: Default::default(),
-            version: 1,
+            version: Format::Plan.current(),
+            tool: String::new(),
             name: "simulated".into(),
             title: Text::default(),
             description: Text::default(),

@@ -381,7 +381,7 @@ instances:
   - { id: i-b, cloud: aliyun, name: b, subnet: vsw-b, image: m-b, private_ip: 10.1.1.5, address: "2.5", service: web }
 zones: [{ id: d1, cloud: aliyun, name: example.cn, records: [{ name: www, kind: A, ttl: 60, values: ["2.5"] }, { name: www, kind: AAAA, ttl: 60, values: ["::1"] }] }]
 "#;
-        let blueprint = Blueprint::new(serde_yaml::from_str(text).unwrap(), String::new()).unwrap();
+        let blueprint = Blueprint::new(serde_saphyr::from_str(text).unwrap(), String::new()).unwrap();
         let state = blueprint.build(1, 1.0, 20, Timestamp::from_nanos(0));
         for id in ["i-0a", "i-b"] {
             assert_eq!(state.reach(&state.instances[id]), Reach::Served, "{id}");

@@ -40,7 +40,7 @@ impl Blueprint {
     #[must_use]
     pub fn shop() -> Arc<Self> {
         static READ: OnceLock<Arc<Blueprint>> = OnceLock::new();
-        let read = || Arc::new(Self { file: serde_yaml::from_str(SHOP).expect("the shop inside the program is tested"), digest: String::new() });
+        let read = || Arc::new(Self { file: serde_saphyr::from_str(SHOP).expect("the shop inside the program is tested"), digest: String::new() });
         Arc::clone(READ.get_or_init(read))
     }
 
@@ -258,7 +258,7 @@ pub struct RateLimit {
 
 /// What the vendors publish.
 fn published() -> Vec<RateLimit> {
-    serde_yaml::from_str(RATES).expect("the rates inside the program are tested")
+    serde_saphyr::from_str(RATES).expect("the rates inside the program are tested")
 }
 
 /// Where orders are written, and by whom they are copied.
@@ -475,7 +475,7 @@ mod tests {
     #[test]
     fn nothing_is_wrong_with_the_shop() {
         assert_eq!(check::problems(&Blueprint::shop().file), []);
-        let read = serde_yaml::from_str(SHOP)
+        let read = serde_saphyr::from_str(SHOP)
             .map_err(|error| error.to_string())
             .and_then(|file| Blueprint::new(file, "d".to_owned()).map_err(|problems| format!("{problems:?}")));
         assert_eq!(read.unwrap().summary(), "2 regions, 9 instances, 3 zones, 3 buckets, 2 jobs");
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_other_versions_are_refused() {
-        let read = |text: &str| serde_yaml::from_str::<WorldFile>(text).map(drop).map_err(|error| error.to_string());
+        let read = |text: &str| serde_saphyr::from_str::<WorldFile>(text).map(drop).map_err(|error| error.to_string());
         assert!(read(&format!("{SHOP}\nsurprise: 1\n")).is_err());
         assert!(read(&SHOP.replace("lifeboat: 1", "lifeboat: 2")).unwrap_err().contains("version 2 of the language"));
         assert!(read(&SHOP.replace("kind: world", "kind: scenario")).is_err());

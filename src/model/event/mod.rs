@@ -1,6 +1,7 @@
 //! What happened, as the journal holds it: the interface between the engine and everything that watches a run.
 //!
-//! Two levels, so that an observer matches only the group it cares for. Unknown groups and events are tolerated: an older Lifeboat reads a newer journal.
+//! Two levels, so that an observer matches only the group it cares for. Unknown groups, events and fields are errors (`chain::verify`): an event that is
+//! skipped may be the one that says what is still broken. Whoever adds one raises the version of the format (`format::Format::Journal`).
 //! Times are strings and monotonic nanoseconds are strings: RFC 8785 keeps integers only up to 2^53.
 
 pub mod probe;
@@ -11,6 +12,7 @@ pub mod step;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::Version;
 use super::time::Timestamp;
 pub use probe::ProbeEvent;
 pub use run::{Begun, KeptSamples, RunEvent};
@@ -19,8 +21,8 @@ pub use step::StepEvent;
 /// One event. Only the engine's recorder makes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Format of the event: 1.
-    pub v: u32,
+    /// Version of the format in which its owner wrote it.
+    pub v: Version,
     /// Position in the run, from 1, without gaps.
     pub seq: u64,
     /// The run.
@@ -48,9 +50,6 @@ pub enum Body {
     Step(StepEvent),
     /// About a probe.
     Probe(ProbeEvent),
-    /// From a newer Lifeboat.
-    #[serde(other)]
-    Unknown,
 }
 
 impl Body {
@@ -61,7 +60,6 @@ impl Body {
             Self::Run(_) => true,
             Self::Step(event) => !matches!(event.kind, step::StepKind::Call { .. } | step::StepKind::Progress { .. }),
             Self::Probe(event) => matches!(event.kind, probe::ProbeKind::Changed { .. }),
-            Self::Unknown => false,
         }
     }
 }

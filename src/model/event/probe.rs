@@ -80,7 +80,4 @@ pub enum ProbeKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         untold: Option<Timestamp>,
     },
-    /// From a newer Lifeboat.
-    #[serde(other)]
-    Unknown,
 }

@@ -57,6 +57,9 @@ pub enum RunEvent {
         /// How long a failed step waits for a person from now on; absent = as before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         patience: Option<Span>,
+        /// Version of the Lifeboat that does it; empty in journals of old.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        tool: String,
     },
     /// A stage began.
     Stage {
@@ -155,9 +158,6 @@ pub enum RunEvent {
         /// Why, one line each, most important first.
         reasons: Vec<String>,
     },
-    /// From a newer Lifeboat.
-    #[serde(other)]
-    Unknown,
 }
 
 /// What a run waits for by its probes: each must have a good sample that was sent after the last change.

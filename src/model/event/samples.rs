@@ -8,6 +8,7 @@ use super::step::{StepEvent, StepKind};
 use super::{Body, Event};
 use crate::model::call::{Call, Cloud};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::format::Format;
 use crate::model::order::{Order, Question};
 use crate::model::plan::{Mode, Plan, ProbeState, Stage};
 use crate::model::target::{Change, Target, TargetKind};
@@ -55,7 +56,7 @@ impl Script {
     pub(crate) fn push(&mut self, body: Body) -> &mut Self {
         let seq = self.events.len() as u64 + 1;
         self.events.push(Event {
-            v: 1,
+            v: Format::Journal.current(),
             seq,
             run: "20261122-232711-aliyun-region-outage".to_owned(),
             id: format!("00000000-0000-4000-8000-{seq:012}"),
@@ -449,7 +450,7 @@ pub(crate) fn aborted() -> Vec<Event> {
     }
     tallies(&mut script, 8020, [20, 0, 0, 0], [6, 2, 0, 0], [5, 15, 0, 0]);
     script.stage(Stage::Cleanup).step("fault", StepKind::Undoing { attempt: 1 });
-    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned(), patience: None }).undone(
+    script.at(20_000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned(), patience: None, tool: String::new() }).undone(
         "fault",
         (Cloud::Aliyun, "vpc:AssociateNetworkAcl"),
         true,
@@ -492,7 +493,7 @@ pub(crate) fn steered() -> Vec<Event> {
     script.step(start, StepKind::Failed { failure: late() });
     script.at(41_000).run(ordered(Order::Skip { step: start.to_owned() }, "mei", "they run already"));
     script.step(start, StepKind::Skipped { why: "mei: they run already".to_owned() });
-    script.at(61_000).run(RunEvent::Resumed { to: "resume".to_owned(), by: "carl".to_owned(), patience: None });
+    script.at(61_000).run(RunEvent::Resumed { to: "resume".to_owned(), by: "carl".to_owned(), patience: None, tool: String::new() });
     script.at(62_000).run(ordered(Order::Ungraceful, "carl", "no answer from there"));
     script.at(70_000).run(RunEvent::StopRequested { abort: true, why: "signal SIGTERM".to_owned(), by: "signal".to_owned() });
     script.stage(Stage::Cleanup).at(80_000).end()

@@ -162,9 +162,6 @@ pub enum StepKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is: Option<Value>,
     },
-    /// From a newer Lifeboat.
-    #[serde(other)]
-    Unknown,
 }
 
 /// What had become of an intent.

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn entry(text: &str) -> Result<FreezeEntry, String> {
-        serde_yaml::from_str(text).map_err(|error| error.to_string())
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
     }
 
     fn check(text: &str, moments: &[(&str, Option<&str>)]) {

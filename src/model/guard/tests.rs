@@ -47,7 +47,7 @@ fn person(uid: u32, name: &str) -> Person {
 }
 
 fn guards(text: &str) -> Guards {
-    let file: GuardsFile = serde_yaml::from_str(text).unwrap();
+    let file: GuardsFile = serde_saphyr::from_str(text).unwrap();
     let freezes = match &file.freeze {
         Some(file::FreezeFile::Entries(entries)) => entries.iter().cloned().map(|entry| Freeze::new(entry, chrono_tz::Asia::Shanghai)).collect(),
         _ => Vec::new(),

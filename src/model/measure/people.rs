@@ -144,7 +144,7 @@ impl Seen {
                 self.begun = Some(at);
                 self.plan = Some(plan.clone());
             }
-            RunEvent::Resumed { to, by, patience } => {
+            RunEvent::Resumed { to, by, patience, .. } => {
                 if let Some((plan, patience)) = self.plan.as_mut().zip(*patience) {
                     plan.limits.patience = patience;
                 }

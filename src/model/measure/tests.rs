@@ -162,7 +162,8 @@ fn the_time_between_a_crash_and_its_abort_is_nobodys_outage() {
     events.truncate(back);
     let mut taken = events.last().unwrap().clone();
     (taken.seq, taken.epoch, taken.at) = (taken.seq + 1, 2, t(3_600_000));
-    taken.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new(), patience: None });
+    taken.body =
+        crate::model::event::Body::Run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new(), patience: None, tool: String::new() });
     events.push(taken);
     let last = RunState::from_events(&events[..back]).unwrap().at.unwrap();
     let (state, measures) = measured(&events);
@@ -477,7 +478,8 @@ fn a_verdict_stands_when_the_run_is_taken_up_again() {
         let mut again = events.last().unwrap().clone();
         again.seq += 1;
         again.epoch += 1;
-        again.body = crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned(), by: String::new(), patience: None });
+        again.body =
+            crate::model::event::Body::Run(RunEvent::Resumed { to: "abort".to_owned(), by: String::new(), patience: None, tool: String::new() });
         events.push(again);
         assert_eq!(verdict_of(&events).0, expected);
     }
@@ -564,7 +566,7 @@ fn taken_back(said: &[ProbeState]) -> (Verdict, Vec<String>) {
     plan.objectives.clear();
     let mut script = Script::new(plan);
     script.run(RunEvent::Ended { verdict: Verdict::Pass, reasons: Vec::new() });
-    script.at(1000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned(), patience: None });
+    script.at(1000).run(RunEvent::Resumed { to: "abort".to_owned(), by: "mei".to_owned(), patience: None, tool: String::new() });
     for (index, state) in said.iter().enumerate() {
         script.at(2000 + 1000 * index as u64).changed("storefront", *state, "as seen");
     }

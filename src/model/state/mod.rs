@@ -1,6 +1,6 @@
 //! The state of a run, folded from its events: what the engine continues from, what bars and reports show. Nobody computes it in another way.
 //!
-//! [`RunState::apply`] accepts only legal events; the table for steps is in [`step`]. Events and groups of a newer Lifeboat are counted and otherwise ignored.
+//! [`RunState::apply`] accepts only legal events; the table for steps is in [`step`]. What a newer Lifeboat wrote is refused before (`chain::verify`).
 
 pub mod probe;
 mod snapshot;
@@ -255,7 +255,6 @@ impl RunState {
                 Some(standing) => standing.apply(event.at, &body.kind),
                 None => return Err(illegal(format!("the plan has no probe `{}`", body.probe))),
             },
-            Body::Unknown => {}
         }
         self.seq = event.seq;
         self.epoch = event.epoch;
@@ -342,7 +341,6 @@ impl RunState {
             RunEvent::Samples(kept) => self.samples.push(kept.clone()),
             RunEvent::Note { text } => self.notes.push((at, text.clone())),
             RunEvent::Ended { verdict, reasons } => self.ended = Some(End { at, verdict: *verdict, reasons: reasons.clone() }),
-            RunEvent::Unknown => {}
         }
         Ok(())
     }

@@ -235,7 +235,6 @@ impl ProbeStanding {
                 self.tally = self.tally.plus(tally);
                 self.tallies.push(Counted { from: *from, to: *to, tally, told: *told, untold: *untold });
             }
-            ProbeKind::Unknown => {}
         }
     }
 

@@ -342,14 +342,10 @@ impl StepState {
             StepKind::Accepted { by, why, there, .. } => {
                 self.acceptance = Some(Acceptance { at, by: by.clone(), why: why.clone(), there: there.clone() });
             }
-            StepKind::Unknown => {}
         }
         // What a new owner only looked at has made no transition under it: it may still begin anew.
         if status != self.status
-            || !matches!(
-                kind,
-                StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. } | StepKind::Found { .. } | StepKind::Unknown
-            )
+            || !matches!(kind, StepKind::Call { .. } | StepKind::Progress { .. } | StepKind::Warned { .. } | StepKind::Found { .. })
         {
             self.epoch = event.epoch;
         }
@@ -362,7 +358,6 @@ impl StepState {
         use Status::{Accepted, Applied, Failed, Pending, Retrying, Running, Skipped, UndoFailed, Undoing, Undone};
         let intended = self.intent.is_some();
         let next = match (self.status, kind) {
-            (status, StepKind::Unknown) => Some(status),
             (Pending | Retrying, StepKind::Started { .. }) => Some(Running),
             (Running, StepKind::Started { .. }) if new_owner => Some(Running),
             (Running, StepKind::Intended { .. }) if !intended => Some(Running),
@@ -420,6 +415,5 @@ fn name(kind: &StepKind) -> &'static str {
         StepKind::NotUndone => "left as it is",
         StepKind::UndoFailed { .. } => "failing to be undone",
         StepKind::Accepted { .. } => "accepted as it is",
-        StepKind::Unknown => "anything",
     }
 }

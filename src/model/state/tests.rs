@@ -82,7 +82,7 @@ fn what_changed_unseen_between_two_owners_is_an_edge_of_unknown_time() {
     let mut script = Script::new(samples::plan(Mode::Rehearse));
     script.at(1000).changed("storefront", ProbeState::Good, "200");
     script.edge("storefront", ProbeState::Bad, 4605, 5010, "refused").at(5410).changed("storefront", ProbeState::Bad, "refused");
-    script.at(9000).run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new(), patience: None }).at(10_000).changed(
+    script.at(9000).run(RunEvent::Resumed { to: "resume".to_owned(), by: String::new(), patience: None, tool: String::new() }).at(10_000).changed(
         "storefront",
         ProbeState::Good,
         "200",
@@ -92,6 +92,7 @@ fn what_changed_unseen_between_two_owners_is_an_edge_of_unknown_time() {
     // Nor does the new process's first bad sample know when the last good one was.
     let mut script = Script::new(samples::plan(Mode::Rehearse));
     script.at(1000).changed("storefront", ProbeState::Good, "200").at(9000).run(RunEvent::Resumed {
+        tool: String::new(),
         to: "resume".to_owned(),
         by: String::new(),
         patience: None,
@@ -159,13 +160,6 @@ fn events_that_cannot_follow_are_refused() {
             script.intended("fault", "x", json!({}), json!({}), Vec::new());
         }
     });
-}
-
-#[test]
-fn events_of_a_newer_lifeboat_are_counted_and_ignored() {
-    let mut script = Script::new(samples::plan(Mode::Rehearse));
-    script.push(Body::Unknown).run(RunEvent::Unknown).step("fault", StepKind::Unknown).probe("orders", ProbeKind::Unknown);
-    assert_eq!(fold(&script.events).seq, 5);
 }
 
 /// What a machine does with one step, chosen by the numbers: attempts, whether there is an intent, success, undo.

@@ -1,5 +1,6 @@
 //! Between a mark and tags. Five keys: `lifeboat:run`, `lifeboat:step`, `lifeboat:until`, `lifeboat:signed` (see `signing`), and `lifeboat:undo.0`, `.1`, … with
-//! what undo needs: `{uses, with, before}` as JSON, deflated, base64url, cut to the length of a value. The first piece begins with `VERSION.PIECES.DIGEST.`;
+//! what undo needs: `{uses, with, before}` as JSON, deflated, base64url, cut to the length of a value. The first piece begins with `VERSION.PIECES.DIGEST.`
+//! (the version is `2`, or `2-1` where it has a minor number; a reader leaves alone what it does not know; 1 is the same without a signature);
 //! the digest is over run, step and data, so that a torn or mixed set is known for one. A renewal rewrites `until` and the signature alone; neither is in the
 //! digest.
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::lease::Mark;
+use crate::model::format::{self, Format, Version, check_readable};
 use crate::ports::tags::{Room, TagMap};
 
 pub(in crate::ops) const RUN: &str = "lifeboat:run";
@@ -17,11 +19,6 @@ pub(in crate::ops) const STEP: &str = "lifeboat:step";
 pub(in crate::ops) const UNTIL: &str = "lifeboat:until";
 pub(in crate::ops) const SIGNED: &str = "lifeboat:signed";
 const UNDO: &str = "lifeboat:undo.";
-
-/// The version of this form. A reader leaves alone what it does not know.
-const VERSION: &str = "2";
-/// The form before it, the same without a signature.
-const FORMER: &str = "1";
 
 /// More than this is no undo data, whatever it deflates to.
 const LARGEST: usize = 1 << 20;
@@ -52,8 +49,13 @@ pub(in crate::ops) enum Unreadable {
     #[error("the set of tags is torn: {0}")]
     Torn(String),
     /// A newer Lifeboat wrote them.
-    #[error("the tags have version {0}, this Lifeboat knows version {VERSION}: use the one that wrote them")]
-    Version(String),
+    #[error("{0}; {hint}", hint = .0.hint())]
+    Newer(format::Unreadable),
+}
+
+/// A version as a mark has it: a full stop ends it there.
+fn written(version: Version) -> String {
+    if version.minor == 0 { version.major.to_string() } else { version.to_string().replace('.', "-") }
 }
 
 /// Whether a tag is part of a mark.
@@ -71,13 +73,14 @@ pub(super) fn write(mark: &Mark, room: Room) -> Result<TagMap, String> {
     // Maps with text keys and plain values always have a JSON form.
     let json = serde_json::to_vec(&undo).map_err(|error| format!("what undo needs cannot be written: {error}"))?;
     let data = URL_SAFE_NO_PAD.encode(miniz_oxide::deflate::compress_to_vec(&json, 9));
-    let digest = digest(VERSION, &mark.run, &mark.step, &data);
+    let version = written(Format::Mark.current());
+    let digest = digest(&version, &mark.run, &mark.step, &data);
     let mut tags = TagMap::from([(RUN.into(), mark.run.clone()), (STEP.into(), mark.step.clone()), (UNTIL.into(), mark.until.to_string())]);
     if let Some((key, _)) = tags.iter().find(|(_, value)| value.chars().count() > room.value) {
         return Err(format!("`{key}` is longer than the {} characters of a tag", room.value));
     }
     // The number of pieces is part of the text that is cut.
-    let cut = |pieces: usize| format!("{VERSION}.{pieces}.{digest}.{data}");
+    let cut = |pieces: usize| format!("{version}.{pieces}.{digest}.{data}");
     let mut pieces = 1;
     while cut(pieces).len().div_ceil(room.value) > pieces {
         pieces += 1;
@@ -109,9 +112,8 @@ fn data(tags: &TagMap) -> Result<String, Unreadable> {
     let get = |key: &str| tags.get(key).ok_or_else(|| Unreadable::Torn(format!("`{key}` is missing")));
     let first = get(&format!("{UNDO}0"))?;
     let (version, rest) = first.split_once('.').ok_or_else(|| torn("the undo data has no version"))?;
-    if !matches!(version, VERSION | FORMER) {
-        return Err(Unreadable::Version(version.chars().take(12).collect()));
-    }
+    let stated: Version = version.replace('-', ".").parse().map_err(|_| torn("the undo data has no version"))?;
+    check_readable(Format::Mark, stated, None).map_err(Unreadable::Newer)?;
     let mut head = rest.splitn(3, '.');
     let (Some(pieces), Some(stated), Some(begin)) = (head.next().and_then(|text| text.parse::<usize>().ok()), head.next(), head.next()) else {
         return Err(torn("the undo data has no head"));
@@ -226,9 +228,13 @@ mod tests {
     #[test]
     fn a_newer_form_is_left_alone() {
         let mut tags = write(&mark(1), ALIYUN).unwrap();
-        let first = tags.get_mut("lifeboat:undo.0").unwrap();
-        *first = first.replacen("2.", "3.", 1);
-        assert_eq!(read(&tags), Some(Err(Unreadable::Version("3".into()))));
+        let whole = tags["lifeboat:undo.0"].clone();
+        for (written, version) in [("3.", "3.0"), ("2-1.", "2.1")] {
+            tags.insert("lifeboat:undo.0".into(), whole.replacen("2.", written, 1));
+            let Some(Err(unread @ Unreadable::Newer(_))) = read(&tags) else { panic!("{:?}", read(&tags)) };
+            let said = unread.to_string();
+            assert!(said.contains(&format!("in version {version} of the format of marks")) && said.contains("not altered"), "{said}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::engine::secrets::SHOWN;
 use crate::model::credentials::{has_reference, is_reference, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
+use crate::model::format::{Format, TOOL};
 use crate::model::plan::{ForEach, Plan, Retry, RunbookPlan, Source, StepPlan, Ungraceful};
 use crate::model::project::EnvironmentKind;
 use crate::model::realism::Realism;
@@ -120,7 +121,8 @@ impl<W: Send + Sync> Resolver<'_, W> {
     /// A plan with what comes from the project and the request.
     pub(super) fn empty_plan(&self, path: &Path) -> Plan {
         Plan {
-            version: 1,
+            version: Format::Plan.current(),
+            tool: TOOL.into(),
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
             title: Text::default(),
             description: Text::default(),

@@ -82,7 +82,7 @@ impl Page<'_> {
                 | RunEvent::Kept { .. }
                 | RunEvent::Forecast(_)
                 | RunEvent::Samples(_) => None,
-                RunEvent::Stage { .. } | RunEvent::Unknown => None,
+                RunEvent::Stage { .. } => None,
             },
             Body::Step(body) if body.step == FAULT => {
                 let what = match &body.kind {
@@ -114,7 +114,6 @@ impl Page<'_> {
                 entry(line![self.t(label), self.colon(), self.step_name(&body.step)], tool())
             }
             Body::Probe(body) => self.probe_line(event, &body.probe, &body.kind),
-            Body::Unknown => None,
         }
     }
 

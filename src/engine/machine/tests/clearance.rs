@@ -100,7 +100,7 @@ fn a_run_that_is_taken_up_before_its_fault_is_in_effect_asks_first() {
         let mut rig = Rig::over(plan, state.clone());
         rig.guards = refusing();
         rig.finds.push(("fault", found));
-        rig.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None }));
+        rig.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None, tool: String::new() }));
         rig.feed(Input::Resume(Box::new(state), Duration::from_secs(60)));
         rig.probe(ProbeState::Good);
         (1..90).for_each(|now| rig.at(now));

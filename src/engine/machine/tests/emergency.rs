@@ -73,7 +73,7 @@ fn gone_on(mut rig: Rig, plan: Plan, prepare: impl FnOnce(&mut Rig)) -> Rig {
     assert!(rig.state.may_go_on());
     let mut next = Rig::over(plan, rig.state.clone());
     prepare(&mut next);
-    next.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None }));
+    next.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None, tool: String::new() }));
     let mut reopened = rig.state;
     reopened.reopen();
     next.feed(Input::Resume(Box::new(reopened), Duration::ZERO));

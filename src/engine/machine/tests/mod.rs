@@ -10,6 +10,7 @@ use super::*;
 use crate::model::event::Event;
 use crate::model::event::step::Found;
 use crate::model::failure::FailureKind;
+use crate::model::format::Format;
 use crate::model::order::Order;
 use crate::model::plan::*;
 use crate::model::target::{Change, Target, TargetKind};
@@ -44,7 +45,8 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         files: Vec::new(),
         approvers: Default::default(),
         realism: Default::default(),
-        version: 1,
+        version: Format::Plan.current(),
+        tool: String::new(),
         name: "toy".into(),
         title: Text::default(),
         description: Text::default(),
@@ -148,7 +150,8 @@ impl Rig {
     /// Every event must be one that can follow.
     fn record(&mut self, body: Body) {
         let (seq, at) = (self.state.seq + 1, Timestamp::from_nanos(i64::try_from(self.now).unwrap() * 1_000_000_000));
-        let event = Event { v: 1, seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
+        let event =
+            Event { v: Format::Journal.current(), seq, run: "r".into(), id: String::new(), owner: String::new(), epoch: self.epoch, at, body };
         let legal = self.state.apply(&event);
         // Without a beginning there is no journal, only what somebody left.
         if self.state.start.is_some() {

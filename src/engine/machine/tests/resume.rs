@@ -18,7 +18,7 @@ fn cut_off(fault_output: Value) -> (Plan, RunState) {
 fn resume(plan: Plan, state: RunState, prepare: impl FnOnce(&mut Rig)) -> Rig {
     let mut rig = Rig::over(plan, state.clone());
     prepare(&mut rig);
-    rig.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None }));
+    rig.record(Body::Run(RunEvent::Resumed { to: "resume".into(), by: String::new(), patience: None, tool: String::new() }));
     rig.feed(Input::Resume(Box::new(state), Duration::from_secs(60)));
     rig
 }

@@ -255,7 +255,7 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn a_call_sees_the_region_that_it_is_signed_for() {
     let text = SHOP.replace("aws: [us-east-1]", "aws: [us-east-1, eu-west-1]");
-    let world = Arc::new(Blueprint::new(serde_yaml::from_str(&text).unwrap(), String::new()).unwrap());
+    let world = Arc::new(Blueprint::new(serde_saphyr::from_str(&text).unwrap(), String::new()).unwrap());
     let lab = Lab::start(Options { world, ..Options::default() }).unwrap();
     let there = config(&lab).await.into_builder().region(aws_config::Region::new("eu-west-1")).build();
     let (here, there) = (config(&lab).await, there);

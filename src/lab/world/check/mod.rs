@@ -176,7 +176,7 @@ mod tests {
     /// What is said of the shop with one thing in it written otherwise: `way: message; hint`.
     fn said(from: &str, to: &str) -> Vec<String> {
         assert!(SHOP.contains(from), "{from}");
-        let file = serde_yaml::from_str(&SHOP.replacen(from, to, 1)).unwrap();
+        let file = serde_saphyr::from_str(&SHOP.replacen(from, to, 1)).unwrap();
         let way = |problem: &Problem| {
             let steps = problem.at.iter().map(|step| match step {
                 Step::Key(key) => key.clone(),
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_file_that_is_wrong_all_over_is_told_twenty_times() {
         let text = SHOP.replace("cloud: aws", "cloud: aliyun");
-        let problems = Blueprint::new(serde_yaml::from_str(&text).unwrap(), String::new()).unwrap_err();
+        let problems = Blueprint::new(serde_saphyr::from_str(&text).unwrap(), String::new()).unwrap_err();
         assert_eq!(problems.len(), MOST);
     }
 }
