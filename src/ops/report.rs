@@ -40,10 +40,12 @@ pub fn write(store: &FileStore, run: &str) -> Result<PathBuf, Exit> {
     for (name, svg) in report.pictures() {
         beside(&name, svg.as_bytes())?;
     }
-    beside(JSON, report.json().as_bytes())?;
-    beside(HTML, report.html(Lang::En).as_bytes())?;
+    // What people read first comes first: on a disk that gets full it is what there is.
     beside("report.zh.md", report.markdown(Lang::Zh).as_bytes())?;
-    beside(ENGLISH, report.markdown(Lang::En).as_bytes())
+    let english = beside(ENGLISH, report.markdown(Lang::En).as_bytes())?;
+    beside(HTML, report.html(Lang::En).as_bytes())?;
+    beside(JSON, report.json().as_bytes())?;
+    Ok(english)
 }
 
 /// The report as text. Of the formats with both languages, HTML shows `lang` first.
