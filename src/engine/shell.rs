@@ -434,6 +434,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
                     Some(envelope) => self.ordered(envelope, inbox)?,
                     None => orders_open = false,
                 },
+                // Ahead of everything that may come without an end, above all readings: otherwise a busy run would be left for a journal that can long be written again.
+                () = tokio::time::sleep_until(rewrite.unwrap_or_else(Instant::now)), if rewrite.is_some() => {
+                    self.rewrite = Some(Instant::now() + REWRITE);
+                    self.write_down()?;
+                }
                 Some(message) = inbox.recv() => self.message(message)?,
                 Some(ended) = self.tasks.join_next_with_id() => {
                     // Whatever the task said before it ended comes first.
@@ -447,10 +452,6 @@ impl<W: Send + Sync + 'static> Shell<W> {
                 () = sleep => {
                     self.wakes.pop_first();
                     self.feed(Input::Wake)?;
-                }
-                () = tokio::time::sleep_until(rewrite.unwrap_or_else(Instant::now)), if rewrite.is_some() => {
-                    self.rewrite = Some(Instant::now() + REWRITE);
-                    self.write_down()?;
                 }
             }
             self.heed_the_journal()?;

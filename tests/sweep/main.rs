@@ -42,7 +42,7 @@ use crate::trial::Held;
 use crate::workspace::Workspace;
 
 /// How many cases `sample` tries.
-const SAMPLE: usize = 60;
+const SAMPLE: usize = 40;
 /// After how many cases a worker takes a new lab: one remembers every call that it ever saw.
 const LAB_LASTS: usize = 10;
 /// How many times as fast as in the world file the labs' worlds move.
