@@ -40,6 +40,7 @@ use crate::model::failure::Failure;
 use crate::model::guard::Decision;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
+use crate::model::state::undo::TakingBack;
 use crate::model::state::{RunState, Snapshots};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
@@ -341,6 +342,16 @@ impl Status {
         !self.is_settled() && !matches!(self, Self::Undoing | Self::UndoBackoff(_))
     }
 
+    /// How far the taking back of its change is.
+    fn taking_back(&self) -> TakingBack {
+        match self {
+            Self::Undoing | Self::UndoBackoff(_) => TakingBack::UnderWay,
+            Self::Undone => TakingBack::Done,
+            Self::UndoFailed => TakingBack::Failed,
+            _ => TakingBack::NotBegun,
+        }
+    }
+
     /// Nothing more happens to it by itself.
     fn is_settled(&self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Skipped | Self::Undone | Self::UndoFailed)
@@ -625,7 +636,7 @@ impl Machine {
     /// Keys of steps with an intent that was not taken back.
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
-        self.intents.iter().filter(|key| self.steps.get(*key).is_some_and(|step| step.status != Status::Undone)).map(String::as_str).collect()
+        self.undo().held().collect()
     }
 
     fn record(&mut self, body: Body) {

@@ -10,7 +10,7 @@ use crate::model::event::step::{Found, StepKind, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
-use crate::model::state::{self, Intent, RunState, StepState, Takeover};
+use crate::model::state::{self, RunState, StepState, Takeover};
 use crate::model::target::{Change, Target};
 use crate::model::time::Timestamp;
 
@@ -34,14 +34,15 @@ impl Recovery {
                 late: may_come_late(step) || is_put_back_over_another(state, key),
             })
         };
-        let keys: Vec<&str> = state.held().into_iter().filter(|key| !was_left_over_what_is_back(state, key)).collect();
+        let undo = state.undo();
+        let keys: Vec<&str> = state.held().into_iter().filter(|key| !undo.was_left_over_what_is_back(key)).collect();
         let mut held: Vec<Held> = keys.iter().filter_map(|key| intent(key, false)).collect();
         let gone = |step: &StepState| step.status == state::Status::Undone;
         // Of a run that has ended nothing is under way any more.
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
         // Undo must know what a fault had broken that somebody took as it is, too.
         let is_over = |fault: &StepState| matches!(fault.status, state::Status::Undone | state::Status::Accepted);
-        let mut others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !is_over_what_is_back(state, key)).collect();
+        let mut others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !undo.is_over_what_is_back(key)).collect();
         if state.fault().is_some_and(is_over) && !(held.is_empty() && others.is_empty()) {
             others.insert(FAULT);
         }
@@ -53,28 +54,7 @@ impl Recovery {
 
 /// Whether a step was being put back that came over another: what was sent for it may arrive after that other one was put back too.
 fn is_put_back_over_another(state: &RunState, key: &str) -> bool {
-    state.step(key).is_some_and(|step| step.status == state::Status::Undoing) && is_over(state, key, |_, _| true)
-}
-
-/// Whether something that a step came over was put back already: its own `before` is not what was there first, and is not to come back.
-fn is_over_what_is_back(state: &RunState, key: &str) -> bool {
-    is_over(state, key, |key, step| key != FAULT && step.status == state::Status::Undone)
-}
-
-/// Whether a step came over one that is as `wanted`.
-fn is_over(state: &RunState, key: &str, wanted: impl Fn(&str, &StepState) -> bool) -> bool {
-    let Some(own) = state.step(key).and_then(|step| step.intent.as_ref()) else { return false };
-    let shares = |other: &Intent| !Target::keys(&other.targets).is_disjoint(&Target::keys(&own.targets));
-    state
-        .steps
-        .iter()
-        .filter(|(key, step)| wanted(key, step))
-        .filter_map(|(_, step)| step.intent.as_ref())
-        .any(|other| other.seq < own.seq && shares(other))
-}
-
-fn was_left_over_what_is_back(state: &RunState, key: &str) -> bool {
-    key != FAULT && state.step(key).is_some_and(|step| step.status == state::Status::UndoFailed) && is_over_what_is_back(state, key)
+    state.step(key).is_some_and(|step| step.status == state::Status::Undoing) && state.undo().is_over(key, |_| true)
 }
 
 /// Whether a change was sent of whose end nobody heard.
@@ -132,7 +112,11 @@ impl Machine {
         }
         let plan = self.plan.clone();
         if let (Some(fault), Some(was)) = (&plan.fault, state.fault().filter(|fault| fault.started.is_some())) {
-            let step = restored(fault_step(fault, self.mutates), was, self.now);
+            let mut step = restored(fault_step(fault, self.mutates), was, self.now);
+            // A step that was put back since has brought it back, and its owner died before it was taken out once more.
+            if step.status == Status::Undone && state.undo().held().any(|key| key == FAULT) {
+                step.status = Status::UndoBackoff(Duration::ZERO);
+            }
             self.steps.insert(FAULT.into(), step);
         }
         let began = |stage| state.stage_began(stage).is_some();
@@ -151,7 +135,8 @@ impl Machine {
             let late = Some(self.now + LATE);
             self.steps.entry(key).and_modify(|step| step.late = late);
         }
-        let left = |(key, _): &(&String, &mut Step)| was_left_over_what_is_back(state, key);
+        let undo = state.undo();
+        let left = |(key, _): &(&String, &mut Step)| undo.was_left_over_what_is_back(key);
         self.steps.iter_mut().filter(left).for_each(|(_, step)| step.status = Status::UndoFailed);
         // A failback that went well stays.
         if state.stage() == Some(Stage::Cleanup) {

@@ -337,9 +337,8 @@ impl Machine {
             OnFailure::Stop => self.halted = true,
             OnFailure::Undo => {
                 self.halted = true;
-                // A repair of what the fault broke is not: it would only bring the fault back, and maybe after it was ended.
-                if step.before.is_some() && !self.share_targets(FAULT, key) {
-                    self.start_undo_of(key);
+                if step.before.is_some() {
+                    self.undo_at_once(key);
                 }
             }
         }

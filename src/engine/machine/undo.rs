@@ -1,6 +1,5 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
@@ -9,14 +8,10 @@ use crate::model::event::run::Awaited;
 use crate::model::event::step::{ENDING, StepKind};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
-use crate::model::target::Target;
+use crate::model::state::undo::{self, Course, Intended, TakingBack, Undo, WayBack};
 use crate::model::text::Text;
 use crate::model::time::Span;
 
-/// First wait between two attempts to undo; doubles.
-const UNDO_BACKOFF: Duration = Duration::from_millis(500);
-/// Longest wait between two attempts to undo.
-const LONGEST_UNDO_BACKOFF: Duration = Duration::from_secs(10);
 /// How long the services of an emergency are watched once everything is put back, whatever they say at first.
 const NOTICE: Span = Span::from_secs(5);
 /// How long they may take to be good then.
@@ -74,7 +69,8 @@ impl Machine {
             return self.start_undo_of(&key);
         }
         // A repair is no reason to wait: the fault comes out first.
-        if self.steps.iter().any(|(key, step)| matches!(step.status, Status::UndoBackoff(_)) && !self.awaits_the_end_of_the_fault(key)) {
+        let waits = |(_, step): &(&String, &Step)| matches!(step.status, Status::UndoBackoff(_));
+        if self.steps.iter().filter(waits).any(|(key, _)| !self.undo().awaits_the_fault(key)) {
             return;
         }
         // In an emergency nothing is undone unasked: a failure or a stop leaves things as they are.
@@ -91,7 +87,7 @@ impl Machine {
 
     pub(super) fn heal(&mut self, failback: bool) {
         self.phase = Phase::Heal { failback };
-        if self.is_held(FAULT) {
+        if self.undo().to_be_begun().any(|key| key == FAULT) {
             self.start_undo_of(FAULT);
         }
     }
@@ -172,11 +168,7 @@ impl Machine {
 
     pub(super) fn start_undo(&mut self) {
         self.enter(Stage::Cleanup);
-        // A failback that went well is where the run was going: its own changes stay, and what the failover left is undone beneath them. One that did not
-        // is taken back as a whole.
-        let is_well = |(_, step): (&String, &Step)| matches!(step.status, Status::Done | Status::Skipped);
-        let of_failback = |(key, _): &(&String, &Step)| key.starts_with("failback/");
-        if self.phase == Phase::Failback && !self.failed && self.steps.iter().filter(of_failback).all(is_well) {
+        if self.phase == Phase::Failback && undo::failback_stays(&self.way_back_so_far(), self.stop.is_some_and(|stop| stop.abort), false) {
             self.intents.retain(|key| !key.starts_with("failback/"));
         }
         self.phase = Phase::Undo;
@@ -193,15 +185,13 @@ impl Machine {
         if self.steps.values().any(|step| matches!(step.status, Status::UndoBackoff(_))) {
             return;
         }
-        while let Some(key) = self.intents.iter().rev().find(|key| self.is_held(key)).cloned() {
+        loop {
+            let Some(key) = self.undo().to_be_begun().next().map(str::to_owned) else { break };
             // What may still come late is settled before anything beneath it is put back: its `before` holds what lies beneath.
             if self.comes_late_over(&key) && self.looks_once_more() {
                 return;
             }
-            if self.keeps_what_carries_another(&key) {
-                continue;
-            }
-            if !self.lets_a_repair_be(&key) {
+            if !self.settles_without_a_call(&key) {
                 return self.start_undo_of(&key);
             }
         }
@@ -246,21 +236,17 @@ impl Machine {
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
-        let mut keys: Vec<(bool, usize, String, Moment)> = self
-            .intents
-            .iter()
-            .enumerate()
-            // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
-            .filter(|(index, key)| !self.intents[..*index].iter().any(|other| self.is_back(other) && self.share_targets(key, other)))
-            .filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), self.comes_late(key)?)))
-            .collect();
+        let late =
+            self.intents.iter().enumerate().filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), self.comes_late(key)?)));
+        // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
+        let mut keys: Vec<(bool, usize, String, Moment)> = late.filter(|(_, _, key, _)| !self.undo().is_over_what_is_back(key)).collect();
         // The fault first, then backwards.
         keys.sort();
         let Some((_, _, key, _)) = keys.first().cloned() else { return false };
         let settled = keys.iter().map(|(_, _, _, late)| *late).max().unwrap_or(self.now);
         if self.now < settled {
             self.wake_at(settled);
-        } else if self.was_healed_with_the_fault(&key) {
+        } else if self.undo().was_healed_with_the_fault(&key) {
             // Its `before` is the harm; the comparison tells whether anything came late.
             self.steps.entry(key).and_modify(|step| step.late = None);
             return self.looks_once_more();
@@ -278,17 +264,24 @@ impl Machine {
 
     /// Whether something may still arrive at the targets of `key` from a step that came after it.
     fn comes_late_over(&self, key: &str) -> bool {
-        let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
-        after.into_iter().any(|other| self.comes_late(other).is_some() && self.share_targets(key, other))
+        self.undo().over(key).any(|other| self.comes_late(other).is_some())
     }
 
-    fn is_back(&self, key: &str) -> bool {
-        key != FAULT && self.steps.get(key).is_some_and(|step| step.status == Status::Undone)
+    /// The changes of this run as the policy of undo sees them.
+    pub(super) fn undo(&self) -> Undo<'_> {
+        let changes = self.intents.iter().filter_map(|key| Some(intended(key, self.steps.get(key)?))).collect();
+        let fault = self.steps.get(FAULT).filter(|step| step.before.is_some());
+        Undo::new(Some(&self.plan), changes, fault.map(|step| intended(FAULT, step)))
     }
 
-    pub(super) fn share_targets(&self, one: &str, other: &str) -> bool {
-        let (Some(one), Some(other)) = (self.steps.get(one), self.steps.get(other)) else { return false };
-        !Target::keys(&one.targets).is_disjoint(&Target::keys(&other.targets))
+    /// What has become of the steps of the failback.
+    fn way_back_so_far(&self) -> Vec<WayBack> {
+        let one = |step: &Step| WayBack {
+            is_done: step.status == Status::Done,
+            is_left_out: step.status == Status::Skipped,
+            is_taken_back: step.status.taking_back() != TakingBack::NotBegun,
+        };
+        self.steps.values().filter(|step| step.book == "failback").map(one).collect()
     }
 
     /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
@@ -317,117 +310,63 @@ impl Machine {
         }
     }
 
-    /// An intent is on record and neither undone nor given up.
-    fn is_held(&self, key: &str) -> bool {
-        self.intents.iter().any(|intent| intent == key)
-            && self
-                .steps
-                .get(key)
-                .is_some_and(|step| !matches!(step.status, Status::Undone | Status::UndoFailed | Status::Undoing | Status::UndoBackoff(_)))
-    }
-
-    /// A step that acted on nothing but what the fault broke has the fault's harm as its `before`: restoring that would bring the fault back.
-    fn repairs_the_fault(&self, key: &str) -> bool {
-        let (Some(step), Some(fault)) = (self.steps.get(key), self.steps.get(FAULT)) else { return false };
-        key != FAULT && !step.targets.is_empty() && Target::keys(&step.targets).is_subset(&Target::keys(&fault.targets))
-    }
-
-    /// Once the fault is taken out, the targets of a repair are as they were before the run. A fault that could not be taken out is no reason to bring its
-    /// harm back either.
-    fn was_healed_with_the_fault(&self, key: &str) -> bool {
-        self.repairs_the_fault(key) && !self.is_fault_open()
-    }
-
-    /// Whether what became of the fault decides what becomes of a step: until then it is not put back.
-    fn awaits_the_end_of_the_fault(&self, key: &str) -> bool {
-        self.repairs_the_fault(key) && self.is_fault_open()
-    }
-
-    fn is_fault_open(&self) -> bool {
-        self.steps.get(FAULT).is_some_and(|fault| !matches!(fault.status, Status::Undone | Status::UndoFailed))
-    }
-
-    /// Settles a step that was healed with the fault as one that was put back, without a call; true when it is one.
-    fn lets_a_repair_be(&mut self, key: &str) -> bool {
-        if !self.was_healed_with_the_fault(key) {
-            return false;
-        }
+    /// Settles a step without a call when that is the policy, and records why; true when it is so.
+    fn settles_without_a_call(&mut self, key: &str) -> bool {
+        let (end, status) = match self.undo().course(key) {
+            Course::HealedWithTheFault => {
+                self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
+                (StepKind::Undone { already: true }, Status::Undone)
+            }
+            Course::Carries(above) => {
+                let failure = Failure::new(FailureKind::Check, format!("{above} needs it and could not be put back"));
+                (StepKind::UndoFailed { failure }, Status::UndoFailed)
+            }
+            Course::PutBack | Course::AwaitsTheFault | Course::AwaitsWhatLiesOver => return false,
+        };
         let attempt = self.steps.get_mut(key).map_or(1, |step| {
             step.undo_attempt += 1;
             step.undo_attempt
         });
-        self.settle_step(key, Status::Undone);
-        self.note(format!("{key} repaired what the fault had broken; undoing it would only bring the harm back"));
         self.record_step(key, StepKind::Undoing { attempt });
-        self.record_step(key, StepKind::Undone { already: true });
+        self.record_step(key, end);
+        self.settle_step(key, status);
         self.parent_of(key);
         true
     }
 
     /// The next step whose undo is to be tried again.
     pub(super) fn due_undo(&mut self) -> Option<String> {
-        let is_due = |machine: &Self, (key, step): &(&String, &Step)| {
-            matches!(step.status, Status::UndoBackoff(at) if machine.now >= at)
-                && !machine.is_beneath_what_goes_back(key)
-                && !machine.awaits_the_end_of_the_fault(key)
-        };
         loop {
-            let key = self.steps.iter().find(|one| is_due(self, one)).map(|(key, _)| key.clone())?;
+            let is_due = |(_, step): &(&String, &Step)| matches!(step.status, Status::UndoBackoff(at) if self.now >= at);
+            let may_go_on = |key: &&String| !matches!(self.undo().course(key), Course::AwaitsTheFault | Course::AwaitsWhatLiesOver);
+            let key = self.steps.iter().filter(is_due).map(|(key, _)| key).find(may_go_on)?.clone();
             // The fault may have been taken out since the undo was tried.
-            if !self.keeps_what_carries_another(&key) && !self.lets_a_repair_be(&key) {
+            if !self.settles_without_a_call(&key) {
                 return Some(key);
             }
         }
     }
 
-    /// Whether a later step is being undone that needs this one or has the same targets: its `before` is what this one made.
-    fn is_beneath_what_goes_back(&self, key: &str) -> bool {
-        let goes_back = |other: &String| matches!(self.steps.get(other).map(|step| &step.status), Some(Status::Undoing | Status::UndoBackoff(_)));
-        let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
-        let holds_up = |other: &String| goes_back(other) && !self.awaits_the_end_of_the_fault(other);
-        after.into_iter().any(|other| holds_up(other) && (self.share_targets(key, other) || self.needs(other, key)))
-    }
-
-    /// Leaves a step as it is when another that needs it could not be put back: a standby is not stopped while names may still lead to it. The journal
-    /// has it as one that could not be put back either. True when that was so.
-    fn keeps_what_carries_another(&mut self, key: &str) -> bool {
-        // Of the same targets, what lies beneath is what was there first: putting it back puts both back.
-        let is_carried = |other: &&String| self.stands_for_good(other) && self.needs(other, key) && !self.share_targets(other, key);
-        let Some(above) = self.intents.iter().find(is_carried).cloned() else { return false };
-        let attempt = self.steps.get_mut(key).map_or(1, |step| {
-            step.undo_attempt += 1;
-            step.undo_attempt
-        });
-        self.record_step(key, StepKind::Undoing { attempt });
-        let failure = Failure::new(FailureKind::Check, format!("{above} needs it and could not be put back"));
-        self.record_step(key, StepKind::UndoFailed { failure });
-        self.settle_step(key, Status::UndoFailed);
-        self.parent_of(key);
-        true
-    }
-
-    /// Whether undoing it has failed and nothing that was put back beneath it has undone its effect all the same.
-    fn stands_for_good(&self, key: &str) -> bool {
-        let before = self.intents.iter().take_while(|other| *other != key);
-        self.steps.get(key).is_some_and(|step| step.status == Status::UndoFailed)
-            && !before.into_iter().any(|other| self.is_back(other) && self.share_targets(key, other))
-    }
-
-    /// Whether a step needs another of its runbook, itself or by what it needs. An item of a `for_each` needs what its step needs.
-    fn needs(&self, key: &str, other: &str) -> bool {
-        let (Some((book, id)), Some((others, wanted))) = (key.split_once('/'), other.split_once('/')) else { return false };
-        let runbook = match book {
-            "failover" => Some(&self.plan.failover),
-            _ => self.plan.failback.as_ref(),
-        };
-        let Some(runbook) = runbook.filter(|_| book == others) else { return false };
-        let step_of = |id: &str| id.split('[').next().unwrap_or_default().to_owned();
-        let (mut open, mut seen) = (vec![step_of(id)], BTreeSet::new());
-        while let Some(id) = open.pop() {
-            let needs = runbook.steps.iter().filter(|step| step.id == id).flat_map(|step| &step.needs);
-            open.extend(needs.filter(|need| seen.insert((*need).clone())).cloned());
+    /// Takes back a step that its file says is taken back at once when it fails.
+    pub(super) fn undo_at_once(&mut self, key: &str) {
+        let now = self.now;
+        match self.undo().course(key) {
+            Course::PutBack => self.start_undo_of(key),
+            Course::AwaitsWhatLiesOver => {
+                self.steps.entry(key.to_owned()).and_modify(|step| step.status = Status::UndoBackoff(now));
+            }
+            // With everything else, once it can be.
+            Course::AwaitsTheFault | Course::HealedWithTheFault | Course::Carries(_) => {}
         }
-        seen.contains(&step_of(wanted))
+    }
+
+    /// Has the fault taken out once more after a step was put back whose `before` had the fault's harm in it beside other things.
+    fn takes_the_fault_out_again(&mut self, key: &str) {
+        let (now, brings_it_back) = (self.now, self.undo().brings_the_fault_back(key));
+        let Some(fault) = self.steps.get_mut(FAULT).filter(|fault| brings_it_back && has_harmed(fault)) else { return };
+        fault.status = Status::UndoBackoff(now);
+        self.wake_at(now);
+        self.note(format!("{key} changed what the fault had broken, among other things; the fault is taken out once more"));
     }
 
     pub(super) fn start_undo_of(&mut self, key: &str) {
@@ -452,9 +391,9 @@ impl Machine {
     pub(super) fn undone(&mut self, key: &str, result: Result<Undone, Failure>) {
         let now = self.now;
         let until = self.undo_until.unwrap_or(now);
-        let covers = self.intents.iter().take_while(|other| *other != key).any(|other| self.share_targets(key, other));
+        let covers = self.undo().is_over(key, |_| true);
         let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Undoing) else { return };
-        let wait = UNDO_BACKOFF.saturating_mul(1 << step.undo_attempt.saturating_sub(1).min(8)).min(LONGEST_UNDO_BACKOFF);
+        let wait = undo::wait_after(step.undo_attempt);
         match result {
             Ok(how) => {
                 step.undone_at = now;
@@ -485,6 +424,9 @@ impl Machine {
                 step.status = Status::UndoFailed;
                 self.record_step(key, StepKind::UndoFailed { failure });
             }
+        }
+        if self.steps.get(key).is_some_and(|step| matches!(step.status, Status::Undone | Status::UndoFailed)) {
+            self.takes_the_fault_out_again(key);
         }
         // An item that its own file says is undone at once keeps its `for_each` from ending until it is.
         self.parent_of(key);
@@ -544,4 +486,8 @@ impl Machine {
 /// Whether the fault stood at some time, so that the source side may need a while.
 fn has_harmed(fault: &Step) -> bool {
     matches!(fault.status, Status::Undone | Status::UndoFailed)
+}
+
+fn intended<'a>(key: &'a str, step: &'a Step) -> Intended<'a> {
+    Intended { key, targets: &step.targets, back: step.status.taking_back() }
 }

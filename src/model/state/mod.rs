@@ -5,6 +5,7 @@
 pub mod probe;
 mod snapshot;
 pub mod step;
+pub mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::time::Timestamp;
 pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
 pub use step::{Acceptance, Answer, Intent, Status, StepState};
+use undo::{Intended, Undo, WayBack};
 
 /// The key of the fault among the steps.
 pub const FAULT: &str = "fault";
@@ -504,27 +506,41 @@ impl RunState {
     pub fn held(&self) -> Vec<&str> {
         let stays = self.failback_stays();
         let is_failback = |key: &str| key.starts_with("failback/");
-        let mut held: Vec<_> = self
-            .steps
-            .iter()
-            .filter(|(key, step)| step.is_held() && !(stays && is_failback(key)))
-            .map(|(key, step)| (step.intent.as_ref().map(|intent| intent.seq), key.as_str()))
-            .collect();
-        if held.iter().all(|(_, key)| is_failback(key)) {
-            return Vec::new();
-        }
-        held.sort();
-        held.into_iter().map(|(_, key)| key).collect()
+        let held: Vec<_> = self.undo().held().filter(|key| !(stays && is_failback(key))).collect();
+        if held.iter().all(|key| is_failback(key)) { Vec::new() } else { held }
     }
 
-    /// Whether the failback went well, so that it stays and only what lies beneath it is put back: all of it was done, or something beneath it is
-    /// being put back although it was not (undo goes backwards). Undoing it would lead traffic away again while what it led to is being stopped.
+    /// Its changes as the policy of undo sees them.
+    #[must_use]
+    pub fn undo(&self) -> Undo<'_> {
+        let mut changes: Vec<(u64, Intended<'_>)> = self
+            .steps
+            .iter()
+            .filter_map(|(key, step)| {
+                let intent = step.intent.as_ref()?;
+                Some((intent.seq, Intended { key, targets: &intent.targets, back: step.taking_back() }))
+            })
+            .collect();
+        changes.sort_by_key(|(seq, _)| *seq);
+        let undo = Undo::new(self.plan(), changes.into_iter().map(|(_, change)| change).collect(), None);
+        let end = |step: &StepState| step.undo_ended.filter(|_| matches!(step.status, Status::Undone | Status::UndoFailed));
+        let Some(fault_ended) = self.fault().and_then(end) else { return undo };
+        let brings_it_back = |(key, step): (&String, &StepState)| end(step).is_some_and(|at| at > fault_ended) && undo.brings_the_fault_back(key);
+        let is_back = self.steps.iter().any(brings_it_back);
+        if is_back { undo.with_the_fault_back() } else { undo }
+    }
+
+    /// What has become of the steps of the failback.
+    #[must_use]
+    pub fn way_back(&self) -> Vec<WayBack> {
+        let one = |step: &StepState| WayBack { is_done: step.applied, is_left_out: step.skipped.is_some(), is_taken_back: step.undoing.is_some() };
+        self.steps.iter().filter(|(key, _)| key.starts_with("failback/")).map(|(_, step)| one(step)).collect()
+    }
+
     fn failback_stays(&self) -> bool {
         let Some(begun) = self.stage_began(Stage::Failback) else { return false };
-        let of = |book: &'static str| self.steps.iter().filter(move |(key, _)| key.starts_with(book)).map(|(_, step)| step);
-        let is_done = of("failback/").all(|step| step.applied || step.skipped.is_some()) && !self.stops.iter().any(|stop| stop.abort);
-        let is_beneath = of("failover/").any(|step| step.undoing.is_some_and(|at| at >= begun));
-        (is_done || is_beneath) && of("failback/").any(|step| step.applied) && of("failback/").all(|step| step.undoing.is_none())
+        let is_beneath = |(key, step): (&String, &StepState)| key.starts_with("failover/") && step.undoing.is_some_and(|at| at >= begun);
+        undo::failback_stays(&self.way_back(), self.stops.iter().any(|stop| stop.abort), self.steps.iter().any(is_beneath))
     }
 
     /// Whether a step has failed for good and a person may still retry it or do without it.

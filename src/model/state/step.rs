@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::undo::TakingBack;
 use crate::model::call::Call;
 use crate::model::event::Event;
 use crate::model::event::step::{Found, StepKind, is_put_off};
@@ -167,7 +168,19 @@ impl StepState {
     /// Whether it may have changed something that is not put back.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.intent.is_some() && !matches!(self.status, Status::Undone | Status::Accepted)
+        self.intent.is_some() && self.taking_back().is_held()
+    }
+
+    /// How far the taking back of its change is.
+    #[must_use]
+    pub const fn taking_back(&self) -> TakingBack {
+        match self.status {
+            Status::Undoing => TakingBack::UnderWay,
+            Status::Undone => TakingBack::Done,
+            Status::UndoFailed => TakingBack::Failed,
+            Status::Accepted => TakingBack::Accepted,
+            _ => TakingBack::NotBegun,
+        }
     }
 
     /// Whether it has, or may have, changed something at all. A step that found everything as asked has not, nor has one whose every changing call was refused.

@@ -183,18 +183,18 @@ impl Rig {
     }
 
     fn perform(&mut self, effect: Effect, queue: &mut Vec<Input>) {
-        // A step called `repair` acts on what the fault broke, those called `shared-…` act on the same, every other on something of its own.
+        // A step called `repair` acts on what the fault broke, one called `both` also on something of its own, those called `shared-…` on the same, every
+        // other on something of its own.
         let planned = |key: &str| {
-            let target = if key.ends_with("repair") {
-                FAULT
-            } else if key.contains("/shared-") {
-                "shared"
-            } else {
-                key
+            let targets = match key {
+                _ if key.ends_with("repair") => vec![FAULT],
+                _ if key.ends_with("both") => vec![FAULT, key],
+                _ if key.contains("/shared-") => vec!["shared"],
+                _ => vec![key],
             };
             Planned {
                 before: json!("was"),
-                targets: vec![Target::outside(TargetKind::Table, target)],
+                targets: targets.into_iter().map(|target| Target::outside(TargetKind::Table, target)).collect(),
                 calls: vec![],
                 not_undone: vec![],
                 irrevocable: false,
@@ -500,6 +500,32 @@ fn a_repair_of_what_the_fault_broke_is_not_undone_into_the_fault_again() {
     rig.at(15);
     assert_eq!(rig.undone(), ["fault", "failover/a"]);
     assert!(rig.log.contains(&"failover/repair undone".to_owned()));
+}
+
+#[test]
+fn what_changed_more_than_the_fault_broke_brings_it_back_and_it_is_taken_out_again() {
+    let mut rig = Rig::start(plan(vec![step("a", &[]), step("both", &["a"])]), |_| {});
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    assert_eq!(rig.undone(), ["fault", "failover/both", "fault", "failover/a"]);
+    assert_eq!(rig.log.last().unwrap(), "finish");
+}
+
+#[test]
+fn a_failback_that_went_well_stays_whatever_else_did_not() {
+    let mut with = plan(vec![step("a", &[])]);
+    with.failback = Some(book(vec![step("back", &[])]));
+    with.source = Some(Source { probes: vec!["p".into()], timeout: Span::from_secs(5) });
+    let mut rig = Rig::start(with, |_| {});
+    rig.now = 10;
+    rig.probe(ProbeState::Good);
+    rig.at(15);
+    // The source is not seen to be good in time, and the way back is done all the same.
+    rig.silent.push("p");
+    rig.at(21);
+    assert!(rig.log.contains(&"failback/back applied".to_owned()), "{:?}", rig.log);
+    assert_eq!(rig.undone(), ["fault", "failover/a"], "the way back leads to what was there before");
 }
 
 #[test]

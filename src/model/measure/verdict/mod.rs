@@ -12,7 +12,7 @@ use crate::model::event::run::{Awaited, Difference, Lacking, all_of};
 use crate::model::failure::FailureKind;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
-use crate::model::state::{FAULT, Intent, ProbeStanding, RunState, Status, StepState};
+use crate::model::state::{FAULT, Intent, ProbeStanding, RunState, Status, StepState, undo};
 use crate::model::target::Target;
 
 /// Why a verdict is what it is. Its text goes into the journal; reports say it in their own language.
@@ -353,8 +353,7 @@ pub fn gone_down(state: &RunState) -> Vec<&str> {
 /// Whether every step of the failback was done, or skipped by its own condition.
 #[must_use]
 pub fn failback_done(state: &RunState) -> bool {
-    let steps = || state.steps.iter().filter(|(key, _)| key.starts_with("failback/")).map(|(_, step)| step);
-    steps().any(|step| step.applied) && steps().all(|step| step.applied || step.skipped.is_some())
+    undo::went_well(&state.way_back())
 }
 
 fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -> Vec<Reason> {
