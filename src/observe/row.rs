@@ -8,7 +8,7 @@ use crate::model::measure::{ALL, share};
 use crate::model::phrases::phrase;
 use crate::model::plan::{Plan, ProbePlan, ProbeState};
 use crate::model::state::probe::ProbeStanding;
-use crate::model::state::{FAULT, RunState, Status, StepState};
+use crate::model::state::{FAULT, RunState, Status};
 use crate::model::text::{Lang, span_in};
 use crate::model::time::Timestamp;
 
@@ -129,8 +129,10 @@ pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang, 
         Some(title) => title.to_owned(),
         None => key.split_once('/').map_or(key, |(_, id)| id).to_owned(),
     };
-    let (mut rank, sign, mut tone, word) = standing(step, key == FAULT);
-    let mut text = say(word).to_owned();
+    let is_fault = key == FAULT;
+    let (mut rank, sign, mut tone) = look(step.status, is_fault);
+    let word = step.word(is_fault);
+    let mut text = if sign == "▲" { word.loud(lang) } else { word.text(lang).to_owned() };
     if matches!(step.status, Status::Running | Status::Retrying) {
         // What tells most comes first: it is what a narrow terminal shows.
         let (done, all) = state.items(key).fold((0, 0), |(done, all), (_, item)| (done + u32::from(item.applied), all + 1));
@@ -172,22 +174,20 @@ pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang, 
     Some(Row { rank, sign, name, strip: None, state: text, time, tone })
 }
 
-fn standing(step: &StepState, fault: bool) -> (Rank, &'static str, Tone, Phrase) {
-    match step.status {
-        Status::Pending => (Rank::Waiting, "·", Tone::Faint, Phrase::Waiting),
-        Status::Running => (Rank::Running, "▶", Tone::Busy, Phrase::Running),
-        Status::Retrying => (Rank::Pinned, "▶", Tone::Alarm, Phrase::AgainSoon),
-        Status::Applied if fault => (Rank::Pinned, "!", Tone::Alarm, Phrase::InEffect),
-        Status::Applied if step.already && step.intent.is_some() => (Rank::Quiet, "●", Tone::Good, Phrase::AlreadyAsked),
-        Status::Applied => (Rank::Quiet, "●", Tone::Good, Phrase::Done),
-        Status::Failed => (Rank::Pinned, "▲", Tone::Alarm, Phrase::Failed),
-        Status::Skipped => (Rank::Quiet, "–", Tone::Faint, Phrase::NotRun),
-        Status::Undoing if fault => (Rank::Running, "◀", Tone::Busy, Phrase::BeingTakenOut),
-        Status::Undoing => (Rank::Running, "◀", Tone::Busy, Phrase::BeingPutBack),
-        Status::Undone if fault => (Rank::Quiet, "○", Tone::Good, Phrase::TakenOut),
-        Status::Undone => (Rank::Quiet, "○", Tone::Plain, Phrase::PutBack),
-        Status::Accepted => (Rank::Pinned, "◐", Tone::Plain, Phrase::AcceptedAsItIs),
-        Status::UndoFailed => (Rank::Pinned, "▲", Tone::Alarm, Phrase::LeftOver),
+/// How the line of a step looks.
+fn look(status: Status, fault: bool) -> (Rank, &'static str, Tone) {
+    match status {
+        Status::Pending => (Rank::Waiting, "·", Tone::Faint),
+        Status::Running => (Rank::Running, "▶", Tone::Busy),
+        Status::Retrying => (Rank::Pinned, "▶", Tone::Alarm),
+        Status::Applied if fault => (Rank::Pinned, "!", Tone::Alarm),
+        Status::Applied => (Rank::Quiet, "●", Tone::Good),
+        Status::Failed | Status::UndoFailed => (Rank::Pinned, "▲", Tone::Alarm),
+        Status::Skipped => (Rank::Quiet, "–", Tone::Faint),
+        Status::Undoing => (Rank::Running, "◀", Tone::Busy),
+        Status::Undone if fault => (Rank::Quiet, "○", Tone::Good),
+        Status::Undone => (Rank::Quiet, "○", Tone::Plain),
+        Status::Accepted => (Rank::Pinned, "◐", Tone::Plain),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::measure::{Measured, Measures, VANTAGE_POINTS};
 use crate::model::phrases::phrase;
 use crate::model::plain;
 use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
-use crate::model::state::{FAULT, RunState, parent_of};
+use crate::model::state::{FAULT, RunState, Status, StepWord, parent_of};
 use crate::model::target::Target;
 use crate::model::text::{Lang, span_in as span};
 
@@ -39,20 +39,6 @@ macro_rules! phrases {
 
 phrases! {
     Fault: "fault", "故障";
-    Waiting: "waiting", "等待中";
-    Running: "running", "进行中";
-    AgainSoon: "failed, again soon", "失败，即将重试";
-    InEffect: "in effect", "生效中";
-    AlreadyAsked: "already as asked", "已是所需状态";
-    Done: "done", "完成";
-    Failed: "FAILED", "失败";
-    NotRun: "not run", "未执行";
-    BeingTakenOut: "being taken out", "正在解除";
-    BeingPutBack: "being put back", "正在还原";
-    TakenOut: "taken out", "已解除";
-    PutBack: "put back", "已还原";
-    LeftOver: "LEFT OVER", "未能还原";
-    AcceptedAsItIs: "accepted as it is", "已接受现状";
     ByHand: "TO BE DONE BY HAND", "需人工操作";
     Approval: "WAITS FOR APPROVAL", "等待批准";
     Mend: "FAILED, waits for you", "失败，等待处理";
@@ -413,7 +399,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
     let of = state.step(key);
     let title = || title(state, key, lang).map(|title| format!("{}{title}", colon(lang))).unwrap_or_default();
     let failed = |failure: &crate::model::failure::Failure| phrase(&failure.to_string(), lang).into_owned();
-    let word = |phrase: Phrase| phrase.text(lang).to_owned();
+    let step_word = |word: StepWord| word.text(lang).to_owned();
     Some(match kind {
         StepKind::Started { attempt: 1 } => (Weight::Course, pick(lang, "started", "开始") + &title()),
         StepKind::Started { attempt } => (Weight::Course, pick(lang, format!("attempt {attempt} started"), format!("第 {attempt} 次尝试开始"))),
@@ -433,7 +419,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         StepKind::Asked { question } => {
             let people = question.approvers;
             let who = if people > 1 { pick(lang, format!(" ({people} people)"), format!("（{people} 人）")) } else { String::new() };
-            let what = word(if question.manual { Phrase::ByHand } else { Phrase::Approval });
+            let what = (if question.manual { Phrase::ByHand } else { Phrase::Approval }).text(lang);
             (Weight::Trouble, format!("{what}{who}{}{}", colon(lang), question.text))
         }
         StepKind::Answered { yes, by, note, simulated, witness } => {
@@ -465,23 +451,23 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
             let why = failed(failure);
             (Weight::Trouble, pick(lang, format!("attempt {attempt} failed: {why}{again}"), format!("第 {attempt} 次尝试失败：{why}{again}")))
         }
-        StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, word(Phrase::AlreadyAsked)),
+        StepKind::Applied { already: true, .. } if of.is_some_and(|step| step.intent.is_some()) => (Weight::Course, step_word(StepWord::Already)),
         StepKind::Applied { .. } => {
             let took = of
                 .and_then(|step| step.ended.zip(step.started))
                 .map(|(ended, started)| seconds(ended.nanos_since(started).max(0)))
                 .map(|took| pick(lang, format!(" in {took} s"), format!("，用时 {took} 秒")))
                 .unwrap_or_default();
-            (Weight::Course, word(if key == FAULT { Phrase::InEffect } else { Phrase::Done }) + &took)
+            (Weight::Course, step_word(StepWord::of(Status::Applied, key == FAULT)) + &took)
         }
-        StepKind::Failed { failure } => (Weight::Trouble, format!("{}{}{}", word(Phrase::Failed), colon(lang), failed(failure))),
-        StepKind::Skipped { why } => (Weight::Course, format!("{}{}{}", word(Phrase::NotRun), colon(lang), phrase(why, lang))),
-        StepKind::Undoing { attempt: 1 } => (Weight::Course, word(if key == FAULT { Phrase::BeingTakenOut } else { Phrase::BeingPutBack })),
+        StepKind::Failed { failure } => (Weight::Trouble, format!("{}{}{}", StepWord::Failed.loud(lang), colon(lang), failed(failure))),
+        StepKind::Skipped { why } => (Weight::Course, format!("{}{}{}", step_word(StepWord::NotRun), colon(lang), phrase(why, lang))),
+        StepKind::Undoing { attempt: 1 } => (Weight::Course, step_word(StepWord::of(Status::Undoing, key == FAULT))),
         StepKind::Undoing { attempt } => {
             (Weight::Course, pick(lang, format!("attempt {attempt} to put it back"), format!("第 {attempt} 次尝试还原")))
         }
         StepKind::Undone { already: true } => (Weight::Course, pick(lang, "already as before", "已与之前一致")),
-        StepKind::Undone { .. } => (Weight::Course, word(if key == FAULT { Phrase::TakenOut } else { Phrase::PutBack })),
+        StepKind::Undone { .. } => (Weight::Course, step_word(StepWord::of(Status::Undone, key == FAULT))),
         StepKind::Irrevocable { what, .. } => {
             let what = joined(lang, what);
             (Weight::Course, pick(lang, format!("cannot be undone: {what}"), format!("无法撤销：{what}")))
@@ -492,7 +478,7 @@ fn step(key: &str, kind: &StepKind, state: &RunState, lang: Lang) -> Option<(Wei
         }
         StepKind::UndoFailed { failure } => {
             let why = failed(failure);
-            (Weight::Trouble, pick(lang, format!("LEFT OVER, could not be put back: {why}"), format!("未能还原：{why}")))
+            (Weight::Trouble, format!("{}{}{why}", StepWord::LeftOver.loud(lang), colon(lang)))
         }
         StepKind::Accepted { by, why, there, .. } => {
             let (why, there) = (phrase(why, lang), phrase(there, lang));

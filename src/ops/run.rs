@@ -39,7 +39,7 @@ use crate::model::guard::{Decision, Overrides};
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
-use crate::model::state::{self, FAULT, RunState, StepState};
+use crate::model::state::{self, RunState, StepState};
 use crate::model::text::Lang;
 use crate::model::time::Span;
 use crate::model::{chain, measure};
@@ -344,10 +344,8 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: O
     ];
     bodies.extend(note.map(|text| Body::Run(RunEvent::Note { text })));
     bodies.extend(attended.originals.edited(&hold.plan, &[]).into_iter().map(Body::Run));
-    // In the order in which it would have been undone.
     let held = state.held();
-    let (faults, steps): (Vec<&str>, Vec<&str>) = held.into_iter().rev().partition(|key| *key == FAULT);
-    for key in faults.into_iter().chain(steps) {
+    for key in state.undo().in_order().filter(|key| held.contains(key)) {
         let attempt = state.step(key).map_or(0, |step| step.undo_attempts) + 1;
         // What a command or a request of one's own did outside of the clouds has not ended with them.
         let has_no_undo = state.step(key).is_some_and(|step| step.has_no_undo);

@@ -253,12 +253,6 @@ labels! {
     Critical: "Critical", "关键";
     Yes: "yes", "是";
     No: "no", "否";
-    OutDone: "● done", "● 完成";
-    OutAlready: "● already", "● 已是目标状态";
-    OutSkipped: "– skipped", "– 跳过";
-    OutFailed: "▲ failed", "▲ 失败";
-    OutNotRun: "– not run", "– 未运行";
-    OutUnfinished: "◐ unfinished", "◐ 未完成";
     StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
     FailedAttempts: "Attempts that failed", "失败的尝试";
     Warnings: "Warnings", "警告";
@@ -287,7 +281,7 @@ labels! {
     BackYes: "● put back", "● 已还原";
     BackAccepted: "◐ accepted as it is", "◐ 已接受现状";
     BackAlready: "● already as before", "● 已是原状";
-    BackFailed: "▲ left over", "▲ 残留";
+    BackFailed: "▲ left over", "▲ 未能还原";
     BackKept: "◐ stands (emergency)", "◐ 保留（应急）";
     BackLeft: "◐ stands, as asked", "◐ 按要求保留";
     BackStopped: "◐ stands (run stopped)", "◐ 保留（运行被停止）";
@@ -301,7 +295,7 @@ labels! {
     InPlace: "Still in place", "仍然保留";
     NoLeftovers: "Nothing is left over.", "无残留。";
     SeeDifferences: "No step's change stands, but not everything reads as before the run: see the comparison.", "各步骤变更均未保留，但并非一切与运行前一致，见对比。";
-    StandsLeftOver: "left over", "残留";
+    StandsLeftOver: "left over", "未能还原";
     StandsLasting: "cannot be undone", "无法撤销";
     StandsEmergency: "kept: in an emergency nothing is undone unasked", "保留：应急模式未经要求不做撤销";
     StandsAsked: "kept as asked (`--no-failback`)", "按要求保留（`--no-failback`）";

@@ -28,10 +28,10 @@ fn a_paused_drill_starts_nothing_until_it_goes_on_and_both_are_told() {
         let status = last_json(&place.ctl(&["status", "--output", "json"]));
         assert_eq!((&status["paused"], &status["stage"]), (&json!(true), &json!("failover")), "{status}");
         let start = status["steps"].as_array().unwrap().iter().find(|step| step["step"] == "failover/start").unwrap();
-        assert_eq!(start["state"], "pending", "what runs goes on, nothing more begins");
+        assert_eq!(start["state"], "waiting", "what runs goes on, nothing more begins");
     }
     let shown = text(&place.ctl(&["status"]).stdout);
-    assert!(shown.contains("failover, paused") && shown.contains("failover/start  pending"), "{shown}");
+    assert!(shown.contains("failover, paused") && shown.contains("failover/start  waiting"), "{shown}");
     place.order(&["resume"]);
     let output = drill.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(UNJUDGED), "{}", text(&output.stderr));

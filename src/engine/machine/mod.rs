@@ -41,7 +41,7 @@ use crate::model::guard::Decision;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 use crate::model::state::undo::TakingBack;
-use crate::model::state::{RunState, Snapshots};
+use crate::model::state::{RunState, Snapshots, StepWord};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
@@ -322,18 +322,18 @@ impl Status {
     }
 
     /// For people.
-    fn word(&self) -> &'static str {
+    fn word(&self) -> StepWord {
         match self {
-            Self::Waiting => "waiting",
-            Self::Planning | Self::Applying | Self::Expanded => "running",
-            Self::Backoff(_) => "waiting for its next attempt",
-            Self::Asking(_) | Self::Failed => "failed",
-            Self::Looking | Self::Rejoining => "being looked at",
-            Self::Done => "done",
-            Self::Skipped => "skipped",
-            Self::Undoing | Self::UndoBackoff(_) => "being put back",
-            Self::Undone => "put back",
-            Self::UndoFailed => "left over",
+            Self::Waiting => StepWord::Waiting,
+            Self::Planning | Self::Applying | Self::Expanded => StepWord::Running,
+            Self::Backoff(_) => StepWord::AgainSoon,
+            Self::Asking(_) | Self::Failed => StepWord::Failed,
+            Self::Looking | Self::Rejoining => StepWord::LookedAt,
+            Self::Done => StepWord::Done,
+            Self::Skipped => StepWord::NotRun,
+            Self::Undoing | Self::UndoBackoff(_) => StepWord::BeingPutBack,
+            Self::Undone => StepWord::PutBack,
+            Self::UndoFailed => StepWord::LeftOver,
         }
     }
 

@@ -409,7 +409,7 @@ impl Machine {
                 self.waits_to_be_undone(key, Some(&failure));
             }
             // Nobody is helped by an undo that gives up early: it goes on for as long as the plan allows.
-            Err(failure) if (failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout) && now + wait < until => {
+            Err(failure) if undo::helps(&failure) && now + wait < until => {
                 let attempt = step.undo_attempt;
                 step.status = Status::UndoBackoff(now + wait);
                 // A late undo does again what was done; but not once what lies beneath was put back.

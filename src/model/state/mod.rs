@@ -6,6 +6,7 @@ pub mod probe;
 mod snapshot;
 pub mod step;
 pub mod undo;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
 pub use step::{Acceptance, Answer, Intent, Status, StepState};
 use undo::{Intended, Undo, WayBack};
+pub use words::StepWord;
 
 /// The key of the fault among the steps.
 pub const FAULT: &str = "fault";

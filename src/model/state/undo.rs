@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::FAULT;
+use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::Plan;
 use crate::model::target::Target;
 
@@ -22,6 +23,12 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 #[must_use]
 pub fn wait_after(attempt: u32) -> Duration {
     BACKOFF.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(LONGEST_BACKOFF)
+}
+
+/// Whether another attempt to undo may succeed where this one has failed.
+#[must_use]
+pub fn helps(failure: &Failure) -> bool {
+    failure.retry || failure.ambiguous || failure.kind == FailureKind::Timeout
 }
 
 /// How far the taking back of a change is.
@@ -125,6 +132,12 @@ impl<'a> Undo<'a> {
     /// Keys of what nobody has tried to put back, the newest first.
     pub fn to_be_begun(&self) -> impl Iterator<Item = &'a str> {
         self.changes.iter().rev().filter(|change| change.back == TakingBack::NotBegun).map(|change| change.key)
+    }
+
+    /// What is held in the order in which it is put back: the fault, then backwards.
+    pub fn in_order(&self) -> impl Iterator<Item = &'a str> {
+        let faults = self.held().filter(|key| *key == FAULT);
+        faults.chain(self.changes.iter().rev().filter(|change| change.back.is_held() && change.key != FAULT).map(|change| change.key))
     }
 
     /// Whether the fault stands, as far as is known. One that could not be taken out is given up: it is no reason to bring its harm back either.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::plan::{Mode, Stage, Verdict};
 use crate::model::state::{RunState, Status as Standing};
+use crate::model::text::Lang;
 use crate::model::time::Timestamp;
 
 /// How a run stands.
@@ -60,7 +61,7 @@ pub struct Open {
 pub struct StepStatus {
     /// Its key.
     pub step: String,
-    /// `pending`, `running`, `retrying`, `done`, `in effect` (the fault), `failed`, `skipped`, `undoing`, `undone` or `left over`.
+    /// Where it stands, in the words of [`crate::model::state::StepWord`]: `waiting`, `running`, `done`, `not run`, `put back` and so on.
     pub state: String,
     /// Attempts begun.
     pub attempts: u32,
@@ -114,19 +115,7 @@ pub fn questions(state: &RunState) -> impl Iterator<Item = Open> {
 }
 
 fn step_status(key: &str, step: &crate::model::state::StepState) -> StepStatus {
-    let state = match step.status {
-        Standing::Pending => "pending",
-        Standing::Running => "running",
-        Standing::Retrying => "retrying",
-        Standing::Applied if key == crate::model::state::FAULT => "in effect",
-        Standing::Applied => "done",
-        Standing::Failed => "failed",
-        Standing::Skipped => "skipped",
-        Standing::Undoing => "undoing",
-        Standing::Undone => "undone",
-        Standing::UndoFailed => "left over",
-        Standing::Accepted => "accepted",
-    };
+    let state = step.word(key == crate::model::state::FAULT).text(Lang::En);
     let failure = step.undo_failure.as_ref().or(step.failure.as_ref()).map(ToString::to_string);
     let attempt = || step.attempt_failures.last().filter(|_| step.status == Standing::Retrying).map(|(_, failure)| failure.to_string());
     let accepted = step.acceptance.as_ref().map(crate::model::measure::accepted);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Outcome, Reaper};
 use crate::catalogue;
@@ -13,6 +13,7 @@ use crate::engine::lease::{Anchor, Mark, Marker as _};
 use crate::engine::secrets;
 use crate::model::credentials::has_reference;
 use crate::model::difference::differences;
+use crate::model::state::undo;
 use crate::model::time::Timestamp;
 use crate::ops::marks::Unsigned;
 use crate::ops::marks::search::{Standing, is_same};
@@ -21,10 +22,10 @@ use crate::world::World;
 
 /// The longest that one fault may take; the next sweep goes on where this one left off.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
-/// How often undo is tried.
-const ATTEMPTS: u32 = 5;
-/// Before the second attempt; doubled before each further one.
-const PAUSE: Duration = Duration::from_secs(1);
+/// For how long undo is tried within one sweep.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at what was undone.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often what was undone is looked at until it reads as before: describing lags behind changing on both clouds.
 const LOOKS: u32 = 30;
 /// How often a conflict is looked at: somebody who undoes the same at the same time looks like one for a moment.
@@ -62,7 +63,8 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
     let (_sender, board) = Board::new();
     let desk = Desk::simulated();
     let cx = Cx::unheard(&*reaper.world, &mark.run, &mark.step, &board, &desk);
-    let (mut pause, mut attempt, mut conflicts, mut is_begun) = (PAUSE, 0, 0, false);
+    let (mut attempt, mut conflicts, mut is_begun) = (0, 0, false);
+    let until = Instant::now() + PATIENCE;
     loop {
         attempt += 1;
         // Again before each attempt: the owner may have come back, or another reaper may have been quicker.
@@ -93,11 +95,12 @@ async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World
         };
         let is_conflict = matches!(error, ActionError::Conflict { .. });
         conflicts += u32::from(is_conflict);
-        if attempt >= ATTEMPTS || conflicts >= CONFLICTS || !(is_conflict || error.failure().retry) {
+        let wait = undo::wait_after(attempt);
+        let is_given_up = if is_conflict { conflicts >= CONFLICTS } else { !undo::helps(&error.failure()) };
+        if is_given_up || Instant::now() + wait >= until {
             return (if is_conflict { Outcome::Conflict } else { Outcome::Failed }, error.to_string());
         }
-        sleep(pause).await;
-        pause *= 2;
+        sleep(wait).await;
     }
 }
 
@@ -124,7 +127,7 @@ async fn differs(action: &dyn DynAction<World>, cx: &Cx<'_, World>, mark: &Mark)
         if looks >= LOOKS {
             return Some(found);
         }
-        sleep(PAUSE).await;
+        sleep(AGAIN).await;
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::model::forecast::Typical;
 use crate::model::measure::{StepOutcome, StepTimes, critical_path};
 use crate::model::plan::RunbookPlan;
+use crate::model::state::StepWord;
 use crate::model::text::Lang;
 use crate::model::time::Span;
-use crate::report::document::{Align, Block, Column, Inline, Line, Table, code, line, text};
+use crate::report::document::{Align, Block, Column, Inline, Line, Table, Value, code, line, text};
 use crate::report::fields::Field;
 use crate::report::labels::Label;
 use crate::report::page::{Page, dash};
@@ -120,7 +121,7 @@ impl Page<'_> {
                 .state
                 .step(&times.key)
                 .and_then(|step| step.skipped.as_deref())
-                .map_or_else(|| self.t(Label::OutNotRun).trim_start_matches("– ").into(), |why| self.sentence(why));
+                .map_or_else(|| StepWord::NotRun.text(self.lang).into(), |why| self.sentence(why));
             line![self.step_name(&times.key), self.colon(), why]
         };
         let items: Vec<Line> = self.measures.steps.iter().filter(not_run).map(item).collect();
@@ -132,13 +133,14 @@ impl Page<'_> {
     }
 
     fn outcome(&self, outcome: StepOutcome) -> Inline {
-        match outcome {
-            StepOutcome::Done => self.word("done", Label::OutDone),
-            StepOutcome::Already => self.word("already", Label::OutAlready),
-            StepOutcome::Skipped => self.word("skipped", Label::OutSkipped),
-            StepOutcome::Failed => self.word("failed", Label::OutFailed),
-            StepOutcome::NotRun => self.word("not_run", Label::OutNotRun),
-            StepOutcome::Unfinished => self.word("unfinished", Label::OutUnfinished),
-        }
+        let (sign, said, value) = match outcome {
+            StepOutcome::Done => ("●", StepWord::Done, "done"),
+            StepOutcome::Already => ("●", StepWord::Already, "already"),
+            StepOutcome::Skipped => ("–", StepWord::NotRun, "skipped"),
+            StepOutcome::Failed => ("▲", StepWord::Failed, "failed"),
+            StepOutcome::NotRun => ("–", StepWord::NotRun, "not_run"),
+            StepOutcome::Unfinished => ("◐", StepWord::Unfinished, "unfinished"),
+        };
+        Inline::Shown(format!("{sign} {}", said.text(self.lang)), Some(Value::Word(value)))
     }
 }

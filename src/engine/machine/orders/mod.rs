@@ -4,6 +4,7 @@ use super::{Effect, FAULT, Machine, Moment, Phase, Status};
 use crate::model::event::RunEvent;
 use crate::model::order::{Asked, Order};
 use crate::model::plan::{Mode, OnFailure, Ungraceful};
+use crate::model::text::Lang;
 
 impl Machine {
     pub(super) fn order(&mut self, asked: Asked) {
@@ -99,7 +100,7 @@ impl Machine {
         match &found.status {
             status if fits(status) => Ok(()),
             Status::Expanded => Err(format!("{key} runs once for each item: name one, such as {key}[0]")),
-            status => Err(format!("{key} is {} and cannot be {what}", status.word())),
+            status => Err(format!("{key} is {} and cannot be {what}", status.word().text(Lang::En))),
         }
     }
 
