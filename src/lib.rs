@@ -8,7 +8,7 @@
 //! - [`world`]: the one struct that actions reach into.
 //! - [`catalogue`]: the words a scenario may use, one file each.
 //! - [`journal`], [`observe`], [`report`]: observers of the event stream.
-//! - [`lab`]: two simulated clouds on loopback; shares nothing with [`clouds`] but the wire.
+//! - [`lab`]: a crate of its own: two simulated clouds on loopback; shares nothing with [`clouds`] but the wire.
 //! - [`ops`], [`cli`]: the commands.
 
 pub mod catalogue;
@@ -16,13 +16,14 @@ pub mod cli;
 pub mod clouds;
 pub mod engine;
 pub mod journal;
-pub mod lab;
 pub mod model;
 pub mod observe;
 pub mod ops;
 pub mod ports;
 pub mod report;
 pub mod world;
+
+pub use lifeboat_lab as lab;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -17,7 +17,6 @@ use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::lab::serve::Options;
 use crate::lab::world::file::{Blueprint, SHOP};
-use crate::lab::world::state::Cloud as LabCloud;
 use crate::model::call::Cloud;
 use crate::model::credentials::literals;
 use crate::model::diagnostic::Diagnostic;
@@ -606,7 +605,7 @@ pub(super) fn lab(args: &Lab, output: &Output) -> Result<u8, Exit> {
         Some(path) => world_file::read(path).map_err(|found| errors::definitions(&found))?,
         None => Blueprint::shop(),
     };
-    let region = world.regions(LabCloud::Aws).first().cloned().unwrap_or_default();
+    let region = world.regions(Cloud::Aws).first().cloned().unwrap_or_default();
     let lab = EmbeddedLab::start(Options { seed: args.seed, scale: args.time_scale, prefix: args.prefix, world })?;
     let endpoints = &lab.endpoints;
     if output.json {

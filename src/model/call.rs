@@ -1,27 +1,7 @@
 //! One API call as the journal keeps it.
 
-use std::fmt;
-
+pub use lifeboat_notation::cloud::Cloud;
 use serde::{Deserialize, Serialize};
-
-/// One of the two clouds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Cloud {
-    /// Amazon Web Services.
-    Aws,
-    /// Alibaba Cloud.
-    Aliyun,
-}
-
-impl fmt::Display for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Aws => "aws",
-            Self::Aliyun => "aliyun",
-        })
-    }
-}
 
 impl Call {
     /// Whether it has changed something, or may have although no success was seen. A vendor that answers with an error of the caller's has refused; one that fails

@@ -18,7 +18,6 @@ pub mod glob;
 pub mod guard;
 pub mod host;
 pub mod interval;
-pub mod lab;
 pub mod measure;
 pub mod order;
 pub mod phrases;
@@ -31,7 +30,8 @@ pub mod scenario;
 pub mod state;
 pub mod target;
 pub mod text;
-pub mod time;
 pub mod whereabouts;
 pub mod written;
 pub mod yaml;
+
+pub use lifeboat_notation::{lab, time};

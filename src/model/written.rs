@@ -3,35 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use lifeboat_notation::version::Version;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use super::text::Text;
 use super::time::Span;
-
-/// Version of the languages: 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version;
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            1 => Ok(Self),
-            other => Err(de::Error::custom(format!("version {other} of the language is not known here; write `lifeboat: 1`"))),
-        }
-    }
-}
-
-impl JsonSchema for Version {
-    fn schema_name() -> Cow<'static, str> {
-        "Version".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "const": 1, "description": "Version of the language: 1." })
-    }
-}
 
 /// A text as written: one text for both languages, or `en` and `zh`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

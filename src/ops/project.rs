@@ -15,7 +15,7 @@ use super::world_file::{self, OwnWorld};
 use crate::journal::Trust;
 use crate::lab::serve;
 use crate::lab::world::file::Blueprint;
-use crate::lab::world::state::Cloud;
+use crate::model::call::Cloud;
 use crate::model::credentials::{is_place, literals};
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::files::{Files, LoadError, Loaded, folder_of};
 use crate::lab::world::check::{Problem, Step};
 use crate::lab::world::file::{Blueprint, WorldFile};
-use crate::lab::world::state::Cloud;
+use crate::model::call::Cloud;
 use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, suggest};
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
