@@ -27,6 +27,7 @@
 //! - `readings`: what every kind of probe says when there is nothing to read.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `recovered`: what is seen after the last change, and what was not.
+//! - `reference`: the pages of the language reference are those of the catalogue, and their examples are right.
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
@@ -76,6 +77,7 @@ mod pty;
 mod readings;
 mod reaper;
 mod recovered;
+mod reference;
 mod refusals;
 #[path = "common/samples.rs"]
 mod samples;
