@@ -22,6 +22,7 @@
 //! - `foretold`: what a plan says, held against what the run does.
 //! - `machines`: single machines that do not follow, and what the clouds write otherwise than people do.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
+//! - `pages`: the links and the commands of the pages for people.
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
 //! - `readings`: what every kind of probe says when there is nothing to read.
@@ -72,6 +73,7 @@ mod machines;
 mod marks;
 mod monitoring;
 mod own_world;
+mod pages;
 mod plans;
 mod pty;
 mod readings;
