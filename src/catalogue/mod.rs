@@ -5,6 +5,7 @@
 //! - `actions`: what a step or a fault does.
 //! - `probes`: what is read again and again.
 //! - `examples`: how each word is written.
+//! - `permissions`: what a policy has to allow for each operation that a word calls.
 //! - `expect`: what is good, said once for a probe and for the check of the same name.
 //! - `servers`: connections to databases, for all that asks or writes there.
 //! - `canary`: markers that are written to a source and looked for on the survivor.
@@ -41,6 +42,7 @@ mod difference;
 pub mod examples;
 mod expect;
 mod orders;
+pub mod permissions;
 mod probes;
 mod servers;
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl About<'_> {
                 format!("environment {name} is on real clouds and has no guards that could refuse anything: a drill there is refused"),
             )
             .hint(format!(
-                "write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; README.md has them all"
+                "write `guards:` under `{name}` in lifeboat.yaml, at least `guards: {{ confirm: type-the-name }}`; docs/guide/staging.md has them all"
             )));
         }
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();

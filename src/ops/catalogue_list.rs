@@ -1,14 +1,15 @@
 //! `actions`: the words a scenario may use, as a list, and one of them in full; all from the tables' schemas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::words::{Words, follow};
 use crate::catalogue::examples::example;
+use crate::catalogue::permissions::{Permission, permission};
 use crate::model::diagnostic::suggest;
 
 /// What a word is.
@@ -34,6 +35,8 @@ pub struct Entry {
     pub mutates: bool,
     /// The vendor operations that it may call, by what for: `plan`, `apply`, `undo`, `marks`, or `sample` of a probe.
     pub calls: BTreeMap<&'static str, &'static [&'static str]>,
+    /// What a policy has to allow for each of these operations.
+    pub permissions: BTreeMap<&'static str, Permission>,
     /// JSON Schema of the parameters.
     pub parameters: Value,
     /// How it is written: a step, a fault or a probe without its name, in YAML.
@@ -52,6 +55,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
             sort: if fault { Sort::Fault } else { Sort::Action },
             mutates: row.mutates,
             calls: called([("plan", row.calls.plan), ("apply", row.calls.apply), ("undo", row.calls.undo), ("marks", row.calls.marks)]),
+            permissions: allowed(row.calls.all()),
             parameters: (row.schema)().to_value(),
             example: written(row.kind, false),
             output: Some((row.output_schema)().to_value()),
@@ -62,6 +66,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
         sort: Sort::Probe,
         mutates: false,
         calls: called([("sample", row.calls)]),
+        permissions: allowed(row.calls.iter().copied()),
         parameters: (row.schema)().to_value(),
         example: written(row.kind, true),
         output: None,
@@ -72,6 +77,11 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
 /// Those that are any.
 fn called<const N: usize>(calls: [(&'static str, &'static [&'static str]); N]) -> BTreeMap<&'static str, &'static [&'static str]> {
     calls.into_iter().filter(|(_, operations)| !operations.is_empty()).collect()
+}
+
+/// The permissions of these operations.
+fn allowed(operations: impl IntoIterator<Item = &'static str>) -> BTreeMap<&'static str, Permission> {
+    operations.into_iter().filter_map(|operation| Some((operation, permission(operation)?))).collect()
 }
 
 fn written(word: &str, is_probe: bool) -> String {
@@ -141,13 +151,13 @@ pub fn details(entry: &Entry) -> String {
         wrap(&mut text, paragraph, 0);
     }
     let _ = writeln!(text, "\nParameters (`with`)");
-    fields(&mut text, &entry.parameters, &entry.parameters, 2, true);
+    list(&mut text, &entry.parameters, true);
     if !entry.example.is_empty() {
         let _ = writeln!(text, "\nExample\n{}", indented(&entry.example));
     }
     if let Some(output) = &entry.output {
         let _ = writeln!(text, "\nOutput (`steps.ID.output`)");
-        fields(&mut text, output, output, 2, false);
+        list(&mut text, output, false);
     }
     if !entry.calls.is_empty() {
         let _ = writeln!(text, "\nCalls");
@@ -157,36 +167,79 @@ pub fn details(entry: &Entry) -> String {
             wrap(&mut lines, &operations.join(" "), 9);
             let _ = write!(text, "  {what:6} {}", lines.trim_start());
         }
+        let _ = writeln!(text, "\nPermissions");
+        let (shown, unshown): (Vec<&Permission>, Vec<&Permission>) = entry.permissions.values().partition(|permission| permission.source.is_some());
+        for (of, permissions) in [("", shown), ("called as the operation, no page of the vendor's was found: ", unshown)] {
+            if !permissions.is_empty() {
+                let words: BTreeSet<&str> = permissions.iter().map(|permission| permission.word).collect();
+                wrap(&mut text, &format!("{of}{}", words.into_iter().collect::<Vec<_>>().join(" ")), 2);
+            }
+        }
     }
     text
 }
 
-/// The fields of an object, each with its type, default and purpose; nested ones below. With `wants` it is told which must be written.
-fn fields(text: &mut String, root: &Value, schema: &Value, indent: usize, wants: bool) {
+/// One field of parameters or of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// In how many others it is.
+    pub depth: usize,
+    /// Its name there.
+    pub name: String,
+    /// Of which type it is.
+    pub of: String,
+    /// What holds where it is not written; absent = nothing, or it has to be.
+    pub default: Option<String>,
+    /// Whether it has to be written.
+    pub required: bool,
+    /// What it is for.
+    pub purpose: String,
+}
+
+/// The fields that a schema describes, each before those inside of it.
+#[must_use]
+pub fn fields(schema: &Value) -> Vec<Field> {
+    let mut found = Vec::new();
+    add_fields(&mut found, schema, schema, 0);
+    found
+}
+
+fn add_fields(found: &mut Vec<Field>, root: &Value, schema: &Value, depth: usize) {
     let schema = concrete(root, schema);
-    let empty = Map::new();
-    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    if properties.is_empty() && indent == 2 {
-        let _ = writeln!(text, "  none");
-    }
     let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    for (name, field) in properties {
-        let default = field.get("default").filter(|value| !value.is_null());
-        let need = match default {
-            Some(value) => format!(", default {}", plain(value)),
-            None if required.contains(&name.as_str()) && wants => ", required".to_owned(),
-            None => String::new(),
-        };
-        let _ = writeln!(text, "{:indent$}{name}: {}{need}", "", type_of(root, field));
-        for line in description(field).split("\n\n").take(1) {
-            wrap(text, &line.replace('\n', " "), indent + 4);
-        }
+    for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        found.push(Field {
+            depth,
+            name: name.clone(),
+            of: type_of(root, field),
+            default: field.get("default").filter(|value| !value.is_null()).map(plain),
+            required: required.contains(&name.as_str()),
+            purpose: description(field).split("\n\n").next().unwrap_or("").replace('\n', " "),
+        });
         let inner = concrete(root, field);
         let inner = if inner.get("items").is_some() { concrete(root, &inner["items"]) } else { inner };
         // Schemas can refer to themselves.
-        if inner.get("properties").is_some() && indent < 16 {
-            fields(text, root, inner, indent + 4, wants);
+        if inner.get("properties").is_some() && depth < 4 {
+            add_fields(found, root, inner, depth + 1);
         }
+    }
+}
+
+/// Each field on a line with its type and default, its purpose below. With `wants` it is told which must be written.
+fn list(text: &mut String, schema: &Value, wants: bool) {
+    let found = fields(schema);
+    if found.is_empty() {
+        let _ = writeln!(text, "  none");
+    }
+    for Field { depth, name, of, default, required, purpose } in found {
+        let indent = 2 + 4 * depth;
+        let need = match default {
+            Some(value) => format!(", default {value}"),
+            None if required && wants => ", required".to_owned(),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "{:indent$}{name}: {of}{need}", "");
+        wrap(text, &purpose, indent + 4);
     }
 }
 
@@ -246,7 +299,9 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn description(schema: &Value) -> &str {
+/// What a schema says of itself.
+#[must_use]
+pub fn description(schema: &Value) -> &str {
     schema.get("description").and_then(Value::as_str).unwrap_or("")
 }
 

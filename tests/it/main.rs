@@ -22,11 +22,13 @@
 //! - `foretold`: what a plan says, held against what the run does.
 //! - `machines`: single machines that do not follow, and what the clouds write otherwise than people do.
 //! - `monitoring`: the clouds' own monitoring, and drills that it ends.
+//! - `pages`: the links and the commands of the pages for people.
 //! - `plans`: what a plan is made of.
 //! - `pty`: a terminal with somebody in front of it.
 //! - `readings`: what every kind of probe says when there is nothing to read.
 //! - `reaper`: drills that are killed, and who comes after them.
 //! - `recovered`: what is seen after the last change, and what was not.
+//! - `reference`: the pages of the language reference are those of the catalogue, and their examples are right.
 //! - `refusals`: what is refused before anything begins.
 //! - `sealed`: what a run keeps is its owner's alone, and cannot be altered without being noticed.
 //! - `secrets`: canaries through every action and probe, looked for everywhere.
@@ -71,11 +73,13 @@ mod machines;
 mod marks;
 mod monitoring;
 mod own_world;
+mod pages;
 mod plans;
 mod pty;
 mod readings;
 mod reaper;
 mod recovered;
+mod reference;
 mod refusals;
 #[path = "common/samples.rs"]
 mod samples;

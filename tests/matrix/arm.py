@@ -237,9 +237,9 @@ def custom_endpoint(claims, place):
 
 
 def bad_day(claims, place):
-    """The environment of the README in which the clouds misbehave, as it stands there."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = next(block for block in re.findall(r"```yaml\n(.*?)```", readme, flags=re.S) if "bad-day:" in block)
+    """The environment of the guide in which the clouds misbehave, as it stands there."""
+    guide = (ROOT / "docs/guide/own-world.md").read_text(encoding="utf-8")
+    block = next(block for block in re.findall(r"```yaml\n(.*?)```", guide, flags=re.S) if "bad-day:" in block)
     project = (place.folder / "lifeboat.yaml").read_text(encoding="utf-8")
     place.write("lifeboat.yaml", project.replace("environments:\n", block, 1))
     code, said = place.run("drill", "scenarios/aliyun-region-outage.yaml", "--env", "bad-day")

@@ -17,6 +17,8 @@ use crate::model::target::{Target, TargetKind};
 ///
 /// The command finds the run's id in `LIFEBOAT_RUN` and the step's key in `LIFEBOAT_STEP`. A retried step runs it again. When another process takes the run
 /// over it is run only for the user, and in the folder, that began the run.
+///
+/// Undo runs the command that `undo` names; without one nothing takes back what `command` did.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exec {

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// Something a person does by hand: shown, and waited for until somebody says that it is done. A rehearsal says so by itself.
 ///
-/// The step's `timeout` is the deadline. Lifeboat cannot put back what people did: write a manual step into the failback for that.
+/// The step's `timeout` is the deadline. Undo cannot put back what people did: write a manual step into the failback for that.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manual {

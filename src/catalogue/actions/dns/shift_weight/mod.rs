@@ -69,7 +69,7 @@ fn default_line() -> Vec<String> {
     vec!["default".to_owned()]
 }
 
-/// What is written, once it is known to make sense together.
+// What is written, once it is known to make sense together. No doc comment: it would take the place of the help text above.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
