@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::guarded::typed;
 use crate::model::guard::{Decision, Outcome};
+use crate::model::ids;
 use crate::model::phrases::phrase;
 use crate::model::plain::line;
 use crate::model::plan::Plan;
@@ -32,7 +33,7 @@ pub(super) fn wanted(plan: &Plan, seen: &DryRun, decisions: &[Decision]) -> Resu
 /// Title, steps in order with what they act on, and every guard that warns.
 fn shown(plan: &Plan, seen: &DryRun, decisions: &[Decision], lang: Lang) -> String {
     let mut out = format!("\n{}\n", heading(plan, lang));
-    let id = |step: &StepView| step.step.split_once('/').map_or_else(|| step.step.clone(), |(_, id)| id.to_owned());
+    let id = |step: &StepView| ids::short(&step.step).to_owned();
     let width = seen.steps.iter().map(|step| id(step).len()).max().unwrap_or(0);
     for step in &seen.steps {
         // Writing to a string cannot fail.

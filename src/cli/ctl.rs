@@ -8,6 +8,7 @@ use super::args::Global;
 use super::output::Output;
 use super::start;
 use crate::journal::FileStore;
+use crate::model::ids;
 use crate::model::order::{Asked, Order};
 use crate::model::plain::line;
 use crate::model::plan::{Mode, Stage};
@@ -134,7 +135,7 @@ pub(super) fn ctl(args: &Ctl, global: &Global, output: &Output) -> Result<u8, Ex
 fn signed(store: &FileStore, run: &str, order: Order, key: &Path) -> Result<(Order, Option<String>), Exit> {
     let Order::Answer { step, yes } = order else { return Err(Exit::new(Kind::Usage, "--key: only an answer is signed")) };
     let status = Status::of_running(store, run)?;
-    let is_it = |open: &&control::Open| open.step == step || open.step.split_once('/').is_some_and(|(_, id)| id == step);
+    let is_it = |open: &&control::Open| open.step == step || ids::short(&open.step) == step;
     let Some(open) = status.questions.iter().find(is_it) else {
         let open: Vec<&str> = status.questions.iter().map(|open| open.step.as_str()).collect();
         let what = if open.is_empty() { "no step asks anything".to_owned() } else { format!("these ask: {}", open.join(", ")) };

@@ -128,10 +128,7 @@ pub(super) fn given(approve: &[String], plan: &Plan, vouched: &[(String, Witness
 
 /// The steps of a plan that ask people, by key.
 fn asking(plan: &Plan) -> Vec<(String, &StepPlan)> {
-    let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
-    let steps = books.into_iter().filter_map(|(book, runbook)| Some((book, runbook?)));
-    let keyed = steps.flat_map(|(book, runbook)| runbook.steps.iter().map(move |step| (format!("{book}/{}", step.id), step)));
-    keyed.filter(|(_, step)| step.asks_people()).collect()
+    plan.steps().filter(|(_, step)| step.asks_people()).collect()
 }
 
 /// Whether enough of those who may answer have; parameters that only the run will know are taken at their least.

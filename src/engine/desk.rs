@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::action::ActionError;
 use crate::model::event::step::StepKind;
+use crate::model::ids;
 use crate::model::order::{Question, Witness};
 use crate::model::plan::Plan;
 
@@ -124,7 +125,7 @@ impl Desk {
         let (done, answered) = oneshot::channel();
         self.lock().insert(step.to_owned(), Open { question, replies: Vec::new(), done: Some(done) });
         let _gone = Gone { desk: self, step };
-        let id = step.split_once('/').map_or(step, |(_, id)| id);
+        let id = ids::short(step);
         for (_, reply) in self.setup.approved.iter().filter(|(of, _)| of == step || of == id) {
             // Somebody who may not answer is passed over: others still may.
             let _ = self.answer(step, reply.clone());
@@ -146,7 +147,7 @@ impl Desk {
     /// Why it does not count.
     pub fn answer(&self, step: &str, mut reply: Reply) -> Result<(), String> {
         let mut open = self.lock();
-        let key = [step.to_owned(), format!("failover/{step}"), format!("failback/{step}")].into_iter().find(|key| open.contains_key(key));
+        let key = ids::meant(step).into_iter().find(|key| open.contains_key(key));
         let Some((key, asked)) = key.and_then(|key| open.get_mut(&key).map(|asked| (key, asked))) else {
             let waiting: Vec<&str> = open.keys().map(String::as_str).collect();
             return Err(if waiting.is_empty() {

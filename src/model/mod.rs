@@ -17,6 +17,7 @@ pub mod format;
 pub mod glob;
 pub mod guard;
 pub mod host;
+pub mod ids;
 pub mod interval;
 pub mod measure;
 pub mod order;

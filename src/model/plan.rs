@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::format::Version;
+use super::ids::{Part, StepKey};
 use super::realism::{Exercise, Realism};
-use super::state::parent_of;
 use super::target::Target;
 use super::text::Text;
 use super::time::{Span, Timestamp};
@@ -107,9 +107,28 @@ impl Plan {
     /// The step of a key such as `failover/start`, or `failover/start[3]`; the fault is none.
     #[must_use]
     pub fn step(&self, key: &str) -> Option<&StepPlan> {
-        let (book, id) = parent_of(key).unwrap_or(key).split_once('/')?;
-        let runbook = if book == "failback" { self.failback.as_ref()? } else { &self.failover };
-        runbook.steps.iter().find(|step| step.id == id)
+        let StepKey { part, id, .. } = StepKey::parse(key)?;
+        self.runbook(part)?.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The runbook of a part; the fault has none.
+    #[must_use]
+    pub fn runbook(&self, part: Part) -> Option<&RunbookPlan> {
+        match part {
+            Part::Fault => None,
+            Part::Failover => Some(&self.failover),
+            Part::Failback => self.failback.as_ref(),
+        }
+    }
+
+    /// Its runbooks.
+    pub fn runbooks(&self) -> impl Iterator<Item = (Part, &RunbookPlan)> {
+        Part::RUNBOOKS.into_iter().filter_map(|part| Some((part, self.runbook(part)?)))
+    }
+
+    /// The steps of its runbooks with their keys, in order.
+    pub fn steps(&self) -> impl Iterator<Item = (String, &StepPlan)> {
+        self.runbooks().flat_map(|(part, runbook)| runbook.steps.iter().map(move |step| (part.key(&step.id), step)))
     }
 
     /// Whether no real system is touched: in the lab, also by a runbook that is executed alone, or where calls go to other hosts than the vendors' own.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::row::{Columns, Rank, Row, TIME, Tone, probe_row, step_row};
 use super::words::{Phrase, clock, fitted, heading, stage_word};
+use crate::model::ids::Part;
 use crate::model::measure::{Measures, PHASES, Phase};
 use crate::model::plan::{Plan, Stage};
 use crate::model::state::{FAULT, RunState};
@@ -73,15 +74,15 @@ impl Frame<'_> {
             rows: keys.iter().filter_map(|key| step_row(self.state, key, self.now, self.lang, columns.state)).collect(),
             ends: true,
         };
-        let of = |book: &str, steps: &[crate::model::plan::StepPlan]| steps.iter().map(|step| format!("{book}/{}", step.id)).collect();
+        let of = |part: Part, steps: &[crate::model::plan::StepPlan]| steps.iter().map(|step| part.key(&step.id)).collect();
         let mut groups = Vec::new();
         if self.plan.fault.is_some() {
             groups.push(steps(Stage::Inject, vec![FAULT.to_owned()]));
         }
-        groups.push(steps(Stage::Failover, of("failover", &self.plan.failover.steps)));
+        groups.push(steps(Stage::Failover, of(Part::Failover, &self.plan.failover.steps)));
         // Also when a run is taken over after its failback began.
         if let Some(failback) = self.plan.failback.as_ref().filter(|_| self.state.stage_began(Stage::Failback).is_some()) {
-            groups.push(steps(Stage::Failback, of("failback", &failback.steps)));
+            groups.push(steps(Stage::Failback, of(Part::Failback, &failback.steps)));
         }
         let probes = self.plan.probes.iter().map(|probe| probe_row(self.state, self.plan, probe, self.now, self.lang)).collect();
         groups.push(Group { name: Phrase::OtherProbes.text(self.lang).to_owned(), rows: probes, ends: false });

@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::words::{Phrase, clock, fitted, title};
 use crate::model::forecast;
+use crate::model::ids;
 use crate::model::measure::{ALL, share};
 use crate::model::phrases::phrase;
 use crate::model::plan::{Plan, ProbePlan, ProbeState};
@@ -119,15 +120,11 @@ fn strip(standing: Option<&ProbeStanding>, now: Timestamp) -> [Option<ProbeState
 pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang, width: usize) -> Option<Row> {
     let step = state.step(key)?;
     let say = |phrase: Phrase| phrase.text(lang);
-    let planned = state.plan().and_then(|plan| {
-        let (book, id) = key.split_once('/')?;
-        let runbook = if book == "failback" { plan.failback.as_ref()? } else { &plan.failover };
-        runbook.steps.iter().find(|step| step.id == id)
-    });
+    let planned = state.plan().and_then(|plan| plan.step(key));
     let name = match title(state, key, lang) {
         _ if key == FAULT => format!("{} {}", say(Phrase::Fault), state.plan().and_then(|plan| plan.fault.as_ref()).map_or("", |fault| &fault.uses)),
         Some(title) => title.to_owned(),
-        None => key.split_once('/').map_or(key, |(_, id)| id).to_owned(),
+        None => ids::short(key).to_owned(),
     };
     let is_fault = key == FAULT;
     let (mut rank, sign, mut tone) = look(step.status, is_fault);

@@ -15,7 +15,7 @@ use crate::model::measure::{Measured, Measures, VANTAGE_POINTS};
 use crate::model::phrases::phrase;
 use crate::model::plain;
 use crate::model::plan::{ClientModel, Mode, Plan, ProbePlan, ProbeState, Stage, Verdict};
-use crate::model::state::{FAULT, RunState, Status, StepWord, parent_of};
+use crate::model::state::{FAULT, RunState, Status, StepWord};
 use crate::model::target::Target;
 use crate::model::text::{Lang, span_in as span};
 
@@ -551,10 +551,7 @@ const fn verdict_word_zh(verdict: Verdict) -> &'static str {
 
 /// The title of the step with this key; none where nobody wrote one.
 pub(super) fn title<'a>(state: &'a RunState, key: &str, lang: Lang) -> Option<&'a str> {
-    let plan = state.plan()?;
-    let (book, id) = parent_of(key).unwrap_or(key).split_once('/')?;
-    let runbook = if book == "failback" { plan.failback.as_ref()? } else { &plan.failover };
-    runbook.steps.iter().find(|step| step.id == id).map(|step| step.title.get(lang)).filter(|title| !title.is_empty())
+    state.plan()?.step(key).map(|step| step.title.get(lang)).filter(|title| !title.is_empty())
 }
 
 /// One line without anything that moves the cursor.

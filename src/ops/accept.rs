@@ -17,6 +17,7 @@ use crate::journal::FileStore;
 use crate::model::difference::differences;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Event, StepEvent};
+use crate::model::ids;
 use crate::model::measure;
 use crate::model::plan::Plan;
 use crate::model::state::{FAULT, Intent, RunState, Status};
@@ -70,7 +71,7 @@ pub fn left(store: &FileStore, run: &str) -> Result<(RunState, Plan), Exit> {
 /// # Errors
 /// When it is no such step; says which are.
 pub fn step(state: &RunState, run: &str, wanted: &str) -> Result<String, Exit> {
-    let keys = [wanted.to_owned(), format!("failover/{wanted}"), format!("failback/{wanted}")];
+    let keys = ids::meant(wanted);
     let open = open(state);
     let others = if open.is_empty() { "nothing of this run is to be put back".to_owned() } else { format!("to be put back: {}", open.join(", ")) };
     let found: Vec<(&String, _)> = keys.iter().filter_map(|key| Some((key, state.step(key)?))).collect();

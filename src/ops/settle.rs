@@ -19,7 +19,8 @@ use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
 use crate::journal::file::PLAN;
 use crate::journal::folder::is_stranger;
-use crate::model::plan::Plan;
+use crate::model::ids;
+use crate::model::plan::{Plan, StepPlan};
 use crate::model::state::{FAULT, RunState};
 use crate::ports::gate::Gate;
 use crate::ports::store::RunStore as _;
@@ -145,14 +146,10 @@ fn in_a_line(finding: &Finding) -> String {
 /// The steps that may have changed something which the whole part of the journal does not tell of. The lines behind that part are not to be trusted, and yet
 /// whoever mends by hand should know; where they do not even read like the rest of a journal, any step may have.
 fn unknown(store: &FileStore, run: &str, whole: usize, state: &RunState, plan: &Plan) -> Vec<String> {
-    let mut steps = BTreeMap::new();
-    for (book, runbook) in [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())] {
-        for step in runbook.iter().flat_map(|runbook| &runbook.steps) {
-            steps.insert(format!("{book}/{}", step.id), catalogue::action(&step.uses).is_none_or(|row| row.mutates));
-        }
-    }
+    let mutates = |step: &StepPlan| catalogue::action(&step.uses).is_none_or(|row| row.mutates);
+    let steps: BTreeMap<String, bool> = plan.steps().map(|(key, step)| (key, mutates(step))).collect();
     let is_unknown = |step: &String| {
-        let changes = steps.get(step.split('[').next().unwrap_or_default()).copied().unwrap_or(true);
+        let changes = steps.get(ids::whole(step)).copied().unwrap_or(true);
         changes && state.step(step).is_none_or(|known| known.intent.is_none())
     };
     let lines = store.read(run, whole as u64).unwrap_or_default();
@@ -184,7 +181,7 @@ fn rest(lines: &[Vec<u8>], whole: usize, ids: &BTreeSet<String>, noted: usize) -
                 if step == FAULT {
                     continue;
                 }
-                ids.get(step.split('[').next().unwrap_or_default())?;
+                ids.get(ids::whole(step))?;
                 let is_plain = step.len() < 128 && step.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '[' | ']'));
                 if !is_plain {
                     return None;

@@ -10,7 +10,8 @@ use crate::model::difference::differences;
 use crate::model::event::RunEvent;
 use crate::model::event::run::Difference;
 use crate::model::failure::Failure;
-use crate::model::plan::RunbookPlan;
+use crate::model::ids::Part;
+use crate::model::plan::StepPlan;
 use crate::model::state::{Snapshot, Snapshots};
 
 /// How many readings are under way at once.
@@ -96,11 +97,9 @@ impl Machine {
         if let Some(fault) = &plan.fault {
             what.push((FAULT.into(), (fault.uses.clone(), fault.with.clone())));
         }
-        let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref().filter(|_| !plan.leave))];
-        for (book, runbook) in books.into_iter().filter_map(|(book, runbook)| runbook.map(|runbook| (book, runbook))) {
-            let plain = runbook.steps.iter().filter(|step| step.for_each.is_none() && (self.mutates)(&step.uses));
-            what.extend(plain.map(|step| (format!("{book}/{}", step.id), (step.uses.clone(), step.with.clone()))));
-        }
+        let is_plain =
+            |(key, step): &(String, &StepPlan)| step.for_each.is_none() && (self.mutates)(&step.uses) && !(plan.leave && Part::Failback.has(key));
+        what.extend(plan.steps().filter(is_plain).map(|(key, step)| (key, (step.uses.clone(), step.with.clone()))));
         self.readings.queue = what.iter().map(|(key, _)| key.clone()).collect();
         self.readings.what = what.into_iter().collect();
         self.read_next();
@@ -138,12 +137,7 @@ impl Machine {
             Value::Object(map) => map.clone(),
             _ => Map::new(),
         };
-        let parameters = |runbook: &RunbookPlan| runbook.parameters.clone();
-        let own = match key.split('/').next() {
-            Some("failover") => Some(parameters(&self.plan.failover)),
-            Some("failback") => self.plan.failback.as_ref().map(parameters),
-            _ => None,
-        };
+        let own = Part::of(key).and_then(|part| self.plan.runbook(part)).map(|runbook| runbook.parameters.clone());
         scope.insert("parameters".into(), own.unwrap_or(Value::Null));
         scope.insert("steps".into(), json!({}));
         Value::Object(scope)

@@ -38,6 +38,8 @@ use crate::model::event::step::StepKind;
 use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::guard::Decision;
+pub use crate::model::ids::FAULT;
+use crate::model::ids::Part;
 use crate::model::order::Asked;
 use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
 use crate::model::state::undo::TakingBack;
@@ -53,9 +55,6 @@ const MOST_AT_ONCE: usize = 64;
 
 /// How long a change that was sent may take to arrive after nobody waits for it any more: the longest a single call is waited for, and half of that.
 const LATE: Duration = Duration::from_secs(15);
-
-/// The key of the fault.
-pub const FAULT: &str = "fault";
 
 /// What is known of a probe, in the run's own time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -362,8 +361,7 @@ impl Status {
 #[derive(Clone, Debug)]
 struct Step {
     plan: StepPlan,
-    /// `failover` or `failback`; `fault` for the fault.
-    book: &'static str,
+    part: Part,
     status: Status,
     attempt: u32,
     undo_attempt: u32,
@@ -408,12 +406,12 @@ struct Step {
 
 impl Step {
     /// A step that has not begun.
-    fn new(plan: StepPlan, book: &'static str, mutates: bool) -> Self {
+    fn new(plan: StepPlan, part: Part, mutates: bool) -> Self {
         Self {
             open_needs: plan.needs.len(),
             has_expressions: steps::has_expressions(&plan.with),
             plan,
-            book,
+            part,
             status: Status::Waiting,
             attempt: 0,
             undo_attempt: 0,

@@ -9,6 +9,7 @@ use super::{Effect, FAULT, Held, LATE, Machine, Moment, Phase, Planned, Recovery
 use crate::model::event::step::{Found, StepKind, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{Part, item_key};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
 use crate::model::state::{self, RunState, StepState, Takeover};
 use crate::model::target::{Change, Target};
@@ -121,10 +122,10 @@ impl Machine {
         }
         let began = |stage| state.stage_began(stage).is_some();
         if began(Stage::Failover) {
-            self.restore_book("failover", plan.failover.clone(), state);
+            self.restore_book(Part::Failover, plan.failover.clone(), state);
         }
         if let Some(failback) = plan.failback.clone().filter(|_| began(Stage::Failback) && self.is_undone(FAULT)) {
-            self.restore_book("failback", failback, state);
+            self.restore_book(Part::Failback, failback, state);
         }
         let mut intents: Vec<(u64, String)> =
             state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
@@ -142,7 +143,7 @@ impl Machine {
         if state.stage() == Some(Stage::Cleanup) {
             let held = state.held();
             let is_unsettled = |key: &String| self.steps.get(key).is_some_and(|step| step.status == Status::Undone && step.late.is_some());
-            self.intents.retain(|key| !key.starts_with("failback/") || held.contains(&key.as_str()) || is_unsettled(key));
+            self.intents.retain(|key| !Part::Failback.has(key) || held.contains(&key.as_str()) || is_unsettled(key));
         }
         if self.intents.iter().any(|key| key == FAULT) && !self.is_undone(FAULT) {
             self.take_lease_over(lease_left);
@@ -167,12 +168,12 @@ impl Machine {
             }
             Some(Stage::Decide) => {
                 self.enter(Stage::Failover);
-                self.load_book("failover", plan.failover.clone());
+                self.load_book(Part::Failover, plan.failover.clone());
                 Phase::Failover
             }
             Some(Stage::Failover) => Phase::Failover,
             Some(Stage::Verify) => Phase::Verify { until: self.now + until(plan.recovered.as_ref().map(|recovered| recovered.timeout.duration())) },
-            Some(Stage::Failback) if self.is_undone(FAULT) && self.steps.keys().any(|key| key.starts_with("failback/")) => Phase::Failback,
+            Some(Stage::Failback) if self.is_undone(FAULT) && self.steps.keys().any(|key| Part::Failback.has(key)) => Phase::Failback,
             Some(Stage::Failback) => return self.heal(true),
             Some(Stage::Cleanup) => {
                 // Whether it went well before says the journal; to keep a failover in place it must have.
@@ -202,9 +203,9 @@ impl Machine {
     }
 
     /// The steps of a runbook as the journal has them.
-    fn restore_book(&mut self, book: &'static str, runbook: RunbookPlan, state: &RunState) {
-        let ids: Vec<String> = runbook.steps.iter().map(|step| format!("{book}/{}", step.id)).collect();
-        self.load_book(book, runbook);
+    fn restore_book(&mut self, part: Part, runbook: RunbookPlan, state: &RunState) {
+        let ids: Vec<String> = runbook.steps.iter().map(|step| part.key(&step.id)).collect();
+        self.load_book(part, runbook);
         for key in &ids {
             if let (Some(step), Some(was)) = (self.steps.remove(key), state.step(key)) {
                 self.steps.insert(key.clone(), restored(step, was, self.now));
@@ -220,7 +221,7 @@ impl Machine {
         let mut open: Vec<(String, usize)> = Vec::new();
         for key in &ids {
             let Some(step) = self.steps.get(key) else { continue };
-            let needs = step.plan.needs.iter().map(|need| format!("{book}/{need}"));
+            let needs = step.plan.needs.iter().map(|need| part.key(need));
             open.push((key.clone(), needs.filter(|need| self.steps.get(need).is_some_and(|step| !satisfied(step))).count()));
         }
         self.ready.clear();
@@ -233,7 +234,7 @@ impl Machine {
             let items = step.items.clone();
             self.ready.extend(items.into_iter().filter(|item| self.steps.get(item).is_some_and(|step| step.status == Status::Waiting)));
         }
-        let of_book = || self.steps.values().filter(|step| step.book == book);
+        let of_book = || self.steps.values().filter(|step| step.part == part);
         self.unsettled = of_book().filter(|step| step.status.is_open()).count();
         // Within its own book a step is put back only because it failed.
         let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
@@ -248,10 +249,10 @@ impl Machine {
         let expanded = step.status == Status::Looking || (step.attempt > 0 && step.status == Status::Waiting);
         let Some(each) = step.plan.for_each.clone().filter(|_| expanded || !begun.is_empty()) else { return };
         let Ok(Value::Array(values)) = expression::resolve(&each.items, &self.scope(key)) else { return };
-        let (plan, book, mutates) = (step.plan.clone(), step.book, step.mutates);
-        let keys: Vec<String> = (0..values.len()).map(|index| format!("{key}[{index}]")).collect();
+        let (plan, part, mutates) = (step.plan.clone(), step.part, step.mutates);
+        let keys: Vec<String> = (0..values.len()).map(|index| item_key(key, index)).collect();
         for (item, value) in keys.iter().zip(values) {
-            let fresh = Step { item: Some(value), open_needs: 0, ..Step::new(plan.clone(), book, mutates) };
+            let fresh = Step { item: Some(value), open_needs: 0, ..Step::new(plan.clone(), part, mutates) };
             let step = match state.step(item) {
                 Some(was) => restored(fresh, was, self.now),
                 None => fresh,

@@ -3,6 +3,7 @@
 use super::{Effect, FAULT, Machine, Moment, Phase, Status, Step, Stop};
 use crate::model::event::RunEvent;
 use crate::model::event::run::{Awaited, all_of};
+use crate::model::ids::Part;
 use crate::model::plan::{FaultPlan, Mode, OnFailure, ProbeState, Retry, Stage, StepPlan};
 use crate::model::text::Text;
 
@@ -57,7 +58,7 @@ impl Machine {
             Phase::Inject => self.await_fault(),
             Phase::Detect { until } => self.await_detection(until),
             Phase::Failover => {
-                if self.run_book("failover") {
+                if self.run_book(Part::Failover) {
                     self.after_failover();
                 }
             }
@@ -68,7 +69,7 @@ impl Machine {
             Phase::Failback => {
                 if self.stop.is_some() {
                     self.quiesce();
-                } else if self.run_book("failback") {
+                } else if self.run_book(Part::Failback) {
                     if self.halted {
                         self.failed = true;
                     }
@@ -158,7 +159,7 @@ impl Machine {
         self.enter(Stage::Decide);
         self.record_run(RunEvent::Decided { by: by.into(), basis: basis.into() });
         self.enter(Stage::Failover);
-        self.load_book("failover", self.plan.failover.clone());
+        self.load_book(Part::Failover, self.plan.failover.clone());
         self.phase = Phase::Failover;
     }
 
@@ -247,5 +248,5 @@ pub(super) fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         for_each: None,
         fresh: false,
     };
-    Step { has_expressions: true, ..Step::new(plan, FAULT, mutates(&fault.uses)) }
+    Step { has_expressions: true, ..Step::new(plan, Part::Fault, mutates(&fault.uses)) }
 }

@@ -10,6 +10,7 @@ use crate::engine::action::Applied;
 use crate::model::event::step::{EARLIER_FAILED, StepKind, is_put_off};
 use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{Part, item_key, parent_of};
 use crate::model::plan::{OnFailure, RunbookPlan, Ungraceful};
 
 /// Longest wait between two attempts.
@@ -17,24 +18,24 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 impl Machine {
     /// Makes the steps of a runbook the ones that run. One runbook runs at a time.
-    pub(super) fn load_book(&mut self, book: &'static str, runbook: RunbookPlan) {
+    pub(super) fn load_book(&mut self, part: Part, runbook: RunbookPlan) {
         self.halted = false;
         self.ready.clear();
         self.unsettled = runbook.steps.len();
         for plan in runbook.steps {
-            let key = format!("{book}/{}", plan.id);
+            let key = part.key(&plan.id);
             let mutates = (self.mutates)(&plan.uses);
             self.order.push(key.clone());
             if plan.needs.is_empty() {
                 self.ready.push_back(key.clone());
             }
-            self.steps.insert(key, Step::new(plan, book, mutates));
+            self.steps.insert(key, Step::new(plan, part, mutates));
         }
         let needs: Vec<(String, String)> = self
             .steps
             .iter()
-            .filter(|(_, step)| step.book == book)
-            .flat_map(|(key, step)| step.plan.needs.iter().map(move |need| (format!("{book}/{need}"), key.clone())))
+            .filter(|(_, step)| step.part == part)
+            .flat_map(|(key, step)| step.plan.needs.iter().map(move |need| (part.key(need), key.clone())))
             .collect();
         for (need, key) in needs {
             if let Some(step) = self.steps.get_mut(&need) {
@@ -44,7 +45,7 @@ impl Machine {
     }
 
     /// Starts what may start. True when nothing of the runbook runs or can still run.
-    pub(super) fn run_book(&mut self, book: &'static str) -> bool {
+    pub(super) fn run_book(&mut self, part: Part) -> bool {
         // What its own file says is undone at once may need more than one attempt.
         while let Some(key) = self.due_undo() {
             self.start_undo_of(&key);
@@ -75,7 +76,7 @@ impl Machine {
             self.ready = full;
         }
         if self.halted {
-            self.skip_waiting(book, EARLIER_FAILED);
+            self.skip_waiting(part, EARLIER_FAILED);
         }
         self.unsettled == 0
     }
@@ -84,10 +85,7 @@ impl Machine {
         let Some(step) = self.steps.get(key) else { return false };
         match step.status {
             Status::Backoff(at) => self.now >= at,
-            Status::Waiting => match key.rfind('[').filter(|_| step.item.is_some()) {
-                Some(at) => self.has_room(&key[..at]),
-                None => true,
-            },
+            Status::Waiting => parent_of(key).filter(|_| step.item.is_some()).is_none_or(|parent| self.has_room(parent)),
             _ => false,
         }
     }
@@ -135,15 +133,15 @@ impl Machine {
         let Some(parent) = self.steps.get_mut(key) else { return };
         parent.attempt = 1;
         parent.status = Status::Expanded;
-        let (plan, book, mutates) = (parent.plan.clone(), parent.book, parent.mutates);
-        let keys: Vec<String> = (0..items.len()).map(|index| format!("{key}[{index}]")).collect();
+        let (plan, part, mutates) = (parent.plan.clone(), parent.part, parent.mutates);
+        let keys: Vec<String> = (0..items.len()).map(|index| item_key(key, index)).collect();
         parent.items.clone_from(&keys);
         self.record_step(key, StepKind::Started { attempt: 1 });
         self.unsettled += keys.len();
         for (item_key, item) in keys.into_iter().zip(items) {
             self.order.push(item_key.clone());
             self.ready.push_back(item_key.clone());
-            self.steps.insert(item_key, Step { item: Some(item), open_needs: 0, ..Step::new(plan.clone(), book, mutates) });
+            self.steps.insert(item_key, Step { item: Some(item), open_needs: 0, ..Step::new(plan.clone(), part, mutates) });
         }
         self.settle_parent(key);
     }
@@ -194,7 +192,7 @@ impl Machine {
         let Some(step) = self.steps.get_mut(key) else { return };
         step.attempt += 1;
         let attempt = step.attempt;
-        self.busy += usize::from(step.book != FAULT);
+        self.busy += usize::from(step.part != Part::Fault);
         let (uses, timeout) = (step.plan.uses.clone(), step.plan.timeout.duration());
         // With an intent on record the same `before` is used again: planning anew would take the half-changed world for what to restore.
         if let Some(before) = step.before.clone() {
@@ -360,10 +358,10 @@ impl Machine {
         self.parent_of(key);
     }
 
-    /// Marks every step of `book` that has not begun as skipped, and gives up those that wait for another attempt.
-    pub(super) fn skip_waiting(&mut self, book: &str, why: &str) {
+    /// Marks every step of a runbook that has not begun as skipped, and gives up those that wait for another attempt.
+    pub(super) fn skip_waiting(&mut self, part: Part, why: &str) {
         self.give_people_up();
-        let is_waiting = |step: &Step| step.book == book && matches!(step.status, Status::Waiting | Status::Backoff(_));
+        let is_waiting = |step: &Step| step.part == part && matches!(step.status, Status::Waiting | Status::Backoff(_));
         let waiting: Vec<String> = self.order.iter().filter(|key| self.steps.get(*key).is_some_and(is_waiting)).cloned().collect();
         for key in waiting {
             if self.steps.get(&key).is_some_and(|step| step.attempt > 0) {
@@ -387,7 +385,7 @@ impl Machine {
         let satisfies = matches!(status, Status::Done | Status::Skipped) || (status == Status::Failed && step.plan.on_failure == OnFailure::Continue);
         let was_busy = matches!(step.status, Status::Planning | Status::Applying);
         step.status = status;
-        if !settles || step.book == FAULT {
+        if !settles || step.part == Part::Fault {
             return;
         }
         self.busy = self.busy.saturating_sub(usize::from(was_busy));
@@ -406,11 +404,8 @@ impl Machine {
     }
 
     pub(super) fn parent_of(&mut self, key: &str) {
-        if let Some(at) = key.rfind('[')
-            && self.steps.get(key).is_some_and(|step| step.item.is_some())
-        {
-            let parent = key[..at].to_owned();
-            self.settle_parent(&parent);
+        if let Some(parent) = parent_of(key).filter(|_| self.steps.get(key).is_some_and(|step| step.item.is_some())) {
+            self.settle_parent(parent);
         }
     }
 
@@ -421,18 +416,13 @@ impl Machine {
             _ => Map::new(),
         };
         let Some(step) = self.steps.get(key) else { return Value::Object(scope) };
-        let runbook = match step.book {
-            "failback" => self.plan.failback.as_ref(),
-            "failover" => Some(&self.plan.failover),
-            _ => None,
-        };
-        if let Some(runbook) = runbook {
+        if let Some(runbook) = self.plan.runbook(step.part) {
             scope.insert("parameters".into(), runbook.parameters.clone());
         }
         let outputs: Map<String, Value> = self
             .steps
             .iter()
-            .filter(|(_, other)| other.book == step.book && other.item.is_none() && other.status == Status::Done)
+            .filter(|(_, other)| other.part == step.part && other.item.is_none() && other.status == Status::Done)
             .map(|(_, other)| (other.plan.id.clone(), json!({ "output": other.output })))
             .collect();
         scope.insert("steps".into(), Value::Object(outputs));

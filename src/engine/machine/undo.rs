@@ -7,6 +7,7 @@ use crate::engine::action::Undone;
 use crate::model::event::run::Awaited;
 use crate::model::event::step::{ENDING, StepKind};
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::{Part, StepKey};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
 use crate::model::state::undo::{self, Course, Intended, TakingBack, Undo, WayBack};
 use crate::model::text::Text;
@@ -25,8 +26,8 @@ impl Machine {
         self.phase = Phase::Quiesce;
         self.ready.clear();
         self.backoffs.clear();
-        for book in ["failover", "failback"] {
-            self.skip_waiting(book, ENDING);
+        for part in Part::RUNBOOKS {
+            self.skip_waiting(part, ENDING);
         }
         if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_))) {
             self.give_up_attempts(FAULT, ENDING);
@@ -158,7 +159,7 @@ impl Machine {
         let abort = self.stop.is_some_and(|stop| stop.abort);
         match self.plan.failback.clone().filter(|_| failback && !abort) {
             Some(runbook) => {
-                self.load_book("failback", runbook);
+                self.load_book(Part::Failback, runbook);
                 self.phase = Phase::Failback;
             }
             None if self.plan.leave && !abort && !self.failed => self.phase = Phase::Leave,
@@ -169,7 +170,7 @@ impl Machine {
     pub(super) fn start_undo(&mut self) {
         self.enter(Stage::Cleanup);
         if self.phase == Phase::Failback && undo::failback_stays(&self.way_back_so_far(), self.stop.is_some_and(|stop| stop.abort), false) {
-            self.intents.retain(|key| !key.starts_with("failback/"));
+            self.intents.retain(|key| !Part::Failback.has(key));
         }
         self.phase = Phase::Undo;
     }
@@ -281,7 +282,7 @@ impl Machine {
             is_left_out: step.status == Status::Skipped,
             is_taken_back: step.status.taking_back() != TakingBack::NotBegun,
         };
-        self.steps.values().filter(|step| step.book == "failback").map(one).collect()
+        self.steps.values().filter(|step| step.part == Part::Failback).map(one).collect()
     }
 
     /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
@@ -441,13 +442,9 @@ impl Machine {
         self.touched = recovery.touched;
         let mut looks = Vec::new();
         for one in recovery.held {
-            let book = match one.key.split('/').next() {
-                Some("failover") => "failover",
-                Some("failback") => "failback",
-                _ => FAULT,
-            };
+            let key = StepKey::parse(&one.key);
             let plan = StepPlan {
-                id: one.key.split_once('/').map_or(one.key.as_str(), |(_, id)| id).to_owned(),
+                id: key.map_or(one.key.as_str(), |key| key.id).to_owned(),
                 title: Text::default(),
                 uses: one.uses,
                 with: one.with.clone(),
@@ -461,6 +458,7 @@ impl Machine {
                 for_each: None,
                 fresh: false,
             };
+            let part = key.map_or(Part::Fault, |key| key.part);
             let status = match (one.undone, one.open) {
                 (true, _) => Status::Undone,
                 (false, true) => Status::Looking,
@@ -474,7 +472,7 @@ impl Machine {
             }
             let (with, before, targets) = (one.with, Some(one.before), one.targets);
             let late = one.late.then_some(self.now + super::LATE);
-            self.steps.insert(one.key, Step { status, attempt: 1, with, before, targets, late, ..Step::new(plan, book, true) });
+            self.steps.insert(one.key, Step { status, attempt: 1, with, before, targets, late, ..Step::new(plan, part, true) });
         }
         self.stop = Some(super::Stop { abort: true });
         self.failed = true;

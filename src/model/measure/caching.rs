@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::model::ids::Part;
 use crate::model::state::RunState;
 
 /// What the failover made wrong in the caches of users.
@@ -15,7 +16,7 @@ pub struct Kept {
 
 /// What the names are kept for that the failover changed, or was about to change when it was cut off; absent when there are none.
 pub(super) fn kept(state: &RunState) -> Option<Kept> {
-    let changed = state.steps.iter().filter(|(key, step)| key.starts_with("failover/") && !step.already);
+    let changed = state.steps.iter().filter(|(key, step)| Part::Failover.has(key) && !step.already);
     let names = changed.filter_map(|(_, step)| step.intent.as_ref()).filter(|intent| is_dns(&intent.uses));
     let ttls: Vec<Option<u64>> = names.map(|intent| longest_ttl(&intent.uses, &intent.before)).collect();
     let longest = ttls.iter().copied().collect::<Option<Vec<u64>>>().and_then(|ttls| ttls.into_iter().max());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Measures, StepOutcome};
 use crate::model::forecast::{Forecast, Recovery, Typical};
+use crate::model::ids::Part;
 use crate::model::plan::{Plan, RunbookPlan};
 use crate::model::state::RunState;
 use crate::model::time::Span;
@@ -25,12 +26,7 @@ impl Past {
     pub fn of(state: &RunState) -> Self {
         let Some(plan) = state.plan() else { return Self::default() };
         let measures = Measures::of(state);
-        let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
-        let uses: BTreeMap<String, &str> = books
-            .into_iter()
-            .filter_map(|(book, runbook)| Some((book, runbook?)))
-            .flat_map(|(book, runbook)| runbook.steps.iter().map(move |step| (format!("{book}/{}", step.id), step.uses.as_str())))
-            .collect();
+        let uses: BTreeMap<String, &str> = plan.steps().map(|(key, step)| (key, step.uses.as_str())).collect();
         let took = measures.steps.iter().filter(|step| step.outcome == StepOutcome::Done).filter_map(|step| {
             let uses = uses.get(&step.key)?;
             Some((step.key.clone(), ((*uses).to_owned(), step.run? + step.verify.unwrap_or(0))))
@@ -45,18 +41,14 @@ impl Past {
 #[must_use]
 pub fn foresee(plan: &Plan, environment: &str, past: &[Past]) -> Option<Forecast> {
     let all = |of: fn(&Past) -> Option<i64>| Typical::of(&mut past.iter().filter_map(of).collect::<Vec<_>>());
-    let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
     let mut steps = BTreeMap::new();
-    for (book, runbook) in books.into_iter().filter_map(|(book, runbook)| Some((book, runbook?))) {
-        for step in &runbook.steps {
-            let key = format!("{book}/{}", step.id);
-            let took = past.iter().filter_map(|past| past.steps.get(&key)).filter(|(uses, _)| *uses == step.uses).map(|(_, took)| *took);
-            if let Some(typical) = Typical::of(&mut took.collect::<Vec<_>>()) {
-                steps.insert(key, typical);
-            }
+    for (key, step) in plan.steps() {
+        let took = past.iter().filter_map(|past| past.steps.get(&key)).filter(|(uses, _)| *uses == step.uses).map(|(_, took)| *took);
+        if let Some(typical) = Typical::of(&mut took.collect::<Vec<_>>()) {
+            steps.insert(key, typical);
         }
     }
-    let failover = plan.failover.steps.iter().map(|step| format!("failover/{}", step.id));
+    let failover = plan.failover.steps.iter().map(|step| Part::Failover.key(&step.id));
     let unknown: Vec<String> = failover.filter(|key| !steps.contains_key(key)).collect();
     let ends = all(|past| past.before).zip(all(|past| past.after)).filter(|_| unknown.is_empty());
     let recovery = ends.map(|(before, after)| {
@@ -76,7 +68,7 @@ pub fn foresee(plan: &Plan, environment: &str, past: &[Past]) -> Option<Forecast
 
 /// The longest way to the end of the last critical step (of a runbook without any, of the last step): how long, and the steps on it.
 fn longest_way(runbook: &RunbookPlan, steps: &BTreeMap<String, Typical>, of: fn(&Typical) -> Span) -> (Span, Vec<String>) {
-    let own = |id: &str| steps.get(&format!("failover/{id}")).map(of).unwrap_or_default();
+    let own = |id: &str| steps.get(&Part::Failover.key(id)).map(of).unwrap_or_default();
     let mut ends: BTreeMap<&str, (Span, Option<&str>)> = BTreeMap::new();
     // A checked plan has no cycle, so each pass settles at least one more step.
     for _ in &runbook.steps {
@@ -90,7 +82,7 @@ fn longest_way(runbook: &RunbookPlan, steps: &BTreeMap<String, Typical>, of: fn(
     let last =
         runbook.steps.iter().filter(|step| step.critical || !any).map(|step| step.id.as_str()).max_by_key(|id| ends.get(id).map(|(end, _)| *end));
     let length = last.and_then(|id| ends.get(id)).map(|(end, _)| *end).unwrap_or_default();
-    let way = std::iter::successors(last, |id| ends.get(id).and_then(|(_, before)| *before)).map(|id| format!("failover/{id}"));
+    let way = std::iter::successors(last, |id| ends.get(id).and_then(|(_, before)| *before)).map(|id| Part::Failover.key(id));
     (length, way.collect::<BTreeSet<_>>().into_iter().collect())
 }
 

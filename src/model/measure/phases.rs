@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Instants, Measured, Measures, Outage};
 use crate::model::event::run::Awaited;
+use crate::model::ids::{Part, StepKey};
 use crate::model::interval::Moment;
 use crate::model::plan::{Mode, Plan, RunbookPlan, Stage, StepPlan};
-use crate::model::state::{RunState, Status, StepState, parent_of};
+use crate::model::state::{RunState, Status, StepState};
 use crate::model::time::Timestamp;
 
 /// Part of an outage.
@@ -154,15 +155,14 @@ fn critical_changes(state: &RunState, runbook: &RunbookPlan) -> Vec<Change> {
     let counts = |key: &str| step_plan(runbook, key).is_some_and(|step| step.critical || !any);
     let change = |(key, step): (&String, &StepState)| {
         let (moves, ended) = Moves::of(step).zip(step.ended)?;
-        (key.starts_with("failover/") && counts(key)).then(|| Change { accepted: step.accepted.unwrap_or(ended), ended, moves })
+        (Part::Failover.has(key) && counts(key)).then(|| Change { accepted: step.accepted.unwrap_or(ended), ended, moves })
     };
     state.steps.iter().filter_map(change).collect()
 }
 
 /// The plan of the step `book/id` or `book/id[n]`.
 pub(super) fn step_plan<'a>(runbook: &'a RunbookPlan, key: &str) -> Option<&'a StepPlan> {
-    let own = parent_of(key).unwrap_or(key);
-    let (_, id) = own.split_once('/')?;
+    let StepKey { id, .. } = StepKey::parse(key)?;
     runbook.steps.iter().find(|step| step.id == id)
 }
 

@@ -1,6 +1,7 @@
 //! What of a run's changes stands: the one list behind report, `runs`, the last screen and the verdict's words.
 
 use super::verdict::{failback_done, leftovers};
+use crate::model::ids::Part;
 use crate::model::plan::Mode;
 use crate::model::state::{Acceptance, FAULT, RunState, Status, StepState};
 use crate::model::target::Target;
@@ -76,8 +77,8 @@ pub fn standing(state: &RunState) -> Vec<Standing> {
         if left_over.is_none() && key != FAULT && !step.may_have_changed() {
             return None;
         }
-        let is_way_back = key.starts_with("failback/") && way_back;
-        let is_taken_back = way_back && key.starts_with("failover/") && left_over.is_none();
+        let is_way_back = Part::Failback.has(key) && way_back;
+        let is_taken_back = way_back && Part::Failover.has(key) && left_over.is_none();
         let is_held = held.contains(&key) && !is_taken_back && !is_way_back;
         let why = match left_over {
             Some(_) if state.ended.is_none() && step.status != Status::UndoFailed => Stands::NotYet,

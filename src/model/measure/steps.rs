@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::outcome;
+use crate::model::ids::Part;
 use crate::model::state::{RunState, Status, StepState};
 use crate::model::time::Timestamp;
 
@@ -52,14 +53,14 @@ pub fn step_times(state: &RunState) -> Vec<StepTimes> {
 pub fn critical_path(state: &RunState) -> Vec<String> {
     let Some(runbook) = state.plan().map(|plan| &plan.failover) else { return Vec::new() };
     let any = runbook.steps.iter().any(|step| step.critical);
-    let ended = |id: &str| state.step(&format!("failover/{id}")).filter(|step| step.applied).and_then(|step| step.ended);
+    let ended = |id: &str| state.step(&Part::Failover.key(id)).filter(|step| step.applied).and_then(|step| step.ended);
     let latest = |ids: &mut dyn Iterator<Item = &'_ str>| ids.filter_map(|id| Some((ended(id)?, id.to_owned()))).max().map(|(_, id)| id);
     let mut next = latest(&mut runbook.steps.iter().filter(|step| step.critical || !any).map(|step| step.id.as_str()));
     let (mut path, mut seen) = (Vec::new(), BTreeSet::new());
     while let Some(id) = next.filter(|id| seen.insert(id.clone())) {
         let step = runbook.steps.iter().find(|step| step.id == id);
         next = step.and_then(|step| latest(&mut step.needs.iter().map(String::as_str)));
-        path.push(format!("failover/{id}"));
+        path.push(Part::Failover.key(&id));
     }
     path.reverse();
     path

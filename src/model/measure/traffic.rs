@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::phases::Moves;
+use crate::model::ids::Part;
 use crate::model::interval::{Length, Moment};
 use crate::model::state::probe::Reading;
 use crate::model::state::{RunState, StepState};
@@ -146,7 +147,7 @@ fn arrived(told: &[(&Reading, bool)], accepted: Timestamp) -> Option<Length> {
 fn dns_change(state: &RunState, may_be: impl Fn(&str, Moves) -> bool) -> Option<Timestamp> {
     let accepted = |(key, step): (&String, &StepState)| {
         let (moves, intent) = Moves::of(step).zip(step.intent.as_ref())?;
-        step.accepted.or(step.ended).filter(|_| key.starts_with("failover/") && may_be(&intent.uses, moves))
+        step.accepted.or(step.ended).filter(|_| Part::Failover.has(key) && may_be(&intent.uses, moves))
     };
     state.steps.iter().filter_map(accepted).max()
 }

@@ -17,17 +17,16 @@ use super::event::{Begun, Body, Event, KeptSamples, RunEvent, StepEvent};
 use super::failure::FailureKind;
 use super::forecast::Forecast;
 use super::guard;
+pub use super::ids::{FAULT, parent_of};
+use super::ids::{Part, item_number};
 use super::order::Order;
-use super::plan::{Mode, Plan, RunbookPlan, Stage, Verdict};
+use super::plan::{Mode, Plan, Stage, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
 pub use step::{Acceptance, Answer, Intent, Status, StepState};
 use undo::{Intended, Undo, WayBack};
 pub use words::StepWord;
-
-/// The key of the fault among the steps.
-pub const FAULT: &str = "fault";
 
 /// Everything known of a run after some of its events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -378,14 +377,10 @@ impl RunState {
         if key == FAULT {
             return self.stage_began(Stage::Inject);
         }
-        let own = parent_of(key).unwrap_or(key);
-        let (book, id) = own.split_once('/')?;
-        let (runbook, stage) = match book {
-            "failover" => (&plan.failover, Stage::Failover),
-            _ => (plan.failback.as_ref()?, Stage::Failback),
-        };
-        let needs = runbook.steps.iter().find(|step| step.id == id).map_or(&[][..], |step| &step.needs);
-        let ended = needs.iter().filter_map(|need| self.ended_at(&format!("{book}/{need}")));
+        let part = Part::of(key)?;
+        let stage = stage_of(part);
+        let needs = plan.step(key).map_or(&[][..], |step| &step.needs);
+        let ended = needs.iter().filter_map(|need| self.ended_at(&part.key(need)));
         // The way back waits for the fault to be gone.
         let healed = self.fault().and_then(|fault| fault.undo_ended).filter(|_| stage == Stage::Failback);
         self.stage_began(stage).into_iter().chain(ended).chain(healed).max()
@@ -442,7 +437,7 @@ impl RunState {
         self.stops.clear();
         self.past_orders = self.orders.len();
         self.steps.values_mut().for_each(StepState::go_on);
-        let parents: BTreeSet<String> = self.steps.keys().filter_map(|key| key.rsplit_once('[')).map(|(parent, _)| parent.to_owned()).collect();
+        let parents: BTreeSet<String> = self.steps.keys().filter_map(|key| parent_of(key)).map(str::to_owned).collect();
         for parent in parents {
             self.steps.entry(parent).and_modify(StepState::go_on_with_items);
         }
@@ -507,7 +502,7 @@ impl RunState {
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
         let stays = self.failback_stays();
-        let is_failback = |key: &str| key.starts_with("failback/");
+        let is_failback = |key: &str| Part::Failback.has(key);
         let held: Vec<_> = self.undo().held().filter(|key| !(stays && is_failback(key))).collect();
         if held.iter().all(|key| is_failback(key)) { Vec::new() } else { held }
     }
@@ -536,19 +531,19 @@ impl RunState {
     #[must_use]
     pub fn way_back(&self) -> Vec<WayBack> {
         let one = |step: &StepState| WayBack { is_done: step.applied, is_left_out: step.skipped.is_some(), is_taken_back: step.undoing.is_some() };
-        self.steps.iter().filter(|(key, _)| key.starts_with("failback/")).map(|(_, step)| one(step)).collect()
+        self.steps.iter().filter(|(key, _)| Part::Failback.has(key)).map(|(_, step)| one(step)).collect()
     }
 
     fn failback_stays(&self) -> bool {
         let Some(begun) = self.stage_began(Stage::Failback) else { return false };
-        let is_beneath = |(key, step): (&String, &StepState)| key.starts_with("failover/") && step.undoing.is_some_and(|at| at >= begun);
+        let is_beneath = |(key, step): (&String, &StepState)| Part::Failover.has(key) && step.undoing.is_some_and(|at| at >= begun);
         undo::failback_stays(&self.way_back(), self.stops.iter().any(|stop| stop.abort), self.steps.iter().any(is_beneath))
     }
 
     /// Whether a step has failed for good and a person may still retry it or do without it.
     #[must_use]
     pub fn waits_to_be_mended(&self, key: &str) -> bool {
-        let stage = if key.starts_with("failback/") { Stage::Failback } else { Stage::Failover };
+        let stage = Part::of(key).map_or(Stage::Failover, stage_of);
         let is_cut_off = |step: &StepState| step.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Cancelled);
         self.stage() == Some(stage)
             && self.stops.is_empty()
@@ -583,23 +578,16 @@ fn acceptance_of<'a>(key: &'a str, step: &'a StepState) -> Option<(&'a str, &'a 
 
 /// Keys of all steps of a plan, in order.
 fn step_keys(plan: &Plan) -> impl Iterator<Item = String> {
-    let of = |book: &'static str, runbook: &RunbookPlan| runbook.steps.iter().map(|step| format!("{book}/{}", step.id)).collect::<Vec<_>>();
-    let fault = plan.fault.iter().map(|_| FAULT.to_owned());
-    fault
-        .chain(of("failover", &plan.failover))
-        .chain(plan.failback.iter().flat_map(move |runbook| of("failback", runbook)))
-        .collect::<Vec<_>>()
-        .into_iter()
+    plan.fault.iter().map(|_| FAULT.to_owned()).chain(plan.steps().map(|(key, _)| key))
 }
 
-/// `failover/start` for `failover/start[3]`; `None` for a key that is not an item's.
-#[must_use]
-pub fn parent_of(key: &str) -> Option<&str> {
-    key.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')).filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(parent, _)| parent)
-}
-
-fn item_number(key: &str) -> u64 {
-    key.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')).and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+/// The stage in which the steps of a part run.
+const fn stage_of(part: Part) -> Stage {
+    match part {
+        Part::Fault => Stage::Inject,
+        Part::Failover => Stage::Failover,
+        Part::Failback => Stage::Failback,
+    }
 }
 
 #[cfg(test)]

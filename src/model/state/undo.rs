@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::FAULT;
 use crate::model::failure::{Failure, FailureKind};
+use crate::model::ids::StepKey;
 use crate::model::plan::Plan;
 use crate::model::target::Target;
 
@@ -219,19 +220,15 @@ impl<'a> Undo<'a> {
 
     /// Whether a step needs another of its runbook, itself or by what it needs. An item of a `for_each` needs what its step needs.
     fn needs(&self, key: &str, other: &str) -> bool {
-        let (Some((book, id)), Some((others, wanted))) = (key.split_once('/'), other.split_once('/')) else { return false };
-        let runbook = match book {
-            "failover" => self.plan.map(|plan| &plan.failover),
-            _ => self.plan.and_then(|plan| plan.failback.as_ref()),
-        };
-        let Some(runbook) = runbook.filter(|_| book == others) else { return false };
-        let step_of = |id: &str| id.split('[').next().unwrap_or_default().to_owned();
-        let (mut open, mut seen) = (vec![step_of(id)], BTreeSet::new());
+        let (Some(key), Some(wanted)) = (StepKey::parse(key), StepKey::parse(other)) else { return false };
+        let runbook = self.plan.and_then(|plan| plan.runbook(key.part));
+        let Some(runbook) = runbook.filter(|_| key.part == wanted.part) else { return false };
+        let (mut open, mut seen) = (vec![key.id.to_owned()], BTreeSet::new());
         while let Some(id) = open.pop() {
             let needs = runbook.steps.iter().filter(|step| step.id == id).flat_map(|step| &step.needs);
             open.extend(needs.filter(|need| seen.insert((*need).clone())).cloned());
         }
-        seen.contains(&step_of(wanted))
+        seen.contains(wanted.id)
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::status::Status;
+use crate::model::ids::{self, FAULT};
 use crate::model::order::{Asked, Order};
 use crate::model::plan::Mode;
 use crate::model::state::RunState;
@@ -88,7 +89,7 @@ pub(super) fn key(given: &str, state: &RunState) -> Result<String, String> {
     if state.steps.contains_key(given) {
         return Ok(given.to_owned());
     }
-    let fitting: Vec<&String> = state.steps.keys().filter(|key| key.split_once('/').is_some_and(|(_, id)| id == given)).collect();
+    let fitting: Vec<&String> = state.steps.keys().filter(|key| *key != FAULT && ids::short(key) == given).collect();
     match fitting.as_slice() {
         [key] => Ok((*key).clone()),
         [] => Err(format!("the run has no step `{}`", one_line(given, LONGEST_NAME))),

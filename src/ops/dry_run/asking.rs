@@ -17,6 +17,7 @@ use crate::engine::lease::Mark;
 use crate::engine::secrets;
 use crate::model::credentials;
 use crate::model::expression;
+use crate::model::ids::{Part, item_key};
 use crate::model::measure::longest_ttl;
 use crate::model::plan::{Plan, StepPlan, Ungraceful};
 use crate::model::target::{Change, Target};
@@ -55,7 +56,7 @@ impl Heard {
 }
 
 impl Asking<'_> {
-    pub(super) async fn runbook_step(&mut self, book: &str, step: &StepPlan, wave: usize, scope: &Value) {
+    pub(super) async fn runbook_step(&mut self, part: Part, step: &StepPlan, wave: usize, scope: &Value) {
         let mut with = step.with.clone();
         match (&step.ungraceful, self.plan.ungraceful, &mut with) {
             (Some(Ungraceful::Skip), true, _) => return,
@@ -68,7 +69,7 @@ impl Asking<'_> {
             fresh: step.fresh,
             ..StepView::empty(key, wave, &step.uses)
         };
-        let key = format!("{book}/{}", step.id);
+        let key = part.key(&step.id);
         let is_certain = match step.when.as_ref().map(|when| expression::is_true(when, scope)) {
             Some(Ok(false)) => {
                 let mut view = view(key);
@@ -98,7 +99,7 @@ impl Asking<'_> {
                     if let Value::Object(scope) = &mut scope {
                         scope.insert("item".into(), item);
                     }
-                    self.step(view(format!("{key}[{index}]")), with, &scope).await;
+                    self.step(view(item_key(&key, index)), with, &scope).await;
                 }
             }
             _ => {

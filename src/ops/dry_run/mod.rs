@@ -18,6 +18,7 @@ use crate::catalogue;
 use crate::engine::action::PlannedCall;
 use crate::engine::foreseen::Foreseen;
 use crate::model::forecast::Forecast;
+use crate::model::ids::Part;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::model::state::FAULT;
 use crate::model::target::{Target, TargetKind};
@@ -126,12 +127,11 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
     if let Some(fault) = &plan.fault {
         asking.step(StepView::empty(FAULT.into(), 0, &fault.uses), &fault.with, &plan.scope).await;
     }
-    for (book, runbook) in [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())] {
-        let Some(runbook) = runbook else { continue };
+    for (part, runbook) in plan.runbooks() {
         let scope = scope_of(plan, runbook);
         let base = asking.views.iter().map(|step: &StepView| step.wave + 1).max().unwrap_or(0);
         for (step, wave) in waves(&runbook.steps) {
-            asking.runbook_step(book, step, base + wave, &scope).await;
+            asking.runbook_step(part, step, base + wave, &scope).await;
         }
     }
     let views = asking.views;
@@ -167,7 +167,7 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
 
 /// Where the answers of DNS may be kept for longer than a service may be away: who keeps them is led to the old side until then.
 fn long_ttls(plan: &Plan, steps: &[StepView]) -> Vec<String> {
-    let failover = steps.iter().filter(|step| step.step.starts_with("failover/"));
+    let failover = steps.iter().filter(|step| Part::Failover.has(&step.step));
     let kept = failover.filter_map(|step| Some((&step.step, Span::from_secs(step.ttl_s?)))).max_by_key(|(_, ttl)| *ttl);
     let Some((step, ttl)) = kept else { return Vec::new() };
     let targets = plan.objectives.iter().flat_map(|(id, objective)| {

@@ -11,7 +11,7 @@ use crate::catalogue;
 use crate::engine::place::Named;
 use crate::journal::FileStore;
 use crate::model::guard::{Carries, Confirmed, Facts, FaultFact, Guards, Overrides, RegionFact, TargetFact};
-use crate::model::plan::{Mode, Plan, StepPlan, Ungraceful};
+use crate::model::plan::{Mode, Plan, Ungraceful};
 use crate::model::state::FAULT;
 use crate::model::target::TagsOf;
 use crate::model::time::Timestamp;
@@ -110,10 +110,7 @@ pub async fn gather(guards: &Guards, intended: Intended<'_>, store: &FileStore) 
 /// Every step of the plan with its key, word and parameters; the fault first.
 fn steps(plan: &Plan) -> impl Iterator<Item = (String, &str, &Value)> {
     let fault = plan.fault.iter().map(|fault| (FAULT.to_owned(), fault.uses.as_str(), &fault.with));
-    let books = [("failover", Some(&plan.failover)), ("failback", plan.failback.as_ref())];
-    let of = |book: &'static str| move |step: &'_ StepPlan| format!("{book}/{}", step.id);
-    let steps = books.into_iter().filter_map(|(book, runbook)| Some((book, runbook?)));
-    fault.chain(steps.flat_map(move |(book, runbook)| runbook.steps.iter().map(move |step| (of(book)(step), step.uses.as_str(), &step.with))))
+    fault.chain(plan.steps().map(|(key, step)| (key, step.uses.as_str(), &step.with)))
 }
 
 fn mutates(uses: &str) -> bool {

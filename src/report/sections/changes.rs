@@ -1,5 +1,6 @@
 //! What was injected and changed, the proof that it was put back, and the calls that did it.
 
+use crate::model::ids::Part;
 use crate::model::measure::{self, Standing, Stands};
 use crate::model::state::step::StepCall;
 use crate::model::state::{Acceptance, FAULT, Status, StepState};
@@ -22,7 +23,7 @@ impl Page<'_> {
             let title = line!["▲ ", self.t(Label::InPlace), self.last_colon()].strong();
             blocks.push(Block::Lead(line![title, " ", self.stand(measure::count(&self.standing))]));
             blocks.push(Block::List(self.standing.iter().map(|one| self.stands(one)).collect()));
-            if self.state.leaves() && self.state.held().iter().any(|key| key.starts_with("failover/")) {
+            if self.state.leaves() && self.state.held().iter().any(|key| Part::Failover.has(key)) {
                 blocks.push(Block::Paragraph(self.t(self.kept_line()).into()));
             }
         }
@@ -148,7 +149,7 @@ impl Page<'_> {
             _ if self.has_moved(key) => Label::BackMoved,
             _ if !step.may_have_changed() => Label::BackNothing,
             _ => match self.standing.iter().find(|one| one.step == key).map(|one| &one.why) {
-                _ if step.has_no_undo && !key.starts_with("failback/") => Label::BackImpossible,
+                _ if step.has_no_undo && !Part::Failback.has(key) => Label::BackImpossible,
                 Some(Stands::LeftOver(_)) => Label::BackFailed,
                 Some(Stands::CannotBeUndone) => Label::BackImpossible,
                 Some(Stands::Emergency) => Label::BackKept,
@@ -156,7 +157,7 @@ impl Page<'_> {
                 Some(Stands::Stopped) => Label::BackStopped,
                 Some(Stands::NotYet) => Label::BackOpen,
                 Some(Stands::Accepted(_)) => Label::BackAccepted,
-                None if key.starts_with("failback/") => Label::BackWay,
+                None if Part::Failback.has(key) => Label::BackWay,
                 None => Label::BackByFailback,
             },
         }

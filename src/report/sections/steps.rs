@@ -1,6 +1,7 @@
 //! Every step of the runbooks with wait, run, verification, attempts and result; what did not run.
 
 use crate::model::forecast::Typical;
+use crate::model::ids::Part;
 use crate::model::measure::{StepOutcome, StepTimes, critical_path};
 use crate::model::plan::RunbookPlan;
 use crate::model::state::StepWord;
@@ -15,9 +16,9 @@ impl Page<'_> {
     /// One table a runbook, then what failed on the way and what did not run.
     pub(super) fn steps(&self) -> Vec<Block> {
         let mut blocks = vec![Block::Paragraph(self.t(Label::StepTimes).into())];
-        blocks.extend(self.runbook("failover", Label::FailoverSteps, &self.plan.failover));
+        blocks.extend(self.runbook(Part::Failover, Label::FailoverSteps, &self.plan.failover));
         if let Some(failback) = &self.plan.failback {
-            blocks.extend(self.runbook("failback", Label::FailbackSteps, failback));
+            blocks.extend(self.runbook(Part::Failback, Label::FailbackSteps, failback));
         }
         blocks.extend(self.failed_attempts());
         blocks.extend(self.warnings());
@@ -42,7 +43,7 @@ impl Page<'_> {
         vec![Block::Lead(line![self.t(title)].strong()), Block::List(items)]
     }
 
-    fn runbook(&self, book: &'static str, label: Label, runbook: &RunbookPlan) -> Vec<Block> {
+    fn runbook(&self, part: Part, label: Label, runbook: &RunbookPlan) -> Vec<Block> {
         let title = text(runbook.title.get(self.lang));
         let title = if title.is_empty() { title } else { line![self.colon(), title] };
         let lead = line![line![self.t(label), title].strong(), " ", code(&runbook.file)];
@@ -58,8 +59,8 @@ impl Page<'_> {
             Column::new("result", self.t(Label::Result), Align::Left),
         ];
         columns.extend(earlier.map(|_| Column::new("earlier", self.t(Label::EarlierColumn), Align::Right)));
-        let mut table = Table::new(book, columns);
-        for times in self.measures.steps.iter().filter(|times| times.key.split('/').next() == Some(book)) {
+        let mut table = Table::new(part.word(), columns);
+        for times in self.measures.steps.iter().filter(|times| part.has(&times.key)) {
             table.holds(&[Field::MetricSteps]);
             let plan = self.step_plan(&times.key);
             let time = |nanos: Option<i64>| nanos.map_or_else(dash, |nanos| self.length(nanos).into());
@@ -78,7 +79,7 @@ impl Page<'_> {
         }
         let mut blocks = vec![Block::Lead(lead), Block::Table(table)];
         let path = critical_path(self.state);
-        if book == "failover" && path.len() > 1 {
+        if part == Part::Failover && path.len() > 1 {
             let names = Line::join(path.iter().map(|key| self.step_name(key)), " → ");
             blocks.push(Block::Paragraph(line![self.t(Label::CriticalPath), self.colon(), names]));
         }

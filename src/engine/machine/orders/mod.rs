@@ -2,6 +2,7 @@
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Status};
 use crate::model::event::RunEvent;
+use crate::model::ids;
 use crate::model::order::{Asked, Order};
 use crate::model::plan::{Mode, OnFailure, Ungraceful};
 use crate::model::text::Lang;
@@ -83,11 +84,9 @@ impl Machine {
 
     /// `failover/ID` for an id that is not a key.
     fn whole_key(&self, step: &str) -> String {
-        let in_book = |book: &str| format!("{book}/{step}");
-        [step.to_owned(), in_book("failback"), in_book("failover")]
-            .into_iter()
-            .find(|key| self.steps.contains_key(key))
-            .unwrap_or_else(|| step.to_owned())
+        // The way back comes last, and is what runs when both have a step of this id.
+        let [own, failover, failback] = ids::meant(step);
+        [own, failback, failover].into_iter().find(|key| self.steps.contains_key(key)).unwrap_or_else(|| step.to_owned())
     }
 
     fn step_to(&self, step: &str, what: &str, fits: fn(&Status) -> bool) -> Result<(), String> {

@@ -10,6 +10,7 @@ use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
 use crate::model::event::run::{Awaited, Difference, Lacking, all_of};
 use crate::model::failure::FailureKind;
+use crate::model::ids::Part;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, OnFailure, Plan, ProbeState, Stage, Verdict};
 use crate::model::state::{FAULT, Intent, ProbeStanding, RunState, Status, StepState, undo};
@@ -282,7 +283,7 @@ pub fn leftovers(state: &RunState) -> Vec<(String, String)> {
         if let Some(failure) = step.undo_failure.as_ref().filter(|_| step.status == Status::UndoFailed) {
             return Some(failure.to_string());
         }
-        let by_choice = key.starts_with("failback/") || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
+        let by_choice = Part::Failback.has(key) || (key != FAULT && step.status != Status::Undoing && (leaves || taken_back));
         (step.is_held() && !by_choice && (key == FAULT || step.may_have_changed()))
             .then(|| if step.status == Status::Undoing { "putting it back did not end".to_owned() } else { "nothing put it back".to_owned() })
     };
@@ -418,8 +419,7 @@ fn missed_at_the_end(state: &RunState) -> impl Iterator<Item = &Lacking> {
 
 /// Whether the run cannot do without a step: critical, or its failure stops the runbook. The fault is judged elsewhere.
 fn is_required(plan: &Plan, key: &str) -> bool {
-    let runbook = if key.starts_with("failback/") { plan.failback.as_ref() } else { Some(&plan.failover) };
-    runbook.and_then(|runbook| step_plan(runbook, key)).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
+    plan.step(key).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
 }
 
 /// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover, which only takes back.
@@ -526,7 +526,7 @@ pub const UNWATCHED: &str = "no probe watched a service: judged by its steps alo
 
 /// A failover that is over and of which no step was done, or none that changes anything, whatever its file says of their failures.
 fn came_to_nothing(state: &RunState) -> Option<Reason> {
-    let steps = || state.steps.iter().filter(|(key, _)| key.starts_with("failover/")).map(|(_, step)| step);
+    let steps = || state.steps.iter().filter(|(key, _)| Part::Failover.has(key)).map(|(_, step)| step);
     if steps().next().is_none() || steps().any(|step| !step.is_settled()) {
         return None;
     }
