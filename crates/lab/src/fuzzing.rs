@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hickory_server::net::xfer::Protocol;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -53,10 +54,10 @@ impl Alone {
         }
     }
 
-    /// Answers a DNS message.
+    /// Answers a DNS message that can be read.
     #[must_use]
     pub fn dns(&self, packet: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
-        dns::respond(&self.world, packet, if over_tcp { dns::Transport::Tcp } else { dns::Transport::Udp })
+        dns::respond(&self.world, packet, if over_tcp { Protocol::Tcp } else { Protocol::Udp })
     }
 
     /// Answers a query of the Prometheus API, given as the query of its URL.

@@ -144,8 +144,7 @@ impl Lab {
             let id = Arc::from(endpoints.id.as_str());
             tasks.spawn(faults::serve(listener, vendor, id, Arc::clone(&world), Arc::clone(&faults), stop.clone()));
         }
-        tasks.spawn(dns::serve_udp(dns_udp, Arc::clone(&world), stop.clone()));
-        tasks.spawn(dns::serve_tcp(dns_tcp, Arc::clone(&world), stop.clone()));
+        tasks.spawn(dns::serve(dns_udp, dns_tcp, Arc::clone(&world), stop.clone()));
         tasks.spawn(driver::drive(Arc::clone(&world), servers, stop.clone()));
         tasks.spawn(driver::every(Arc::clone(&world), timing.order_every.duration(), stop.clone(), |world| {
             world.lock().take_order();

@@ -208,9 +208,12 @@ mod tests {
     #[test]
     fn bad_parameters_are_named() {
         let source = source();
-        for (text, part) in
-            [("", "\"query\""), ("query=up&time=yesterday", "\"time\""), ("query=rate(up)", "range vector"), ("query=up&time=1e300", "\"time\"")]
-        {
+        for (text, part) in [
+            ("", "\"query\""),
+            ("query=up&time=yesterday", "\"time\""),
+            ("query=rate(up)", "expected type matrix"),
+            ("query=up&time=1e300", "\"time\""),
+        ] {
             assert!(instant(&source, &parameters(text)).unwrap_err().contains(part), "{text}");
         }
         for (text, part) in [

@@ -1,15 +1,14 @@
 //! A PromQL tree at one moment, over the history.
 //!
-//! Two things are simpler than in Prometheus: `rate` divides by the time between the first and the last point of the window instead of
-//! extrapolating to its ends, and binary operations between vectors match series with equal labels, one to one.
+//! One thing is simpler than in Prometheus: binary operations between vectors match series with equal labels, one to one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use lifeboat_notation::time::Timestamp;
 
-use super::parse::{Aggregation, Expr, Grouping, Matcher, Operator, Over, Selector};
-use crate::data::metrics::{History, Series};
+use super::parse::{Aggregation, Expr, Grouping, Operator, Over, Selector};
+use crate::data::metrics::History;
 
 /// A series without a point this young has no value (Prometheus's lookback).
 const LOOKBACK: Duration = Duration::from_secs(300);
@@ -53,21 +52,9 @@ pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.as_nanos() as f64 / 1e9
 }
 
-fn matches(selector: &Selector, series: &Series) -> bool {
-    selector.matchers.iter().all(|(label, matcher)| {
-        let value = if label == "__name__" { &series.name } else { series.labels.get(label).map_or("", String::as_str) };
-        match matcher {
-            Matcher::Equal(wanted) => value == wanted,
-            Matcher::NotEqual(unwanted) => value != unwanted,
-            Matcher::Matches(regex) => regex.is_match(value),
-            Matcher::MatchesNot(regex) => !regex.is_match(value),
-        }
-    })
-}
-
 fn instant(selector: &Selector, at: Timestamp, history: &History) -> Vec<(Labels, f64)> {
     history.select(
-        |series| matches(selector, series),
+        |series| selector.chooses(series),
         |series, points| {
             let latest = points.partition_point(|(time, _)| *time <= at).checked_sub(1)?;
             let (time, value) = *points.get(latest)?;
@@ -81,10 +68,10 @@ fn instant(selector: &Selector, at: Timestamp, history: &History) -> Vec<(Labels
 fn over(function: Over, selector: &Selector, range: Duration, at: Timestamp, history: &History) -> Vec<(Labels, f64)> {
     let from = Timestamp::from_nanos(at.as_nanos().saturating_sub(i64::try_from(range.as_nanos()).unwrap_or(i64::MAX)));
     history.select(
-        |series| matches(selector, series),
+        |series| selector.chooses(series),
         |series, points| {
             let window = window(points, from, at);
-            Some((series.labels.clone(), over_points(function, &window)?))
+            Some((series.labels.clone(), over_points(function, &window, from, at)?))
         },
     )
 }
@@ -96,26 +83,48 @@ fn window(points: &VecDeque<(Timestamp, f64)>, from: Timestamp, to: Timestamp) -
     points.range(first..end.max(first)).copied().collect()
 }
 
+/// What a function makes of the points after `from` and up to `to`.
 #[expect(clippy::cast_precision_loss, reason = "a window never has 2^53 points")]
-fn over_points(function: Over, points: &[(Timestamp, f64)]) -> Option<f64> {
-    let (first, last) = (points.first()?, points.last()?);
+fn over_points(function: Over, points: &[(Timestamp, f64)], from: Timestamp, to: Timestamp) -> Option<f64> {
     let values = || points.iter().map(|(_, value)| *value);
-    let is_change = matches!(function, Over::Rate | Over::Increase | Over::Delta);
-    if is_change && points.len() < 2 {
+    if points.is_empty() {
         return None;
     }
-    // A counter that goes back was restarted: it has grown by what it shows.
-    let grown = || points.windows(2).map(|pair| if pair[1].1 < pair[0].1 { pair[1].1 } else { pair[1].1 - pair[0].1 }).sum::<f64>();
     Some(match function {
-        Over::Rate => grown() / last.0.since(first.0).as_secs_f64(),
-        Over::Increase => grown(),
-        Over::Delta => last.1 - first.1,
+        Over::Rate => extrapolated(points, from, to, true)? / to.since(from).as_secs_f64(),
+        Over::Increase => extrapolated(points, from, to, true)?,
+        Over::Delta => extrapolated(points, from, to, false)?,
         Over::Average => values().sum::<f64>() / points.len() as f64,
         Over::Minimum => values().fold(f64::INFINITY, f64::min),
         Over::Maximum => values().fold(f64::NEG_INFINITY, f64::max),
         Over::Sum => values().sum(),
         Over::Count => points.len() as f64,
     })
+}
+
+/// By how much the points changed, carried on to the ends of their window as Prometheus does: `extrapolatedRate` in
+/// <https://github.com/prometheus/prometheus/blob/main/promql/functions.go>. `None` for fewer than two points.
+///
+/// An end of the window that is about as near as the next point would be is reached in full. One that is farther away is where the series began or ended, half a
+/// step from the point. A counter is never carried back to below zero.
+#[expect(clippy::cast_precision_loss, reason = "a window never has 2^53 points")]
+fn extrapolated(points: &[(Timestamp, f64)], from: Timestamp, to: Timestamp, is_counter: bool) -> Option<f64> {
+    let (first, last) = (points.first()?, points.last()?);
+    let covered = last.0.since(first.0).as_secs_f64();
+    if covered == 0.0 {
+        return None;
+    }
+    // A counter that goes back was restarted: it has grown by what it shows.
+    let grown = || points.windows(2).map(|pair| if pair[1].1 < pair[0].1 { pair[1].1 } else { pair[1].1 - pair[0].1 }).sum::<f64>();
+    let change = if is_counter { grown() } else { last.1 - first.1 };
+    let step = covered / (points.len() - 1) as f64;
+    let carried = |distance: f64| if distance < step * 1.1 { distance } else { step / 2.0 };
+    let mut before = carried(first.0.since(from).as_secs_f64());
+    if is_counter && change > 0.0 && first.1 >= 0.0 {
+        before = before.min(covered * first.1 / change);
+    }
+    let after = carried(to.since(last.0).as_secs_f64());
+    Some(change * (covered + before + after) / covered)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a group never has 2^53 series")]
@@ -198,6 +207,7 @@ fn compute(operator: Operator, left: f64, right: f64) -> f64 {
 mod tests {
     use super::super::parse::parse;
     use super::*;
+    use crate::data::metrics::Series;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_nanos(second * 1_000_000_000)
@@ -247,7 +257,7 @@ mod tests {
     fn rates_sums_and_ratios() {
         check("rate(requests{outcome=\"ok\"}[5s])", &[("outcome=ok,service=shop", 10.0)]);
         check("sum(rate(requests[5s]))", &[("", 11.0)]);
-        check("sum by (outcome) (increase(requests[5s]))", &[("outcome=error", 4.0), ("outcome=ok", 40.0)]);
+        check("sum by (outcome) (increase(requests[5s]))", &[("outcome=error", 5.0), ("outcome=ok", 50.0)]);
         check("sum without (outcome) (requests)", &[("service=shop", 220.0)]);
         check("sum(rate(requests{outcome=\"error\"}[5s])) / sum(rate(requests[5s])) * 11", &[("", 1.0)]);
         check("max_over_time(lag[10s])", &[("", 4.0)]);
@@ -255,13 +265,40 @@ mod tests {
         check("sum(requests) < 10", &[]);
     }
 
+    /// What a query over one series comes to at `now`.
+    fn alone(points: &[(i64, f64)], query: &str, now: i64) -> f64 {
+        let history = History::default();
+        for (second, value) in points {
+            history.push(at(*second), vec![(series("c", &[]), *value)]);
+        }
+        match eval(&parse(query).unwrap(), at(now), &history) {
+            Ok(Value::Vector(vector)) if vector.len() == 1 => vector[0].1,
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+
     #[test]
     fn a_counter_that_restarts_does_not_count_backwards() {
-        let history = History::default();
-        for (second, value) in [(0, 10.0), (1, 12.0), (2, 1.0), (3, 3.0)] {
-            history.push(at(second), vec![(series("c", &[]), value)]);
-        }
-        assert_eq!(eval(&parse("increase(c[10s])").unwrap(), at(3), &history), Ok(Value::Vector(vec![(Labels::new(), 5.0)])));
+        let points = [(0, 10.0), (1, 12.0), (2, 1.0), (3, 3.0)];
+        assert_eq!(alone(&points, "increase(c[3500ms])", 3), 5.0 * 3.5 / 3.0);
+        assert_eq!(alone(&points, "delta(c[3500ms])", 3), -7.0 * 3.5 / 3.0);
+    }
+
+    /// By the rules of Prometheus's `extrapolatedRate`, each at its border.
+    #[test]
+    fn changes_are_carried_on_to_the_ends_of_the_window_or_half_a_step() {
+        let steady: Vec<(i64, f64)> = (0..=4).map(|step| (100 + step * 10, 1000.0 + f64::from(i32::try_from(step).unwrap()) * 10.0)).collect();
+        // Both ends are within 1.1 steps of a point: the whole window.
+        assert_eq!(alone(&steady, "increase(c[60s])", 150), 60.0);
+        // The series begins long after the window does: half a step before its first point.
+        assert_eq!(alone(&steady, "increase(c[100s])", 140), 45.0);
+        // And it ended long ago: half a step at that end too, and the rate is by the whole window.
+        assert_eq!(alone(&steady, "increase(c[100s])", 160), 50.0);
+        assert_eq!(alone(&steady, "rate(c[100s])", 160), 0.5);
+        // A counter that was 3 at its first point and grew by 1 a second began three seconds before it, not five.
+        let young = [(100, 3.0), (110, 13.0), (120, 23.0)];
+        assert_eq!(alone(&young, "increase(c[100s])", 120), 23.0);
+        assert_eq!(alone(&young, "delta(c[100s])", 120), 25.0, "a gauge may have been anything");
     }
 
     #[test]

@@ -1,15 +1,23 @@
-//! PromQL from text to tree. Depth and length are bounded; nothing panics on any input.
+//! PromQL from text to tree. promql-parser reads the text; what the lab computes is taken from its tree, and the rest is refused in a sentence.
+//!
+//! Length and number of tokens are bounded before a tree is made: no tree is deeper than it has tokens, and trees are walked by recursion.
 
 use std::time::Duration;
 
-use regex_lite::Regex;
+use lrpar::{Lexeme as _, Lexer as _};
+use promql_parser::parser as promql;
+use promql_parser::parser::token::{
+    T_ADD, T_AVG, T_COLON, T_COUNT, T_DIV, T_EQLC, T_GTE, T_GTR, T_LEFT_BRACKET, T_LSS, T_LTE, T_MAX, T_MIN, T_MOD, T_MUL, T_NEQ, T_NUMBER, T_OFFSET,
+    T_SUB, T_SUM, TokenId,
+};
+use promql_parser::parser::{LabelModifier, VectorMatchCardinality, VectorMatchFillValues, VectorSelector};
+
+use crate::data::metrics::Series;
 
 /// The longest query that is read, in bytes.
 const LONGEST: usize = 10_000;
-/// How deep expressions may be nested.
-const DEEPEST: usize = 50;
-/// The most operators in a query: a chain of them is a tree as deep, walked by recursion.
-const MOST_OPERATORS: usize = 200;
+/// The most tokens in a query.
+const MOST_TOKENS: usize = 500;
 
 /// An expression.
 #[derive(Debug, Clone)]
@@ -41,30 +49,20 @@ pub(crate) enum Expr {
     },
 }
 
-impl Expr {
-    /// Whether the value is one number rather than a vector.
-    pub(crate) fn is_scalar(&self) -> bool {
-        match self {
-            Self::Number(_) | Self::Time => true,
-            Self::Negative(of) => of.is_scalar(),
-            Self::Binary { left, right, .. } => left.is_scalar() && right.is_scalar(),
-            Self::Instant(_) | Self::Over { .. } | Self::Vector(_) | Self::Aggregate { .. } => false,
-        }
+/// Which series.
+#[derive(Debug, Clone)]
+pub(crate) struct Selector(VectorSelector);
+
+impl Selector {
+    /// Whether it chooses this series.
+    pub(crate) fn chooses(&self, series: &Series) -> bool {
+        let value_of = |label: &str| if label == "__name__" { &series.name } else { series.labels.get(label).map_or("", String::as_str) };
+        let fit = |matchers: &[promql_parser::label::Matcher]| matchers.iter().all(|matcher| matcher.is_match(value_of(&matcher.name)));
+        let matchers = &self.0.matchers;
+        self.0.name.as_ref().is_none_or(|name| *name == series.name)
+            && fit(&matchers.matchers)
+            && (matchers.or_matchers.is_empty() || matchers.or_matchers.iter().any(|matchers| fit(matchers)))
     }
-}
-
-/// Which series; the name is a matcher on `__name__`.
-#[derive(Debug, Clone)]
-pub(crate) struct Selector {
-    pub(crate) matchers: Vec<(String, Matcher)>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Matcher {
-    Equal(String),
-    NotEqual(String),
-    Matches(Regex),
-    MatchesNot(Regex),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,12 +124,26 @@ const OVERS: [(&str, Over); 8] = [
     ("count_over_time", Over::Count),
 ];
 
-const AGGREGATIONS: [(&str, Aggregation); 5] = [
-    ("sum", Aggregation::Sum),
-    ("avg", Aggregation::Average),
-    ("min", Aggregation::Minimum),
-    ("max", Aggregation::Maximum),
-    ("count", Aggregation::Count),
+const AGGREGATIONS: [(TokenId, Aggregation); 5] = [
+    (T_SUM, Aggregation::Sum),
+    (T_AVG, Aggregation::Average),
+    (T_MIN, Aggregation::Minimum),
+    (T_MAX, Aggregation::Maximum),
+    (T_COUNT, Aggregation::Count),
+];
+
+const OPERATORS: [(TokenId, Operator); 11] = [
+    (T_ADD, Operator::Add),
+    (T_SUB, Operator::Subtract),
+    (T_MUL, Operator::Multiply),
+    (T_DIV, Operator::Divide),
+    (T_MOD, Operator::Remainder),
+    (T_EQLC, Operator::Equal),
+    (T_NEQ, Operator::NotEqual),
+    (T_LSS, Operator::Less),
+    (T_LTE, Operator::LessOrEqual),
+    (T_GTR, Operator::Greater),
+    (T_GTE, Operator::GreaterOrEqual),
 ];
 
 /// Reads a query; the error is a sentence for the person who wrote it.
@@ -139,351 +151,88 @@ pub(crate) fn parse(text: &str) -> Result<Expr, String> {
     if text.len() > LONGEST {
         return Err(format!("the query is longer than {LONGEST} bytes"));
     }
-    let tokens = tokens(text)?;
-    if tokens.iter().filter(|token| matches!(token, Token::Sign(_))).count() > MOST_OPERATORS {
-        return Err(format!("the query has more than {MOST_OPERATORS} operators, braces and commas"));
-    }
-    let mut parser = Parser { tokens, at: 0, depth: 0 };
-    if parser.tokens.is_empty() {
-        return Err("no expression found in input".to_owned());
-    }
-    let expr = parser.comparison()?;
-    match parser.next() {
-        None => Ok(expr),
-        Some(token) => Err(format!("unexpected {token}")),
-    }
+    check_tokens(text)?;
+    expression(&promql::parse(text)?)
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Number(f64),
-    Duration(Duration),
-    Text(String),
-    Sign(&'static str),
+/// What has to be known before promql-parser makes a tree: that the tree is not too deep, and that no number stands where a duration belongs. Prometheus takes a
+/// number there for seconds; promql-parser panics at one that is too large or none (`[1e300]`, `offset inf`).
+fn check_tokens(text: &str) -> Result<(), String> {
+    let tokens: Vec<TokenId> = promql::lexer(text)?.iter().flatten().map(|token| token.tok_id()).collect();
+    if tokens.len() > MOST_TOKENS {
+        return Err(format!("the query has more than {MOST_TOKENS} words and signs"));
+    }
+    let is_a_number = |at: usize| tokens.get(at) == Some(&T_NUMBER);
+    for (at, token) in tokens.iter().enumerate() {
+        let signed = matches!(tokens.get(at + 1), Some(&(T_ADD | T_SUB)));
+        match *token {
+            T_LEFT_BRACKET | T_COLON if is_a_number(at + 1) => return Err("a range is a duration such as [5s]".to_owned()),
+            T_OFFSET if is_a_number(at + 1 + usize::from(signed)) => return Err("an offset is a duration such as 5s".to_owned()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-impl std::fmt::Display for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Word(word) => write!(f, "`{word}`"),
-            Self::Number(number) => write!(f, "number {number}"),
-            Self::Duration(duration) => write!(f, "duration {duration:?}"),
-            Self::Text(text) => write!(f, "string {text:?}"),
-            Self::Sign(sign) => write!(f, "`{sign}`"),
-        }
-    }
+fn expression(expr: &promql::Expr) -> Result<Expr, String> {
+    Ok(match expr {
+        promql::Expr::NumberLiteral(number) => Expr::Number(number.val),
+        promql::Expr::Paren(paren) => expression(&paren.expr)?,
+        promql::Expr::Unary(unary) => Expr::Negative(Box::new(expression(&unary.expr)?)),
+        promql::Expr::VectorSelector(chosen) => Expr::Instant(selector(chosen)?),
+        promql::Expr::Call(call) => function(call)?,
+        promql::Expr::Aggregate(aggregate) => aggregation(aggregate)?,
+        promql::Expr::Binary(binary) => operation(binary)?,
+        promql::Expr::MatrixSelector(_) => return Err("a range vector is of use only inside a function such as rate".to_owned()),
+        promql::Expr::Subquery(_) => return Err("the lab computes no subqueries".to_owned()),
+        promql::Expr::StringLiteral(_) | promql::Expr::Extension(_) => return Err("the lab computes numbers and vectors only".to_owned()),
+    })
 }
 
-/// Longest first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 22] = ["=~", "!~", "==", "!=", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "(", ")", "{", "}", "[", "]", ",", "^"];
-
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length;
-        if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
-            tokens.push(Token::Sign(sign));
-            length = sign.len();
-        } else if first == '"' || first == '\'' {
-            let (value, read) = string(rest, first)?;
-            tokens.push(Token::Text(value));
-            length = read;
-        } else if first.is_ascii_digit() || first == '.' {
-            length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap_or(rest.len());
-            tokens.push(number(&rest[..length])?);
-        } else if first.is_ascii_alphabetic() || first == '_' {
-            length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))).unwrap_or(rest.len());
-            tokens.push(Token::Word(rest[..length].to_owned()));
-        } else {
-            return Err(format!("unexpected character {first:?}"));
-        }
-        rest = rest[length..].trim_start();
+fn selector(chosen: &VectorSelector) -> Result<Selector, String> {
+    if chosen.offset.is_some() || chosen.at.is_some() {
+        return Err("the lab knows neither `offset` nor `@`".to_owned());
     }
-    Ok(tokens)
+    Ok(Selector(chosen.clone()))
 }
 
-/// A quoted string and its length in the text, quotes included.
-fn string(text: &str, quote: char) -> Result<(String, usize), String> {
-    let mut value = String::new();
-    let mut characters = text.char_indices().skip(1);
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '\\' => match characters.next().map(|(_, escaped)| escaped) {
-                Some('n') => value.push('\n'),
-                Some('t') => value.push('\t'),
-                Some(escaped @ ('\\' | '"' | '\'')) => value.push(escaped),
-                _ => return Err("unknown escape sequence in a string".to_owned()),
-            },
-            end if end == quote => return Ok((value, at + 1)),
-            other => value.push(other),
-        }
-    }
-    Err("unterminated quoted string".to_owned())
+fn function(call: &promql::Call) -> Result<Expr, String> {
+    let name = call.func.name;
+    let arguments: Vec<&promql::Expr> = call.args.args.iter().map(AsRef::as_ref).collect();
+    let over = OVERS.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
+    Ok(match (over, name, arguments.as_slice()) {
+        (Some(function), _, [promql::Expr::MatrixSelector(matrix)]) => Expr::Over { function, selector: selector(&matrix.vs)?, range: matrix.range },
+        (None, "time", []) => Expr::Time,
+        (None, "vector", [of]) => Expr::Vector(Box::new(expression(of)?)),
+        (Some(_), ..) => return Err(format!("{name} in the lab takes a selector with a range, such as {name}(up[5s])")),
+        (None, ..) => return Err(format!("the lab does not compute {name}")),
+    })
 }
 
-fn number(text: &str) -> Result<Token, String> {
-    if let Ok(number) = text.parse::<f64>() {
-        return Ok(Token::Number(number));
-    }
-    // Spans are read as in scenarios: units from long to short, `1m30s`.
-    text.parse::<lifeboat_notation::time::Span>()
-        .map(|span| Token::Duration(span.duration()))
-        .map_err(|_| format!("bad number or duration syntax: {text:?}"))
+fn aggregation(aggregate: &promql::AggregateExpr) -> Result<Expr, String> {
+    let Some((_, operation)) = AGGREGATIONS.iter().find(|(token, _)| *token == aggregate.op.id()) else {
+        return Err(format!("the lab does not compute {}", aggregate.op));
+    };
+    let grouping = match &aggregate.modifier {
+        None => Grouping::By(Vec::new()),
+        Some(LabelModifier::Include(labels)) => Grouping::By(labels.labels.clone()),
+        Some(LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels.clone()),
+    };
+    Ok(Expr::Aggregate { operation: *operation, grouping, of: Box::new(expression(&aggregate.expr)?) })
 }
 
-struct Parser {
-    tokens: Vec<Token>,
-    at: usize,
-    depth: usize,
-}
-
-impl Parser {
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at)
+fn operation(binary: &promql::BinaryExpr) -> Result<Expr, String> {
+    let Some((_, operator)) = OPERATORS.iter().find(|(token, _)| *token == binary.op.id()) else {
+        return Err(format!("the lab does not compute `{}`", binary.op));
+    };
+    let is_plain = |modifier: &promql::BinModifier| {
+        modifier.matching.is_none() && modifier.card == VectorMatchCardinality::OneToOne && modifier.fill_values == VectorMatchFillValues::default()
+    };
+    if !binary.modifier.as_ref().is_none_or(is_plain) {
+        return Err("the lab matches the series of two vectors by all their labels only".to_owned());
     }
-
-    fn next(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.at).cloned();
-        self.at += 1;
-        token
-    }
-
-    fn takes(&mut self, sign: &'static str) -> bool {
-        let is_there = self.peek() == Some(&Token::Sign(sign));
-        self.at += usize::from(is_there);
-        is_there
-    }
-
-    fn expect(&mut self, sign: &'static str) -> Result<(), String> {
-        match self.next() {
-            Some(Token::Sign(found)) if found == sign => Ok(()),
-            Some(other) => Err(format!("unexpected {other}, expected `{sign}`")),
-            None => Err(format!("unexpected end of input, expected `{sign}`")),
-        }
-    }
-
-    fn comparison(&mut self) -> Result<Expr, String> {
-        self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(format!("the query is nested deeper than {DEEPEST} levels"));
-        }
-        let mut left = self.sum()?;
-        while let Some(operator) = self.operator(&[
-            ("==", Operator::Equal),
-            ("!=", Operator::NotEqual),
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("<", Operator::Less),
-            (">", Operator::Greater),
-        ]) {
-            let is_bool = self.peek() == Some(&Token::Word("bool".to_owned()));
-            self.at += usize::from(is_bool);
-            let right = self.sum()?;
-            if left.is_scalar() && right.is_scalar() && !is_bool {
-                return Err("comparisons between scalars must use BOOL modifier".to_owned());
-            }
-            left = Expr::Binary { operator, is_bool, left: Box::new(left), right: Box::new(right) };
-        }
-        self.depth -= 1;
-        Ok(left)
-    }
-
-    fn sum(&mut self) -> Result<Expr, String> {
-        let mut left = self.product()?;
-        while let Some(operator) = self.operator(&[("+", Operator::Add), ("-", Operator::Subtract)]) {
-            let right = self.product()?;
-            left = Expr::Binary { operator, is_bool: false, left: Box::new(left), right: Box::new(right) };
-        }
-        Ok(left)
-    }
-
-    fn product(&mut self) -> Result<Expr, String> {
-        let mut left = self.unary()?;
-        while let Some(operator) = self.operator(&[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Remainder)]) {
-            let right = self.unary()?;
-            left = Expr::Binary { operator, is_bool: false, left: Box::new(left), right: Box::new(right) };
-        }
-        Ok(left)
-    }
-
-    fn operator(&mut self, operators: &[(&'static str, Operator)]) -> Option<Operator> {
-        operators.iter().find(|(sign, _)| self.takes(sign)).map(|(_, operator)| *operator)
-    }
-
-    fn unary(&mut self) -> Result<Expr, String> {
-        let mut is_negative = false;
-        loop {
-            if self.takes("-") {
-                is_negative = !is_negative;
-            } else if !self.takes("+") {
-                break;
-            }
-        }
-        let expr = self.primary()?;
-        Ok(if is_negative { Expr::Negative(Box::new(expr)) } else { expr })
-    }
-
-    fn primary(&mut self) -> Result<Expr, String> {
-        match self.next() {
-            Some(Token::Number(number)) => Ok(Expr::Number(number)),
-            Some(Token::Sign("(")) => {
-                let expr = self.comparison()?;
-                self.expect(")")?;
-                Ok(expr)
-            }
-            Some(Token::Sign("{")) => {
-                self.at -= 1;
-                self.instant(None)
-            }
-            Some(Token::Word(word)) => self.word(word),
-            Some(token) => Err(format!("unexpected {token}")),
-            None => Err("unexpected end of input".to_owned()),
-        }
-    }
-
-    fn word(&mut self, word: String) -> Result<Expr, String> {
-        let is_call = self.peek() == Some(&Token::Sign("("));
-        let groups = matches!(self.peek(), Some(Token::Word(next)) if next == "by" || next == "without");
-        if let Some((_, operation)) = AGGREGATIONS.iter().find(|(name, _)| *name == word)
-            && (is_call || groups)
-        {
-            return self.aggregate(*operation);
-        }
-        if !is_call {
-            return match word.to_ascii_lowercase().as_str() {
-                "nan" => Ok(Expr::Number(f64::NAN)),
-                "inf" => Ok(Expr::Number(f64::INFINITY)),
-                "bool" | "by" | "without" | "and" | "or" | "unless" | "on" | "ignoring" | "offset" => Err(format!("unexpected `{word}`")),
-                _ => self.instant(Some(word)),
-            };
-        }
-        self.expect("(")?;
-        let expr = if let Some((_, function)) = OVERS.iter().find(|(name, _)| *name == word) {
-            let selector = self.selector(None)?;
-            let range = self.range()?.ok_or_else(|| format!("expected type range vector in call to function \"{word}\", got instant vector"))?;
-            Expr::Over { function: *function, selector, range }
-        } else {
-            match word.as_str() {
-                "time" => Expr::Time,
-                "vector" => {
-                    let of = self.comparison()?;
-                    if !of.is_scalar() {
-                        return Err("expected type scalar in call to function \"vector\", got instant vector".to_owned());
-                    }
-                    Expr::Vector(Box::new(of))
-                }
-                _ => return Err(format!("unknown function with name \"{word}\"")),
-            }
-        };
-        self.expect(")")?;
-        Ok(expr)
-    }
-
-    fn aggregate(&mut self, operation: Aggregation) -> Result<Expr, String> {
-        let before = self.grouping()?;
-        self.expect("(")?;
-        let of = self.comparison()?;
-        self.expect(")")?;
-        if of.is_scalar() {
-            return Err("expected type instant vector in aggregation expression, got scalar".to_owned());
-        }
-        let after = if before.is_none() { self.grouping()? } else { None };
-        Ok(Expr::Aggregate { operation, grouping: before.or(after).unwrap_or(Grouping::By(Vec::new())), of: Box::new(of) })
-    }
-
-    fn grouping(&mut self) -> Result<Option<Grouping>, String> {
-        let make = match self.peek() {
-            Some(Token::Word(word)) if word == "by" => Grouping::By,
-            Some(Token::Word(word)) if word == "without" => Grouping::Without,
-            _ => return Ok(None),
-        };
-        self.at += 1;
-        self.expect("(")?;
-        let mut labels = Vec::new();
-        while !self.takes(")") {
-            match self.next() {
-                Some(Token::Word(label)) => labels.push(label),
-                Some(token) => return Err(format!("unexpected {token} in grouping")),
-                None => return Err("unexpected end of input in grouping".to_owned()),
-            }
-            if !self.takes(",") {
-                self.expect(")")?;
-                break;
-            }
-        }
-        Ok(Some(make(labels)))
-    }
-
-    fn instant(&mut self, name: Option<String>) -> Result<Expr, String> {
-        let selector = self.selector(name)?;
-        match self.range()? {
-            None => Ok(Expr::Instant(selector)),
-            Some(_) => Err("a range vector is of use only inside a function such as rate".to_owned()),
-        }
-    }
-
-    fn range(&mut self) -> Result<Option<Duration>, String> {
-        if !self.takes("[") {
-            return Ok(None);
-        }
-        let range = match self.next() {
-            Some(Token::Duration(range)) if !range.is_zero() => range,
-            _ => return Err("a range is a duration such as [5s]".to_owned()),
-        };
-        self.expect("]")?;
-        Ok(Some(range))
-    }
-
-    /// A selector: a name (here already read, or still to come), matchers in braces, or both.
-    fn selector(&mut self, name: Option<String>) -> Result<Selector, String> {
-        let name = match (name, self.peek()) {
-            (None, Some(Token::Word(word))) => {
-                let word = word.clone();
-                self.at += 1;
-                Some(word)
-            }
-            (name, _) => name,
-        };
-        let mut matchers: Vec<_> = name.into_iter().map(|name| ("__name__".to_owned(), Matcher::Equal(name))).collect();
-        if self.takes("{") {
-            while !self.takes("}") {
-                matchers.push(self.matcher()?);
-                if !self.takes(",") {
-                    self.expect("}")?;
-                    break;
-                }
-            }
-        }
-        let selects = |matcher: &Matcher| match matcher {
-            Matcher::Equal(value) => !value.is_empty(),
-            Matcher::Matches(regex) => !regex.is_match(""),
-            Matcher::NotEqual(_) | Matcher::MatchesNot(_) => false,
-        };
-        if matchers.iter().any(|(_, matcher)| selects(matcher)) {
-            Ok(Selector { matchers })
-        } else {
-            Err("vector selector must contain at least one non-empty matcher".to_owned())
-        }
-    }
-
-    fn matcher(&mut self) -> Result<(String, Matcher), String> {
-        let (label, sign, value) = match (self.next(), self.next(), self.next()) {
-            (Some(Token::Word(label)), Some(Token::Sign(sign)), Some(Token::Text(value))) => (label, sign, value),
-            _ => return Err("a label matcher is written like label=\"value\"".to_owned()),
-        };
-        // Prometheus anchors its expressions at both ends.
-        let regex = |value: &str| Regex::new(&format!("^(?s:{value})$")).map_err(|error| format!("bad regular expression {value:?}: {error}"));
-        let matcher = match sign {
-            "=" => Matcher::Equal(value),
-            "!=" => Matcher::NotEqual(value),
-            "=~" => Matcher::Matches(regex(&value)?),
-            "!~" => Matcher::MatchesNot(regex(&value)?),
-            other => return Err(format!("unexpected `{other}` in a label matcher")),
-        };
-        Ok((label, matcher))
-    }
+    let (left, right) = (Box::new(expression(&binary.lhs)?), Box::new(expression(&binary.rhs)?));
+    Ok(Expr::Binary { operator: *operator, is_bool: binary.return_bool(), left, right })
 }
 
 #[cfg(test)]
@@ -496,6 +245,7 @@ mod tests {
             "up",
             "shop_service_up{service=\"storefront\"}",
             "{__name__=~'shop_.*', service!=\"x\",}",
+            "{service=\"storefront\" or service=\"checkout\"}",
             "rate(shop_requests_total{outcome!~\"ok|none\"}[5s])",
             "sum(rate(shop_requests_total[1m30s]))",
             "sum by (service, outcome) (rate(shop_requests_total[5s])) > 0.5",
@@ -505,7 +255,7 @@ mod tests {
             "max_over_time(shop_replication_lag_seconds[10s]) <= 5",
             "time() - vector(3)",
             "sum",
-            ".5 * 1e3",
+            ".5 * 1e3 # and a comment",
         ] {
             assert!(parse(query).is_ok(), "{query}: {:?}", parse(query));
         }
@@ -515,24 +265,21 @@ mod tests {
     fn what_is_wrong_is_refused_with_a_sentence() {
         for (query, part) in [
             ("", "no expression"),
-            ("up{", "label"),
-            ("up{a=1}", "label"),
-            ("up{a=~\"(\"}", "bad regular expression"),
+            ("up{", "inside braces"),
+            ("up{a=1}", "inside braces"),
+            ("up{a=~\"(\"}", "illegal regex"),
             ("{a=\"\"}", "non-empty matcher"),
-            ("up[5s]", "range vector"),
-            ("rate(up)", "expected type range vector"),
-            ("rate(up[0s])", "range"),
-            ("rate(up[5])", "range"),
+            ("rate(up)", "expected type matrix"),
+            ("rate(up[0s])", "greater than 0"),
             ("nope(up)", "unknown function"),
             ("1 == 1", "BOOL"),
-            ("up up", "unexpected `up`"),
-            ("up and up", "unexpected `and`"),
-            ("sum(1)", "got scalar"),
+            ("up up", "invalid promql query"),
+            ("sum(1)", "expected type vector"),
+            ("vector(up)", "expected type scalar"),
             ("\"text", "unterminated"),
-            ("up # no", "unexpected character"),
-            ("5x", "duration"),
-            ("(1", "end of input"),
-            ("1 +", "end of input"),
+            ("5x", "bad number or duration"),
+            ("(1", "unclosed"),
+            ("1 +", "invalid promql query"),
         ] {
             let error = parse(query).expect_err(query);
             assert!(error.contains(part), "{query}: {error}");
@@ -540,18 +287,61 @@ mod tests {
     }
 
     #[test]
+    fn what_the_lab_does_not_compute_is_said() {
+        for (query, part) in [
+            ("up[5s]", "inside a function"),
+            ("\"text\"", "numbers and vectors"),
+            ("up and up", "`and`"),
+            ("up ^ 2", "`^`"),
+            ("up + on (a) up", "all their labels"),
+            ("up + ignoring (a) group_left () up", "all their labels"),
+            ("up offset 5s", "offset"),
+            ("up @ 5", "`@`"),
+            ("rate(up[1m:5s])", "such as rate(up[5s])"),
+            ("max_over_time(up[1m:])", "such as max_over_time(up[5s])"),
+            ("topk(3, up)", "topk"),
+            ("abs(up)", "abs"),
+        ] {
+            let error = parse(query).expect_err(query);
+            assert!(error.contains(part), "{query}: {error}");
+        }
+    }
+
+    /// promql-parser panics at most of these.
+    #[test]
+    fn numbers_are_no_durations() {
+        for query in ["rate(up[5])", "up[1e300]", "up[5s:1e300]", "up offset 1e300", "up offset -nan", "up offset +1e30", "up[5s] offset inf"] {
+            let error = parse(query).expect_err(query);
+            assert!(error.contains("duration"), "{query}: {error}");
+        }
+    }
+
+    #[test]
     fn depth_and_length_are_bounded() {
-        assert!(parse(&"(".repeat(150)).unwrap_err().contains("deeper"));
-        assert!(parse(&"-".repeat(9000)).unwrap_err().contains("operators"));
+        assert!(parse(&"(".repeat(600)).is_err());
+        assert!(parse(&format!("{}1{}", "(".repeat(600), ")".repeat(600))).unwrap_err().contains("words and signs"));
+        assert!(parse(&format!("{}1", "-".repeat(9000))).unwrap_err().contains("words and signs"));
         assert!(parse(&"1+".repeat(6000)).unwrap_err().contains("longer"));
-        assert!(parse(&format!("{}1", "1+".repeat(4000))).unwrap_err().contains("operators"));
-        assert!(parse(&format!("{}1", "1+".repeat(200))).is_ok());
+        assert!(parse(&format!("{}1", "1+".repeat(4000))).unwrap_err().contains("words and signs"));
+        for deepest in [format!("{}1{}", "(".repeat(249), ")".repeat(249)), format!("{}up", "-".repeat(498)), format!("{}1", "1+".repeat(249))] {
+            assert!(parse(&deepest).is_ok(), "{deepest}: {:?}", parse(&deepest));
+        }
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
         #[test]
-        fn no_text_makes_the_parser_panic(text in "[a-z0-9(){}\\[\\]\"'=~!<>+*/,. \\\\é-]{0,60}") {
+        fn no_text_makes_the_parser_panic(text in "[a-z0-9(){}\\[\\]\"'=~!<>+*/,. \\\\é:@^#-]{0,60}") {
             let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_words_make_the_parser_panic(words in proptest::collection::vec(proptest::sample::select(vec![
+            "up", "rate", "sum", "by", "without", "on", "ignoring", "group_left", "offset", "bool", "inf", "nan", "and", "fill", "or", "start", "end",
+            "(", ")", "{", "}", "[", "]", ",", ":", "@", "+", "-", "*", "^", "==", "=~", "=", "5s", "1e300", "0x1f", "089", "'a'", "\"\\x41\"", "`b`",
+        ]), 0..20)) {
+            let _ = parse(&words.join(" "));
         }
     }
 }
