@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use super::accept::Accept;
@@ -50,6 +50,10 @@ pub struct Global {
     /// No colour (NO_COLOR does the same)
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Log what Lifeboat itself does, on standard error: -v what it does, -vv each call and decision, -vvv everything, of the libraries too
+    /// (LIFEBOAT_LOG=lifeboat=trace,hyper=info chooses by itself)
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// Form of what is printed.

@@ -12,6 +12,7 @@ pub mod errors;
 mod guarded;
 mod halt;
 mod keys;
+mod log;
 mod output;
 mod reaper;
 mod settling;
@@ -51,14 +52,17 @@ pub fn main() -> ExitCode {
     let output = output::Output::new(&cli.global);
     // A panic is a bug of ours, which has an exit code of its own; the hook has already said where it was.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| run(cli, &output))).unwrap_or_else(|_| Err(broken()));
-    match ended {
-        Ok(0) if output::is_lost() => ExitCode::from(Kind::Environment.code()),
-        Ok(code) => ExitCode::from(code),
+    let code = match ended {
+        Ok(0) if output::is_lost() => Kind::Environment.code(),
+        Ok(code) => code,
         Err(exit) => {
+            log::flush();
             output.error(&exit);
-            ExitCode::from(exit.kind.code())
+            exit.kind.code()
         }
-    }
+    };
+    log::ended(code);
+    ExitCode::from(code)
 }
 
 fn broken() -> Exit {
@@ -68,6 +72,7 @@ fn broken() -> Exit {
 
 fn run(cli: Cli, output: &output::Output) -> Result<u8, Exit> {
     let global = &cli.global;
+    log::start(global.verbose)?;
     if let Some(folder) = &global.directory {
         let failed = |error: std::io::Error| Exit::new(Kind::Usage, format!("-C {}: {error}", folder.display()));
         std::env::set_current_dir(folder).map_err(failed)?;

@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::args::{Cli, Global, Output as Format};
 use super::errors::{self, Style};
-use crate::model::credentials::hidden_in_urls;
+use crate::model::credentials::{hidden, hidden_in_urls};
 use crate::model::diagnostic::Diagnostic;
 use crate::model::plain;
 use crate::ops::exit::Exit;
@@ -24,6 +24,13 @@ pub(super) fn is_lost() -> bool {
 /// The door of everything that is printed for people: without secrets, and without anything that acts on a terminal or deceives whoever reads it.
 pub(super) fn safe(text: &str) -> String {
     plain::shown(&masked(text)).into_owned()
+}
+
+/// A line of the log: also without what only looks like a credential, as libraries quote headers and addresses.
+pub(super) fn log_line(text: &str) -> String {
+    // The name of a module before the colon may be `credentials`; what follows is none for that.
+    let (head, rest) = text.split_at(text.find(": ").filter(|at| !text[..*at].contains('{')).map_or(0, |at| at + 2));
+    plain::line(&masked(&format!("{head}{}", hidden(rest)))).into_owned()
 }
 
 /// What a panic says, which may quote anything, on standard error.

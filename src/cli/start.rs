@@ -10,7 +10,7 @@ use super::commands::verdict_word;
 use super::guarded::{self, About, Guarding};
 use super::output::{self, Output};
 use super::steering::Limiting;
-use super::{beginning, errors, settling, since, steering, taking_back, terminal};
+use super::{beginning, errors, log, settling, since, steering, taking_back, terminal};
 use crate::engine::clock::RunClock;
 use crate::engine::desk::Reply;
 use crate::engine::secrets;
@@ -164,10 +164,13 @@ fn attended(plan: &Plan, approved: Vec<(String, Reply)>, root: &Path, output: &O
 }
 
 pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8, Exit> {
+    log::phase("project");
     let project = project_for(Some(&args.scenario))?;
     let store = Arc::new(store_of(global, Some(&project))?);
     runtime()?.block_on(async {
+        log::phase("environment");
         let environment = open(&project, &args.env, &args.place).await?;
+        log::phase("plan");
         let request = Request { no_failback: args.no_failback, ..request(&environment, &args.steering)? };
         let mut plan = placed(plan_scenario(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let given = Given { no_failback: args.no_failback, ..given(&args.place, &args.steering)? };
@@ -175,7 +178,9 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
+        log::phase("look at the clouds");
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
+        log::phase("guards");
         let allowed = about.decide(&args.guarding, None, &seen).await?;
         if plan.mode == Mode::Drill {
             // A fault is not injected when it is known already that what must mend it cannot be done.
@@ -184,12 +189,14 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
         plan.frozen = seen.frozen();
         whereabouts::know(&mut plan, accounts);
         let attended = attended(&plan, answers, &project.root, output);
+        log::phase("run");
         let outcome = run::start(store.clone(), &environment, plan, &files, allowed, attended).await?;
         conclude(outcome, &store, output)
     })
 }
 
 pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Result<u8, Exit> {
+    log::phase("project");
     // An emergency is not kept by a mistake that is none of its environment's.
     let project = project_in_need(Some(&args.runbook))?;
     if let Some(since) = args.since.filter(|since| *since > RunClock::start().now()) {
@@ -198,7 +205,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
     }
     let store = Arc::new(store_of(global, Some(&project))?);
     runtime()?.block_on(async {
+        log::phase("environment");
         let environment = open(&project, &args.env, &args.place).await?;
+        log::phase("plan");
         let given = Given { with: pairs(&args.with, "--with")?, ..given(&args.place, &args.steering)? };
         let mut request =
             Request { mode: Mode::Emergency, parameters: given.with.clone(), since: args.since, ..request(&environment, &args.steering)? };
@@ -208,7 +217,9 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         let answers = args.steering.answers(&plan, terminal::can_ask(output.terminal), &approvals::vouched(&store.path(""), &plan))?;
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode: plan.mode, given: &given };
         let files = about.files()?;
+        log::phase("look at the clouds");
         let (seen, accounts) = tokio::join!(looked_at(&plan, &environment), preflight::unnamed(&environment, &plan));
+        log::phase("guards");
         let allowed = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
         whereabouts::know(&mut plan, accounts);
@@ -217,23 +228,29 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
             beginning::wanted(&plan, &seen, &allowed.decisions)?;
         }
         let attended = attended(&plan, answers, &project.root, output);
+        log::phase("run");
         let outcome = run::start(store.clone(), &environment, plan, &files, allowed, attended).await?;
         conclude(outcome, &store, output)
     })
 }
 
 pub(super) fn plan(args: &PlanArgs, global: &Global, output: &Output) -> Result<u8, Exit> {
+    log::phase("project");
     let project = project_for(Some(&args.scenario))?;
     let store = store_of(global, Some(&project))?;
     runtime()?.block_on(async {
+        log::phase("environment");
         let environment = open(&project, &args.env, &args.place).await?;
+        log::phase("plan");
         let request = request(&environment, &args.steering)?;
         let mut plan = placed(plan_either(&args.scenario, &project, Words::of_catalogue(), &request), &environment)?;
         let given = given(&args.place, &args.steering)?;
         approvals::complete(&mut plan, &given, &project.root);
+        log::phase("look at the clouds");
         let world = World::connect(&environment.settings, &Gate::default()).await;
         let mut view = dry_run(&plan, &world, None).await;
         view.beside = beside(&plan, &world).await;
+        log::phase("guards");
         // A runbook alone is what an emergency executes.
         let mode = if plan.fault.is_some() { plan.mode } else { Mode::Emergency };
         let about = About { project: &project, store: &store, environment: &environment, plan: &plan, mode, given: &given };
@@ -285,6 +302,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         How::GoOn { approve, patience, overrides } => (Takeover::GoOn, approve, None, patience, overrides, None),
         How::TakeBack { yes_because, from_marks } => (Takeover::TakeBack, &[][..], yes_because, None, &[][..], from_marks),
     };
+    log::phase("journal");
     let store = Arc::new(store(global)?);
     let run = runs::find(&store, &args.run)?;
     let settled = match from_marks {
@@ -328,6 +346,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let guarding = Guarding { overrides: overrides.to_vec(), confirm: None };
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
+        log::phase("environment");
         let mut environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await??;
         environment.programs = home::programs(&store, &run, &state);
         secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
@@ -354,6 +373,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
             }
         }
         let said = Said { note, patience, overrides };
+        log::phase("run");
         let outcome = run::recover(store.clone(), run, to, said, &environment, attended).await?;
         let state = RunState::from_events(&outcome.events).map_err(|error| Exit::new(Kind::Internal, error.to_string()))?;
         let code = conclude(outcome, &store, output)?;
@@ -525,6 +545,7 @@ fn in_language(report: &Path) -> PathBuf {
 /// # Errors
 /// When it was left before its end or its report could not be written: what there is is printed all the same.
 fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, Exit> {
+    log::phase("end");
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let state = RunState::from_events(&outcome.events).ok();
     if output.json {

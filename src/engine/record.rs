@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tracing::{info, warn};
+
 use super::clock::RunClock;
 use super::secrets;
 use crate::model::chain;
@@ -123,6 +125,7 @@ impl Recorder {
             if self.position == 0 || matches!(error, RecordError::Taken { .. }) {
                 return Err(error);
             }
+            warn!(position = self.position, %error, "journal cannot be written: events are kept in memory");
             (self.on_journal)(Journal::Failed(&error.why()));
             self.trouble = Some(error);
             self.unwritten.push_back(Unwritten { line, durable });
@@ -153,6 +156,7 @@ impl Recorder {
             }
         }
         self.trouble = None;
+        info!(events = number, "journal can be written again");
         (self.on_journal)(Journal::Written(number));
         Ok(true)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use tracing::debug;
 
 use super::action::{ActionType, DynAction};
 use crate::model::credentials::{has_reference, is_name, is_reference};
@@ -72,7 +73,7 @@ const OPERATORS: [&str; 10] = [
 const SHORTEST: usize = 8;
 
 /// From now on the operator's own keys are masked, whether a cloud is asked with them or not: in a lab nobody is, and yet programs see them.
-fn know_the_operators() {
+pub(crate) fn know_the_operators() {
     // The current folder is called `PWD`.
     let is_secret = |name: &str| OPERATORS.contains(&&*name.to_ascii_lowercase()) || is_name(name) && !name.ends_with("PWD");
     for (name, value) in std::env::vars_os() {
@@ -335,6 +336,15 @@ pub(crate) fn can_be_kept(before: &Value) -> Result<(), Failure> {
 }
 
 fn read(reference: &str) -> Result<String, String> {
+    let secret = read_at(reference);
+    match &secret {
+        Ok(_) => debug!(reference, "secret read"),
+        Err(why) => debug!(reference, why, "secret not read"),
+    }
+    secret
+}
+
+fn read_at(reference: &str) -> Result<String, String> {
     match reference.split_once(':') {
         Some(("env", name)) => std::env::var(name).map_err(|_| "this environment variable is not set, or not text".to_owned()),
         Some(("file", path)) => {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::action::{ActionType, Cx, DynAction, Planned};
 use super::board::{self, Board};
@@ -560,6 +561,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
             if self.is_withheld(&effect) {
                 continue;
             }
+            log(&effect);
             match effect {
                 Effect::Record(body) => self.record(body)?,
                 Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(Kind::Plan, key, &uses, &with, &scope, timeout),
@@ -792,6 +794,23 @@ impl<W: Send + Sync + 'static> Shell<W> {
         self.running.insert(handle.id(), (key.clone(), kind));
         sink.began(handle);
         self.sinks.insert(key, sink);
+    }
+}
+
+/// Says what was decided. The machine itself is pure and says nothing; what is recorded is in the journal.
+fn log(effect: &Effect) {
+    match effect {
+        Effect::Plan { key, uses, .. } => debug!(step = key, uses, "decided: plan"),
+        Effect::Read { key, uses, .. } => debug!(step = key, uses, "decided: read"),
+        Effect::Apply { key, uses, .. } => debug!(step = key, uses, "decided: apply"),
+        Effect::Undo { key, uses, fault, .. } => debug!(step = key, uses, fault, "decided: undo"),
+        Effect::Renew { lease, .. } => debug!(lease_ms = lease.as_millis(), "decided: renew the lease of the fault"),
+        Effect::AskGuards { intended } => debug!(intended, "decided: ask the guards"),
+        Effect::Refused(why) => debug!(why, "decided: refuse an order"),
+        Effect::Cancel(key) => debug!(step = key, "decided: cut off"),
+        Effect::Ask { probe, .. } => debug!(probe, "decided: ask a probe"),
+        Effect::Finish | Effect::Leave => debug!("decided: end"),
+        Effect::Record(_) | Effect::Wake(_) => {}
     }
 }
 

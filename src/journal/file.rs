@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use tracing::info;
 
 use super::folder::{Folder, Trust};
 use super::reserve::Reserve;
@@ -231,6 +232,7 @@ impl FileStore {
         if writable && entry.repair().is_ok() {
             entry.reserve.keep(&entry.file, length);
         }
+        info!(path = %path.display(), events = last, bytes = length, torn, writable, "journal opened");
         self.lock().insert(run.to_owned(), entry);
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::io;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use tracing::{debug, warn};
 
 /// How much is set aside: about a thousand events, many times what taking a fault out and putting steps back writes.
 const ROOM: u64 = 1 << 20;
@@ -32,10 +33,19 @@ impl Reserve {
             return;
         }
         match fallocate(file, FallocateFlags::KEEP_SIZE, length, ROOM) {
-            Ok(()) => self.until = length + ROOM,
-            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => self.short = Some(io::Error::from(error).to_string()),
+            Ok(()) => {
+                self.until = length + ROOM;
+                debug!(bytes = ROOM, behind = length, "space set aside for the journal");
+            }
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
+                warn!(%error, "no space can be set aside for the journal");
+                self.short = Some(io::Error::from(error).to_string());
+            }
             // Not every file system knows how; writing tells soon enough when something is wrong.
-            Err(_) => self.unknown = true,
+            Err(error) => {
+                debug!(%error, "this file system sets no space aside");
+                self.unknown = true;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A terminal: the display is drawn again at every event and a few times a second; what must not be missed is printed above it and stays.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +14,19 @@ use crate::model::plain;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
+
+/// The display that a terminal shows now.
+static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Lets `write` write to the terminal above the display, which is taken away meanwhile and drawn again below.
+pub fn above_the_display(write: impl FnOnce()) {
+    // Not held while writing: a terminal that takes nothing must not keep the display from ending.
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match shown {
+        Some(screen) => screen.suspend(write),
+        None => write(),
+    }
+}
 
 /// The display of a run.
 pub struct Bars {
@@ -43,6 +57,13 @@ impl Bars {
         Self { screen, lines, size, foot: String::new(), color, lang, last: None }
     }
 
+    /// The same, known to whoever else writes to the terminal, until it is finished.
+    #[must_use]
+    pub(super) fn known(self) -> Self {
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.screen.clone());
+        self
+    }
+
     fn draw(&self, state: &RunState) {
         let now = self.last.map(|(at, came)| at.plus(came.elapsed())).or(state.at);
         let (Some(plan), Some(now)) = (state.plan(), now) else { return };
@@ -50,6 +71,16 @@ impl Bars {
         let frame = Frame { state, plan, now, lang: self.lang, size, foot: &self.foot, color: self.color };
         self.lines.set_message(plain::coloured(&frame.lines().join("\n")).into_owned());
     }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        nothing_is_shown();
+    }
+}
+
+fn nothing_is_shown() {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// Columns and rows of the terminal that standard output, or else standard error, goes to.
@@ -91,6 +122,7 @@ impl Observer for Bars {
         self.foot.clear();
         self.draw(state);
         self.lines.abandon();
+        nothing_is_shown();
         // The verdict itself is the command's last word.
         if let Some(end) = &state.ended {
             for reason in &end.reasons {

@@ -9,7 +9,7 @@ mod words;
 
 use std::io;
 
-pub use bars::Bars;
+pub use bars::{Bars, above_the_display};
 pub use lines::Lines;
 pub use results::results;
 pub(crate) use words::{heading, listed};
@@ -41,7 +41,7 @@ pub trait Observer {
 pub fn for_output(terminal: bool, color: bool, json: bool) -> Box<dyn Observer + Send> {
     let lang = language();
     if terminal {
-        Box::new(Bars::new(Bars::terminal(json), bars::size, color, lang))
+        Box::new(Bars::new(Bars::terminal(json), bars::size, color, lang).known())
     } else if json {
         Box::new(Lines::new(io::stderr(), lang))
     } else {

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use serde_json::{Map, Value, json};
+use tracing::info;
 
 use super::exit::{Exit, Kind};
 use super::marks::MarksKey;
@@ -95,7 +96,17 @@ impl Environment {
         };
         environment.vars.extend(file.vars.clone());
         environment.vars.extend(set.clone());
+        environment.log();
         Ok(environment)
+    }
+
+    /// Says where it is.
+    fn log(&self) {
+        for (cloud, settings) in [(Cloud::Aws, &self.settings.aws), (Cloud::Aliyun, &self.settings.aliyun)] {
+            let Some(CloudSettings { region, account, profile, endpoint, .. }) = settings else { continue };
+            let [account, profile, endpoint] = [account, profile, endpoint].map(Option::as_deref);
+            info!(environment = self.name, lab = self.is_lab, %cloud, region, account, profile, endpoint, "environment opened");
+        }
     }
 
     async fn lab(name: &str, file: &EnvironmentFile, choice: LabChoice) -> Result<Self, Exit> {
@@ -335,6 +346,8 @@ impl EmbeddedLab {
             })
             .map_err(|error| Exit::new(Kind::Environment, "the lab cannot be started").cause(error.to_string()))?;
         let endpoints = started.recv().map_err(|_| Exit::new(Kind::Internal, "the lab ended while it started"))??;
+        let Endpoints { control, aws, aliyun, oss, dns, .. } = &endpoints;
+        info!(control, aws, aliyun, oss, %dns, "lab started");
         Ok(Self { endpoints, stop: Some(stop), thread: Some(thread) })
     }
 }

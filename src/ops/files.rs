@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tracing::info;
 
 use crate::model::diagnostic::{Diagnostic, Source};
 use crate::model::plan::Definition;
@@ -259,6 +260,15 @@ fn blocks(text: &str, indent: usize) -> Vec<&str> {
 /// # Errors
 /// When it is missing, is not a regular file, is larger, or cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let read = read_whole(path);
+    match &read {
+        Ok(bytes) => info!(path = %path.display(), bytes = bytes.len(), "file read"),
+        Err(why) => info!(path = %path.display(), why = why.message, "file not read"),
+    }
+    read
+}
+
+fn read_whole(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let refuse = |message: String, hint: Option<&str>| Unreadable { message, hint: hint.map(str::to_owned) };
     let failed = |error: &std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => absent(),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing::info;
 
 use super::exit::{Exit, Kind};
 use super::places::{self, Spot};
@@ -97,6 +98,7 @@ pub fn pull(store: &FileStore, lever: &Lever) -> Result<Vec<String>, Exit> {
     {
         return Err(failed("pulled", &lever.environment, error).cause(place.clone()));
     }
+    info!(environment = lever.environment, by = lever.by, places = spots.len() - failures.len(), is_new, "lever pulled");
     if is_new {
         // Whoever is refused is told by the lever itself; this is for later readers.
         let line = json!({ "lever": "pulled", "environment": lever.environment, "by": lever.by, "at": lever.at, "why": lever.why });
@@ -132,6 +134,7 @@ pub fn release(store: &FileStore, environment: &str, keys: &[String], by: &str, 
         lever.kept.iter().try_for_each(|path| take_away(path, &lever))
     };
     write().map_err(|error| failed("released", environment, &error))?;
+    info!(environment, by, "lever released");
     Ok(Some(lever))
 }
 
@@ -151,7 +154,10 @@ pub fn pulled(store: &FileStore, environment: &str, keys: &[String]) -> Result<O
         match lies(&spot, store, environment) {
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(failed("read", environment, &error).cause(spot.path().display().to_string())),
-            Ok(lever) => return Ok(Some(lever)),
+            Ok(lever) => {
+                info!(environment, path = %spot.path().display(), by = lever.by, why = lever.why, "lever is pulled");
+                return Ok(Some(lever));
+            }
         }
     }
     Ok(None)

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::OFlags;
+use tracing::info;
 
 use super::control::abort_command;
 use super::exit::{Exit, Kind};
@@ -188,11 +189,16 @@ pub fn take(store: &FileStore, plan: &Plan, own: Option<&str>) -> Result<Locked,
     }
     for (number, spot) in places::files(store, &place.key(), &place.keys(), "lock").iter().enumerate() {
         match lock(spot, store.trust(), &plan.environment, drill) {
-            Ok((folder, file)) => locked.files.push((folder, spot.name.clone(), file)),
+            Ok((folder, file)) => {
+                info!(environment = plan.environment, path = %spot.path().display(), alone = drill, "lock taken");
+                locked.files.push((folder, spot.name.clone(), file));
+            }
             // An emergency beside a drill: what it may touch is held against what the drill holds.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !drill => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let running = neighbours(store, plan, own)?.into_iter().find(|neighbour| neighbour.running);
+                let holder = running.as_ref().map_or("not known", |neighbour| &neighbour.run);
+                info!(environment = plan.environment, path = %spot.path().display(), holder, "lock held by somebody else");
                 return Err(in_the_way(plan, running.as_ref()));
             }
             // Where the runs are there must be one; what other places there are for it is not the same everywhere.

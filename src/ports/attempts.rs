@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::{CloudError, calls};
 
@@ -71,6 +72,7 @@ impl Attempts {
             return Err(error);
         }
         self.deadline = (next + self.timeout).min(until);
+        debug!(operation = error.operation, attempt = self.number, pause_ms = pause.as_millis(), "sent again: it was one call too many");
         Ok(pause)
     }
 
@@ -81,7 +83,12 @@ impl Attempts {
     pub fn failed(&self, error: CloudError, may: bool) -> Result<Duration, CloudError> {
         let number = self.number - self.throttled;
         let pause = error.retry_after.unwrap_or_else(|| backoff(number));
-        if may && number < self.most && pause < self.left() { Ok(pause) } else { Err(error) }
+        if may && number < self.most && pause < self.left() {
+            debug!(operation = error.operation, attempt = self.number, pause_ms = pause.as_millis(), %error, "sent again after a failure");
+            Ok(pause)
+        } else {
+            Err(error)
+        }
     }
 }
 

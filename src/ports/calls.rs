@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::{CloudError, Kind};
 pub use crate::model::call::{Call, Cloud};
 
@@ -53,6 +55,8 @@ pub async fn observed<F: Future>(sink: Arc<dyn CallSink>, future: F) -> F::Outpu
 
 /// Reports a call to the sink of the surrounding [`observed`], if any.
 pub fn record(call: Call) {
+    let Call { cloud, operation, region, mutating, attempt, request_id, outcome, elapsed_ms } = &call;
+    debug!(%cloud, operation, region, changes = mutating, attempt, elapsed_ms, outcome, request_id = request_id.as_deref(), "call");
     // Probes and `plan` read without a sink; their calls are not part of the journal.
     let _ = SINK.try_with(|sink| sink.record(call));
 }

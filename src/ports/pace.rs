@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::{debug, info};
 
 /// A published limit.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +60,7 @@ impl Pace {
         if wait.is_zero() {
             return;
         }
+        debug!(api = key, wait_ms = wait.as_millis(), "waiting for its turn");
         let owed = Owed { pace: self, key };
         tokio::time::sleep(wait).await;
         std::mem::forget(owed);
@@ -99,6 +101,7 @@ impl Pace {
         // What was thought to be left is not there.
         bucket.burst = bucket.per_second.max(1.0);
         bucket.tokens = bucket.tokens.min(0.0);
+        info!(api = key, per_second = bucket.per_second, "refused as one call too many: slowed down for all");
     }
 
     /// The service took it.

@@ -223,7 +223,7 @@ fn forms(text: &str) -> Vec<String> {
     forms
 }
 
-/// The skeletons of all that one text may be encoded as: itself, and inside of something longer in base64, base32 and hex. Escapes and quotes of every kind,
+/// The skeletons of all that one text may be encoded as: itself, and inside of something longer in base64, base32, hex and decimal numbers. Escapes and quotes of every kind,
 /// breaks of lines and blanks are no part of a skeleton, nor is it told from it whether a letter was large.
 fn skeletons(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes().to_vec();
@@ -232,6 +232,8 @@ fn skeletons(text: &str) -> Vec<Vec<u8>> {
     let mut encoded = vec![text.to_owned()];
     for bytes in [bytes, wide] {
         encoded.push(hex::encode(&bytes));
+        // As libraries print a list of bytes: `[115, 51, …]`.
+        encoded.push(bytes.iter().map(u8::to_string).collect());
         for shift in 0..3 {
             let shifted = [vec![0; shift], bytes.clone()].concat();
             encoded.push(STANDARD.encode(&shifted)[(shift * 8).div_ceil(6)..shifted.len() * 8 / 6].to_owned());
@@ -315,6 +317,7 @@ mod tests {
                 secret.bytes().map(|byte| format!("0x{byte:02x}, ")).collect(),
                 secret.bytes().map(|byte| format!("{byte:02X} ")).collect(),
                 secret.bytes().map(|byte| format!("{byte:02x}:")).collect(),
+                format!("{:?}", secret.as_bytes()),
                 wrapped(&STANDARD.encode(format!("user: {secret}")), 19, "\n"),
                 Value::from(wrapped(&STANDARD.encode(secret), 12, "\r\n")).to_string(),
                 base32(secret.as_bytes()),

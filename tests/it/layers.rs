@@ -66,6 +66,18 @@ fn the_lab_is_reached_as_a_layer_alone() {
     assert_eq!(who, [root().join("src/lib.rs")]);
 }
 
+/// What is derived from events is derived from nothing else, and says nothing on the way: no log can differ between a run and its report.
+#[test]
+fn what_is_pure_writes_no_log() {
+    for pure in ["model", "report", "engine/machine"] {
+        let files = sources(&root().join("src").join(pure));
+        assert!(files.len() > 5, "nothing in src/{pure}");
+        for file in files {
+            assert!(!fs::read_to_string(&file).unwrap().contains("tracing::"), "{} writes to the log", file.display());
+        }
+    }
+}
+
 /// A layer is a folder, or a file of the same name.
 fn sources(path: &Path) -> Vec<PathBuf> {
     if path.is_dir() {

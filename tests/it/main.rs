@@ -36,6 +36,7 @@
 //! - `stands`: what a run leaves in place, and who may take it back.
 //! - `strangers`: folders, texts and files of people who are not trusted.
 //! - `terminal`: whoever sits in front of a run, and signals where nobody does.
+//! - `verbose`: the log of what Lifeboat itself does.
 //! - `workplace`: a small project with a lab of its own.
 //! - `worlds`: which world a run is in, and that it is taken up in no other.
 
@@ -90,6 +91,7 @@ mod settled;
 mod stands;
 mod strangers;
 mod terminal;
+mod verbose;
 mod words;
 mod workplace;
 mod worlds;

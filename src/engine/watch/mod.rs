@@ -20,6 +20,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::info;
 
 use self::sampled::Sampled;
 use self::schedule::{Due, Schedule};
@@ -97,6 +98,7 @@ impl Watch {
         };
         let probes: Vec<Sampled<W>> = probes.into_iter().map(|watched| Sampled::new(watched, clock)).collect();
         let intervals: Vec<Duration> = probes.iter().map(Sampled::every).collect();
+        info!(probes = probes.len(), "thread of the probes started");
         let thread = std::thread::Builder::new().name("probes".into()).spawn(move || {
             let schedule = Schedule::new(Instant::now(), &intervals);
             let places = probes.iter().enumerate().map(|(place, probe)| (probe.id().to_owned(), place)).collect();

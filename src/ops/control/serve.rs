@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc as channel, oneshot};
 use tokio::task::JoinSet;
+use tracing::{debug, info};
 
 use super::console::{Console, Interrupt};
 use super::socket::{self, Socket};
@@ -150,6 +151,7 @@ impl Drop for Control {
 fn open(folder: &std::path::Path) -> Result<(Socket, UnixListener), Exit> {
     let listen = || {
         let socket = socket::open(folder)?;
+        info!(folder = %folder.display(), "control socket opened");
         let listener = socket.listener.try_clone()?;
         listener.set_nonblocking(true)?;
         Ok::<_, std::io::Error>((socket, UnixListener::from_std(listener)?))
@@ -272,6 +274,7 @@ impl Desk {
     }
 
     fn signalled(&mut self, name: &str) {
+        info!(name, "signal caught");
         let meaning = match name {
             "SIGINT" => {
                 let state = self.fold.now();
@@ -335,6 +338,7 @@ async fn attend(mut stream: UnixStream, fold: &Fold, ask: &channel::UnboundedSen
     // Whoever became somebody else to say it is still who they logged in as.
     let logged_in = cred.pid().and_then(|pid| people::logged_in(&pid.to_string()));
     let user = people::name(logged_in.unwrap_or(peer));
+    debug!(user, pid = cred.pid(), "control socket: somebody connected");
     let (read, mut write) = stream.split();
     let answer = if peer != rustix::process::getuid().as_raw() && peer != 0 {
         Answer::refused("this run is another user's")
@@ -348,6 +352,7 @@ async fn attend(mut stream: UnixStream, fold: &Fold, ask: &channel::UnboundedSen
             Err(_) => Answer::refused(format!("nothing was said within {} s", PATIENCE.as_secs())),
         }
     };
+    debug!(ok = answer.ok, why = answer.error.as_deref(), "control socket: answered");
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     match tokio::time::timeout(PATIENCE, write.write_all(&line)).await {

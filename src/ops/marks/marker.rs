@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tracing::field::display;
+use tracing::{info, warn};
 
 use super::search::{Checker, Read, signed};
 use super::signing::Signer;
 use super::writing::{self, RUN, SIGNED, STEP, UNTIL, is_mark, with_words};
 use crate::engine::action::ActionError;
 use crate::engine::lease::{Anchor, Mark, Marked, Marker};
+use crate::model::time::Timestamp;
 use crate::ports::gate::exempt;
 use crate::ports::tags::{TagMap, Tagged, Tags};
 use crate::ports::{Cloud, CloudError, Kind};
@@ -35,27 +38,27 @@ pub struct WorldMarker {
 
 impl Marker for WorldMarker {
     fn put<'a>(&'a self, anchors: &'a [Anchor], mark: &'a Mark) -> Marked<'a> {
-        Box::pin(exempt(self.put_all(anchors, mark)))
+        Box::pin(exempt(async move { logged("marks written", anchors, &mark.run, Some(mark.until), self.put_all(anchors, mark).await) }))
     }
 
     fn renew<'a>(&'a self, anchors: &'a [Anchor], mark: &'a Mark) -> Marked<'a> {
-        Box::pin(exempt(async move {
-            let signer = self.signer()?;
-            for place in places(&self.world, anchors)? {
-                place.renew(signer, mark).await?;
-            }
-            Ok(())
-        }))
+        Box::pin(exempt(async move { logged("marks renewed", anchors, &mark.run, Some(mark.until), self.renew_all(anchors, mark).await) }))
     }
 
     fn clear<'a>(&'a self, anchors: &'a [Anchor], run: &'a str) -> Marked<'a> {
-        Box::pin(exempt(async move {
-            for place in places(&self.world, anchors)? {
-                place.clear(&place.objects, run).await?;
-            }
-            Ok(())
-        }))
+        Box::pin(exempt(async move { logged("marks removed", anchors, run, None, self.clear_all(anchors, run).await) }))
     }
+}
+
+/// Says what became of marks, and hands that on.
+fn logged(done: &str, anchors: &[Anchor], run: &str, until: Option<Timestamp>, result: Result<(), ActionError>) -> Result<(), ActionError> {
+    let on = anchors.iter().map(|anchor| anchor.id.as_str()).collect::<Vec<_>>().join(" ");
+    let until = until.map(display);
+    match &result {
+        Ok(()) => info!(run, on, until, "{done}"),
+        Err(error) => warn!(run, on, until, error = %error.failure(), "not all {done}"),
+    }
+    result
 }
 
 impl WorldMarker {
@@ -82,6 +85,21 @@ impl WorldMarker {
             marks.extend(place.objects.iter().map(|object| signed(there.get(&object.id)?, carriers.get(&object.id)?, &self.signer)));
         }
         Ok(marks)
+    }
+
+    async fn renew_all(&self, anchors: &[Anchor], mark: &Mark) -> Result<(), ActionError> {
+        let signer = self.signer()?;
+        for place in places(&self.world, anchors)? {
+            place.renew(signer, mark).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear_all(&self, anchors: &[Anchor], run: &str) -> Result<(), ActionError> {
+        for place in places(&self.world, anchors)? {
+            place.clear(&place.objects, run).await?;
+        }
+        Ok(())
     }
 
     async fn put_all(&self, anchors: &[Anchor], mark: &Mark) -> Result<(), ActionError> {

@@ -1,5 +1,7 @@
 //! Which marks there are, in all regions of both clouds.
 
+use tracing::info;
+
 use super::signing::{Signer, Unsigned};
 use super::writing::{RUN, SIGNED, UNTIL, Unreadable, read, with_words};
 use crate::engine::lease::{Anchor, Mark};
@@ -51,6 +53,10 @@ pub(in crate::ops) async fn everywhere(world: &World, regions: &[(Cloud, String)
         if let Err(error) = exempt(place(world, *cloud, region, checker, &mut found)).await {
             found.failed.push(error);
         }
+    }
+    info!(standing = found.standing.len(), unreadable = found.unreadable.len(), failed = found.failed.len(), "marks searched for");
+    for Standing { mark, objects, signature } in &found.standing {
+        info!(run = mark.run, step = mark.step, uses = mark.uses, until = %mark.until, objects = objects.len(), signed = signature.is_ok(), "mark found");
     }
     found
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tracing::info;
 
 use super::marks::Signer;
 use super::marks::WorldMarker;
@@ -128,6 +129,7 @@ impl Reaper {
 
     /// Looks everywhere once and acts upon what has expired; `tell` hears of each mark as soon as its fate is known.
     pub async fn sweep(&self, tell: &(dyn Fn(&Finding) + Send + Sync)) -> Vec<Finding> {
+        info!(regions = self.options.regions.len(), dry_run = self.options.dry_run, "reaper looks");
         let mut told = Vec::new();
         let mut say = |finding: Finding| {
             tell(&finding);
@@ -159,6 +161,7 @@ impl Reaper {
                 ..Finding::of(outcome, objects)
             });
         }
+        info!(findings = told.len(), bad = told.iter().filter(|finding| finding.outcome.is_bad()).count(), "reaper has looked");
         told
     }
 
