@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::common::source::product_lines;
+
 /// Where words of each cloud are.
 const PLACES: [(&str, &[&str]); 2] = [
     (
@@ -59,8 +61,7 @@ fn files(path: &Path, found: &mut Vec<PathBuf>) {
 
 /// The text without its tests, comments and quoted quotes.
 fn bare(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = product_lines(text).into_iter().map(|(_, line)| line).filter(|line| !line.trim_start().starts_with("//"));
     let lines = lines.map(|line| line.find(" // ").map_or(line, |end| &line[..end]));
     lines.collect::<Vec<_>>().join("\n").replace("b'\"'", "").replace("'\"'", "")
 }

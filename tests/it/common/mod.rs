@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+pub(crate) mod source;
+
 use lifeboat::model::call::Cloud;
 use lifeboat::model::project::{ZoneFile, Zones};
 use lifeboat::world::settings::{CloudSettings, Keys, Settings};
