@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::action::{ParamError, parse_params};
 use crate::model::plan::ClientModel;
+pub use crate::ports::samples::Reading;
 
 /// A probe kind: a read that is repeated. The parameter struct *is* the probe; `expect` in it says what is good.
 ///
@@ -99,17 +100,6 @@ impl From<String> for Sample {
     fn from(detail: String) -> Self {
         Self::good(detail)
     }
-}
-
-/// The three things a sample can say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// As expected.
-    Good,
-    /// Not as expected.
-    Bad,
-    /// The reading failed on our side; it neither confirms nor denies.
-    Unknown,
 }
 
 /// A probe with its types erased.

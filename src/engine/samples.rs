@@ -10,60 +10,25 @@ use super::clock::RunClock;
 use super::probe::Reading;
 use super::tracker::Taken;
 use crate::model::event::KeptSamples;
-use crate::model::time::Timestamp;
+pub use crate::ports::samples::{Row, SampleFile};
 use crate::ports::secrets::mask;
 
-/// One sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// The probe, by its place in the plan.
-    pub probe: u32,
-    /// When it was sent.
-    pub sent: Timestamp,
-    /// When the first byte of the answer was there, where there is such a thing.
-    pub first_byte: Option<Timestamp>,
-    /// When the answer was complete, or it was given up.
-    pub done: Timestamp,
-    /// What it said.
-    pub reading: Reading,
-    /// Whether it was sent more than half an interval after its time.
-    pub late: bool,
-    /// Why it was not good.
-    pub detail: Option<String>,
-}
-
-impl Row {
-    pub(super) fn of(place: usize, taken: &Taken, clock: &RunClock) -> Self {
-        let detail = (taken.sample.reading != Reading::Good).then(|| {
-            let mut detail = taken.sample.detail.clone();
-            mask(&mut detail);
-            detail
-        });
-        Self {
-            probe: u32::try_from(place).unwrap_or(u32::MAX),
-            sent: clock.at(taken.sent),
-            first_byte: taken.sample.first_byte.map(|at| clock.at(at)),
-            done: clock.at(taken.done),
-            reading: taken.sample.reading,
-            late: taken.late,
-            detail,
-        }
+/// A sample as it is kept; `place`: of its probe in the plan.
+pub(super) fn row(place: usize, taken: &Taken, clock: &RunClock) -> Row {
+    let detail = (taken.sample.reading != Reading::Good).then(|| {
+        let mut detail = taken.sample.detail.clone();
+        mask(&mut detail);
+        detail
+    });
+    Row {
+        probe: u32::try_from(place).unwrap_or(u32::MAX),
+        sent: clock.at(taken.sent),
+        first_byte: taken.sample.first_byte.map(|at| clock.at(at)),
+        done: clock.at(taken.done),
+        reading: taken.sample.reading,
+        late: taken.late,
+        detail,
     }
-}
-
-/// Where samples are kept.
-pub trait SampleFile: Send {
-    /// Adds samples. They need not be on stable storage when this returns.
-    ///
-    /// # Errors
-    /// When it cannot be written. Nothing is added after that.
-    fn add(&mut self, rows: &[Row]) -> io::Result<()>;
-
-    /// Ends the file; it is on stable storage when this returns.
-    ///
-    /// # Errors
-    /// As above.
-    fn finish(self: Box<Self>) -> io::Result<KeptSamples>;
 }
 
 /// How many samples are handed over at once.

@@ -21,11 +21,10 @@ use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
 use super::folder::Folder;
-use crate::engine::probe::Reading;
-use crate::engine::samples::{Row, SampleFile};
 use crate::model::event::KeptSamples;
 use crate::model::format::{Format, TOOL, Unreadable, Version, check_readable};
 use crate::model::time::Timestamp;
+use crate::ports::samples::{Reading, Row, SampleFile};
 
 /// How many samples make a batch, and how long they wait for that as long as others come in.
 const BATCH: usize = 8192;

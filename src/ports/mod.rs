@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod objects;
 pub mod pace;
 pub mod pages;
+pub mod samples;
 pub mod secrets;
 mod skeleton;
 pub mod store;

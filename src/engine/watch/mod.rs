@@ -28,7 +28,7 @@ use self::timer::Timer;
 use super::board::{Ask, Standing};
 use super::clock::RunClock;
 use super::probe::{DynProbe, Sample};
-use super::samples::{Row, Samples};
+use super::samples::{Samples, row};
 use super::tracker::Taken;
 use crate::model::event::probe::ProbeKind;
 pub use sampled::Closer;
@@ -223,7 +223,7 @@ impl<W: Send + Sync + 'static> Sampler<W> {
 
     fn ended(&mut self, (place, number, taken): (usize, u64, Taken)) {
         let Self { probes, samples, clock, .. } = self;
-        let judged = probes[place].answered(number, taken, |taken| samples.keep(Row::of(place, taken, clock)));
+        let judged = probes[place].answered(number, taken, |taken| samples.keep(row(place, taken, clock)));
         if let Some(report) = judged.report {
             let _ = self.reports.send(report);
         }
