@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{LabProcess, copy_project, folder, has_step, journal, lifeboat, run, text, until};
+use crate::common::{LabProcess, copy_project, folder, has_step, journal, lifeboat, quick, run, text, until};
 
 const SCENARIO: &str = "scenarios/sync-stop.yaml";
 
@@ -36,7 +36,7 @@ fn says(project: &Path, words: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn a_mistake_in_the_project_file_keeps_nobody_from_what_ends_and_shows_runs() {
     let (lab, project) = (LabProcess::start(&["--time-scale", "5"]), folder());
-    copy_project(project.path(), |written| written.replace("hold: 3s", "hold: 1s").replace("stable_for: 5s", "stable_for: 1s"));
+    copy_project(project.path(), quick);
     let (before, file) = (lab.world(), project.path().join("lifeboat.yaml"));
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(

@@ -11,7 +11,7 @@ use lifeboat::model::measure::{StepOutcome, step_times};
 use lifeboat::model::state::RunState;
 use serde_json::Value;
 
-use crate::common::{LabProcess, copy_project, folder, lifeboat, run, text};
+use crate::common::{LabProcess, copy_project, folder, lifeboat, quick, run, text};
 
 const SCENARIO: &str = "scenarios/sync-stop.yaml";
 
@@ -40,7 +40,7 @@ fn foreseen(run: &Path) -> Option<Forecast> {
 fn the_second_run_knows_what_the_first_took() {
     let lab = LabProcess::start(&["--time-scale", "5"]);
     let project = folder();
-    copy_project(project.path(), |written| written.replace("hold: 3s", "hold: 1s").replace("stable_for: 5s", "stable_for: 1s"));
+    copy_project(project.path(), quick);
     let project = project.path();
     let place = ["--lab", lab.control()];
     let plan = || text(&command(project, &[&["plan", SCENARIO][..], &place].concat()).stdout);

@@ -9,13 +9,13 @@ use lifeboat::journal::file::JOURNAL;
 use lifeboat::journal::samples;
 use serde_json::Value;
 
-use crate::common::{LabProcess, copy_project, folder, lifeboat, run, text};
+use crate::common::{LabProcess, copy_project, folder, lifeboat, quick, run, text};
 
 const SCENARIO: &str = "scenarios/sync-stop.yaml";
 
 fn project() -> tempfile::TempDir {
     let project = folder();
-    copy_project(project.path(), |written| written.replace("hold: 3s", "hold: 1s").replace("stable_for: 5s", "stable_for: 1s"));
+    copy_project(project.path(), quick);
     project
 }
 

@@ -10,14 +10,14 @@ use lifeboat::model::chain;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::common::{LabProcess, copy_project, folder, last_json, lifeboat, run, text};
+use crate::common::{LabProcess, copy_project, folder, last_json, lifeboat, quick, run, text};
 
 const SCENARIO: &str = "scenarios/sync-stop.yaml";
 
 /// A project as shipped whose scenario takes no longer than it must.
 fn project() -> tempfile::TempDir {
     let project = folder();
-    copy_project(project.path(), |written| written.replace("hold: 3s", "hold: 1s").replace("stable_for: 5s", "stable_for: 1s"));
+    copy_project(project.path(), quick);
     project
 }
 

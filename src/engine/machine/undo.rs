@@ -363,7 +363,7 @@ impl Machine {
 
     /// Has the fault taken out once more after a step was put back whose `before` had the fault's harm in it beside other things.
     fn takes_the_fault_out_again(&mut self, key: &str) {
-        let (now, brings_it_back) = (self.now, self.undo().brings_the_fault_back(key));
+        let (now, brings_it_back) = (self.now, self.undo().bring_the_fault_back().any(|other| other == key));
         let Some(fault) = self.steps.get_mut(FAULT).filter(|fault| brings_it_back && has_harmed(fault)) else { return };
         fault.status = Status::UndoBackoff(now);
         self.wake_at(now);

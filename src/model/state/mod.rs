@@ -522,8 +522,8 @@ impl RunState {
         let undo = Undo::new(self.plan(), changes.into_iter().map(|(_, change)| change).collect(), None);
         let end = |step: &StepState| step.undo_ended.filter(|_| matches!(step.status, Status::Undone | Status::UndoFailed));
         let Some(fault_ended) = self.fault().and_then(end) else { return undo };
-        let brings_it_back = |(key, step): (&String, &StepState)| end(step).is_some_and(|at| at > fault_ended) && undo.brings_the_fault_back(key);
-        let is_back = self.steps.iter().any(brings_it_back);
+        let was_put_back_since = |key: &str| self.step(key).and_then(end).is_some_and(|at| at > fault_ended);
+        let is_back = undo.bring_the_fault_back().any(was_put_back_since);
         if is_back { undo.with_the_fault_back() } else { undo }
     }
 

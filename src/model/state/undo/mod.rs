@@ -152,12 +152,15 @@ impl<'a> Undo<'a> {
         change.key != FAULT && !change.targets.is_empty() && Target::keys(change.targets).is_subset(&Target::keys(fault.targets))
     }
 
-    /// Whether it has acted on something that the fault broke, and on other things as well: putting it back brings the harm back, so that the fault is
-    /// taken out once more afterwards.
-    #[must_use]
-    pub fn brings_the_fault_back(&self, key: &str) -> bool {
-        let (Some(change), Some(fault)) = (self.find(key), &self.fault) else { return false };
-        key != FAULT && change.shares(fault) && !self.repairs_the_fault(change)
+    /// Keys of the steps that have acted on something that the fault broke, and on other things as well: putting one back brings the harm back, so that the fault
+    /// is taken out once more afterwards.
+    pub fn bring_the_fault_back(&self) -> impl Iterator<Item = &'a str> {
+        let broken = self.fault.map(|fault| Target::keys(fault.targets)).unwrap_or_default();
+        let is_mixed = move |change: &&Intended<'_>| {
+            let keys = Target::keys(change.targets);
+            change.key != FAULT && !keys.is_disjoint(&broken) && !keys.is_subset(&broken)
+        };
+        self.changes.iter().filter(is_mixed).map(|change| change.key)
     }
 
     /// Whether it was healed with the fault, so that nothing of it is to be put back.
