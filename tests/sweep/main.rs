@@ -166,7 +166,7 @@ impl Sweep<'_> {
     fn one(&self, case: &Case, lab: &mut Option<LabProcess>) -> Option<Held> {
         let folder = tempfile::tempdir().unwrap();
         let begun = Instant::now();
-        let running = lab.take().unwrap_or_else(|| LabProcess::start(&["--time-scale", TIME_SCALE]));
+        let running = lab.take().unwrap_or_else(|| LabProcess::start(&["--time-scale", TIME_SCALE, "--world", self.workspace.world()]));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trial::attempt(case, self.workspace.path(), &running, folder.path())));
         let result = result.unwrap_or_else(|_| Err("the test itself panicked".to_owned()));
         let line = Line::new(case, begun.elapsed(), &result);

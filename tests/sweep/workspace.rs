@@ -9,7 +9,8 @@ use lifeboat::catalogue;
 use regex_lite::{Captures, Regex};
 use serde_json::json;
 
-use crate::common::copy_project;
+use crate::TIME_SCALE;
+use crate::common::{copy_project, lifeboat, run, text};
 use crate::samples::samples;
 
 /// What changes things outside the clouds, where no lab can look.
@@ -18,6 +19,8 @@ const OUTSIDE: [&str; 2] = ["exec", "http.request"];
 /// A copy of the project; ends with the value.
 pub(crate) struct Workspace {
     folder: tempfile::TempDir,
+    /// The world file of its labs.
+    world: String,
     subjects: Vec<String>,
 }
 
@@ -27,7 +30,14 @@ impl Workspace {
         let to = folder.path();
         let mut subjects = copy_project(to, hurried);
         subjects.extend(actions(to));
-        Self { folder, subjects }
+        let world = to.join("world.yaml");
+        fs::write(&world, unhurried(&text(&run(lifeboat().args(["lab", "--print-world"])).stdout))).unwrap();
+        Self { world: world.to_string_lossy().into_owned(), folder, subjects }
+    }
+
+    /// The world file of its labs: the shop, whose customers are not hurried.
+    pub(crate) fn world(&self) -> &str {
+        &self.world
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -79,6 +89,15 @@ fn write(path: &Path, definition: &serde_json::Value) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     // JSON is YAML.
     fs::write(path, definition.to_string()).unwrap();
+}
+
+/// The shop's world with as many orders a second as it is written, whatever its time scale: what lists and compares them all, sample for sample, would take most of
+/// the time of a sweep, and nothing that is swept depends on how many there are.
+fn unhurried(world: &str) -> String {
+    let orders = Regex::new(r"order_every: (\d+)ms").unwrap();
+    assert!(orders.is_match(world), "the shop's world says how often somebody orders");
+    let scale: u64 = TIME_SCALE.parse().unwrap();
+    orders.replace(world, |found: &Captures<'_>| format!("order_every: {}ms", found[1].parse::<u64>().unwrap() * scale)).into_owned()
 }
 
 /// The text with short waiting times. Time limits stay: they are how a run that hangs is noticed. Stop conditions take longer: many labs on a
