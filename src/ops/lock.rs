@@ -317,6 +317,10 @@ fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &imp
         if !running && runs::passed(store, &run) {
             return None;
         }
+        // What is elsewhere is in nobody's way here, however long its journal is and whatever is in it.
+        if runs::begun_as(store, &run).is_some_and(|plan| !counts(&Place::of(&plan))) {
+            return None;
+        }
         let (state, wrong) = runs::told_part(store, &run);
         let plan = state.plan().cloned().or_else(|| runs::plan_beside(store, &run));
         // One that has not come to its first event has changed nothing, wherever it was to run.

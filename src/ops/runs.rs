@@ -1,6 +1,6 @@
 //! The runs on disk: naming, finding, listing, reading with the chain checked.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 
 use serde::{Deserialize as _, Serialize};
 
@@ -227,6 +227,19 @@ pub fn plan_beside(store: &FileStore, run: &str) -> Option<Plan> {
     let bytes = store.read_beside(run, PLAN).ok()?;
     check_file(Format::Plan, &bytes).ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+/// The plan of a run by its first event alone, if that is as it was written and can be read: a journal may be long, and where its run works is said at its
+/// beginning.
+#[must_use]
+pub fn begun_as(store: &FileStore, run: &str) -> Option<Plan> {
+    let mut line = Vec::new();
+    BufReader::new(store.open_beside(run, JOURNAL).ok()?).read_until(b'\n', &mut line).ok()?;
+    let first = chain::whole_part(run, [line.strip_suffix(b"\n")?]).chain.events.pop()?;
+    match first.body {
+        Body::Run(RunEvent::Started { plan, .. }) => Some(*plan),
+        _ => None,
+    }
 }
 
 /// Whether a run has passed, by the last line of its journal, and the journal is, byte by byte, the one that was noted at its end: then nothing of the run is
