@@ -3,6 +3,7 @@
 //! A file in `catalogue/actions/` holds one parameter struct that implements [`Action`]; one line in the catalogue's table registers it.
 //! Command-line list, JSON Schema, docs, dry run, undo and the failure sweeps follow from that row.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -130,13 +131,15 @@ pub struct Planned<B> {
     pub notes: Vec<String>,
     /// The API calls that its undo would make, in order.
     pub undo: Vec<PlannedCall>,
+    /// Places in `targets` of what stands at a stop that the action itself makes on its way: a former owner of the run may have died there.
+    pub midway: BTreeSet<usize>,
 }
 
 impl<B> Planned<B> {
     /// Targets and calls with complete undo.
     #[must_use]
     pub fn new(before: B, targets: Vec<Target>, calls: Vec<PlannedCall>) -> Self {
-        Self { before, targets, calls, not_undone: Vec::new(), notes: Vec::new(), undo: Vec::new(), irrevocable: false }
+        Self { before, targets, calls, not_undone: Vec::new(), notes: Vec::new(), undo: Vec::new(), irrevocable: false, midway: BTreeSet::new() }
     }
 
     /// The same of an action that nothing can take back: `what` it does, in one line.
@@ -318,8 +321,8 @@ impl<W: Send + Sync, A: Action<W>> DynAction<W> for A {
 
     fn plan<'a>(&'a self, cx: &'a Cx<'a, W>) -> Boxed<'a, Planned<Value>> {
         Box::pin(async move {
-            let Planned { before, targets, calls, not_undone, notes, undo, irrevocable } = Action::plan(self, cx).await?;
-            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, notes, undo, irrevocable })
+            let Planned { before, targets, calls, not_undone, notes, undo, irrevocable, midway } = Action::plan(self, cx).await?;
+            Ok(Planned { before: to_json(&before)?, targets, calls, not_undone, notes, undo, irrevocable, midway })
         })
     }
 

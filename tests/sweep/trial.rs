@@ -148,7 +148,9 @@ impl Trial<'_> {
             // One that left something has nothing to take back, which is well; otherwise there is nothing that could be meant.
             let resumes = matches!(self.case.hardship, Hardship::Crash { by: Recovery::Resume, .. });
             let is_wrong = *taken_up && (resumes || run_folder(&self.reports()).is_none());
-            let never_began = state.start.is_none() && *code == if is_wrong { i32::from(Kind::Usage.code()) } else { 0 };
+            // Where the marks of other runs cannot be looked for, no drill begins.
+            let is_refused = matches!(self.case.hardship, Hardship::Trouble { .. }) && *reached && *code == i32::from(Kind::Environment.code());
+            let never_began = state.start.is_none() && (is_refused || *code == if is_wrong { i32::from(Kind::Usage.code()) } else { 0 });
             return if never_began { Ok(()) } else { Err(format!("there is no verdict, though the run began; exit {code}")) };
         };
         let is_its_code = *code == i32::from(exit::of_verdict(came_to));

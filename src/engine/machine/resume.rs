@@ -392,10 +392,12 @@ pub(super) fn is_on_its_way(now: &Planned<Value>) -> bool {
     !now.calls.is_empty() && now.calls.iter().all(|call| !call.mutating)
 }
 
-/// Whether every target is as it was to be made, or still as it was when the intent was recorded: then nobody but the step itself was here.
+/// Whether every target is as it was to be made, at a stop on the way there, or still as it was when the intent was recorded: then nobody but the step itself was
+/// here.
 fn is_half_done(intended: &[Target], now: &Planned<Value>) -> bool {
     let is_untouched = |target: &Target| intended.iter().any(|was| was == target);
-    now.targets.len() == intended.len() && now.targets.iter().all(|target| !target.changes() || is_untouched(target))
+    let is_ours = |(place, target): (usize, &Target)| !target.changes() || now.midway.contains(&place) || is_untouched(target);
+    now.targets.len() == intended.len() && now.targets.iter().enumerate().all(is_ours)
 }
 
 /// A step as the journal has it.

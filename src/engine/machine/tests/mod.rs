@@ -192,15 +192,8 @@ impl Rig {
                 _ if key.contains("/shared-") => vec!["shared"],
                 _ => vec![key],
             };
-            Planned {
-                before: json!("was"),
-                targets: targets.into_iter().map(|target| Target::outside(TargetKind::Table, target)).collect(),
-                calls: vec![],
-                not_undone: vec![],
-                irrevocable: false,
-                notes: vec![],
-                undo: vec![],
-            }
+            let targets = targets.into_iter().map(|target| Target::outside(TargetKind::Table, target)).collect();
+            Planned::new(json!("was"), targets, vec![])
         };
         match effect {
             Effect::Record(body) => self.record(body),

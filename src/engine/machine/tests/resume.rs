@@ -191,3 +191,14 @@ fn what_is_half_done_is_done_to_its_end() {
     rig.feed(Input::Read("failover/a".into(), Ok((starting("", true), json!({})))));
     assert_eq!(rig.log[..2], ["failover/a found", "failover/a started"]);
 }
+
+#[test]
+fn what_stands_at_a_stop_of_the_steps_own_is_done_to_its_end() {
+    let (mut plan, state) = cut_off(Value::Null);
+    plan.mode = Mode::Drill;
+    let mut rig = resume(plan, state, |rig| rig.hang.push("look failover/a"));
+    rig.log.clear();
+    let stop = Planned { midway: [0].into(), ..starting("half -> made", true) };
+    rig.feed(Input::Read("failover/a".into(), Ok((stop, json!({})))));
+    assert_eq!(rig.log[..2], ["failover/a found", "failover/a started"]);
+}

@@ -1,6 +1,6 @@
 //! `dns.shift-weight`: the same word for Route 53 and Alidns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
@@ -175,18 +175,19 @@ impl ShiftWeight {
                     foreseen.read(&key(&name.name, record), (record.weight, record.enabled, record.weighted));
             }
         }
-        for stage in &self.0.stages {
-            self.wanted(dns, &records, &stage.to)?;
-        }
+        let stops = self.stops(dns, &records)?;
         let (wanted, notes) = self.wanted(dns, &records, &self.0.to)?;
         let open = still_open(&records, &wanted);
-        let mut targets = Vec::new();
+        let (mut targets, mut midway) = (Vec::new(), BTreeSet::new());
         for (name, now) in records.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
             let then = records_of(&open, &name.name).iter().find(|then| then.key() == now.key());
             let change = then.filter(|then| !now.stands_as(then)).map(|then| Change::between(weight(now), weight(then)));
             if now.locked && change.is_some() {
                 let message = format!("{}: the record {} is locked and cannot be changed; have it unlocked", name.name, label(now));
                 return Err(ActionError::Other { message, retry: false });
+            }
+            if stops.iter().any(|stop| stands_in(stop, &name.name, now)) {
+                midway.insert(targets.len());
             }
             targets.push(target(location, &name.name, now).changing(change));
         }
@@ -196,6 +197,9 @@ impl ShiftWeight {
         let steps = self.stages_left(dns, &records)?.iter().map(|stage| &stage.to).chain([&self.0.to]);
         for to in steps.filter(|_| !open.is_empty()) {
             let open = still_open(&now, &self.wanted(dns, &now, to)?.0);
+            if open.is_empty() {
+                continue;
+            }
             calls.extend(dns.changes(&zone, &now, &open).into_iter().map(|(operation, what)| PlannedCall::write(operation, format!("{what}: {to}"))));
             for record in now.iter_mut().flat_map(|name| name.records.iter_mut().map(|record| (&name.name, record))) {
                 if let Some(then) = records_of(&open, record.0).iter().find(|then| then.key() == record.1.key()) {
@@ -206,7 +210,7 @@ impl ShiftWeight {
         for (name, record) in now.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
             foreseen.write(&key(&name.name, record), &(record.weight, record.enabled, record.weighted));
         }
-        Ok(Planned::new(Before { zone, names: records }, targets, calls))
+        Ok(Planned { midway, ..Planned::new(Before { zone, names: records }, targets, calls) })
     }
 
     /// What the look-up is about, and what it leaves alone.
@@ -292,16 +296,18 @@ impl ShiftWeight {
         wanted.iter().all(|name| is_worth(records_of(current, &name.name), &name.records))
     }
 
+    /// Every name as it is at each stop on the way.
+    fn stops(&self, dns: &dyn Dns, names: &[NameRecords]) -> Result<Vec<Vec<NameRecords>>, ActionError> {
+        self.0.stages.iter().map(|stage| Ok(self.wanted(dns, names, &stage.to)?.0)).collect()
+    }
+
     /// The stages from the one that was reached last on, be it by some of the records only: another attempt does not lead the traffic back to those
     /// before it.
     fn stages_left(&self, dns: &dyn Dns, current: &[NameRecords]) -> Result<&[Stage], ActionError> {
-        let ways = self.0.stages.iter().map(|stage| Ok(self.wanted(dns, current, &stage.to)?.0)).collect::<Result<Vec<_>, ActionError>>()?;
+        let ways = self.stops(dns, current)?;
         let is_on_its_way = |before: &[NameRecords], then: &[NameRecords]| {
-            let stands = |record: &WeightedRecord, name: &NameRecords, way: &[NameRecords]| {
-                records_of(way, &name.name).iter().any(|other| other.key() == record.key() && record.stands_as(other))
-            };
-            let all = || current.iter().flat_map(|name| name.records.iter().map(move |record| (name, record)));
-            all().all(|(name, record)| stands(record, name, before) || stands(record, name, then)) && all().any(|(name, record)| stands(record, name, then))
+            let all = || current.iter().flat_map(|name| name.records.iter().map(move |record| (name.name.as_str(), record)));
+            all().all(|(name, record)| stands_in(before, name, record) || stands_in(then, name, record)) && all().any(|(name, record)| stands_in(then, name, record))
         };
         let is_reached = |at: usize| self.is_done(current, &ways[at]) || (at > 0 && is_on_its_way(&ways[at - 1], &ways[at]));
         let reached = (0..ways.len()).rev().find(|at| is_reached(*at)).unwrap_or_default();
@@ -445,6 +451,11 @@ fn still_open(current: &[NameRecords], wanted: &[NameRecords]) -> Vec<NameRecord
         (!records.is_empty()).then(|| name.with(records))
     };
     wanted.iter().filter_map(of).collect()
+}
+
+/// Whether a record of a name is as it is among `names`.
+fn stands_in(names: &[NameRecords], name: &str, record: &WeightedRecord) -> bool {
+    records_of(names, name).iter().any(|other| other.key() == record.key() && record.stands_as(other))
 }
 
 fn records_of<'a>(names: &'a [NameRecords], name: &str) -> &'a [WeightedRecord] {

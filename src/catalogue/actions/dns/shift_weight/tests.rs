@@ -94,6 +94,15 @@ async fn another_attempt_goes_on_from_the_stage_that_was_reached() {
 }
 
 #[tokio::test]
+async fn what_stands_at_one_of_its_stages_is_known_for_its_own() {
+    for (aliyun, aws, midway) in [(50, 50, vec![0, 1]), (50, 100, vec![0]), (0, 100, vec![]), (40, 60, vec![])] {
+        let dns = FakeDns::route53(&[record("aliyun", "1", aliyun, true), record("aws", "2", aws, true)]);
+        let planned = back_in_stages().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap();
+        assert_eq!(planned.midway.into_iter().collect::<Vec<_>>(), midway, "{aliyun} and {aws}");
+    }
+}
+
+#[tokio::test]
 async fn a_shift_cut_off_between_its_stages_is_undone() {
     let dns = FakeDns::route53(&[record("aliyun", "1", 0, true), record("aws", "2", 100, true)]);
     let before = back_in_stages().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap().before;
