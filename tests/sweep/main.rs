@@ -141,8 +141,8 @@ impl Sweep<'_> {
         let labs = std::env::var("SWEEP_LABS")
             .ok()
             .and_then(|labs| labs.parse().ok())
-            // A case waits most of its time.
-            .unwrap_or_else(|| 2 * std::thread::available_parallelism().map_or(2, usize::from))
+            // A case waits most of its time, the more so the faster the product was built.
+            .unwrap_or_else(|| if cfg!(debug_assertions) { 2 } else { 8 } * std::thread::available_parallelism().map_or(2, usize::from))
             .min(cases.len());
         let todo = Mutex::new(cases.into_iter().enumerate().collect::<Vec<_>>().into_iter());
         std::thread::scope(|scope| {
