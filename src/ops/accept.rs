@@ -22,7 +22,6 @@ use crate::model::measure;
 use crate::model::plan::Plan;
 use crate::model::state::{FAULT, Intent, RunState, Status};
 use crate::model::target::Target;
-use crate::model::whereabouts::Whereabouts;
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
 use crate::world::World;
@@ -59,7 +58,7 @@ pub fn left(store: &FileStore, run: &str) -> Result<(RunState, Plan), Exit> {
     }
     let state = runs::state(run, &runs::read(store, run)?)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Usage, format!("run {run} never began: there is nothing to accept")))?;
-    if Whereabouts::of(&plan).is_embedded() {
+    if plan.whereabouts().is_embedded() {
         return Err(Exit::new(Kind::Usage, format!("the simulated clouds of run {run} ended with its process: there is nothing to accept"))
             .hint(format!("`{}` ends the run where it has not ended", abort_command(store, run))));
     }

@@ -23,7 +23,6 @@ use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentFile;
 use crate::model::state::{FAULT, RunState};
 use crate::model::target::Target;
-use crate::model::whereabouts::Whereabouts;
 use crate::ports::store::StoreError;
 
 /// What helps when the runs cannot be read or locked where they are.
@@ -47,7 +46,7 @@ impl Place {
     /// Where `plan` works.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let world = Whereabouts::of(plan);
+        let world = plan.whereabouts().clone();
         Self {
             environment: plan.environment.clone(),
             alone: world.is_embedded(),

@@ -239,7 +239,7 @@ pub async fn beside(plan: &Plan, world: &World) -> Vec<PlannedCall> {
     let of_clouds = |uses: &&str| ["aws.", "aliyun.", "objects."].iter().any(|prefix| uses.starts_with(prefix));
     let mut calls: Vec<PlannedCall> = [Cloud::Aws, Cloud::Aliyun]
         .into_iter()
-        .filter(|cloud| plan.scope.pointer(&format!("/env/{cloud}/account")).is_some())
+        .filter(|cloud| plan.whereabouts().clouds.contains_key(cloud.name()))
         .map(|cloud| PlannedCall::read("sts:GetCallerIdentity", cloud.to_string()))
         .collect();
     for probe in plan.probes.iter().filter(|probe| of_clouds(&probe.uses.as_str())) {

@@ -76,7 +76,6 @@ fn abort_command(store: &FileStore, run: &str) -> Option<String> {
 }
 
 fn reaper_command(environment: &Environment) -> String {
-    let lab = environment.env.pointer("/lab/control").and_then(serde_json::Value::as_str);
-    let lab = lab.map_or_else(String::new, |control| format!(" --lab {control}"));
+    let lab = environment.whereabouts.lab.as_ref().map_or_else(String::new, |lab| format!(" --lab {}", lab.control));
     format!("lifeboat reaper --env {}{lab}", environment.name)
 }
