@@ -12,7 +12,7 @@ use super::marks::WorldMarker;
 use super::{live, preflight, run, runs};
 use crate::catalogue;
 use crate::engine::lease::Marker as _;
-use crate::engine::secrets;
+use crate::engine::parameters::{self, Purpose, Ready, Stated};
 use crate::journal::FileStore;
 use crate::model::difference::differences;
 use crate::model::event::step::StepKind;
@@ -181,8 +181,8 @@ fn differing(intent: &Intent, is: &Value) -> String {
 async fn marks_off(world: &Result<Arc<World>, String>, run: &str, state: &RunState) -> Result<(), String> {
     let world = world.as_ref().map_err(Clone::clone)?;
     let Some(intent) = state.fault().and_then(|fault| fault.intent.as_ref()) else { return Ok(()) };
-    let row = catalogue::action(&intent.uses).ok_or("this Lifeboat does not know its action")?;
-    let action = secrets::action_for_undo(row, &intent.with).map_err(|failure| failure.to_string())?;
+    let ready = parameters::action(catalogue::action(&intent.uses), Stated::intended(&intent.uses, &intent.with), Purpose::Undo);
+    let Ready { action, .. } = ready.map_err(|unready| unready.failure().to_string())?;
     let anchors = action.anchors(&intent.before).map_err(|error| error.to_string())?;
     if anchors.is_empty() {
         return Ok(());
