@@ -17,7 +17,7 @@ use crate::journal::FileStore;
 use crate::model::difference::differences;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Event, StepEvent};
-use crate::model::ids;
+use crate::model::ids::{self, RunId};
 use crate::model::measure;
 use crate::model::plan::Plan;
 use crate::model::state::{FAULT, Intent, RunState, Status};
@@ -101,7 +101,7 @@ fn open(state: &RunState) -> Vec<String> {
 /// When nothing conflicts there, or it cannot be written down.
 pub async fn accept(
     store: &Arc<FileStore>,
-    run: &str,
+    run: &RunId,
     key: &str,
     because: &str,
     environment: Result<Environment, Exit>,

@@ -19,6 +19,7 @@ use super::runs;
 use crate::journal::folder::Folder;
 use crate::journal::{FileStore, Trust};
 use crate::model::host::{Owner, authority, owner};
+use crate::model::ids::RunId;
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentFile;
 use crate::model::state::{FAULT, RunState};
@@ -158,7 +159,7 @@ impl Drop for Locked {
 #[derive(Clone, Debug)]
 pub struct Neighbour {
     /// Its id.
-    pub run: String,
+    pub run: RunId,
     /// What takes it back, as it can be typed anywhere.
     pub abort_command: String,
     /// Whether a process runs it now.
@@ -311,7 +312,7 @@ fn others(store: &FileStore, place: &Place, own: Option<&str>, placeless: bool, 
 }
 
 fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
-    let neighbour = |run: String| {
+    let neighbour = |run: RunId| {
         let running = store.is_owned(&run);
         if !running && runs::passed(store, &run) {
             return None;
@@ -328,7 +329,7 @@ fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &imp
         let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, abort_command, plan, untold };
         (running || !neighbour.holds.is_empty() || neighbour.fault || neighbour.untold.is_some()).then_some(neighbour)
     };
-    Ok(store.runs()?.into_iter().filter(|run| own != Some(run.as_str())).filter_map(neighbour).collect())
+    Ok(store.runs()?.into_iter().filter(|run| own != Some(&**run)).filter_map(neighbour).collect())
 }
 
 fn has_fault(state: &RunState) -> bool {

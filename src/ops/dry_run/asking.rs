@@ -255,7 +255,7 @@ async fn mark(view: &mut StepView, action: &dyn DynAction<World>, with: Value, b
         Err(error) => Err(error),
         Ok(anchors) if anchors.is_empty() => return,
         Ok(anchors) => {
-            let mark = Mark { run, step: view.step.clone(), until: now, uses: view.uses.clone(), with, before };
+            let mark = Mark { run: run.into(), step: view.step.clone(), until: now, uses: view.uses.clone(), with, before };
             let names = anchors.iter().map(|anchor| format!("{} {}", anchor.kind, anchor.id)).collect::<Vec<_>>().join(", ");
             let tags = marks::calls(world, &anchors).unwrap_or_default().into_iter();
             view.mark_calls =

@@ -255,7 +255,7 @@ fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
         let Ok(state) = runs::read(store, &listed.run).and_then(|chain| runs::state(&listed.run, &chain)) else { continue };
         let is_here = state.plan().is_some_and(|other| other.whereabouts().shares_lab_with(plan.whereabouts()));
         if is_here && state.held().contains(&FAULT) {
-            open.push(listed.run);
+            open.push(listed.run.into());
         }
     }
     Ok(open)
