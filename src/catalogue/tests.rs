@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{action, actions, probe, probes};
+use crate::engine::parameters::{self, Purpose, Stated};
 
 /// `provider.service.verb-object`, or fewer parts.
 fn is_word(word: &str) -> bool {
@@ -104,8 +105,8 @@ fn undo_asks_for_a_secret_only_where_it_uses_it() {
         ("http.request", serde_json::json!({ "url": url, "headers": { "authorization": secret } }), false),
         ("http.request", serde_json::json!({ "url": secret, "method": "POST" }), false),
     ] {
-        let undone = crate::engine::secrets::action_for_undo(action(uses).unwrap(), &with);
-        assert_eq!(undone.is_err(), needs, "{uses} {with}");
-        assert!(crate::engine::secrets::parsed(action(uses).unwrap(), &with).is_err(), "to do it, it is needed");
+        let ready = |purpose| parameters::action(action(uses), Stated::intended(uses, &with), purpose);
+        assert_eq!(ready(Purpose::Undo).is_err(), needs, "{uses} {with}");
+        assert!(ready(Purpose::Do).is_err(), "to do it, it is needed");
     }
 }

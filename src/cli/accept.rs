@@ -8,7 +8,6 @@ use super::args::{Global, Recover};
 use super::guarded::reason;
 use super::output::Output;
 use super::start;
-use crate::model::whereabouts::Whereabouts;
 use crate::ops::accept;
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::runs;
@@ -38,11 +37,10 @@ pub(super) fn accept(args: &Accept, global: &Global, output: &Output) -> Result<
     let store = Arc::new(start::store(global)?);
     let run = runs::find(&store, &args.recover.run)?;
     let (state, plan) = accept::left(&store, &run)?;
-    let made = Whereabouts::of(&plan);
-    start::may_be_in(&run, &made, args.recover.lab.as_deref())?;
+    start::may_be_in(&run, plan.whereabouts(), args.recover.lab.as_deref())?;
     let key = accept::step(&state, &run, &args.step)?;
     let accepted = start::runtime()?.block_on(async {
-        let environment = start::reopen(&store, &run, &plan, &made, args.recover.lab.as_deref()).await?;
+        let environment = start::reopen(&store, &run, &plan, args.recover.lab.as_deref()).await?;
         accept::accept(&store, &run, &key, &because, environment, start::observer(output)).await
     })?;
     if output.json {

@@ -12,6 +12,7 @@ pub use super::halt::{Halt, Release};
 pub use super::steering::Steering;
 pub use super::taking_back::Abort;
 use crate::lab::serve::SCALES;
+use crate::model::ids::RunChoice;
 use crate::model::text::Lang;
 use crate::model::time::{Span, Timestamp};
 use crate::ports::Cloud;
@@ -252,7 +253,7 @@ pub struct PlanArgs {
 Without --format and --lang it writes report.en.md, report.zh.md, their pictures, report.html and report.json into the folder of the run.")]
 pub struct Report {
     /// The run, a beginning of its name that fits one run only, or `latest`
-    pub run: String,
+    pub run: RunChoice,
     /// Print the report in this language instead of writing the files; HTML holds both and shows this one first [default: of the locale]
     #[arg(long, value_enum)]
     pub lang: Option<Language>,
@@ -296,7 +297,7 @@ pub enum ReportFormat {
     \x20 lifeboat samples latest --format arrow > samples.arrows")]
 pub struct Samples {
     /// The run, a beginning of its name that fits one run only, or `latest`
-    pub run: String,
+    pub run: RunChoice,
     /// Only this probe's; may be given several times
     #[arg(long, value_name = "ID")]
     pub probe: Vec<String>,
@@ -336,7 +337,7 @@ impl From<Language> for Lang {
 #[derive(Debug, Clone, Args)]
 pub struct Recover {
     /// The run, a beginning of its name that fits one run only, or `latest`
-    pub run: String,
+    pub run: RunChoice,
     /// The lab it ran in, if that listens elsewhere now; another lab is refused, and so is any for a run on real clouds
     #[arg(long, value_name = "CONTROL_URL")]
     pub lab: Option<String>,

@@ -8,7 +8,7 @@ use super::args::Global;
 use super::output::Output;
 use super::start;
 use crate::journal::FileStore;
-use crate::model::ids;
+use crate::model::ids::{self, RunChoice, RunId};
 use crate::model::order::{Asked, Order};
 use crate::model::plain::line;
 use crate::model::plan::{Mode, Stage};
@@ -22,7 +22,7 @@ use crate::ports::store::StoreError;
 #[derive(Debug, Args)]
 pub struct Ctl {
     /// The run, a beginning of its name that fits one run only, or `latest`
-    pub run: String,
+    pub run: RunChoice,
     /// What it is to do
     #[command(subcommand)]
     pub order: Ask,
@@ -158,15 +158,13 @@ fn wants_a_reason(store: &FileStore, run: &str) -> Result<(), Exit> {
 }
 
 /// As everywhere; only that `latest` is the latest that goes on, if one does.
-fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
+fn find(store: &FileStore, wanted: &RunChoice) -> Result<RunId, Exit> {
     let all = || store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error));
-    match wanted {
-        "latest" => match all()?.into_iter().rev().find(|run| store.is_owned(run)) {
-            Some(run) => Ok(run),
-            None => runs::find(store, wanted),
-        },
-        _ => runs::find(store, wanted),
-    }
+    let running = match wanted {
+        RunChoice::Latest => all()?.into_iter().rev().find(|run| store.is_owned(run)),
+        RunChoice::Named(_) => None,
+    };
+    running.map_or_else(|| runs::find(store, wanted), Ok)
 }
 
 fn text(status: &Status) -> String {

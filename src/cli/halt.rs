@@ -8,6 +8,7 @@ use super::output::Output;
 use super::start;
 use crate::engine::clock::RunClock;
 use crate::journal::FileStore;
+use crate::model::ids::{RunChoice, RunId};
 use crate::model::project::EnvironmentKind;
 use crate::ops::control::operator;
 use crate::ops::exit::{Exit, Kind};
@@ -78,7 +79,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
         places::are_of_one_project(at, &everywhere[0])
             || runs::plan_beside(at, run).is_some_and(|plan| written.as_ref().is_some_and(|here| here.is_same(&Place::of(&plan))))
     };
-    type Found<'a> = Vec<(&'a FileStore, String)>;
+    type Found<'a> = Vec<(&'a FileStore, RunId)>;
     let (mut running, mut left): (Found<'_>, Found<'_>) = Default::default();
     // Where a run works that is not ours is not known; neither is what goes on in a folder that cannot be read.
     let mut unknown: Vec<String> = Vec::new();
@@ -127,7 +128,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
         let global = Global { reports: Some(at.folder().to_owned()), ..global.clone() };
         // Whatever came of it is told below; one that cannot be taken back must not keep the others.
         if let Err(exit) = start::recover(
-            &Recover { run: run.clone(), lab: None },
+            &Recover { run: RunChoice::Named(run.to_string()), lab: None },
             &start::How::TakeBack { yes_because: Some(&why), from_marks: Some(None) },
             &global,
             output,
@@ -139,7 +140,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
     let mut runs: Found<'_> = running.into_iter().chain(left).collect();
     runs.sort_by(|(_, one), (_, other)| one.cmp(other));
     runs.dedup_by(|(_, one), (_, other)| one == other);
-    let remains: Vec<(&FileStore, &String, Option<String>)> = runs.iter().map(|(at, run)| (*at, run, halt::remains(at, run))).collect();
+    let remains: Vec<(&FileStore, &RunId, Option<String>)> = runs.iter().map(|(at, run)| (*at, run, halt::remains(at, run))).collect();
     if output.json {
         let runs: Vec<_> = remains.iter().map(|(_, run, remains)| json!({ "run": run, "left": remains })).collect();
         output.json_line(&json!({ "environment": environment, "runs": runs }));

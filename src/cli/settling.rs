@@ -11,7 +11,6 @@ use crate::engine::secrets;
 use crate::journal::FileStore;
 use crate::model::project::EnvironmentKind;
 use crate::model::state::RunState;
-use crate::model::whereabouts::Whereabouts;
 use crate::ops::environment::{Environment, LabChoice};
 use crate::ops::exit::{Exit, Kind};
 use crate::ops::preflight;
@@ -59,9 +58,8 @@ pub(super) fn settle(
     if store.is_owned(run) {
         return Err(settle::is_running(run));
     }
-    let made = untold.plan.as_ref().map(Whereabouts::of);
-    if let Some(made) = &made {
-        may_be_in(run, made, lab)?;
+    if let Some(plan) = &untold.plan {
+        may_be_in(run, plan.whereabouts(), lab)?;
     } else if place.is_none() {
         return Err(Exit::new(Kind::Usage, format!("nothing tells in which environment run {run} ran; nothing was changed"))
             .cause(runs::in_a_line(&untold.why))
@@ -69,17 +67,17 @@ pub(super) fn settle(
     }
     let reason = taking_back::word_for(&untold, yes_because, output)?;
     // Clouds that ended with their process hold no marks.
-    let found = if made.as_ref().is_some_and(Whereabouts::is_embedded) {
+    let found = if untold.plan.as_ref().is_some_and(|plan| plan.whereabouts().is_embedded()) {
         Vec::new()
     } else {
         runtime()?.block_on(async {
             let plan = untold.plan.clone();
-            let environment = match (&plan, &made, place) {
-                (Some(plan), Some(made), _) => {
+            let environment = match (&plan, place) {
+                (Some(plan), _) => {
                     secrets::know(plan);
-                    reopen(store, run, plan, made, lab).await??
+                    reopen(store, run, plan, lab).await??
                 }
-                (_, _, place) => named(place.unwrap_or_default(), lab).await?,
+                (None, place) => named(place.unwrap_or_default(), lab).await?,
             };
             preflight::accounts(&environment, plan.as_ref()).await?;
             untold.take_out(&environment, &|finding| output.say(&finding.text())).await

@@ -28,7 +28,7 @@ use crate::model::project::{EnvironmentFile, EnvironmentKind};
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Span;
-use crate::model::whereabouts::{self, Whereabouts};
+use crate::model::whereabouts::Whereabouts;
 use crate::observe::{self, Observer};
 use crate::ops::approvals::{self, Given};
 use crate::ops::budget::Budget;
@@ -187,7 +187,7 @@ pub(super) fn drill(args: &Drill, global: &Global, output: &Output) -> Result<u8
             seen.recoverable()?;
         }
         plan.frozen = seen.frozen();
-        whereabouts::know(&mut plan, accounts);
+        accounts.iter().for_each(|(cloud, account)| plan.scope.know(*cloud, account));
         let attended = attended(&plan, answers, &project.root, output);
         log::phase("run");
         let outcome = run::start(store.clone(), &environment, plan, &files, allowed, attended).await?;
@@ -222,7 +222,7 @@ pub(super) fn execute(args: &Execute, global: &Global, output: &Output) -> Resul
         log::phase("guards");
         let allowed = about.decide(&args.guarding, args.yes_because.as_deref(), &seen).await?;
         plan.frozen = seen.frozen();
-        whereabouts::know(&mut plan, accounts);
+        accounts.iter().for_each(|(cloud, account)| plan.scope.know(*cloud, account));
         if !args.yes && terminal::can_ask(output.terminal) {
             plan.since = plan.since.or_else(since::asked);
             beginning::wanted(&plan, &seen, &allowed.decisions)?;
@@ -320,8 +320,8 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
         output.say(&format!("run {run} never began and changed nothing"));
         return Ok(0);
     };
-    let made = Whereabouts::of(&plan);
-    may_be_in(&run, &made, args.lab.as_deref())?;
+    let made = plan.whereabouts();
+    may_be_in(&run, made, args.lab.as_deref())?;
     let goes_on = to == Takeover::GoOn && state.may_go_on();
     // What it could not put back, or found otherwise than before, may be in order by now: that is looked at again.
     if settled.is_none() && state.ended.is_some() && state.held().is_empty() && measure::differs(&state).is_empty() && !goes_on {
@@ -347,7 +347,7 @@ pub(super) fn recover(args: &Recover, how: &How<'_>, global: &Global, output: &O
     let overrides = guarded::overrides(&guarding, None, plan.mode)?;
     runtime()?.block_on(async {
         log::phase("environment");
-        let mut environment = reopen(&store, &run, &plan, &made, args.lab.as_deref()).await??;
+        let mut environment = reopen(&store, &run, &plan, args.lab.as_deref()).await??;
         environment.programs = home::programs(&store, &run, &state);
         secrets::follow(!matches!(environment.programs, Programs::Refused(_)));
         secrets::know(&plan);
@@ -455,13 +455,8 @@ pub(super) fn may_be_in(run: &str, made: &Whereabouts, lab: Option<&str>) -> Res
 ///
 /// # Errors
 /// When it is another world than the one that the run was made in.
-pub(super) async fn reopen(
-    store: &FileStore,
-    run: &str,
-    plan: &Plan,
-    made: &Whereabouts,
-    lab: Option<&str>,
-) -> Result<Result<Environment, Exit>, Exit> {
+pub(super) async fn reopen(store: &FileStore, run: &str, plan: &Plan, lab: Option<&str>) -> Result<Result<Environment, Exit>, Exit> {
+    let made = plan.whereabouts();
     let other = |lines: Vec<String>| {
         let mut exit = Exit::new(Kind::Environment, format!("run {run} was made in another world than this; nothing was changed"));
         exit.causes = lines;
@@ -490,7 +485,7 @@ pub(super) async fn reopen(
         Ok(environment) => environment,
         Err(exit) => return Ok(Err(exit)),
     };
-    let lines = made.differs(&Whereabouts::of_env(&environment.env));
+    let lines = made.differs(&environment.whereabouts);
     if !lines.is_empty() {
         return Err(other(lines));
     }
@@ -523,9 +518,7 @@ async fn looked_at(plan: &Plan, environment: &Environment) -> DryRun {
 fn placed(plan: Result<Plan, Vec<Diagnostic>>, environment: &Environment) -> Result<Plan, Exit> {
     let mut plan = plan.map_err(|found| errors::definitions(&found))?;
     plan.realism = environment.realism();
-    if let Some(env) = plan.scope.get_mut("env").and_then(Value::as_object_mut) {
-        env.extend(environment.env.as_object().cloned().unwrap_or_default());
-    }
+    plan.scope.place(environment.whereabouts.clone());
     // Before anything is asked with one of them, and before any program runs that may print them.
     secrets::know(&plan);
     Ok(plan)
@@ -568,7 +561,7 @@ fn conclude(outcome: Outcome, store: &FileStore, output: &Output) -> Result<u8, 
         output.say(&format!("\n{}  {}{table}\nreport  {}", outcome.verdict.map_or("interrupted", verdict_word), outcome.run, report.display()));
     }
     // A lab that was part of this process takes along what was left in it.
-    let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| !Whereabouts::of(plan).is_embedded());
+    let is_elsewhere = |state: &&RunState| state.plan().is_some_and(|plan| !plan.whereabouts().is_embedded());
     if let Some(state) = state.as_ref().filter(is_elsewhere)
         && outcome.verdict.is_some()
     {

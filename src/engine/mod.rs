@@ -12,6 +12,7 @@ pub mod gatekeeper;
 pub mod lease;
 pub mod machine;
 pub mod operations;
+pub(crate) mod parameters;
 pub mod place;
 pub mod probe;
 pub mod record;

@@ -3,13 +3,11 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tracing::debug;
 
-use super::action::{ActionType, DynAction};
 use crate::model::credentials::{has_reference, is_name, is_reference};
 use crate::model::event::probe::ProbeKind;
 use crate::model::event::step::StepKind;
@@ -113,7 +111,7 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
 ///
 /// # Errors
 /// As [`reveal`].
-pub(crate) fn reveal_for_probe(with: &Value) -> Result<Value, Failure> {
+pub(super) fn reveal_for_probe(with: &Value) -> Result<Value, Failure> {
     if FOLLOWED.load(Ordering::Relaxed) { reveal(with) } else { Ok(unasked(with)) }
 }
 
@@ -121,17 +119,11 @@ pub(crate) fn reveal_for_probe(with: &Value) -> Result<Value, Failure> {
 ///
 /// # Errors
 /// When a reference leads nowhere; the message names the reference, never a secret.
-pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
+pub(super) fn reveal(value: &Value) -> Result<Value, Failure> {
     Ok(match value {
         reference if is_reference(reference) => {
             let place = reference["secret"].as_str().unwrap_or_default();
-            if !FOLLOWED.load(Ordering::Relaxed) {
-                let why = "it is not read: the run was begun by another user, or this is a copy of its folder";
-                return Err(Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")));
-            }
-            let secret = read(place).map_err(|why| Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")))?;
-            secrets::keep(&secret);
-            Value::String(secret)
+            Value::String(text_at(place).map_err(|why| Failure::new(FailureKind::Parameters, format!("secret `{place}`: {why}")))?)
         }
         Value::Object(map) => map.iter().map(|(key, value)| Ok((key.clone(), reveal(value)?))).collect::<Result<_, Failure>>().map(Value::Object)?,
         Value::Array(items) => items.iter().map(reveal).collect::<Result<_, Failure>>().map(Value::Array)?,
@@ -139,41 +131,24 @@ pub(crate) fn reveal(value: &Value) -> Result<Value, Failure> {
     })
 }
 
+/// The secret at `place`, such as `env:NAME`; from now on it is masked.
+///
+/// # Errors
+/// Why it cannot be read, without the place.
+pub(crate) fn text_at(place: &str) -> Result<String, String> {
+    if !FOLLOWED.load(Ordering::Relaxed) {
+        return Err("it is not read: the run was begun by another user, or this is a copy of its folder".to_owned());
+    }
+    let secret = read(place)?;
+    secrets::keep(&secret);
+    Ok(secret)
+}
+
 /// What stands where a secret is not asked for: a text that fits where an address is wanted, too.
 const UNASKED: &str = "http://not-asked-for.invalid/";
 
-/// The action that undoes what one with these parameters did. Its secrets are read only if it needs them: what was changed weeks ago must not stay because
-/// a token of then is gone.
-///
-/// # Errors
-/// When a secret that is needed leads nowhere, or the parameters do not fit.
-pub(crate) fn action_for_undo<W>(row: &ActionType<W>, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-    are_not_shown(row.shown, with)?;
-    if has_reference(with)
-        && let Ok(action) = (row.parse)(&unasked(with))
-        && !action.undo_needs_secrets()
-    {
-        return Ok(action);
-    }
-    parsed(row, with)
-}
-
-/// The action with these parameters, its secrets read.
-///
-/// # Errors
-/// As [`action_for_undo`].
-pub(crate) fn parsed<W>(row: &ActionType<W>, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-    are_not_shown(row.shown, with)?;
-    let revealed = reveal(with)?;
-    (row.parse)(&revealed).map_err(|error| {
-        // What does not fit is quoted in the message: a secret must not be.
-        let message = if revealed == *with { error.message } else { "does not fit (not shown: the parameters hold a secret)".to_owned() };
-        Failure::new(FailureKind::Parameters, if error.path.is_empty() { message } else { format!("{}: {message}", error.path) })
-    })
-}
-
 /// `value` with every reference replaced by a text that is no secret.
-fn unasked(value: &Value) -> Value {
+pub(super) fn unasked(value: &Value) -> Value {
     match value {
         reference if is_reference(reference) => Value::from(UNASKED),
         Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), unasked(value))).collect()),
@@ -186,7 +161,7 @@ fn unasked(value: &Value) -> Value {
 ///
 /// # Errors
 /// When there is one.
-pub(crate) fn are_as_written(written: &Value, resolved: &Value) -> Result<(), Failure> {
+pub(super) fn are_as_written(written: &Value, resolved: &Value) -> Result<(), Failure> {
     let is_new = match (written, resolved) {
         (Value::String(_), resolved) => has_reference(resolved),
         (Value::Object(written), Value::Object(resolved)) if written.keys().eq(resolved.keys()) && !resolved.keys().eq(["secret"]) => {
@@ -208,7 +183,7 @@ pub(crate) fn are_as_written(written: &Value, resolved: &Value) -> Result<(), Fa
 ///
 /// # Errors
 /// When there is one.
-pub(crate) fn are_not_shown(shown: &[&str], with: &Value) -> Result<(), Failure> {
+pub(super) fn are_not_shown(shown: &[&str], with: &Value) -> Result<(), Failure> {
     match shown.iter().find(|name| with.get(**name).is_some_and(has_reference)) {
         Some(name) => Err(Failure::new(FailureKind::Parameters, format!("{name}: {SHOWN}"))),
         None => Ok(()),
@@ -242,7 +217,7 @@ pub(crate) fn misplaced(allowed: &[&str], with: &Value, probes: &dyn Fn(&str) ->
 ///
 /// # Errors
 /// When there is one.
-pub(crate) fn are_placed(allowed: &[&str], with: &Value) -> Result<(), Failure> {
+pub(super) fn are_placed(allowed: &[&str], with: &Value) -> Result<(), Failure> {
     match misplaced(allowed, with, &|_| None) {
         Some(way) => Err(Failure::new(FailureKind::Parameters, format!("{}: {MISPLACED}", shown(&way)))),
         None => Ok(()),

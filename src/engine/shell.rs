@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::action::{ActionType, Cx, DynAction, Planned};
+use super::action::{ActionType, Cx, Planned};
 use super::board::{self, Board};
 use super::clock::RunClock;
 use super::desk::{Desk, DeskSetup, Reply, Tell, Trust};
@@ -21,6 +21,7 @@ use super::foreseen::NOTHING;
 use super::gatekeeper::Gatekeeper;
 use super::lease::{Mark, Marker};
 use super::machine::{Effect, FAULT, Input, Left, Machine, Recovery, Standing};
+use super::parameters::{self, Purpose, Ready, Stated, Unready};
 use super::probe::ProbeType;
 use super::record::{RecordError, Recorder};
 use super::samples::{SampleFile, Samples};
@@ -28,7 +29,6 @@ use super::secrets;
 use super::watch::{Closer, Report, Watch, Watched};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, ProbeEvent, RunEvent, StepEvent};
-use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::order::{Asked, Order, Witness};
 use crate::model::plan::{Mode, Plan, Verdict};
@@ -240,6 +240,16 @@ enum Kind {
     Undo,
 }
 
+impl Kind {
+    /// What is only read is read to see what undo would restore.
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Plan | Self::Apply => Purpose::Do,
+            Self::Read | Self::Undo => Purpose::Undo,
+        }
+    }
+}
+
 /// A change to be made, or taken back.
 struct Change<'a> {
     kind: Kind,
@@ -389,12 +399,8 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
 }
 
 fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, types: &'static [ProbeType<W>]) -> Result<Watched<W>, EngineError> {
-    let row = types
-        .iter()
-        .find(|row| row.kind == probe.uses)
-        .ok_or_else(|| EngineError::Plan(format!("probe {}: this Lifeboat knows no `{}`", probe.id, probe.uses)))?;
-    let with = secrets::reveal_for_probe(&probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
-    let parsed = (row.parse)(&with).map_err(|error| EngineError::Plan(format!("probe {}: {error}", probe.id)))?;
+    let row = types.iter().find(|row| row.kind == probe.uses);
+    let parsed = parameters::probe(row, &probe.uses, &probe.with).map_err(|failure| EngineError::Plan(format!("probe {}: {failure}", probe.id)))?;
     Ok(Watched {
         id: probe.id.clone(),
         probe: parsed,
@@ -654,7 +660,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn renew(&mut self, uses: &str, with: &Value, before: &Value, lease: Duration) {
         let mark = self.mark(FAULT, uses, with, before, lease);
-        let anchors = self.parse(uses, with).and_then(|action| action.anchors(before).map_err(|error| error.failure()));
+        let ready = self.ready(Kind::Apply, Stated::intended(uses, with));
+        let anchors = ready.and_then(|Ready { action, .. }| action.anchors(before).map_err(|error| error.failure()));
         let (marker, messages) = (self.marker.clone(), self.messages.clone());
         self.tasks.spawn(async move {
             let renewed = match anchors {
@@ -683,15 +690,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn plan_step(&mut self, kind: Kind, key: String, uses: &str, with: &Value, scope: &Value, timeout: Duration) {
-        let resolved = expression::resolve(with, scope).map_err(|error| Failure::new(FailureKind::Parameters, error.to_string()));
-        let ready = resolved.and_then(|resolved| {
-            secrets::are_as_written(with, &resolved)?;
-            // What is only read is read to see what undo would restore.
-            let action = if matches!(kind, Kind::Read) { secrets::action_for_undo(self.row(uses)?, &resolved) } else { self.parse(uses, &resolved) };
-            Ok((action?, resolved))
-        });
-        let (action, with) = match ready {
-            Ok(ready) => ready,
+        let (action, with) = match self.ready(kind, Stated::planned(uses, with, scope)) {
+            Ok(Ready { action, with }) => (action, with.into_owned()),
             Err(failure) => return self.answer(failed(kind, key, failure)),
         };
         self.spawn(key, kind, timeout, move |task| {
@@ -709,9 +709,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
 
     fn change(&mut self, change: Change<'_>, key: String) {
         let Change { kind, uses, with, before, timeout, mark, fault } = change;
-        let action =
-            if matches!(kind, Kind::Undo) { self.row(uses).and_then(|row| secrets::action_for_undo(row, with)) } else { self.parse(uses, with) };
-        let ready = action.and_then(|action| {
+        let ready = self.ready(kind, Stated::intended(uses, with)).and_then(|Ready { action, .. }| {
             let anchors = if fault || mark.is_some() { action.anchors(&before).map_err(|error| error.failure())? } else { Vec::new() };
             Ok((action, anchors))
         });
@@ -754,14 +752,9 @@ impl<W: Send + Sync + 'static> Shell<W> {
         });
     }
 
-    fn parse(&self, uses: &str, with: &Value) -> Result<Arc<dyn DynAction<W>>, Failure> {
-        let row = self.row(uses)?;
-        secrets::are_placed(row.secrets, with)?;
-        secrets::parsed(row, with)
-    }
-
-    fn row(&self, uses: &str) -> Result<&'static ActionType<W>, Failure> {
-        self.actions.get(uses).copied().ok_or_else(|| Failure::new(FailureKind::Parameters, format!("this Lifeboat knows no action `{uses}`")))
+    /// The action of a step, for what is to be done with it.
+    fn ready<'a>(&self, kind: Kind, stated: Stated<'a>) -> Result<Ready<'a, W>, Failure> {
+        parameters::action(self.actions.get(stated.uses).copied(), stated, kind.purpose()).map_err(Unready::failure)
     }
 
     fn answer(&self, input: Input) {

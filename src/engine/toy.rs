@@ -28,6 +28,7 @@ use crate::model::event::{Body, Event, RunEvent};
 use crate::model::format::Format;
 use crate::model::order::{Asked, Order, Question};
 use crate::model::plan::*;
+use crate::model::scope::Scope;
 use crate::model::state::RunState;
 use crate::model::target::{Target, TargetKind};
 use crate::model::text::Text;
@@ -228,7 +229,7 @@ fn plan(steps: Vec<StepPlan>) -> Plan {
         mode: Mode::Rehearse,
         environment: "toy".into(),
         zone: "UTC".into(),
-        scope: json!({}),
+        scope: Scope::default(),
         since: None,
         objectives: BTreeMap::new(),
         controls: vec![],

@@ -19,6 +19,7 @@ use tracing::info;
 
 use super::folder::{Folder, Trust};
 use super::reserve::Reserve;
+use crate::model::ids::RunId;
 use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
 
 /// Name of the plan in a run's folder.
@@ -318,7 +319,7 @@ impl FileStore {
     ///
     /// # Errors
     /// When the folder cannot be read; an absent one is empty.
-    pub fn runs(&self) -> Result<Vec<String>, StoreError> {
+    pub fn runs(&self) -> Result<Vec<RunId>, StoreError> {
         let failed = |source| StoreError { action: "read", subject: self.folder.display().to_string(), source };
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -335,7 +336,7 @@ impl FileStore {
             };
             let is_run = has(JOURNAL) || has(PLAN);
             if is_run && let Ok(name) = entry.file_name().into_string() {
-                runs.push(name);
+                runs.push(RunId::of_folder(name));
             }
         }
         runs.sort();

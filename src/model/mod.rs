@@ -28,6 +28,7 @@ pub mod project;
 pub mod realism;
 pub mod runbook;
 pub mod scenario;
+pub mod scope;
 pub mod state;
 pub mod target;
 pub mod text;

@@ -8,9 +8,11 @@ use serde_json::Value;
 use super::format::Version;
 use super::ids::{Part, StepKey};
 use super::realism::{Exercise, Realism};
+use super::scope::Scope;
 use super::target::Target;
 use super::text::Text;
 use super::time::{Span, Timestamp};
+use super::whereabouts::Whereabouts;
 
 /// The resolved run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +38,8 @@ pub struct Plan {
     pub realism: Realism,
     /// The IANA zone in which the report shows times beside UTC.
     pub zone: String,
-    /// What expressions see as `env` and `vars`. Secrets are references here, never values.
-    pub scope: Value,
+    /// What expressions see as `env` and `vars`, and with it the world that the run is in. Secrets are references here, never values.
+    pub scope: Scope,
     /// When the disruption began, if somebody declared it (`--since`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -140,7 +142,13 @@ impl Plan {
     /// Whether it runs in the lab.
     #[must_use]
     pub fn is_in_lab(&self) -> bool {
-        self.mode == Mode::Rehearse || self.scope.pointer("/env/lab").is_some()
+        self.mode == Mode::Rehearse || self.whereabouts().lab.is_some()
+    }
+
+    /// The world that it runs in.
+    #[must_use]
+    pub const fn whereabouts(&self) -> &Whereabouts {
+        self.scope.whereabouts()
     }
 
     /// What kind of exercise it is. Facts go before what is declared; a real emergency is none, and of a drill that nobody says anything of it is not known.

@@ -1,15 +1,21 @@
-//! In which world a run is: which lab, or which accounts at which addresses. It stands in the plan's scope under `env`; a run is taken up in the world that it
-//! was made in, or not at all.
+//! In which world a run is: which lab, or which accounts at which addresses. A run is taken up in the world that it was made in, or not at all.
+//!
+//! It is written in the plan's scope under `env`, where expressions see it too: `to_env` and `of_env` are the only writer and the only
+//! reader of that, and [`super::scope::Scope`] keeps both forms together.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::call::Cloud;
-use super::plan::Plan;
 
-/// The key of `env` and of each of its clouds under which this is kept.
+/// The clouds, in the order in which `env` has them.
+const CLOUDS: [Cloud; 2] = [Cloud::Aws, Cloud::Aliyun];
+
+/// Keys of `env`, of its lab and of its clouds.
 const LAB: &str = "lab";
+const ACCOUNT: &str = "account";
+const REGION: &str = "region";
 const ENDPOINTS: &str = "endpoints";
 
 /// The world of a run, as far as it is known.
@@ -26,7 +32,9 @@ pub struct Whereabouts {
 pub struct LabWorld {
     /// Which; `None` in runs of Lifeboats that did not know.
     pub id: Option<String>,
-    /// Its control address.
+    /// The SHA-256 of its world file; empty for the shop, and in runs of Lifeboats that had no other world.
+    pub world: String,
+    /// Its control address; empty in a plan that does not say it.
     pub control: String,
     /// Whether it was part of the process of its run.
     pub embedded: bool,
@@ -44,28 +52,51 @@ pub struct CloudWorld {
 }
 
 impl Whereabouts {
-    /// Of a run.
+    /// A world of these clouds.
     #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        plan.scope.get("env").map(Self::of_env).unwrap_or_default()
+    pub fn new(lab: Option<LabWorld>, clouds: impl IntoIterator<Item = (Cloud, CloudWorld)>) -> Self {
+        Self { lab, clouds: clouds.into_iter().map(|(cloud, world)| (cloud.name(), world)).collect() }
     }
 
-    /// Of what expressions see as `env`.
+    /// Reads what expressions see as `env`.
     #[must_use]
-    pub fn of_env(env: &Value) -> Self {
+    pub(super) fn of_env(env: &Value) -> Self {
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let lab = env.get(LAB).and_then(|lab| {
-            Some(LabWorld { id: text(lab, "id"), control: text(lab, "control")?, embedded: lab.get("embedded") == Some(&Value::Bool(true)) })
+        let lab = env.get(LAB).filter(|lab| lab.is_object()).map(|lab| LabWorld {
+            id: text(lab, "id"),
+            world: text(lab, "world").unwrap_or_default(),
+            control: text(lab, "control").unwrap_or_default(),
+            embedded: lab.get("embedded") == Some(&Value::Bool(true)),
         });
         let side = |cloud: Cloud| {
-            let side = env.get(name(cloud)).filter(|side| side.is_object())?;
+            let side = env.get(cloud.name()).filter(|side| side.is_object())?;
             let addresses = |map: &Map<String, Value>| {
                 map.iter().filter_map(|(service, address)| Some((service.clone(), address.as_str()?.to_owned()))).collect()
             };
             let endpoints = side.get(ENDPOINTS).and_then(Value::as_object).map(addresses);
-            Some((name(cloud), CloudWorld { account: text(side, "account"), region: text(side, "region"), endpoints }))
+            Some((cloud, CloudWorld { account: text(side, ACCOUNT), region: text(side, REGION), endpoints }))
         };
-        Self { lab, clouds: [Cloud::Aws, Cloud::Aliyun].into_iter().filter_map(side).collect() }
+        Self::new(lab, CLOUDS.into_iter().filter_map(side))
+    }
+
+    /// As `env` has it: each cloud, null where the environment has none, and the lab.
+    pub(super) fn to_env(&self) -> Map<String, Value> {
+        let side = |world: &CloudWorld| {
+            let mut side = json!({ REGION: world.region, ACCOUNT: world.account });
+            if let Some(endpoints) = &world.endpoints {
+                side[ENDPOINTS] = json!(endpoints);
+            }
+            side
+        };
+        let clouds = CLOUDS.map(|cloud| (cloud.name().to_owned(), self.clouds.get(cloud.name()).map_or(Value::Null, side)));
+        let lab = self.lab.iter().map(|LabWorld { id, world, control, embedded }| {
+            let mut lab = json!({ "id": id, "control": control, "embedded": embedded });
+            if !world.is_empty() {
+                lab["world"] = Value::from(world.as_str());
+            }
+            (LAB.to_owned(), lab)
+        });
+        clouds.into_iter().chain(lab).collect()
     }
 
     /// Whether its lab was part of the process of its run.
@@ -77,7 +108,16 @@ impl Whereabouts {
     /// The account of a cloud, if it is known.
     #[must_use]
     pub fn account(&self, cloud: Cloud) -> Option<&str> {
-        self.clouds.get(name(cloud))?.account.as_deref()
+        self.clouds.get(cloud.name())?.account.as_deref()
+    }
+
+    /// Whether both are in one lab, or neither is in one.
+    #[must_use]
+    pub fn shares_lab_with(&self, other: &Self) -> bool {
+        match (&self.lab, &other.lab) {
+            (Some(one), Some(another)) => one.is(another),
+            (one, another) => one.is_none() && another.is_none(),
+        }
     }
 
     /// In what `now` is another world than this one, one line each; what either does not know differs in nothing.
@@ -140,36 +180,10 @@ impl LabWorld {
     }
 }
 
-/// Lets a plan say whose accounts its clouds are, where the environment did not.
-pub fn know(plan: &mut Plan, accounts: Vec<(Cloud, String)>) {
-    for (cloud, account) in accounts {
-        if let Some(side) = plan.scope.pointer_mut(&format!("/env/{}", name(cloud))).and_then(Value::as_object_mut) {
-            side.insert("account".to_owned(), Value::from(account));
-        }
-    }
-}
-
-/// One cloud for `env`.
-#[must_use]
-pub fn cloud_env(region: &str, account: Option<&str>, endpoints: &BTreeMap<String, String>) -> Value {
-    json!({ "region": region, "account": account, ENDPOINTS: endpoints })
-}
-
-/// A lab for `env`; `world` is the digest of its world file, nothing for the shop.
-#[must_use]
-pub fn lab_env(id: &str, world: &str, control: &str, embedded: bool) -> Value {
-    let mut lab = json!({ "id": id, "control": control, "embedded": embedded });
-    if !world.is_empty() {
-        lab["world"] = Value::from(world);
-    }
-    lab
-}
-
-/// As the key of `env`.
-const fn name(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::Aws => "aws",
-        Cloud::Aliyun => "aliyun",
+/// Writes whose the account of a cloud is into `env`, if that has the cloud.
+pub(super) fn name_account(env: &mut Map<String, Value>, cloud: Cloud, account: &str) {
+    if let Some(side) = env.get_mut(cloud.name()).and_then(Value::as_object_mut) {
+        side.insert(ACCOUNT.to_owned(), Value::from(account));
     }
 }
 
@@ -192,11 +206,14 @@ mod tests {
 
     fn accounts(account: Option<&str>, endpoints: &[(&str, &str)]) -> Whereabouts {
         let endpoints = endpoints.iter().map(|(service, address)| ((*service).to_owned(), (*address).to_owned())).collect();
-        Whereabouts::of_env(&json!({ "name": "prod", "aws": cloud_env("us-east-1", account, &endpoints), "aliyun": null }))
+        let aws = CloudWorld { account: account.map(str::to_owned), region: Some("us-east-1".to_owned()), endpoints: Some(endpoints) };
+        Whereabouts::new(None, [(Cloud::Aws, aws)])
     }
 
     fn lab(id: &str, control: &str) -> Whereabouts {
-        Whereabouts::of_env(&json!({ "lab": lab_env(id, "", control, false), "aws": cloud_env("us-east-1", Some("1"), &BTreeMap::new()) }))
+        let lab = LabWorld { id: Some(id.to_owned()), world: String::new(), control: control.to_owned(), embedded: false };
+        let aws = CloudWorld { account: Some("1".to_owned()), region: Some("us-east-1".to_owned()), endpoints: None };
+        Whereabouts::new(Some(lab), [(Cloud::Aws, aws)])
     }
 
     #[test]
@@ -226,5 +243,27 @@ mod tests {
         let split = accounts(Some("1"), &[("EC2", "http://x"), ("S3", "http://x"), ("STS", "http://y")]);
         assert_eq!(split.lines(), ["aws account 1, us-east-1, EC2 and S3 at http://x, STS at http://y"]);
         assert_eq!(accounts(Some("1"), &[]).lines(), ["aws account 1, us-east-1, at the vendor's own addresses"]);
+    }
+    #[test]
+    fn a_world_is_read_as_it_was_written() {
+        let mut embedded = lab("a", "http://127.1.0.1:1");
+        embedded.lab = embedded.lab.map(|lab| LabWorld { world: "d1".to_owned(), embedded: true, ..lab });
+        for world in
+            [accounts(None, &[]), accounts(Some("1"), &[("EC2", "http://x")]), lab("a", "http://127.1.0.1:1"), embedded, Whereabouts::default()]
+        {
+            assert_eq!(Whereabouts::of_env(&Value::Object(world.to_env())), world);
+        }
+        let said = |world: &Whereabouts| Value::Object(world.to_env()).to_string();
+        let aws = r#"{"aws":{"region":"us-east-1","account":null,"endpoints":{}},"aliyun":null}"#;
+        assert_eq!(said(&accounts(None, &[])), aws);
+        let lab = lab("a", "http://x");
+        assert_eq!(
+            said(&lab),
+            r#"{"aws":{"region":"us-east-1","account":"1"},"aliyun":null,"lab":{"id":"a","control":"http://x","embedded":false}}"#
+        );
+        assert!(Whereabouts::of_env(&json!({ "lab": { "embedded": true } })).is_embedded(), "a lab, whatever else is known of it");
+        assert!(
+            lab.shares_lab_with(&lab) && !lab.shares_lab_with(&accounts(None, &[])) && accounts(None, &[]).shares_lab_with(&Whereabouts::default())
+        );
     }
 }

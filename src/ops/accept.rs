@@ -12,17 +12,16 @@ use super::marks::WorldMarker;
 use super::{live, preflight, run, runs};
 use crate::catalogue;
 use crate::engine::lease::Marker as _;
-use crate::engine::secrets;
+use crate::engine::parameters::{self, Purpose, Ready, Stated};
 use crate::journal::FileStore;
 use crate::model::difference::differences;
 use crate::model::event::step::StepKind;
 use crate::model::event::{Event, StepEvent};
-use crate::model::ids;
+use crate::model::ids::{self, RunId};
 use crate::model::measure;
 use crate::model::plan::Plan;
 use crate::model::state::{FAULT, Intent, RunState, Status};
 use crate::model::target::Target;
-use crate::model::whereabouts::Whereabouts;
 use crate::observe::Observer;
 use crate::ports::gate::Gate;
 use crate::world::World;
@@ -59,7 +58,7 @@ pub fn left(store: &FileStore, run: &str) -> Result<(RunState, Plan), Exit> {
     }
     let state = runs::state(run, &runs::read(store, run)?)?;
     let plan = state.plan().cloned().ok_or_else(|| Exit::new(Kind::Usage, format!("run {run} never began: there is nothing to accept")))?;
-    if Whereabouts::of(&plan).is_embedded() {
+    if plan.whereabouts().is_embedded() {
         return Err(Exit::new(Kind::Usage, format!("the simulated clouds of run {run} ended with its process: there is nothing to accept"))
             .hint(format!("`{}` ends the run where it has not ended", abort_command(store, run))));
     }
@@ -102,7 +101,7 @@ fn open(state: &RunState) -> Vec<String> {
 /// When nothing conflicts there, or it cannot be written down.
 pub async fn accept(
     store: &Arc<FileStore>,
-    run: &str,
+    run: &RunId,
     key: &str,
     because: &str,
     environment: Result<Environment, Exit>,
@@ -182,8 +181,8 @@ fn differing(intent: &Intent, is: &Value) -> String {
 async fn marks_off(world: &Result<Arc<World>, String>, run: &str, state: &RunState) -> Result<(), String> {
     let world = world.as_ref().map_err(Clone::clone)?;
     let Some(intent) = state.fault().and_then(|fault| fault.intent.as_ref()) else { return Ok(()) };
-    let row = catalogue::action(&intent.uses).ok_or("this Lifeboat does not know its action")?;
-    let action = secrets::action_for_undo(row, &intent.with).map_err(|failure| failure.to_string())?;
+    let ready = parameters::action(catalogue::action(&intent.uses), Stated::intended(&intent.uses, &intent.with), Purpose::Undo);
+    let Ready { action, .. } = ready.map_err(|unready| unready.failure().to_string())?;
     let anchors = action.anchors(&intent.before).map_err(|error| error.to_string())?;
     if anchors.is_empty() {
         return Ok(());

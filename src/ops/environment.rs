@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tracing::info;
 
 use super::exit::{Exit, Kind};
@@ -16,7 +16,7 @@ use crate::model::call::Cloud;
 use crate::model::host::{Owner, authority, host, owner};
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ZoneFile, Zones};
 use crate::model::realism::{Exercise, Realism};
-use crate::model::whereabouts::{cloud_env, lab_env};
+use crate::model::whereabouts::{CloudWorld, LabWorld, Whereabouts};
 use crate::world::command::Programs;
 use crate::world::settings::{CloudSettings, Keys, Settings};
 
@@ -27,8 +27,8 @@ pub struct Environment {
     pub name: String,
     /// How to reach it.
     pub settings: Settings,
-    /// What expressions see as `env`.
-    pub env: Value,
+    /// In which world it is.
+    pub whereabouts: Whereabouts,
     /// What expressions see as `vars`.
     pub vars: Map<String, Value>,
     /// Whether it is a lab.
@@ -146,19 +146,16 @@ impl Environment {
         let aws = side(&regions.aws, &about.accounts.aws, &about.endpoints.aws);
         let mut aliyun = side(&regions.aliyun, &about.accounts.aliyun, &about.endpoints.aliyun);
         aliyun.objects_endpoint = Some(about.endpoints.oss);
-        let env = json!({
-            "name": name,
-            "aws": { "region": aws.region, "account": aws.account },
-            "aliyun": { "region": aliyun.region, "account": aliyun.account },
-            "lab": lab_env(&about.endpoints.id, &about.endpoints.world, &control, embedded.is_some()),
-        });
+        let lab = LabWorld { id: Some(about.endpoints.id), world: about.endpoints.world, control, embedded: embedded.is_some() };
+        // A lab is known by its id: where its services listen says nothing more.
+        let whereabouts = Whereabouts::new(Some(lab), [(Cloud::Aws, world_of(&aws, None)), (Cloud::Aliyun, world_of(&aliyun, None))]);
         let zones: BTreeMap<String, ZoneFile> = about.zones.into_iter().chain(file.zones.clone()).collect();
         let zones = Zones::of(name, [Cloud::Aws, Cloud::Aliyun], &zones);
         let settings = Settings { environment: name.to_owned(), aws: Some(aws), aliyun: Some(aliyun), name_server: Some(about.endpoints.dns), zones };
         Ok(Self {
             name: name.to_owned(),
             settings,
-            env,
+            whereabouts,
             vars: about.vars,
             is_lab: true,
             exercise: file.exercise,
@@ -171,11 +168,9 @@ impl Environment {
     /// Finds out where the calls of each cloud go: from then on they go there, and to one place only.
     async fn found(mut self) -> Result<Self, Exit> {
         self.settings.find_endpoints().await;
-        let side = |cloud: Cloud, settings: &Option<CloudSettings>| {
-            settings.as_ref().map(|settings| cloud_env(&settings.region, settings.account.as_deref(), &self.endpoints(cloud)))
-        };
-        let (aws, aliyun) = (side(Cloud::Aws, &self.settings.aws), side(Cloud::Aliyun, &self.settings.aliyun));
-        self.env = json!({ "name": self.name, "aws": aws, "aliyun": aliyun });
+        let sides = [(Cloud::Aws, &self.settings.aws), (Cloud::Aliyun, &self.settings.aliyun)];
+        let side = |(cloud, settings): (Cloud, &Option<CloudSettings>)| Some((cloud, world_of(settings.as_ref()?, Some(self.endpoints(cloud)))));
+        self.whereabouts = Whereabouts::new(None, sides.into_iter().filter_map(side));
         [Cloud::Aws, Cloud::Aliyun].into_iter().try_for_each(|cloud| self.is_one_place(cloud))?;
         Ok(self)
     }
@@ -247,7 +242,7 @@ impl Environment {
         Self {
             name: name.to_owned(),
             settings: Settings { environment: name.to_owned(), aws, aliyun, name_server, zones: zones_of(name, file) },
-            env: Value::Null,
+            whereabouts: Whereabouts::default(),
             vars: Map::new(),
             is_lab: false,
             exercise: file.exercise,
@@ -260,11 +255,11 @@ impl Environment {
     /// The same place, for whoever only looks at it; a lab of this process ends with the original.
     #[must_use]
     pub fn seen(&self) -> Self {
-        let Self { name, settings, env, vars, is_lab, exercise, embedded: _, programs, marks_key } = self;
+        let Self { name, settings, whereabouts, vars, is_lab, exercise, embedded: _, programs, marks_key } = self;
         Self {
             name: name.clone(),
             settings: settings.clone(),
-            env: env.clone(),
+            whereabouts: whereabouts.clone(),
             vars: vars.clone(),
             is_lab: *is_lab,
             exercise: *exercise,
@@ -303,6 +298,11 @@ impl Environment {
         let aliyun = aliyun.flat_map(|aliyun| [&aliyun.endpoint, &aliyun.objects_endpoint].map(|address| (Cloud::Aliyun, address.as_deref())));
         aws.chain(aliyun).collect()
     }
+}
+
+/// One cloud of a world, by the settings with which it is reached.
+fn world_of(settings: &CloudSettings, endpoints: Option<BTreeMap<String, String>>) -> CloudWorld {
+    CloudWorld { account: settings.account.clone(), region: Some(settings.region.clone()), endpoints }
 }
 
 /// How many services of AWS are asked.

@@ -4,6 +4,7 @@ use super::exit::{Exit, Kind};
 use super::runs;
 use crate::journal::FileStore;
 use crate::model::forecast::Forecast;
+use crate::model::ids::RunId;
 use crate::model::measure::{Past, foresee};
 use crate::model::plan::{Mode, Plan};
 
@@ -23,7 +24,7 @@ pub fn forecast(store: &FileStore, plan: &Plan) -> (Option<Forecast>, Vec<String
 fn of_earlier(store: &FileStore, plan: &Plan, notes: &mut Vec<String>) -> Option<Forecast> {
     let runs = store.runs().ok()?;
     let mut left_out = |run: &str, exit: &Exit| notes.push(format!("the forecast leaves run {run} out: {}", exit.causes.join(": ")));
-    let fitting: Vec<(String, String)> = runs
+    let fitting: Vec<(RunId, String)> = runs
         .into_iter()
         .rev()
         .filter_map(|run| {
@@ -38,7 +39,7 @@ fn of_earlier(store: &FileStore, plan: &Plan, notes: &mut Vec<String>) -> Option
         .collect();
     let here = fitting.iter().find(|(_, environment)| *environment == plan.environment);
     let (_, environment) = here.or_else(|| fitting.first())?;
-    let mut of_run = |run: &String| match runs::read(store, run).and_then(|chain| runs::state(run, &chain)) {
+    let mut of_run = |run: &RunId| match runs::read(store, run).and_then(|chain| runs::state(run, &chain)) {
         Ok(state) => Some(state).filter(|state| state.ended.is_some()),
         Err(exit) => {
             if exit.kind == Kind::Newer {

@@ -6,6 +6,7 @@ use super::control;
 use super::exit::{Exit, Kind};
 use super::runs;
 use crate::journal::FileStore;
+use crate::model::ids::RunId;
 use crate::model::measure;
 use crate::model::order::{Asked, Order};
 use crate::model::state::RunState;
@@ -27,7 +28,7 @@ pub fn is_known(store: &FileStore, environment: &str) -> bool {
 ///
 /// # Errors
 /// When the folder of the runs cannot be read.
-pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
+pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<RunId>, Exit> {
     let begun = Instant::now();
     Ok(all(store)?
         .into_iter()
@@ -48,8 +49,8 @@ pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<String>, Exi
 ///
 /// # Errors
 /// As [`going_on`].
-pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
-    let is_left = |run: &String| {
+pub fn left(store: &FileStore, environment: &str) -> Result<Vec<RunId>, Exit> {
+    let is_left = |run: &RunId| {
         !store.is_owned(run)
             && !runs::passed(store, run)
             && place(store, run).as_deref() == Some(environment)
@@ -63,9 +64,9 @@ pub fn left(store: &FileStore, environment: &str) -> Result<Vec<String>, Exit> {
 ///
 /// # Errors
 /// As [`going_on`].
-pub fn placeless(store: &FileStore) -> Result<Vec<String>, Exit> {
+pub fn placeless(store: &FileStore) -> Result<Vec<RunId>, Exit> {
     let is_one =
-        |run: &String| !store.is_owned(run) && store.vouched(run).is_ok() && runs::told_part(store, run).1.is_some() && place(store, run).is_none();
+        |run: &RunId| !store.is_owned(run) && store.vouched(run).is_ok() && runs::told_part(store, run).1.is_some() && place(store, run).is_none();
     Ok(all(store)?.into_iter().filter(is_one).collect())
 }
 
@@ -73,8 +74,8 @@ pub fn placeless(store: &FileStore) -> Result<Vec<String>, Exit> {
 ///
 /// # Errors
 /// As [`going_on`].
-pub fn not_ours(store: &FileStore) -> Result<Vec<(String, String, bool)>, Exit> {
-    let why = |run: &String| store.vouched(run).err().map(|error| error.source.to_string());
+pub fn not_ours(store: &FileStore) -> Result<Vec<(RunId, String, bool)>, Exit> {
+    let why = |run: &RunId| store.vouched(run).err().map(|error| error.source.to_string());
     Ok(all(store)?.into_iter().filter_map(|run| Some((why(&run)?, run))).map(|(why, run)| (run.clone(), why, store.is_owned(&run))).collect())
 }
 
@@ -138,7 +139,7 @@ pub fn put_back(store: &FileStore, run: &str) -> String {
     if lasting.is_empty() { "everything is put back".into() } else { format!("everything else is put back; {lasting}") }
 }
 
-fn all(store: &FileStore) -> Result<Vec<String>, Exit> {
+fn all(store: &FileStore) -> Result<Vec<RunId>, Exit> {
     store.runs().map_err(|error: StoreError| Exit::from_error(Kind::Environment, &error))
 }
 

@@ -15,8 +15,8 @@ use crate::engine::action::{Cx, Planned};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::engine::machine;
+use crate::engine::parameters::{self, Purpose, Ready, Stated};
 use crate::engine::probe::Reading;
-use crate::engine::secrets;
 use crate::model::event::run::Difference;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::plan::{Mode, Plan, ProbePlan};
@@ -159,8 +159,8 @@ async fn read(state: &RunState, key: &str, world: &World) -> Option<Read> {
 }
 
 pub(super) async fn planned(key: &str, uses: &str, with: &Value, world: &World) -> Read {
-    let row = catalogue::action(uses).ok_or_else(|| Failure::new(FailureKind::Internal, "this Lifeboat does not know it"))?;
-    let action = secrets::action_for_undo(row, with).map_err(|failure| Failure { kind: FailureKind::Internal, ..failure })?;
+    let ready = parameters::action(catalogue::action(uses), Stated::intended(uses, with), Purpose::Undo);
+    let Ready { action, .. } = ready.map_err(|unready| Failure { kind: FailureKind::Internal, ..unready.failure() })?;
     let (_, board) = Board::new();
     let desk = Desk::simulated();
     let cx = Cx::unheard(world, "abort", key, &board, &desk);
@@ -174,11 +174,9 @@ pub(super) async fn planned(key: &str, uses: &str, with: &Value, world: &World) 
 async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> Vec<Seen> {
     let mut seen = Vec::new();
     for plan in probes {
-        let row = catalogue::probes().iter().find(|row| row.kind == plan.uses);
-        let parsed = row.and_then(|row| (row.parse)(&secrets::reveal_for_probe(&plan.with).ok()?).ok());
-        let (reading, detail) = match parsed {
-            None => (Reading::Unknown, "it cannot be asked from here".to_owned()),
-            Some(probe) => {
+        let (reading, detail) = match parameters::probe(catalogue::probe(&plan.uses), &plan.uses, &plan.with) {
+            Err(failure) => (Reading::Unknown, format!("it cannot be asked from here: {failure}")),
+            Ok(probe) => {
                 let sample = tokio::time::timeout(probe.timeout(), probe.sample(world)).await.unwrap_or_else(|_| probe.late());
                 (sample.reading, sample.detail)
             }

@@ -19,11 +19,11 @@ use super::runs;
 use crate::journal::folder::Folder;
 use crate::journal::{FileStore, Trust};
 use crate::model::host::{Owner, authority, owner};
+use crate::model::ids::RunId;
 use crate::model::plan::{Mode, Plan};
 use crate::model::project::EnvironmentFile;
 use crate::model::state::{FAULT, RunState};
 use crate::model::target::Target;
-use crate::model::whereabouts::Whereabouts;
 use crate::ports::store::StoreError;
 
 /// What helps when the runs cannot be read or locked where they are.
@@ -47,7 +47,7 @@ impl Place {
     /// Where `plan` works.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let world = Whereabouts::of(plan);
+        let world = plan.whereabouts().clone();
         Self {
             environment: plan.environment.clone(),
             alone: world.is_embedded(),
@@ -159,7 +159,7 @@ impl Drop for Locked {
 #[derive(Clone, Debug)]
 pub struct Neighbour {
     /// Its id.
-    pub run: String,
+    pub run: RunId,
     /// What takes it back, as it can be typed anywhere.
     pub abort_command: String,
     /// Whether a process runs it now.
@@ -312,7 +312,7 @@ fn others(store: &FileStore, place: &Place, own: Option<&str>, placeless: bool, 
 }
 
 fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
-    let neighbour = |run: String| {
+    let neighbour = |run: RunId| {
         let running = store.is_owned(&run);
         if !running && runs::passed(store, &run) {
             return None;
@@ -333,7 +333,7 @@ fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &imp
         let neighbour = Neighbour { running, ended: state.ended.is_some(), fault, holds, run, abort_command, plan, untold };
         (running || !neighbour.holds.is_empty() || neighbour.fault || neighbour.untold.is_some()).then_some(neighbour)
     };
-    Ok(store.runs()?.into_iter().filter(|run| own != Some(run.as_str())).filter_map(neighbour).collect())
+    Ok(store.runs()?.into_iter().filter(|run| own != Some(&**run)).filter_map(neighbour).collect())
 }
 
 fn has_fault(state: &RunState) -> bool {

@@ -9,6 +9,7 @@ use crate::journal::FileStore;
 use crate::model::chain;
 use crate::model::decode::decode;
 use crate::model::event::RunEvent;
+use crate::model::ids::RunId;
 use crate::model::plan::{Definition, Plan};
 use crate::model::project::EnvironmentFile;
 use crate::model::yaml::{Document, way};
@@ -87,7 +88,7 @@ pub fn environment(store: &FileStore, run: &str, plan: &Plan) -> Result<Option<E
 
 /// The environment called `name` as the latest run in it had it, with that run: for when the project file cannot tell any more.
 #[must_use]
-pub fn latest_environment(store: &FileStore, name: &str) -> Option<(String, EnvironmentFile)> {
+pub fn latest_environment(store: &FileStore, name: &str) -> Option<(RunId, EnvironmentFile)> {
     store.runs().ok()?.into_iter().rev().find_map(|run| {
         let plan = runs::plan_beside(store, &run).filter(|plan| plan.environment == name)?;
         let file = environment(store, &run, &plan).ok().flatten()?;

@@ -21,6 +21,7 @@ use crate::model::decode::decode;
 use crate::model::diagnostic::{Diagnostic, Source, suggest};
 use crate::model::expression;
 use crate::model::guard::Guards;
+use crate::model::ids::is_name;
 use crate::model::project::{EnvironmentFile, EnvironmentKind, ProjectFile};
 use crate::model::yaml::{self, Document, Node, Seg, way};
 
@@ -189,7 +190,7 @@ fn project_of(files: &mut Files, loaded: &Rc<Loaded>) -> Result<Project, Vec<Dia
         problems.push(loaded.doc.problem(&way!["zone"], message).hint("write its IANA name, such as Asia/Shanghai or UTC"));
     }
     for (name, environment) in &settings.environments {
-        if !is_id(name) {
+        if !is_name(name) {
             problems.push(bad_id(loaded.doc.key_problem(&way!["environments", name], format!("`{name}` cannot be the name of an environment"))));
         }
         if environment.lab.is_some() && environment.kind != EnvironmentKind::Lab {
@@ -401,16 +402,7 @@ pub(crate) fn literal_problem(doc: &Document, path: &[Seg]) -> Diagnostic {
         .hint("write `{ secret: env:NAME }` or `{ secret: file:PATH }` in its place")
 }
 
-/// Whether `text` can be the name of a step, a probe or an environment.
-#[must_use]
-pub fn is_id(text: &str) -> bool {
-    text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
-        && !text.ends_with('-')
-}
-
-/// The hint of every name that [`is_id`] refuses.
+/// The hint of every name that [`is_name`] refuses.
 pub(crate) fn bad_id(problem: Diagnostic) -> Diagnostic {
     problem.hint("small letters, digits, `-` and `_`, beginning with a letter, at most 64")
 }

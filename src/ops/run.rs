@@ -36,6 +36,7 @@ use crate::model::event::{Body, Event, RunEvent, StepEvent};
 use crate::model::forecast::Forecast;
 use crate::model::format::TOOL;
 use crate::model::guard::{Decision, Overrides};
+use crate::model::ids::RunId;
 use crate::model::measure::Measures;
 use crate::model::order::Order;
 use crate::model::plan::{Mode, Plan, Verdict};
@@ -100,7 +101,7 @@ impl std::fmt::Debug for Attended {
 #[derive(Debug)]
 pub struct Outcome {
     /// The run's id.
-    pub run: String,
+    pub run: RunId,
     /// What it came to; `None` when it was left before its end.
     pub verdict: Option<Verdict>,
     /// Its events.
@@ -232,7 +233,7 @@ fn lay_out(store: &FileStore, run: &str, owner: &Owner, plan: &Plan, plan_json: 
 /// When it is still running elsewhere, its journal cannot be trusted or kept, or it is over and is to go on.
 pub async fn recover(
     store: Arc<FileStore>,
-    run: String,
+    run: RunId,
     to: Takeover,
     said: Said,
     environment: &Environment,
@@ -333,7 +334,7 @@ pub fn begin_anew(store: &Arc<FileStore>, run: &str, plan: &Plan) -> Result<(), 
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: Option<String>, attended: Attended) -> Result<Outcome, Exit> {
+pub fn recover_nothing(store: Arc<FileStore>, run: RunId, to: Takeover, note: Option<String>, attended: Attended) -> Result<Outcome, Exit> {
     let (hold, state) = take_over(store, run, to)?;
     let step = |key: &str, kind: StepKind| Body::Step(StepEvent { step: key.to_owned(), kind });
     let mut bodies = vec![
@@ -354,14 +355,14 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: O
     }
     let Hold { store, run, owner, clock, earlier, head, .. } = hold;
     let told = Told::start(attended.observer, earlier)?;
-    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
+    let mut recorder = Recorder::new(store.clone(), owner, run.to_string(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
     let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
     bodies.into_iter().try_for_each(&mut record)?;
     let (verdict, reasons) = told.judge()();
     record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
     let ended = match recorder.into_trouble() {
         None => Ok(verdict),
-        Some(source) => Err(EngineError::Journal { run: run.clone(), left: Box::default(), source }),
+        Some(source) => Err(EngineError::Journal { run: run.to_string(), left: Box::default(), source }),
     };
     told.conclude(&store, run, ended)
 }
@@ -373,16 +374,16 @@ pub fn recover_nothing(store: Arc<FileStore>, run: String, to: Takeover, note: O
 /// When it is being run, its journal cannot be trusted or kept, or `decide` refuses; then nothing is written.
 pub(super) fn write_down(
     store: &Arc<FileStore>,
-    run: &str,
+    run: &RunId,
     to: &str,
     observer: Box<dyn Observer + Send>,
     decide: impl FnOnce(&RunState) -> Result<StepEvent, Exit>,
 ) -> Result<Vec<Event>, Exit> {
-    let (hold, state) = take_over(store.clone(), run.to_owned(), Takeover::TakeBack)?;
+    let (hold, state) = take_over(store.clone(), run.clone(), Takeover::TakeBack)?;
     let decided = decide(&state)?;
     let Hold { run, owner, clock, earlier, head, .. } = hold;
     let told = Told::start(observer, earlier)?;
-    let mut recorder = Recorder::new(store.clone(), owner, run.clone(), clock, told.position(), head, told.on_event());
+    let mut recorder = Recorder::new(store.clone(), owner, run.to_string(), clock, told.position(), head, told.on_event());
     let mut record = |body| recorder.record(body).map_err(|error| Exit::from_error(Kind::Environment, &error));
     record(Body::Run(RunEvent::Resumed { to: to.to_owned(), by: operator(), patience: None, tool: TOOL.into() }))?;
     record(Body::Step(decided))?;
@@ -402,7 +403,7 @@ pub(super) fn write_down(
 }
 
 /// Becomes the owner of a run that another process left; gives also what it had come to.
-fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, RunState), Exit> {
+fn take_over(store: Arc<FileStore>, run: RunId, to: Takeover) -> Result<(Hold, RunState), Exit> {
     let mut owner = Owner { token: token(), epoch: 1 };
     store.own(&run, &owner).map_err(|error| match error.source.kind() {
         std::io::ErrorKind::WouldBlock => Exit::new(Kind::Environment, format!("run {run} is still being run by another process"))
@@ -452,7 +453,7 @@ fn take_over(store: Arc<FileStore>, run: String, to: Takeover) -> Result<(Hold, 
 /// One process's hold of a run.
 struct Hold {
     store: Arc<FileStore>,
-    run: String,
+    run: RunId,
     owner: Owner,
     clock: RunClock,
     plan: Arc<Plan>,
@@ -530,7 +531,7 @@ impl Hold {
             Ok(said) => Arc::new(guards::Again::new(store.clone(), environment, originals.root(), run.clone(), plan.clone(), said)),
             Err(why) => Arc::new(Closed(why)),
         };
-        let mut recorder = Recorder::new(kept, owner, run.clone(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
+        let mut recorder = Recorder::new(kept, owner, run.to_string(), clock, told.position(), head, told.on_event()).telling(told.on_journal());
         // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions, again: false }));
@@ -575,7 +576,7 @@ impl Hold {
             Ok(()) => shell::run(setup).await,
             Err(source) => {
                 drop(setup);
-                Err(EngineError::Journal { run: run.clone(), left: Box::default(), source })
+                Err(EngineError::Journal { run: run.to_string(), left: Box::default(), source })
             }
         };
         drop(control);
@@ -683,7 +684,7 @@ impl Told {
         std::mem::take(&mut *lock(&self.events))
     }
 
-    fn conclude(self, store: &FileStore, run: String, ended: Result<Verdict, EngineError>) -> Result<Outcome, Exit> {
+    fn conclude(self, store: &FileStore, run: RunId, ended: Result<Verdict, EngineError>) -> Result<Outcome, Exit> {
         let events = self.end();
         let (verdict, left) = match ended {
             Ok(verdict) => (Some(verdict), None),

@@ -12,38 +12,27 @@ use crate::journal::folder::is_stranger;
 use crate::model::chain::{self, Chain, ChainError, Part, Wrong};
 use crate::model::event::{Body, RunEvent};
 use crate::model::format::{Format, Unreadable, Version, check_file, check_readable};
+use crate::model::ids::{NoChoice, RunChoice, RunId};
 use crate::model::measure::{self, Standing, Stands, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
 use crate::ports::store::{RunStore as _, StoreError};
 
-/// A new run's id: when, to the millisecond so that names sort by time, what, and something random.
+/// The id of a run that begins now.
 #[must_use]
-pub fn fresh_id(now: Timestamp, name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).take(48).collect();
-    format!("{}-{name}-{:04x}", now.to_utc().format("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u16>())
+pub fn fresh_id(now: Timestamp, name: &str) -> RunId {
+    RunId::new(now, name, rand::random())
 }
 
-/// The run that `wanted` names: an id, a beginning that fits one run only, or `latest`.
+/// The run that a person means.
 ///
 /// # Errors
 /// When there is no such run, or more than one.
-pub fn find(store: &FileStore, wanted: &str) -> Result<String, Exit> {
+pub fn find(store: &FileStore, wanted: &RunChoice) -> Result<RunId, Exit> {
     let runs = store.runs().map_err(|error| unreadable(&error))?;
-    let hint = "`lifeboat runs` lists them; --reports DIR says where they are";
-    if wanted == "latest" {
-        return runs.into_iter().next_back().ok_or_else(|| Exit::new(Kind::Usage, "there is no run yet").hint(hint));
-    }
-    if runs.iter().any(|run| run == wanted) {
-        return Ok(wanted.to_owned());
-    }
-    let fitting: Vec<&String> = runs.iter().filter(|run| !wanted.is_empty() && run.starts_with(wanted)).collect();
-    match fitting.as_slice() {
-        [run] => Ok((*run).clone()),
-        [] => Err(Exit::new(Kind::Usage, format!("there is no run `{wanted}`")).hint(hint)),
-        several => Err(Exit::new(Kind::Usage, format!("`{wanted}` fits {} runs", several.len())).hint(hint)),
-    }
+    let said = |why: NoChoice| Exit::new(Kind::Usage, why.to_string()).hint("`lifeboat runs` lists them; --reports DIR says where they are");
+    wanted.among(&runs).cloned().map_err(said)
 }
 
 /// Reads a run's journal and checks every link of its chain.
@@ -269,7 +258,7 @@ pub fn passed(store: &FileStore, run: &str) -> bool {
 #[derive(Debug, Serialize)]
 pub struct Listed {
     /// Its id.
-    pub run: String,
+    pub run: RunId,
     /// `running`, `interrupted`, `ended`, or `unread`: another Lifeboat wrote what this one cannot read.
     pub state: &'static str,
     /// What it came to, once ended.

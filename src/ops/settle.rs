@@ -182,8 +182,7 @@ fn rest(lines: &[Vec<u8>], whole: usize, ids: &BTreeSet<String>, noted: usize) -
                     continue;
                 }
                 ids.get(ids::whole(step))?;
-                let is_plain = step.len() < 128 && step.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '[' | ']'));
-                if !is_plain {
+                if !ids::is_plain(step) {
                     return None;
                 }
                 if text("event") == Some("undone") {

@@ -1,6 +1,6 @@
 //! What a report claims: how real the run was, which controls it is evidence for, what stands, what is not recorded.
 
-use serde_json::json;
+use serde_json::{from_value, json};
 
 use super::*;
 use crate::model::event::samples::{self, Script};
@@ -40,7 +40,7 @@ fn declared(exercise: Option<Exercise>, hosts: &[&str]) -> impl FnOnce(&mut Plan
     let realism = Realism { declared: exercise, hosts: hosts.iter().map(|host| (*host).to_owned()).collect() };
     move |plan| {
         (plan.mode, plan.realism, plan.controls) = (Mode::Drill, realism, every_control());
-        plan.scope = json!({"env": {"aws": {"account": "111122223333", "region": "us-east-1"}}});
+        plan.scope = from_value(json!({"env": {"aws": {"account": "111122223333", "region": "us-east-1"}}})).unwrap();
     }
 }
 
@@ -83,7 +83,7 @@ fn what_is_declared_counts_as_far_as_the_facts_let_it() {
 
 #[test]
 fn a_runbook_that_is_executed_in_the_lab_is_a_rehearsal() {
-    let [en, zh] = of(samples::emergency(), |plan| plan.scope = json!({"env": {"lab": {"embedded": true}}}));
+    let [en, zh] = of(samples::emergency(), |plan| plan.scope = from_value(json!({"env": {"lab": {"embedded": true}}})).unwrap());
     assert!(en.starts_with("# Failover report, rehearsal of an emergency") && zh.starts_with("# 应急切换预演报告"), "{en}");
     assert!(line(&en, "| **How real**").contains("rehearsed in the lab") && en.contains("the runbook alone, no fault was injected"), "{en}");
     for real in ["real failover", "not an exercise", "> **Emergency.**"] {
@@ -105,8 +105,9 @@ fn a_field_is_written_or_missing_and_never_both() {
     assert!(!section(&without, 8).contains("`plan.stop_conditions`") && without.contains("Stop conditions: Checkout `checkout` bad ≥ 30s"));
     let [without, _] = of(samples::success(), |plan| plan.stop_conditions.clear());
     assert!(section(&without, 8).contains("`plan.stop_conditions`") && !without.contains("Stop conditions"));
-    let [placed, _] =
-        of(samples::success(), |plan| plan.scope = json!({"env": {"aliyun": {"account": "1234567890123456", "region": "cn-hangzhou"}}}));
+    let [placed, _] = of(samples::success(), |plan| {
+        plan.scope = from_value(json!({"env": {"aliyun": {"account": "1234567890123456", "region": "cn-hangzhou"}}})).unwrap();
+    });
     assert!(
         line(&placed, "| **Accounts and regions**").contains("aliyun `1234567890123456` `cn-hangzhou`")
             && !section(&placed, 8).contains("`scope.locations`")

@@ -1,5 +1,6 @@
 //! Each layer uses only the layers it may. The table lists edges, tighter than the order in `src/lib.rs`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,40 @@ fn what_is_pure_writes_no_log() {
             assert!(!fs::read_to_string(&file).unwrap().contains("tracing::"), "{} writes to the log", file.display());
         }
     }
+}
+
+/// In which world a run is stands in `env`, among what people write there. Whoever else read it from there would read it in another way.
+#[test]
+fn where_a_run_runs_is_read_in_one_place() {
+    let all = lines_with(&["\"/env", "[\"env\"]", "get(\"env\")", "get_mut(\"env\")", "of_env"]);
+    let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(file, _)| ["model/scope.rs", "model/whereabouts.rs"].contains(&file.as_str()));
+    assert_eq!(others, [], "`Plan::whereabouts` tells it");
+    assert!(own.len() >= 2, "{own:?}");
+}
+
+/// Between written parameters and what runs stand the checks of secrets, in one order. Two may parse beside that: the check of files, which has examples in the
+/// place of what is not known yet, and a probe whose parameters hold those of other probes.
+#[test]
+fn parameters_are_parsed_in_one_place() {
+    let files: BTreeSet<String> = lines_with(&[".parse)("]).into_iter().map(|(file, _)| file).collect();
+    let resolve = ["ops/resolve/probe.rs", "ops/resolve/runbook.rs", "ops/resolve/scenario.rs"];
+    let expected: BTreeSet<String> = ["catalogue/probes/group.rs", "engine/parameters.rs"].into_iter().chain(resolve).map(str::to_owned).collect();
+    assert_eq!(files, expected, "`engine/parameters.rs` does it for all others");
+}
+
+/// The lines of the product that hold one of `words`, with the file, from `src` on.
+fn lines_with(words: &[&str]) -> Vec<(String, String)> {
+    let src = root().join("src");
+    let all = sources(&src);
+    let tests = test_modules(&all);
+    let mut found = Vec::new();
+    for file in all.iter().filter(|file| !is_in(file, &tests)) {
+        let text = fs::read_to_string(file).unwrap();
+        let lines = product_lines(&text).into_iter().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+        let name = file.strip_prefix(&src).unwrap().display().to_string();
+        found.extend(lines.map(|(number, line)| (name.clone(), format!("{number}: {}", line.trim()))));
+    }
+    found
 }
 
 /// A layer is a folder, or a file of the same name.

@@ -560,7 +560,7 @@ fn what_is_torn_copied_or_no_fault_is_never_acted_upon() {
         look(believing(&world), Outcome::Foreign, "refers to a secret").await;
         let unknown = Mark { uses: "aliyun.turn-off".into(), ..left.mark.clone() };
         marker.put(&left.anchors, &unknown).await.unwrap();
-        look(reaper(&world, false), Outcome::Foreign, "does not know `aliyun.turn-off`").await;
+        look(reaper(&world, false), Outcome::Foreign, "knows no action `aliyun.turn-off`").await;
     });
 }
 

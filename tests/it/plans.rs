@@ -27,8 +27,8 @@ fn what_is_known_is_evaluated() {
     assert_eq!(plan.steady_state.as_ref().unwrap().timeout, Span::from_secs(120));
     assert_eq!(plan.recovered.as_ref().unwrap().timeout, Span::from_secs(600));
     assert_eq!(plan.source.as_ref().unwrap().probes, ["extra"]);
-    assert_eq!(plan.scope["env"]["aliyun"]["region"], "cn-hangzhou");
-    assert_eq!(plan.scope["vars"]["storefront"], "http://shop.us-east-1.example.com/health");
+    assert_eq!(plan.scope.seen()["env"]["aliyun"]["region"], "cn-hangzhou");
+    assert_eq!(plan.scope.seen()["vars"]["storefront"], "http://shop.us-east-1.example.com/health");
     assert_eq!(plan.failover.parameters, json!({"service": "storefront", "weight": 100}));
     assert_eq!(plan.failover.file, "over.yaml");
     let files: Vec<&str> = plan.definitions.iter().map(|file| file.path.as_str()).collect();
@@ -120,6 +120,6 @@ fn the_lab_needs_no_project_file() {
     let vars = Map::from_iter([("zone".to_owned(), Value::from("example.com."))]);
     let request = Request { vars, ..request("lab") };
     let plan = plan_runbook(Path::new("tests/plans/back.yaml"), &project, Words::of_catalogue(), &request).unwrap();
-    assert_eq!(plan.scope["env"]["aliyun"]["region"], "cn-hangzhou");
+    assert_eq!(plan.scope.seen()["env"]["aliyun"]["region"], "cn-hangzhou");
     assert_eq!(plan.failover.steps[0].with["zone"], "example.com.");
 }

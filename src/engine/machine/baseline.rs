@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Planned};
 use crate::model::difference::differences;
@@ -133,10 +133,7 @@ impl Machine {
 
     /// What expressions see before any step has run.
     fn scope_of_reading(&self, key: &str) -> Value {
-        let mut scope = match &self.plan.scope {
-            Value::Object(map) => map.clone(),
-            _ => Map::new(),
-        };
+        let mut scope = self.plan.scope.seen().clone();
         let own = Part::of(key).and_then(|part| self.plan.runbook(part)).map(|runbook| runbook.parameters.clone());
         scope.insert("parameters".into(), own.unwrap_or(Value::Null));
         scope.insert("steps".into(), json!({}));

@@ -411,10 +411,7 @@ impl Machine {
 
     /// What the expressions of a step see.
     pub(super) fn scope(&self, key: &str) -> Value {
-        let mut scope = match &self.plan.scope {
-            Value::Object(map) => map.clone(),
-            _ => Map::new(),
-        };
+        let mut scope = self.plan.scope.seen().clone();
         let Some(step) = self.steps.get(key) else { return Value::Object(scope) };
         if let Some(runbook) = self.plan.runbook(step.part) {
             scope.insert("parameters".into(), runbook.parameters.clone());

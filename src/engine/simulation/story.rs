@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::model::format::Format;
 use crate::model::plan::*;
+use crate::model::scope::Scope;
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -64,7 +65,7 @@ impl Story {
             mode: if emergency { Mode::Emergency } else { Mode::Drill },
             environment: "toy".into(),
             zone: "UTC".into(),
-            scope: json!({}),
+            scope: Scope::default(),
             since: None,
             objectives: BTreeMap::new(),
             controls: Vec::new(),

@@ -14,10 +14,10 @@ use crate::engine::clock::RunClock;
 use crate::engine::desk::Desk;
 use crate::engine::foreseen::Foreseen;
 use crate::engine::lease::Mark;
-use crate::engine::secrets;
-use crate::model::credentials;
+use crate::engine::parameters::{self, Purpose, Ready, Stated, Unready};
+use crate::model::credentials::has_reference;
 use crate::model::expression;
-use crate::model::ids::{Part, item_key};
+use crate::model::ids::{FAULT, Part, item_key};
 use crate::model::measure::longest_ttl;
 use crate::model::plan::{Plan, StepPlan, Ungraceful};
 use crate::model::target::{Change, Target};
@@ -158,7 +158,7 @@ impl Asking<'_> {
             return;
         }
         let changes = |step: &&StepView| step.targets.iter().any(|target| target.changes() && names.contains(&target.key()));
-        let Some(earlier) = self.views.iter().rev().filter(|step| step.step != "fault").find(changes) else { return };
+        let Some(earlier) = self.views.iter().rev().filter(|step| step.step != FAULT).find(changes) else { return };
         let same = if earlier.uses == view.uses { &earlier.calls } else { &earlier.undo };
         let known: BTreeSet<String> = view.calls.iter().map(|call| call.operation.clone()).collect();
         let more: Vec<PlannedCall> = same
@@ -187,20 +187,16 @@ impl Asking<'_> {
         let desk = Desk::simulated();
         let warn = |line| notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let cx = Cx { warn: &warn, foreseen: &self.foreseen, ..Cx::unheard(self.world, "plan", &step, &board, &desk) };
-        let parsed = match expression::resolve(with, scope) {
-            Err(_) => return view.unknown("depends on what earlier steps give", Unknown::Later),
-            Ok(with) => {
-                view.has_secret = credentials::has_reference(&with);
-                parse(&view.uses, with)
-            }
-        };
-        match parsed {
-            Err(why) => view.unknown(why, Unknown::Refused),
-            Ok((action, with)) => match action.plan(&cx).await {
+        let uses = view.uses.clone();
+        match parameters::action(catalogue::action(&uses), Stated::planned(&uses, with, scope), Purpose::Do) {
+            Err(Unready::Unresolved(_)) => view.unknown("depends on what earlier steps give", Unknown::Later),
+            Err(Unready::Refused(failure)) => view.unknown(failure.to_string(), Unknown::Refused),
+            Ok(Ready { action, with }) => match action.plan(&cx).await {
                 Ok(planned) => {
+                    view.has_secret = has_reference(&with);
                     view.ttl_s = longest_ttl(&view.uses, &planned.before);
                     if catalogue::action(&view.uses).is_some_and(|row| row.fault) {
-                        mark(view, &*action, with, planned.before, self.world).await;
+                        mark(view, &*action, with.into_owned(), planned.before, self.world).await;
                     }
                     view.notes = planned.notes;
                     let is_changing = planned.calls.iter().any(|call| call.mutating);
@@ -222,29 +218,18 @@ impl Asking<'_> {
     }
 }
 
-/// The action, and its parameters with the secrets still by reference.
-fn parse(uses: &str, with: Value) -> Result<(Arc<dyn DynAction<World>>, Value), String> {
-    let row = catalogue::action(uses).ok_or_else(|| "this Lifeboat does not know it".to_owned())?;
-    let revealed = secrets::are_placed(row.secrets, &with)
-        .and_then(|()| secrets::are_not_shown(row.shown, &with))
-        .and_then(|()| secrets::reveal(&with))
-        .map_err(|failure| failure.to_string())?;
-    let action = (row.parse)(&revealed).map_err(|error| error.to_string())?;
-    Ok((action, with))
-}
-
 /// The calls that belong to no step: each probe that asks a cloud is asked once. Those that write are not; what they write is named by their parameters.
 pub async fn beside(plan: &Plan, world: &World) -> Vec<PlannedCall> {
     let heard = Arc::new(Heard::default());
     let of_clouds = |uses: &&str| ["aws.", "aliyun.", "objects."].iter().any(|prefix| uses.starts_with(prefix));
     let mut calls: Vec<PlannedCall> = [Cloud::Aws, Cloud::Aliyun]
         .into_iter()
-        .filter(|cloud| plan.scope.pointer(&format!("/env/{cloud}/account")).is_some())
+        .filter(|cloud| plan.whereabouts().clouds.contains_key(cloud.name()))
         .map(|cloud| PlannedCall::read("sts:GetCallerIdentity", cloud.to_string()))
         .collect();
     for probe in plan.probes.iter().filter(|probe| of_clouds(&probe.uses.as_str())) {
-        let Some(row) = catalogue::probe(&probe.uses) else { continue };
-        let Ok(Ok(parsed)) = secrets::reveal(&probe.with).map(|with| (row.parse)(&with)) else { continue };
+        // What a probe lacks is told by the run.
+        let Ok(parsed) = parameters::probe(catalogue::probe(&probe.uses), &probe.uses, &probe.with) else { continue };
         // A probe that is slow now is told by its name alone.
         let _ = tokio::time::timeout(PROBE_PATIENCE, calls::observed(heard.clone(), parsed.sample(world))).await;
         calls.extend(heard.operations().into_iter().map(|operation| PlannedCall::read(operation, format!("probe {}", probe.id))));
@@ -270,7 +255,7 @@ async fn mark(view: &mut StepView, action: &dyn DynAction<World>, with: Value, b
         Err(error) => Err(error),
         Ok(anchors) if anchors.is_empty() => return,
         Ok(anchors) => {
-            let mark = Mark { run, step: view.step.clone(), until: now, uses: view.uses.clone(), with, before };
+            let mark = Mark { run: run.into(), step: view.step.clone(), until: now, uses: view.uses.clone(), with, before };
             let names = anchors.iter().map(|anchor| format!("{} {}", anchor.kind, anchor.id)).collect::<Vec<_>>().join(", ");
             let tags = marks::calls(world, &anchors).unwrap_or_default().into_iter();
             view.mark_calls =

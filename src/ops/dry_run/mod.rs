@@ -23,7 +23,6 @@ use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::model::state::FAULT;
 use crate::model::target::{Target, TargetKind};
 use crate::model::time::Span;
-use crate::model::whereabouts::Whereabouts;
 use crate::ports::{Cloud, CloudError};
 use crate::world::World;
 
@@ -125,7 +124,7 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
     let foreseen = if patience.is_some() { Foreseen::hasty() } else { Foreseen::dry() };
     let mut asking = Asking { plan, world, foreseen, patience, silent: BTreeSet::new(), views: Vec::new() };
     if let Some(fault) = &plan.fault {
-        asking.step(StepView::empty(FAULT.into(), 0, &fault.uses), &fault.with, &plan.scope).await;
+        asking.step(StepView::empty(FAULT.into(), 0, &fault.uses), &fault.with, &Value::Object(plan.scope.seen().clone())).await;
     }
     for (part, runbook) in plan.runbooks() {
         let scope = scope_of(plan, runbook);
@@ -152,7 +151,7 @@ pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> 
         warnings: long_ttls(plan, &views),
         name: plan.name.clone(),
         environment: plan.environment.clone(),
-        whereabouts: Whereabouts::of(plan).lines(),
+        whereabouts: plan.whereabouts().lines(),
         untold: views.iter().filter(|step| step.unknown.is_some() && step.may_change()).map(|step| step.step.clone()).collect(),
         steps: views,
         beside: Vec::new(),
@@ -216,11 +215,9 @@ impl StepView {
 }
 
 fn scope_of(plan: &Plan, runbook: &RunbookPlan) -> Value {
-    let mut scope = plan.scope.clone();
-    if let Value::Object(map) = &mut scope {
-        map.insert("parameters".into(), runbook.parameters.clone());
-    }
-    scope
+    let mut scope = plan.scope.seen().clone();
+    scope.insert("parameters".into(), runbook.parameters.clone());
+    Value::Object(scope)
 }
 
 /// Each step with how many steps in a row it waits for; in that order, equal ones in the order of the file.

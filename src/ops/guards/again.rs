@@ -11,6 +11,7 @@ use crate::engine::clock::RunClock;
 use crate::engine::gatekeeper::{Gatekeeper, Ruling};
 use crate::journal::FileStore;
 use crate::model::guard::{Confirmed, Decision, Guards, Overrides, evaluate};
+use crate::model::ids::RunId;
 use crate::model::plan::Plan;
 use crate::ops::approvals::Subject;
 use crate::ops::environment::Environment;
@@ -37,7 +38,7 @@ pub struct Again {
     store: Arc<FileStore>,
     environment: Environment,
     root: PathBuf,
-    run: String,
+    run: RunId,
     plan: Arc<Plan>,
     said: Said,
 }
@@ -45,7 +46,7 @@ pub struct Again {
 impl Again {
     /// The guards of `run`; `root`: the folder of the project file as people edit it.
     #[must_use]
-    pub fn new(store: Arc<FileStore>, environment: &Environment, root: &Path, run: String, plan: Arc<Plan>, said: Said) -> Self {
+    pub fn new(store: Arc<FileStore>, environment: &Environment, root: &Path, run: RunId, plan: Arc<Plan>, said: Said) -> Self {
         Self { store, environment: environment.seen(), root: root.to_owned(), run, plan, said }
     }
 

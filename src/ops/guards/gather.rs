@@ -15,7 +15,6 @@ use crate::model::plan::{Mode, Plan, Ungraceful};
 use crate::model::state::FAULT;
 use crate::model::target::TagsOf;
 use crate::model::time::Timestamp;
-use crate::model::whereabouts::Whereabouts;
 use crate::ops::approvals::{self, Subject};
 use crate::ops::dry_run::{DryRun, StepView, dry_run};
 use crate::ops::environment::Environment;
@@ -244,7 +243,6 @@ fn marked(marks: Found) -> (Vec<String>, Vec<String>) {
 
 /// Runs whose fault stands, as far as the journals in this folder say, in the environment of `plan`.
 fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
-    let place = |plan: &Plan| Whereabouts::of(plan).lab;
     let mut open = Vec::new();
     let own = runs::list(store)?.into_iter().map(|listed| (store, listed));
     let elsewhere = places::other_folders(store);
@@ -255,9 +253,9 @@ fn journalled(store: &FileStore, plan: &Plan) -> Result<Vec<String>, Exit> {
         }
         // A run that cannot be read is listed as such by `runs`, with no environment.
         let Ok(state) = runs::read(store, &listed.run).and_then(|chain| runs::state(&listed.run, &chain)) else { continue };
-        let is_here = state.plan().is_some_and(|other| place(other) == place(plan));
+        let is_here = state.plan().is_some_and(|other| other.whereabouts().shares_lab_with(plan.whereabouts()));
         if is_here && state.held().contains(&FAULT) {
-            open.push(listed.run);
+            open.push(listed.run.into());
         }
     }
     Ok(open)

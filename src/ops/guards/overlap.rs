@@ -35,7 +35,7 @@ pub(super) async fn shared(neighbours: Vec<Neighbour>, targets: &[TargetFact], m
             things.extend(foreseen(plan, mode, world).await);
         }
         let shared = things.intersection(&own).cloned().collect();
-        facts.push(NeighbourFact { run: neighbour.run, running: neighbour.running, shared });
+        facts.push(NeighbourFact { run: neighbour.run.into(), running: neighbour.running, shared });
     }
     facts
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::fs::OFlags;
-use serde_json::json;
 
 use super::signing::Signer;
 use crate::engine::secrets;
@@ -90,10 +89,7 @@ fn of(key: &str, environment: &Environment) -> Result<Signer, String> {
 fn key(environment: &Environment) -> Result<String, String> {
     match &environment.marks_key {
         MarksKey::Process => Ok(String::new()),
-        MarksKey::Named(place) => {
-            let found = secrets::reveal(&json!({ "secret": place })).map_err(|failure| failure.message)?;
-            Ok(found.as_str().unwrap_or_default().to_owned())
-        }
+        MarksKey::Named(place) => secrets::text_at(place).map_err(|why| format!("secret `{place}`: {why}")),
         MarksKey::Own => own(&environment.name)?.ok_or_else(|| {
             format!("this user has no key of environment {} here; `marks.key` of the environment names the one that its drills use", environment.name)
         }),

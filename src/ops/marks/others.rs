@@ -3,6 +3,7 @@
 use super::key::checker;
 use super::search::{Standing, everywhere};
 use crate::journal::FileStore;
+use crate::model::ids::RunId;
 use crate::model::plan::{Mode, Plan};
 use crate::ops::environment::Environment;
 use crate::ops::exit::{Exit, Kind};
@@ -64,19 +65,14 @@ fn line(standing: &Standing) -> String {
     format!("run {}: {} on {}, leased until {}{signature}", mark.run, mark.uses, objects.join(", "), mark.until)
 }
 
-/// What takes a run back that this user has in some folder.
+/// What takes a run back that this user has in some folder. A mark is written by whoever may write tags: what is no id of a run leads to no folder.
 fn abort_command(store: &FileStore, run: &str) -> Option<String> {
-    let has = |store: &FileStore| store.journal(run).exists().then(|| control::abort_command(store, run));
-    // A mark is written by whoever may write tags: what is no name of a run leads to no folder.
-    let is_plain = run.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) && !run.starts_with('.');
-    if !is_plain {
-        return None;
-    }
+    let run = RunId::told(run)?;
+    let has = |store: &FileStore| store.journal(&run).exists().then(|| control::abort_command(store, &run));
     has(store).or_else(|| places::other_folders(store).iter().find_map(has))
 }
 
 fn reaper_command(environment: &Environment) -> String {
-    let lab = environment.env.pointer("/lab/control").and_then(serde_json::Value::as_str);
-    let lab = lab.map_or_else(String::new, |control| format!(" --lab {control}"));
+    let lab = environment.whereabouts.lab.as_ref().map_or_else(String::new, |lab| format!(" --lab {}", lab.control));
     format!("lifeboat reaper --env {}{lab}", environment.name)
 }

@@ -4,6 +4,8 @@
 //!
 //! Every step is idempotent. Two reapers and an owner that comes late undo the same thing the same way; whoever is second finds it done.
 
+#[cfg(test)]
+mod alike;
 mod undo;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::engine::action::{ActionError, Cx, DynAction, Stands, Undone};
 use crate::engine::board::Board;
 use crate::engine::desk::Desk;
 use crate::engine::lease::{Anchor, Mark, Marker as _};
-use crate::engine::secrets;
+use crate::engine::parameters::{self, Purpose, Stated};
 use crate::model::credentials::has_reference;
 use crate::model::difference::differences;
 use crate::model::state::undo;
@@ -47,15 +47,16 @@ pub(super) async fn take_out(reaper: &Reaper, standing: &Standing, now: Timestam
 }
 
 /// The fault of a mark. Only what the catalogue calls a fault: whoever may write tags must not make a reaper run anything else.
-fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
-    let row = catalogue::action(&mark.uses).ok_or_else(|| format!("this Lifeboat does not know `{}`: use the one that wrote the mark", mark.uses))?;
-    if !row.fault {
+pub(super) fn known(mark: &Mark) -> Result<std::sync::Arc<dyn DynAction<World>>, String> {
+    let row = catalogue::action(&mark.uses);
+    if row.is_some_and(|row| !row.fault) {
         return Err(format!("`{}` is no fault", mark.uses));
     }
     if has_reference(&mark.with) || has_reference(&mark.before) {
         return Err("it refers to a secret: nobody who may write tags chooses what is read here".to_owned());
     }
-    secrets::action_for_undo(row, &mark.with).map_err(|failure| format!("`{}` does not take its parameters: {}", mark.uses, failure.message))
+    let ready = parameters::action(row, Stated::intended(&mark.uses, &mark.with), Purpose::Undo);
+    ready.map(|ready| ready.action).map_err(|unready| unready.failure().to_string())
 }
 
 async fn heal(reaper: &Reaper, standing: &Standing, action: &dyn DynAction<World>, anchors: &[Anchor], now: Timestamp) -> (Outcome, String) {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Resolver, Site};
 use crate::model::diagnostic::suggest;
+use crate::model::ids::is_name;
 use crate::model::runbook::StepFile;
 use crate::model::yaml::way;
-use crate::ops::project::{bad_id, is_id};
+use crate::ops::project::bad_id;
 
 impl<W: Send + Sync> Resolver<'_, W> {
     /// Checks ids and `needs` of the steps at `site`; whether they can be put in an order.
@@ -15,7 +16,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         let mut first: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, step) in steps.iter().enumerate() {
             let at = site.under(&way![index, "id"]);
-            if !is_id(&step.id) {
+            if !is_name(&step.id) {
                 self.say(bad_id(at.problem(format!("`{}` cannot be the id of a step", step.id))));
             }
             if let Some(other) = first.get(step.id.as_str()) {

@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use super::value::Scope;
 use super::{Resolver, Site};
 use crate::model::diagnostic::suggest;
+use crate::model::ids::is_name;
 use crate::model::plan::{CloserPlan, ProbePlan};
 use crate::model::time::Span;
 use crate::model::written::ProbeFile;
 use crate::model::yaml::{Seg, way};
-use crate::ops::project::{NO_PROJECT, bad_id, is_id};
+use crate::ops::project::{NO_PROJECT, bad_id};
 
 /// A probe as found in a file, with what its expressions may use.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
     ) {
         for (id, probe) in probes {
             let site = site.under(&way![id]);
-            if !is_id(id) {
+            if !is_name(id) {
                 self.say(bad_id(site.key_problem(format!("`{id}` cannot be the name of a probe"))));
             }
             let scope = Scope { parameters: parameters.clone(), open: open.clone(), ..Scope::default() };

@@ -130,7 +130,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             environment: self.request.environment.to_owned(),
             realism: Realism::default(),
             zone: self.project.settings.zone.clone(),
-            scope: Value::Object(self.scope.clone()),
+            scope: self.scope.clone().into(),
             since: self.request.since,
             objectives: BTreeMap::new(),
             controls: Vec::new(),

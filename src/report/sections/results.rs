@@ -8,7 +8,7 @@ use crate::model::measure::{self, Criterion, Judgement, Measure, Measured, Stand
 use crate::model::plan::{ClientModel, Mode, ProbeState, StopCondition, Verdict};
 use crate::model::realism::Exercise;
 use crate::model::time::{Span, Timestamp};
-use crate::model::whereabouts::{CloudWorld, Whereabouts};
+use crate::model::whereabouts::CloudWorld;
 use crate::report::document::{Align, Block, Column, Fact, Inline, Line, Table, Value, code, line, text};
 use crate::report::fields::Field;
 use crate::report::labels::Label;
@@ -153,7 +153,6 @@ impl Page<'_> {
 
     /// Clouds, accounts, regions and the addresses that calls were sent to in the place of the vendor's own, as the run's environment had them.
     fn locations(&self) -> Line {
-        let world = Whereabouts::of(self.plan);
         let side = |(cloud, side): (&&'static str, &CloudWorld)| {
             let mut parts: Vec<Line> = [&side.account, &side.region].into_iter().flatten().map(|part| code(part)).collect();
             let mut by_address: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
@@ -163,7 +162,7 @@ impl Page<'_> {
             parts.extend(by_address.into_iter().map(|(address, services)| line![Line::join(services, self.comma()), " → ", code(address)]));
             (!parts.is_empty()).then(|| line![*cloud, " ", Line::join(parts, " ")])
         };
-        Line::join(world.clouds.iter().filter_map(side), " · ")
+        Line::join(self.plan.whereabouts().clouds.iter().filter_map(side), " · ")
     }
 
     /// What would have ended the run by itself.

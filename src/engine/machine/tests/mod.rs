@@ -13,6 +13,7 @@ use crate::model::failure::FailureKind;
 use crate::model::format::Format;
 use crate::model::order::Order;
 use crate::model::plan::*;
+use crate::model::scope::Scope;
 use crate::model::target::{Change, Target, TargetKind};
 use crate::model::text::Text;
 use crate::model::time::{Span, Timestamp};
@@ -53,7 +54,7 @@ pub(super) fn plan(steps: Vec<StepPlan>) -> Plan {
         mode: Mode::Rehearse,
         environment: "toy".into(),
         zone: "UTC".into(),
-        scope: json!({}),
+        scope: Scope::default(),
         since: None,
         objectives: BTreeMap::new(),
         controls: Vec::new(),
