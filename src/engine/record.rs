@@ -104,7 +104,35 @@ impl Recorder {
     ///
     /// # Errors
     /// When another process owns the run, or its first event cannot be stored.
-    pub fn record(&mut self, mut body: Body) -> Result<(), RecordError> {
+    pub fn record(&mut self, body: Body) -> Result<(), RecordError> {
+        self.record_all(vec![body])
+    }
+
+    /// The same of events between which nothing is done: the store makes sure of them once, with the last, and then they are told.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn record_all(&mut self, bodies: Vec<Body>) -> Result<(), RecordError> {
+        let (mut made, mut durable) = (Vec::with_capacity(bodies.len()), false);
+        let last = bodies.len().saturating_sub(1);
+        for (index, body) in bodies.into_iter().enumerate() {
+            durable |= body.is_durable();
+            let recorded = self.store_next(body, durable && index == last, &mut made);
+            if recorded.is_err() {
+                self.tell(&mut made);
+                return recorded;
+            }
+        }
+        self.tell(&mut made);
+        Ok(())
+    }
+
+    fn tell(&mut self, made: &mut Vec<Event>) {
+        made.drain(..).for_each(|event| (self.on_event)(&event));
+    }
+
+    /// Stores the next event, on stable storage if `durable`, and puts it behind those that are not told yet.
+    fn store_next(&mut self, mut body: Body, durable: bool, made: &mut Vec<Event>) -> Result<(), RecordError> {
         secrets::hide(&mut body);
         let event = Event {
             v: Format::Journal.current(),
@@ -117,8 +145,8 @@ impl Recorder {
             body,
         };
         let (line, hash) = chain::seal(&event, &self.head)?;
-        let durable = event.body.is_durable();
         if self.trouble.is_some() {
+            let durable = event.body.is_durable();
             self.unwritten.push_back(Unwritten { line, durable });
         } else if let Err(error) = self.append(&line, durable) {
             // What nobody has heard of yet does not begin.
@@ -126,13 +154,16 @@ impl Recorder {
                 return Err(error);
             }
             warn!(position = self.position, %error, "journal cannot be written: events are kept in memory");
+            // Those before it are stored.
+            self.tell(made);
             (self.on_journal)(Journal::Failed(&error.why()));
             self.trouble = Some(error);
+            let durable = durable || event.body.is_durable();
             self.unwritten.push_back(Unwritten { line, durable });
         }
         self.position += 1;
         self.head = hash;
-        (self.on_event)(&event);
+        made.push(event);
         Ok(())
     }
 

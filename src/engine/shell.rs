@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -553,8 +554,12 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn record(&mut self, body: Body) -> Result<(), EngineError> {
-        let stage = matches!(body, Body::Run(RunEvent::Stage { .. }));
-        let recorded = self.recorder.record(body);
+        self.record_all(vec![body])
+    }
+
+    fn record_all(&mut self, bodies: Vec<Body>) -> Result<(), EngineError> {
+        let stage = bodies.iter().any(|body| matches!(body, Body::Run(RunEvent::Stage { .. })));
+        let recorded = self.recorder.record_all(bodies);
         recorded.map_err(|source| EngineError::Journal { run: self.recorder.run().to_owned(), left: Box::new(self.machine.left()), source })?;
         if stage && let Some(watch) = &self.watch {
             watch.tally();
@@ -563,13 +568,21 @@ impl<W: Send + Sync + 'static> Shell<W> {
     }
 
     fn feed(&mut self, input: Input) -> Result<(), EngineError> {
-        for effect in self.machine.handle(self.clock.elapsed(), input) {
+        let mut effects = self.machine.handle(self.clock.elapsed(), input).into_iter().peekable();
+        while let Some(effect) = effects.next() {
             if self.is_withheld(&effect) {
                 continue;
             }
             log(&effect);
             match effect {
-                Effect::Record(body) => self.record(body)?,
+                // What is recorded at once is made sure of at once: thousands of steps may be left out by one input.
+                Effect::Record(body) => {
+                    let mut bodies = vec![body];
+                    while let Some(Effect::Record(body)) = effects.next_if(|next| matches!(next, Effect::Record(_))) {
+                        bodies.push(body);
+                    }
+                    self.record_all(bodies)?;
+                }
                 Effect::Plan { key, uses, with, scope, timeout } => self.plan_step(Kind::Plan, key, &uses, &with, &scope, timeout),
                 Effect::Read { key, uses, with, scope, timeout } => self.plan_step(Kind::Read, key, &uses, &with, &scope, timeout),
                 Effect::Apply { key, uses, with, before, timeout, lease } => {
@@ -624,7 +637,7 @@ impl<W: Send + Sync + 'static> Shell<W> {
             let torn = self.sinks.get(&key).is_some_and(|sink| sink.is_torn());
             Failure { ambiguous: torn, ..Failure::new(FailureKind::Cancelled, "cut off") }
         } else {
-            Failure { ambiguous: true, ..Failure::new(FailureKind::Internal, "the action failed inside Lifeboat") }
+            panicked()
         };
         self.feed(failed(kind, key, failure))
     }
@@ -694,7 +707,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
             Ok(Ready { action, with }) => (action, with.into_owned()),
             Err(failure) => return self.answer(failed(kind, key, failure)),
         };
-        self.spawn(key, kind, timeout, move |task| {
+        let is_light = self.is_light(uses);
+        self.spawn(key, kind, timeout, is_light, move |task| {
             Box::pin(async move {
                 let key = task.key.clone();
                 let kept = |planned: Planned<Value>| secrets::can_be_kept(&planned.before).map(|()| (planned, with));
@@ -717,8 +731,8 @@ impl<W: Send + Sync + 'static> Shell<W> {
             Ok(ready) => ready,
             Err(failure) => return self.answer(failed(kind, key, failure)),
         };
-        let marker = self.marker.clone();
-        self.spawn(key, kind, timeout, move |task| {
+        let (marker, is_light) = (self.marker.clone(), self.is_light(uses));
+        self.spawn(key, kind, timeout, is_light, move |task| {
             Box::pin(async move {
                 let key = task.key.clone();
                 match kind {
@@ -762,7 +776,12 @@ impl<W: Send + Sync + 'static> Shell<W> {
         let _ = self.messages.send(Message::Input(input));
     }
 
-    fn spawn<F>(&mut self, key: String, kind: Kind, timeout: Duration, work: F)
+    /// Whether an action changes nothing, so that beginning it here takes next to nothing: it says something, or begins to wait or to ask.
+    fn is_light(&self, uses: &str) -> bool {
+        self.actions.get(uses).is_some_and(|row| !row.mutates)
+    }
+
+    fn spawn<F>(&mut self, key: String, kind: Kind, timeout: Duration, is_light: bool, work: F)
     where
         F: FnOnce(Arc<Task<W>>) -> std::pin::Pin<Box<dyn Future<Output = Input> + Send>> + Send + 'static,
     {
@@ -780,8 +799,18 @@ impl<W: Send + Sync + 'static> Shell<W> {
         let sink =
             Arc::new(Sink { step: key.clone(), journalled: !matches!(kind, Kind::Read), messages: self.messages.clone(), hand: Mutex::default() });
         let (messages, observing) = (self.messages.clone(), sink.clone());
+        let mut work = Box::pin(calls::observed(observing, work(task)));
+        if is_light {
+            // What is done at once needs no task, whose way to another thread and back takes longer than itself.
+            let begun = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+            match begun {
+                Ok(Poll::Ready(input)) => return self.answer(input),
+                Ok(Poll::Pending) => {}
+                Err(_) => return self.answer(failed(kind, key, panicked())),
+            }
+        }
         let handle = self.tasks.spawn(async move {
-            let input = calls::observed(observing, work(task)).await;
+            let input = work.await;
             let _ = messages.send(Message::Input(input));
         });
         self.running.insert(handle.id(), (key.clone(), kind));
@@ -805,6 +834,11 @@ fn log(effect: &Effect) {
         Effect::Finish | Effect::Leave => debug!("decided: end"),
         Effect::Record(_) | Effect::Wake(_) => {}
     }
+}
+
+/// What is heard of an action that panicked.
+fn panicked() -> Failure {
+    Failure { ambiguous: true, ..Failure::new(FailureKind::Internal, "the action failed inside Lifeboat") }
 }
 
 fn failed(kind: Kind, key: String, failure: Failure) -> Input {

@@ -3,6 +3,8 @@
 //! `hash = SHA-256("drill-event/v1\0" ‖ JCS(event without hash))`, `prev` is the hash before it, the first `prev` is
 //! `SHA-256("drill-genesis/v1\0" ‖ run id)`. JCS is RFC 8785. A line is the canonical form of the event with `prev` and `hash`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -60,9 +62,9 @@ pub fn seal(event: &Event, prev: &str) -> Result<(String, String), serde_json::E
 pub fn seal_fields(mut fields: Map<String, Value>, prev: &str) -> Result<(String, String), serde_json::Error> {
     fields.remove("hash");
     fields.insert("prev".into(), prev.into());
-    let hash = hash(&fields)?;
-    fields.insert("hash".into(), hash.clone().into());
-    Ok((serde_json_canonicalizer::to_string(&fields)?, hash))
+    let canonical = Canonical::of(&fields)?;
+    let hash = canonical.hash();
+    Ok((canonical.line(Some(&format!("\"{hash}\""))), hash))
 }
 
 /// Checks every line of the journal of `run`: hash, link, position, canonical form; then that each event is of a format that this Lifeboat reads.
@@ -125,15 +127,17 @@ pub fn whole_part<'a>(run: &str, lines: impl IntoIterator<Item = &'a [u8]>) -> P
 fn follow(run: &str, position: u64, head: &str, line: &[u8]) -> Result<(Value, String), String> {
     let value: Value = serde_json::from_slice(line).map_err(|error| format!("is not JSON: {error}"))?;
     let Value::Object(mut fields) = value else { return Err("is not a JSON object".into()) };
-    let canonical = serde_json_canonicalizer::to_vec(&fields).map_err(|error| error.to_string())?;
-    if canonical != line {
+    let stated = fields.remove("hash");
+    let written = stated.as_ref().map(serde_json_canonicalizer::to_string).transpose().map_err(|error| error.to_string())?;
+    let canonical = Canonical::of(&fields).map_err(|error| error.to_string())?;
+    if canonical.line(written.as_deref()).as_bytes() != line {
         return Err("is not in canonical form: it was rewritten".into());
     }
-    let stated = fields.remove("hash").and_then(|hash| hash.as_str().map(str::to_owned)).unwrap_or_default();
+    let stated = stated.and_then(|hash| hash.as_str().map(str::to_owned)).unwrap_or_default();
     if fields.get("prev").and_then(Value::as_str) != Some(head) {
         return Err("does not follow the event before it: one was altered, dropped, added or moved".into());
     }
-    if hash(&fields).map_err(|error| error.to_string())? != stated {
+    if canonical.hash() != stated {
         return Err("does not match its hash: it was altered".into());
     }
     fields.remove("prev");
@@ -192,12 +196,49 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-fn hash(fields: &Map<String, Value>) -> Result<String, serde_json::Error> {
-    Ok(digest(b"drill-event/v1\0", &serde_json_canonicalizer::to_vec(fields)?))
+/// The fields of an event in canonical form, but its hash, which has its place in the middle: so that the form is made once, for the hash and for the line.
+struct Canonical {
+    before: String,
+    after: String,
+}
+
+impl Canonical {
+    /// That of fields without a hash.
+    fn of(fields: &Map<String, Value>) -> Result<Self, serde_json::Error> {
+        // Names are sorted by their UTF-16.
+        let (before, after): (BTreeMap<&str, &Value>, BTreeMap<&str, &Value>) =
+            fields.iter().map(|(name, value)| (name.as_str(), value)).partition(|(name, _)| name.encode_utf16().lt("hash".encode_utf16()));
+        let inner = |part: &BTreeMap<&str, &Value>| {
+            let mut text = serde_json_canonicalizer::to_string(part)?;
+            text.pop();
+            Ok(text.split_off(1))
+        };
+        Ok(Self { before: inner(&before)?, after: inner(&after)? })
+    }
+
+    fn hash(&self) -> String {
+        let comma = if self.before.is_empty() || self.after.is_empty() { "" } else { "," };
+        let parts = ["{", &self.before, comma, &self.after, "}"];
+        let digest = parts.iter().fold(Sha256::new().chain_update(b"drill-event/v1\0"), |digest, part| digest.chain_update(part));
+        hex::encode(digest.finalize())
+    }
+
+    /// The line with this hash, as JSON.
+    fn line(&self, hash: Option<&str>) -> String {
+        let hash = hash.map(|hash| format!("\"hash\":{hash}")).unwrap_or_default();
+        let parts: Vec<&str> = [&self.before, &hash, &self.after].into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        format!("{{{}}}", parts.join(","))
+    }
 }
 
 fn digest(domain: &[u8], bytes: &[u8]) -> String {
     hex::encode(Sha256::new().chain_update(domain).chain_update(bytes).finalize())
+}
+
+/// SHA-256 of a file of these lines, each with its newline, lower-case hex.
+#[must_use]
+pub fn sha256_of_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String {
+    hex::encode(lines.into_iter().fold(Sha256::new(), |digest, line| digest.chain_update(line).chain_update(b"\n")).finalize())
 }
 
 /// SHA-256 of `bytes`, lower-case hex: how definitions and plans are named.
@@ -246,6 +287,23 @@ mod tests {
         let chain = check(&journal()).unwrap();
         assert_eq!(chain.events.len(), 4);
         assert_eq!(chain.events[0].at.as_nanos(), 9_007_199_254_740_993);
+    }
+
+    #[test]
+    fn a_line_is_the_canonical_form_of_all_its_fields_and_its_hash_of_all_the_others() {
+        for fields in [
+            json!({ "z": 1, "a": { "y": 1.5e30, "x": "\u{e9}\n" }, "hasg": 1, "hasi": 2, "hash2": 3, "Hash": 4, "\u{1F600}": 5, "\u{FF5E}": 6 }),
+            json!({ "a": 1 }),
+            json!({ "zebra": [] }),
+            json!({}),
+        ] {
+            let Value::Object(mut fields) = fields else { unreachable!() };
+            let (line, hash) = seal_fields(fields.clone(), "p").unwrap();
+            fields.insert("prev".into(), "p".into());
+            assert_eq!(hash, digest(b"drill-event/v1\0", &serde_json_canonicalizer::to_vec(&fields).unwrap()));
+            fields.insert("hash".into(), hash.into());
+            assert_eq!(line, serde_json_canonicalizer::to_string(&fields).unwrap());
+        }
     }
 
     #[test]

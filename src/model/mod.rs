@@ -18,6 +18,7 @@ pub mod glob;
 pub mod guard;
 pub mod host;
 pub mod ids;
+pub mod index;
 pub mod interval;
 pub mod measure;
 pub mod order;

@@ -175,7 +175,13 @@ impl Plan {
     /// Whether people are given time to retry this step, or to do without it, once it has failed for good.
     #[must_use]
     pub fn may_be_mended(&self, key: &str) -> bool {
-        !self.limits.patience.duration().is_zero() && self.step(key).is_some_and(|step| step.on_failure != OnFailure::Continue && !step.asks_people())
+        self.step(key).is_some_and(|step| self.lets_mend(step))
+    }
+
+    /// The same of a step that is at hand.
+    #[must_use]
+    pub fn lets_mend(&self, step: &StepPlan) -> bool {
+        !self.limits.patience.duration().is_zero() && step.on_failure != OnFailure::Continue && !step.asks_people()
     }
 }
 

@@ -1,7 +1,7 @@
-//! A terminal: the display is drawn again at every event and a few times a second; what must not be missed is printed above it and stays.
+//! A terminal: the display is drawn again soon after every event and a few times a second; what must not be missed is printed above it and stays.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -14,6 +14,9 @@ use crate::model::plain;
 use crate::model::state::RunState;
 use crate::model::text::Lang;
 use crate::model::time::Timestamp;
+
+/// Between two drawings for events.
+const PACE: Duration = Duration::from_millis(40);
 
 /// The display that a terminal shows now.
 static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
@@ -39,6 +42,9 @@ pub struct Bars {
     lang: Lang,
     /// The last event's time, and when it came in: what elapsed since is added.
     last: Option<(Timestamp, Instant)>,
+    /// How long an event waits at least, after what was drawn last, until it is seen: whoever draws a thousand steps for each event of theirs comes to nothing else.
+    pace: Duration,
+    drawn: Option<Instant>,
 }
 
 impl Bars {
@@ -54,7 +60,14 @@ impl Bars {
         let screen = MultiProgress::with_draw_target(target);
         let style = ProgressStyle::with_template("{msg}").expect("a template of one known key");
         let lines = screen.add(ProgressBar::no_length().with_style(style));
-        Self { screen, lines, size, foot: String::new(), color, lang, last: None }
+        Self { screen, lines, size, foot: String::new(), color, lang, last: None, pace: Duration::ZERO, drawn: None }
+    }
+
+    /// The same, which draws no more often for events than people see.
+    #[must_use]
+    pub(super) fn paced(mut self) -> Self {
+        self.pace = PACE;
+        self
     }
 
     /// The same, known to whoever else writes to the terminal, until it is finished.
@@ -64,7 +77,8 @@ impl Bars {
         self
     }
 
-    fn draw(&self, state: &RunState) {
+    fn draw(&mut self, state: &RunState) {
+        self.drawn = Some(Instant::now());
         let now = self.last.map(|(at, came)| at.plus(came.elapsed())).or(state.at);
         let (Some(plan), Some(now)) = (state.plan(), now) else { return };
         let size = (self.size)().map_or_else(Size::default, |(columns, rows)| Size { columns, rows });
@@ -103,7 +117,9 @@ impl Observer for Bars {
                 let _ = self.screen.println(plain::shown(&line));
             }
         }
-        self.draw(state);
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= self.pace) {
+            self.draw(state);
+        }
     }
 
     fn tick(&mut self, state: &RunState) {

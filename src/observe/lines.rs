@@ -35,6 +35,12 @@ impl<O: Write> Lines<O> {
         self.verbose = true;
         self
     }
+
+    /// All of it at once: standard error would send each piece by itself.
+    fn write(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
+    }
 }
 
 impl<O: Write> Observer for Lines<O> {
@@ -49,14 +55,11 @@ impl<O: Write> Observer for Lines<O> {
         }
         let time = event.at.to_utc().format("%H:%M:%S%.3fZ");
         let subject = fitted(&said.subject, self.column);
-        for line in &said.lines {
-            let _ = writeln!(self.out, "{}", plain::shown(&format!("{time}  {subject}  {line}")));
-        }
-        let _ = self.out.flush();
+        let lines: String = said.lines.iter().map(|line| plain::shown(&format!("{time}  {subject}  {line}")).into_owned() + "\n").collect();
+        self.write(&lines);
     }
 
     fn said(&mut self, line: &str) {
-        let _ = writeln!(self.out, "{line}");
-        let _ = self.out.flush();
+        self.write(&format!("{line}\n"));
     }
 }

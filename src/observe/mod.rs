@@ -41,7 +41,7 @@ pub trait Observer {
 pub fn for_output(terminal: bool, color: bool, json: bool) -> Box<dyn Observer + Send> {
     let lang = language();
     if terminal {
-        Box::new(Bars::new(Bars::terminal(json), bars::size, color, lang).known())
+        Box::new(Bars::new(Bars::terminal(json), bars::size, color, lang).paced().known())
     } else if json {
         Box::new(Lines::new(io::stderr(), lang))
     } else {

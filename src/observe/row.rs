@@ -120,7 +120,7 @@ fn strip(standing: Option<&ProbeStanding>, now: Timestamp) -> [Option<ProbeState
 pub(super) fn step_row(state: &RunState, key: &str, now: Timestamp, lang: Lang, width: usize) -> Option<Row> {
     let step = state.step(key)?;
     let say = |phrase: Phrase| phrase.text(lang);
-    let planned = state.plan().and_then(|plan| plan.step(key));
+    let planned = state.planned(key);
     let name = match title(state, key, lang) {
         _ if key == FAULT => format!("{} {}", say(Phrase::Fault), state.plan().and_then(|plan| plan.fault.as_ref()).map_or("", |fault| &fault.uses)),
         Some(title) => title.to_owned(),

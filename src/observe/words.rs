@@ -551,7 +551,7 @@ const fn verdict_word_zh(verdict: Verdict) -> &'static str {
 
 /// The title of the step with this key; none where nobody wrote one.
 pub(super) fn title<'a>(state: &'a RunState, key: &str, lang: Lang) -> Option<&'a str> {
-    state.plan()?.step(key).map(|step| step.title.get(lang)).filter(|title| !title.is_empty())
+    state.planned(key).map(|step| step.title.get(lang)).filter(|title| !title.is_empty())
 }
 
 /// One line without anything that moves the cursor.

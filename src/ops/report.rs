@@ -34,7 +34,15 @@ pub enum Format {
 /// # Errors
 /// When the journal cannot be trusted or a file cannot be written.
 pub fn write(store: &FileStore, run: &str) -> Result<PathBuf, Exit> {
-    let chain = started(store, run)?;
+    write_of(store, run, &runs::read(store, run)?)
+}
+
+/// The same from the journal of `run` as it was just read.
+///
+/// # Errors
+/// When it has no event, or a file cannot be written.
+pub(super) fn write_of(store: &FileStore, run: &str, chain: &Chain) -> Result<PathBuf, Exit> {
+    has_started(run, chain)?;
     let beside = |name: &str, bytes: &[u8]| store.write_beside(run, name, bytes).map_err(|error| Exit::from_error(Kind::Environment, &error));
     let report = Report::of(&chain.events, &chain.head);
     for (name, svg) in report.pictures() {
@@ -53,7 +61,8 @@ pub fn write(store: &FileStore, run: &str) -> Result<PathBuf, Exit> {
 /// # Errors
 /// When the journal cannot be trusted.
 pub fn text(store: &FileStore, run: &str, format: Format, lang: Lang) -> Result<String, Exit> {
-    let chain = started(store, run)?;
+    let chain = runs::read(store, run)?;
+    has_started(run, &chain)?;
     let report = Report::of(&chain.events, &chain.head);
     Ok(match format {
         Format::Markdown => report.markdown(lang),
@@ -62,13 +71,12 @@ pub fn text(store: &FileStore, run: &str, format: Format, lang: Lang) -> Result<
     })
 }
 
-/// The events of a run that has any.
-fn started(store: &FileStore, run: &str) -> Result<Chain, Exit> {
-    let chain = runs::read(store, run)?;
+/// Whether a run has any events.
+fn has_started(run: &str, chain: &Chain) -> Result<(), Exit> {
     if chain.events.is_empty() {
         return Err(Exit::new(Kind::Definitions, format!("run {run} never started: there is nothing to report")));
     }
-    Ok(chain)
+    Ok(())
 }
 
 #[cfg(test)]

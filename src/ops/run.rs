@@ -394,12 +394,13 @@ pub(super) fn write_down(
         record(Body::Run(RunEvent::Ended { verdict, reasons }))?;
     }
     drop(recorder);
-    let events = told.end();
+    told.end();
+    let (chain, digest) = runs::read_with_digest(store, &run)?;
     if is_over {
-        runs::note_head(store, &run);
+        runs::note_head(store, &run, &chain, &digest);
     }
-    report::write(store, &run)?;
-    Ok(events)
+    report::write_of(store, &run, &chain)?;
+    Ok(chain.events)
 }
 
 /// Becomes the owner of a run that another process left; gives also what it had come to.
@@ -694,12 +695,24 @@ impl Told {
             }
             Err(error) => (None, Some(engine_error(&error, store, &run))),
         };
+        // What was written is read once, and believed only then.
+        let read = runs::read_with_digest(store, &run);
         if verdict.is_some() {
-            runs::note_head(store, &run);
+            if let Ok((chain, digest)) = &read {
+                runs::note_head(store, &run, chain, digest);
+            }
             // What is not needed any more is room for the report.
             store.give_room_back(&run);
         }
-        let (report, unreported) = match report::write(store, &run) {
+        let (written, events) = match read {
+            Ok((chain, _)) => {
+                // They are the same, and of many one copy is enough.
+                drop(events);
+                (report::write_of(store, &run, &chain), chain.events)
+            }
+            Err(error) => (Err(error), events),
+        };
+        let (report, unreported) = match written {
             Ok(path) => (path, None),
             Err(error) => {
                 (store.path(&run).join(report::ENGLISH), Some(error.hint(format!("`lifeboat report {run}` writes it as soon as that is possible"))))

@@ -40,7 +40,21 @@ pub fn find(store: &FileStore, wanted: &RunChoice) -> Result<RunId, Exit> {
 /// # Errors
 /// When it cannot be read, was altered (naming the event), or is a newer Lifeboat's.
 pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
-    let (chain, wrong) = whole_part(store, run);
+    trusted(store, run, whole_part(store, run))
+}
+
+/// The same, with the SHA-256 of the journal's lines, for who notes how it ended.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_with_digest(store: &FileStore, run: &str) -> Result<(Chain, String), Exit> {
+    let lines = store.read(run, 0).map_err(|error| unreadable(&error))?;
+    let digest = chain::sha256_of_lines(lines.iter().map(Vec::as_slice));
+    trusted(store, run, judged(store, run, &lines)).map(|chain| (chain, digest))
+}
+
+/// A chain of which nothing is wrong; else what is, with what helps.
+fn trusted(store: &FileStore, run: &str, (chain, wrong): (Chain, Option<Exit>)) -> Result<Chain, Exit> {
     let Some(wrong) = wrong else { return Ok(chain) };
     if wrong.kind == Kind::Newer {
         return Err(wrong);
@@ -55,11 +69,18 @@ pub fn read(store: &FileStore, run: &str) -> Result<Chain, Exit> {
 /// What is provably whole of a run's journal, and why the rest cannot be read or trusted, if so.
 #[must_use]
 pub fn whole_part(store: &FileStore, run: &str) -> (Chain, Option<Exit>) {
-    let nothing = || Chain { events: Vec::new(), head: chain::genesis(run) };
-    let lines = match store.read(run, 0) {
-        Ok(lines) => lines,
-        Err(error) => return (nothing(), Some(unreadable(&error))),
-    };
+    match store.read(run, 0) {
+        Ok(lines) => judged(store, run, &lines),
+        Err(error) => (nothing(run), Some(unreadable(&error))),
+    }
+}
+
+fn nothing(run: &str) -> Chain {
+    Chain { events: Vec::new(), head: chain::genesis(run) }
+}
+
+/// What of these lines is provably whole, and what is wrong with the rest.
+fn judged(store: &FileStore, run: &str, lines: &[Vec<u8>]) -> (Chain, Option<Exit>) {
     let altered = |error: ChainError| {
         Exit::new(Kind::Definitions, format!("the journal of run {run} was altered"))
             .cause(error.to_string())
@@ -67,7 +88,7 @@ pub fn whole_part(store: &FileStore, run: &str) -> (Chain, Option<Exit>) {
     };
     let mut part = chain::whole_part(run, lines.iter().map(Vec::as_slice));
     match is_shared_with_us(store, run, &part.chain) {
-        Err(strange) => (nothing(), Some(strange)),
+        Err(strange) => (nothing(run), Some(strange)),
         Ok(()) => {
             let wrong = part.altered.take().or_else(|| ends_as_noted(store, run, &part).err());
             let wrong = wrong.map(altered).or_else(|| unread(store, run, &part));
@@ -154,11 +175,10 @@ fn is_shared_with_us(store: &FileStore, run: &str, chain: &Chain) -> Result<(), 
 pub(super) const HEAD: &str = "journal.head";
 
 /// Notes how the journal of `run` ended when its run did. No chain can tell that lines at its end are missing: they may never have been written.
-pub fn note_head(store: &FileStore, run: &str) {
-    if let (Ok(chain), Ok(bytes)) = (read(store, run), store.read_beside(run, JOURNAL)) {
-        // A folder that cannot be written has been told of by whoever writes the report.
-        let _ = store.write_over(run, HEAD, &head(&format!("{} {} {}", chain.events.len(), chain.head, chain::sha256(&bytes))));
-    }
+/// `digest`: the SHA-256 of its lines.
+pub fn note_head(store: &FileStore, run: &str, chain: &Chain, digest: &str) {
+    // A folder that cannot be written has been told of by whoever writes the report.
+    let _ = store.write_over(run, HEAD, &head(&format!("{} {} {digest}", chain.events.len(), chain.head)));
 }
 
 /// Makes the file that will say how the journal of `run` ended, so that a full disk does not keep that from being said.

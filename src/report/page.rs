@@ -1,5 +1,7 @@
 //! What every section needs: the facts at hand, and the words, numbers and moments as the language writes them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::document::{Inline, Line, Value, code, line, text};
 use super::labels::Label;
 use super::numbers::{self, Zones};
@@ -26,12 +28,19 @@ pub(super) struct Page<'a> {
     pub(super) zones: Zones,
     /// What the run changed and what stands at its end.
     pub(super) standing: Vec<Standing>,
+    /// The places in it, by the keys of the steps.
+    standing_at: BTreeMap<String, usize>,
+    /// Keys of what is not put back.
+    pub(super) held: BTreeSet<&'a str>,
 }
 
 impl<'a> Page<'a> {
     pub(super) fn new(lang: Lang, state: &'a RunState, start: &'a Start, measures: &'a Measures, events: &'a [Event], head_hash: &'a str) -> Self {
         let zones = Zones::new(&start.plan.zone, start.at, state.at.unwrap_or(start.at));
-        Self { lang, state, start, plan: &start.plan, measures, events, head_hash, zones, standing: measure::standing(state) }
+        let standing = measure::standing(state);
+        let standing_at = standing.iter().enumerate().map(|(place, one)| (one.step.clone(), place)).collect();
+        let held = state.held().into_iter().collect();
+        Self { lang, state, start, plan: &start.plan, measures, events, head_hash, zones, standing, standing_at, held }
     }
 
     pub(super) const fn t(&self, label: Label) -> &'static str {
@@ -48,7 +57,7 @@ impl<'a> Page<'a> {
     }
 
     pub(super) fn step_plan(&self, key: &str) -> Option<&'a StepPlan> {
-        self.plan.step(key)
+        self.state.planned(key)
     }
 
     pub(super) fn is_emergency(&self) -> bool {
@@ -72,6 +81,12 @@ impl Page<'_> {
     /// A probe's title, else its id, without markup.
     pub(super) fn probe_title<'s>(&'s self, id: &'s str) -> &'s str {
         self.probe_plan(id).map(|probe| probe.title.get(self.lang)).filter(|title| !title.is_empty()).unwrap_or(id)
+    }
+
+    /// What stands of a step.
+    pub(super) fn standing_of(&self, key: &str) -> Option<&Standing> {
+        let place = self.standing_at.get(key)?;
+        self.standing.get(*place)
     }
 
     /// A step by its title and key; the fault is no step of a runbook and has no title.

@@ -9,6 +9,7 @@ use super::{Effect, FAULT, Machine, Moment, Phase, Planned};
 use crate::model::difference::differences;
 use crate::model::event::RunEvent;
 use crate::model::event::run::Difference;
+use crate::model::expression::Names;
 use crate::model::failure::Failure;
 use crate::model::ids::Part;
 use crate::model::plan::StepPlan;
@@ -125,17 +126,17 @@ impl Machine {
             && let Some(key) = self.readings.queue.pop_front()
         {
             let Some((uses, with)) = self.readings.what.get(&key).cloned() else { continue };
-            let scope = self.scope_of_reading(&key);
+            let scope = self.scope_of_reading(&key, &with);
             self.readings.open.insert(key.clone());
             self.effects.push(Effect::Read { key, uses, with, scope, timeout: PATIENCE });
         }
     }
 
     /// What expressions see before any step has run.
-    fn scope_of_reading(&self, key: &str) -> Value {
-        let mut scope = self.plan.scope.seen().clone();
-        let own = Part::of(key).and_then(|part| self.plan.runbook(part)).map(|runbook| runbook.parameters.clone());
-        scope.insert("parameters".into(), own.unwrap_or(Value::Null));
+    fn scope_of_reading(&self, key: &str, with: &Value) -> Value {
+        let mut names = Names::default();
+        names.add(with);
+        let mut scope = self.scope_before(&names, Part::of(key));
         scope.insert("steps".into(), json!({}));
         Value::Object(scope)
     }
@@ -167,7 +168,7 @@ impl Machine {
     /// Begins the comparison, or ends the run when there is nothing to compare.
     pub(super) fn start_comparison(&mut self) {
         let snapshot = &self.readings.snapshot;
-        if snapshot.is_empty() || !self.has_touched() {
+        if snapshot.is_empty() || !self.touched {
             return self.finish();
         }
         let keys = snapshot.iter().map(|(key, _)| key.clone()).collect();

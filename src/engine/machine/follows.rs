@@ -24,16 +24,20 @@ pub(crate) enum Follows {
 
 impl Machine {
     /// Everything that makes the run go on. Its budget, the lease of its fault and its stop conditions are none of it: those end it.
+    #[cfg(test)]
     pub(crate) fn follows(&self) -> Vec<Follows> {
+        self.following().collect()
+    }
+
+    /// The same, one after the other: whoever only asks whether there is any looks at no more than the first.
+    fn following(&self) -> impl Iterator<Item = Follows> {
         // The guards have their say, and a person's hold their end, whatever else is waited for.
-        if self.is_held_up() {
-            return vec![Follows::Person];
-        }
-        let steps = self.steps.iter().filter_map(|(key, step)| match &step.status {
-            Status::Planning | Status::Applying | Status::Rejoining | Status::Undoing => Some(Follows::Call(key.clone())),
+        let held_up = self.is_held_up();
+        let steps = self.steps.moving().filter_map(move |(key, step)| match step.status() {
+            Status::Planning | Status::Applying | Status::Rejoining | Status::Undoing => Some(Follows::Call(key.to_owned())),
             Status::Looking => Some(match step.look.as_ref().and_then(|look| look.again) {
                 Some(again) => Follows::Moment(again),
-                None => Follows::Call(key.clone()),
+                None => Follows::Call(key.to_owned()),
             }),
             Status::Backoff(at) if key == FAULT => Some(if self.now < *at { Follows::Moment(*at) } else { Follows::Probe }),
             Status::Backoff(at) | Status::Asking(at) | Status::UndoBackoff(at) => Some(Follows::Moment(*at)),
@@ -41,30 +45,34 @@ impl Machine {
         });
         let readings = self.readings.under_way().map(|key| Follows::Call(key.to_owned()));
         let guards = (self.clearance == Clearance::Asked).then_some(Follows::Guards);
-        let mut follows: Vec<Follows> = steps.chain(readings).chain(guards).collect();
-        let moments = match self.phase {
+        let moments = if held_up { Vec::new() } else { self.moments() };
+        let own = steps.chain(readings).chain(guards).chain(moments.into_iter().map(Follows::Moment));
+        let comes = own.filter(move |one| !matches!(one, Follows::Moment(at) if *at <= self.now));
+        held_up.then_some(Follows::Person).into_iter().chain(comes.take_while(move |_| !held_up))
+    }
+
+    /// The moments that the phase waits for.
+    fn moments(&self) -> Vec<Moment> {
+        let is_anything_moving = || self.steps.is_any_moving() || self.readings.under_way().next().is_some() || self.clearance == Clearance::Asked;
+        match self.phase {
             _ if self.is_letting_go_unwritten() => self.unwritten_until().into_iter().chain(self.comes_late(FAULT)).collect(),
             Phase::SteadyState { until } | Phase::Detect { until } | Phase::Verify { until } | Phase::SourceReturns { until, .. } => vec![until],
             Phase::Baseline { until } => vec![until],
             Phase::Compare { .. } | Phase::Review { .. } => self.readings.again().into_iter().collect(),
             // Only once nothing is being put back any more.
-            Phase::Quiesce | Phase::Heal { .. } | Phase::Undo | Phase::Leave if follows.is_empty() => {
+            Phase::Quiesce | Phase::Heal { .. } | Phase::Undo | Phase::Leave if !is_anything_moving() => {
                 self.last_arrival().into_iter().chain(self.leave_until).collect()
             }
             _ => Vec::new(),
-        };
-        follows.extend(moments.into_iter().map(Follows::Moment));
-        follows.retain(|one| !matches!(one, Follows::Moment(at) if *at <= self.now));
-        follows
+        }
     }
 
     /// Ends what waits for nothing: on its way there a run gives up, so that its fault comes out; on its way back it ends, so that somebody else can take
     /// back what it could not.
     pub(super) fn let_go_if_stuck(&mut self) {
         // Where a step runs, something follows; most inputs come while one does.
-        while self.busy == 0 && !matches!(self.phase, Phase::Idle | Phase::Ended) && self.follows().is_empty() {
-            let open = |key: &&String| self.steps.get(*key).is_some_and(|step| !step.status.is_settled());
-            let left: Vec<&str> = self.order.iter().filter(open).map(String::as_str).collect();
+        while self.steps.busy() == 0 && !matches!(self.phase, Phase::Idle | Phase::Ended) && self.following().next().is_none() {
+            let left = self.steps.unsettled();
             let why = format!("{STUCK}; left: {}", if left.is_empty() { "nothing".to_owned() } else { left.join(", ") });
             if self.is_under_way() {
                 self.give_up(&why);

@@ -49,12 +49,13 @@ impl Machine {
     /// Reads what stays, or ends the run when nothing does.
     pub(super) fn review(&mut self) {
         // What a step says nothing of, such as a command, cannot be read again.
-        let is_told = |key: &str, target: &Target| target.changes() && !self.later(key).contains(&target.key());
-        let stays = |key: &&String| {
-            let done = self.steps.get(*key).filter(|step| *key != FAULT && step.status == Status::Done);
+        let changes = self.steps.changes();
+        let is_told = |key: &str, target: &Target| target.changes() && !changes.is_acted_on_after(key, &target.key());
+        let stays = |key: &&str| {
+            let done = self.steps.get(key).filter(|step| *key != FAULT && *step.status() == Status::Done);
             done.is_some_and(|step| step.targets.iter().any(|target| is_told(key, target)))
         };
-        let keys: Vec<String> = self.intents.iter().filter(stays).cloned().collect();
+        let keys: Vec<String> = changes.iter().map(|change| change.key.as_str()).filter(stays).map(str::to_owned).collect();
         if keys.is_empty() {
             return self.finish();
         }
@@ -66,20 +67,15 @@ impl Machine {
         self.read_next();
     }
 
-    /// What steps after this one have acted on and not put back.
-    fn later(&self, key: &str) -> BTreeSet<String> {
-        let after = self.intents.iter().skip_while(|other| *other != key).skip(1);
-        let standing = after.filter_map(|other| self.steps.get(other)).filter(|step| step.status != Status::Undone);
-        standing.flat_map(|step| step.targets.iter().map(Target::key)).collect()
-    }
-
     pub(super) fn reviewed(&mut self, key: &str, result: &Result<(Planned<Value>, Value), Failure>) {
         let Some(step) = self.steps.get(key) else { return };
         // What its output names as `failed` did not follow when it was applied, although enough did: nobody has moved that since.
         let failed = step.output.get("failed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let failed: BTreeSet<&str> = failed.collect();
         let made: Vec<Target> = step.targets.iter().filter(|target| !failed.contains(target.bare_id())).cloned().collect();
-        let found = moved(key, &made, &self.later(key), result);
+        // What steps after this one have acted on and not put back.
+        let later = made.iter().map(Target::key).filter(|target| self.steps.changes().is_acted_on_after(key, target)).collect();
+        let found = moved(key, &made, &later, result);
         self.readings.found(key, found);
     }
 

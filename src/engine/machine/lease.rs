@@ -64,7 +64,7 @@ impl Machine {
         }
         let Some(step) = self.steps.get(FAULT) else { return };
         // While the fault is still being injected, its marks may not be there yet.
-        if step.status == Status::Done && self.lease.renew_at.is_some_and(|at| self.now >= at) {
+        if *step.status() == Status::Done && self.lease.renew_at.is_some_and(|at| self.now >= at) {
             let Some(before) = step.before.clone() else { return };
             let (uses, with) = (step.plan.uses.clone(), step.with.clone());
             self.lease.renew_at = None;
@@ -95,6 +95,6 @@ impl Machine {
 
     /// Whether the fault may stand.
     fn holds_fault(&self) -> bool {
-        self.intents.iter().any(|key| key == FAULT) && self.steps.get(FAULT).is_some_and(|step| step.status != Status::Undone)
+        self.steps.changes().has(FAULT) && !self.steps.is(FAULT, &Status::Undone)
     }
 }

@@ -1,6 +1,6 @@
 //! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
 //!
-//! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, [`undo`] takes things back on the way out, [`baseline`] sees
+//! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, which [`table`] keeps, [`undo`] takes things back on the way out, [`baseline`] sees
 //! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
 //! a run stop by itself, [`clearance`] whether the guards let it inject its fault, [`follows`] what it waits for: there is always something. [`orders`] does
 //! what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left, [`unwritten`] lets go of the fault when the
@@ -12,20 +12,24 @@ mod any;
 mod baseline;
 mod clearance;
 mod follows;
+#[cfg(test)]
+mod growth;
 mod guard;
 mod kept;
 mod lease;
 mod orders;
 mod resume;
+mod scope;
 mod seen;
 mod stages;
 mod steps;
+mod table;
 #[cfg(test)]
 mod tests;
 mod undo;
 mod unwritten;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +43,10 @@ use crate::model::event::{Body, RunEvent, StepEvent};
 use crate::model::failure::Failure;
 use crate::model::guard::Decision;
 pub use crate::model::ids::FAULT;
-use crate::model::ids::Part;
+use crate::model::index::PlanIndex;
 use crate::model::order::Asked;
-use crate::model::plan::{Plan, ProbeState, Stage, StepPlan};
-use crate::model::state::undo::TakingBack;
-use crate::model::state::{RunState, Snapshots, StepWord};
+use crate::model::plan::{Plan, ProbeState, Stage};
+use crate::model::state::{RunState, Snapshots};
 use crate::model::target::Target;
 use crate::model::time::Timestamp;
 
@@ -284,158 +287,7 @@ impl std::fmt::Display for Left {
 pub(super) use follows::{Follows, STUCK};
 pub use kept::moved;
 pub use resume::lease_left;
-
-/// Where a step is.
-#[derive(Clone, Debug, PartialEq)]
-enum Status {
-    /// Its needs are not done, or it waits for its turn in a `for_each`.
-    Waiting,
-    /// `plan` runs.
-    Planning,
-    /// `apply` runs.
-    Applying,
-    /// Between two attempts.
-    Backoff(Moment),
-    /// The items of a `for_each` run.
-    Expanded,
-    /// Failed for good; a person may retry or skip it until then.
-    Asking(Moment),
-    /// A new owner reads what has become of its intent.
-    Looking,
-    /// A new owner makes sure of what is in effect.
-    Rejoining,
-    Done,
-    Failed,
-    Skipped,
-    /// `undo` runs.
-    Undoing,
-    /// Between two attempts to undo.
-    UndoBackoff(Moment),
-    Undone,
-    UndoFailed,
-}
-
-impl Status {
-    fn is_running(&self) -> bool {
-        matches!(self, Self::Planning | Self::Applying | Self::Rejoining | Self::Undoing)
-    }
-
-    /// For people.
-    fn word(&self) -> StepWord {
-        match self {
-            Self::Waiting => StepWord::Waiting,
-            Self::Planning | Self::Applying | Self::Expanded => StepWord::Running,
-            Self::Backoff(_) => StepWord::AgainSoon,
-            Self::Asking(_) | Self::Failed => StepWord::Failed,
-            Self::Looking | Self::Rejoining => StepWord::LookedAt,
-            Self::Done => StepWord::Done,
-            Self::Skipped => StepWord::NotRun,
-            Self::Undoing | Self::UndoBackoff(_) => StepWord::BeingPutBack,
-            Self::Undone => StepWord::PutBack,
-            Self::UndoFailed => StepWord::LeftOver,
-        }
-    }
-
-    /// Whether its runbook still waits for it. What is being put back had failed before.
-    fn is_open(&self) -> bool {
-        !self.is_settled() && !matches!(self, Self::Undoing | Self::UndoBackoff(_))
-    }
-
-    /// How far the taking back of its change is.
-    fn taking_back(&self) -> TakingBack {
-        match self {
-            Self::Undoing | Self::UndoBackoff(_) => TakingBack::UnderWay,
-            Self::Undone => TakingBack::Done,
-            Self::UndoFailed => TakingBack::Failed,
-            _ => TakingBack::NotBegun,
-        }
-    }
-
-    /// Nothing more happens to it by itself.
-    fn is_settled(&self) -> bool {
-        matches!(self, Self::Done | Self::Failed | Self::Skipped | Self::Undone | Self::UndoFailed)
-    }
-}
-
-/// A step in motion.
-#[derive(Clone, Debug)]
-struct Step {
-    plan: StepPlan,
-    part: Part,
-    status: Status,
-    attempt: u32,
-    undo_attempt: u32,
-    /// Whether its action changes anything.
-    mutates: bool,
-    /// Resolved parameters, once known.
-    with: Value,
-    before: Option<Value>,
-    targets: Vec<Target>,
-    output: Value,
-    /// The item and its place, for one item of a `for_each`.
-    item: Option<Value>,
-    /// For an expanded step: the keys of its items.
-    items: Vec<String>,
-    /// Cut off by us: its failure is no failure of its own.
-    cancelled: bool,
-    /// Whether its intent could not be stored, and nothing of it was sent.
-    unsent: bool,
-    /// Why a person does without it, once its running attempt has ended.
-    skip: Option<String>,
-    /// Whether, skipped, somebody or its file does without it; else it only missed its turn.
-    is_left_out: bool,
-    /// Attempts that were made before a person asked for more.
-    forgiven: u32,
-    /// Until when a change that was sent may still arrive although nobody heard of its end.
-    late: Option<Moment>,
-    /// Whether it was in effect, as far as the journal knows, when this process took the run over.
-    stood: bool,
-    /// Whether it does something that nothing can put back, be it by the hands of a person.
-    lasting: bool,
-    /// When it was last put back.
-    undone_at: Moment,
-    /// What a new owner sees of it while it still moves.
-    look: Option<resume::Look>,
-    /// How many of its needs are not satisfied yet.
-    open_needs: usize,
-    /// Keys of the steps that need this one.
-    dependents: Vec<String>,
-    /// Whether its parameters hold expressions, so that a scope must be made for it.
-    has_expressions: bool,
-}
-
-impl Step {
-    /// A step that has not begun.
-    fn new(plan: StepPlan, part: Part, mutates: bool) -> Self {
-        Self {
-            open_needs: plan.needs.len(),
-            has_expressions: steps::has_expressions(&plan.with),
-            plan,
-            part,
-            status: Status::Waiting,
-            attempt: 0,
-            undo_attempt: 0,
-            mutates,
-            with: Value::Null,
-            before: None,
-            targets: Vec::new(),
-            output: Value::Null,
-            item: None,
-            items: Vec::new(),
-            cancelled: false,
-            unsent: false,
-            skip: None,
-            is_left_out: false,
-            forgiven: 0,
-            late: None,
-            stood: false,
-            lasting: false,
-            undone_at: Moment::ZERO,
-            look: None,
-            dependents: Vec::new(),
-        }
-    }
-}
+use table::{Status, Step, Steps};
 
 /// What the run is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -488,26 +340,14 @@ enum Phase {
 #[derive(Debug)]
 pub struct Machine {
     plan: Arc<Plan>,
+    /// Where the steps of the plan are in it.
+    index: PlanIndex,
     /// Which actions change something.
     mutates: fn(&str) -> bool,
     now: Moment,
     phase: Phase,
     stage: Option<Stage>,
-    steps: BTreeMap<String, Step>,
-    /// Keys in the order of the runbook files: what is skipped is recorded in this order.
-    order: Vec<String>,
-    /// Steps whose needs are satisfied, in the order in which that happened.
-    ready: VecDeque<String>,
-    /// Steps between two attempts, by the moment of the next.
-    backoffs: BTreeSet<(Moment, String)>,
-    /// Failed steps that wait for a person.
-    asking: BTreeSet<String>,
-    /// Steps of the loaded runbook that are not settled.
-    unsettled: usize,
-    /// Steps of runbooks that are being planned or applied.
-    busy: usize,
-    /// Keys in the order in which their intents were recorded.
-    intents: Vec<String>,
+    steps: Steps,
     probes: BTreeMap<String, Standing>,
     seen: seen::Seen,
     /// Stop conditions that hold now, by index, with since when.
@@ -515,7 +355,7 @@ pub struct Machine {
     lease: lease::Lease,
     clearance: clearance::Clearance,
     readings: baseline::Readings,
-    /// Whether a former owner had begun to change something.
+    /// Whether the run has begun to change anything, whatever became of it.
     touched: bool,
     /// Since when a person holds the run.
     paused: Option<Moment>,
@@ -553,14 +393,7 @@ impl Machine {
             now: Moment::ZERO,
             phase: Phase::Idle,
             stage: None,
-            steps: BTreeMap::new(),
-            order: Vec::new(),
-            ready: VecDeque::new(),
-            backoffs: BTreeSet::new(),
-            asking: BTreeSet::new(),
-            unsettled: 0,
-            busy: 0,
-            intents: Vec::new(),
+            steps: Steps::default(),
             probes: BTreeMap::new(),
             seen: seen::Seen::of(&plan),
             alarms: BTreeMap::new(),
@@ -576,6 +409,7 @@ impl Machine {
             halted: false,
             failed: false,
             effects: Vec::new(),
+            index: PlanIndex::of(&plan),
             plan,
         }
     }
@@ -626,15 +460,16 @@ impl Machine {
     #[must_use]
     pub fn left(&self) -> Left {
         let stands = |step: &&Step| step.before.is_some() && !step.unsent;
-        let fault = self.steps.get(FAULT).filter(stands).map(|step| step.status == Status::Undone);
-        let held = self.held().into_iter().filter(|key| *key != FAULT && self.steps.get(*key).is_some_and(|step| stands(&step)));
+        let fault = self.steps.get(FAULT).filter(stands).map(|step| *step.status() == Status::Undone);
+        let held = self.held().into_iter().filter(|key| *key != FAULT && self.steps.get(key).is_some_and(|step| stands(&step)));
         Left { fault_is_out: fault, held: held.map(str::to_owned).collect() }
     }
 
     /// Keys of steps with an intent that was not taken back.
     #[must_use]
     pub fn held(&self) -> Vec<&str> {
-        self.undo().held().collect()
+        let held = self.steps.changes().iter().filter(|change| change.back.is_held());
+        held.map(|change| change.key.as_str()).collect()
     }
 
     fn record(&mut self, body: Body) {

@@ -1,5 +1,6 @@
 //! Going on where another owner left: the steps as the journal has them, and the clouds read for every intent whose end it does not have.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::model::expression;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{Part, item_key};
 use crate::model::plan::{Mode, OnFailure, RunbookPlan, Stage};
+use crate::model::state::undo::Undo;
 use crate::model::state::{self, RunState, StepState, Takeover};
 use crate::model::target::{Change, Target};
 use crate::model::time::Timestamp;
@@ -19,6 +21,7 @@ impl Recovery {
     /// Everything that is not taken back, and what may come back by itself; the fault in any case: undo must know what it had broken.
     #[must_use]
     pub fn of(state: &RunState) -> Self {
+        let undo = state.undo();
         let intent = |key: &str, undone: bool| {
             let step = state.step(key)?;
             let intent = step.intent.clone()?;
@@ -32,10 +35,9 @@ impl Recovery {
                 targets,
                 undone,
                 open,
-                late: may_come_late(step) || is_put_back_over_another(state, key),
+                late: may_come_late(step) || is_put_back_over_another(state, &undo, key),
             })
         };
-        let undo = state.undo();
         let keys: Vec<&str> = state.held().into_iter().filter(|key| !undo.was_left_over_what_is_back(key)).collect();
         let mut held: Vec<Held> = keys.iter().filter_map(|key| intent(key, false)).collect();
         let gone = |step: &StepState| step.status == state::Status::Undone;
@@ -43,7 +45,7 @@ impl Recovery {
         let late = state.steps.iter().filter(|(_, step)| state.ended.is_none() && gone(step) && may_come_late(step)).map(|(key, _)| key.as_str());
         // Undo must know what a fault had broken that somebody took as it is, too.
         let is_over = |fault: &StepState| matches!(fault.status, state::Status::Undone | state::Status::Accepted);
-        let mut others: std::collections::BTreeSet<&str> = late.filter(|key| *key == FAULT || !undo.is_over_what_is_back(key)).collect();
+        let mut others: BTreeSet<&str> = late.filter(|key| *key == FAULT || !undo.is_over_what_is_back(key)).collect();
         if state.fault().is_some_and(is_over) && !(held.is_empty() && others.is_empty()) {
             others.insert(FAULT);
         }
@@ -54,8 +56,8 @@ impl Recovery {
 }
 
 /// Whether a step was being put back that came over another: what was sent for it may arrive after that other one was put back too.
-fn is_put_back_over_another(state: &RunState, key: &str) -> bool {
-    state.step(key).is_some_and(|step| step.status == state::Status::Undoing) && state.undo().is_over(key, |_| true)
+fn is_put_back_over_another(state: &RunState, undo: &Undo<'_>, key: &str) -> bool {
+    state.step(key).is_some_and(|step| step.status == state::Status::Undoing) && undo.is_over(key, |_| true)
 }
 
 /// Whether a change was sent of whose end nobody heard.
@@ -113,12 +115,11 @@ impl Machine {
         }
         let plan = self.plan.clone();
         if let (Some(fault), Some(was)) = (&plan.fault, state.fault().filter(|fault| fault.started.is_some())) {
-            let mut step = restored(fault_step(fault, self.mutates), was, self.now);
+            self.steps.insert(FAULT.into(), restored(fault_step(fault, self.mutates), was, self.now));
             // A step that was put back since has brought it back, and its owner died before it was taken out once more.
-            if step.status == Status::Undone && state.undo().held().any(|key| key == FAULT) {
-                step.status = Status::UndoBackoff(Duration::ZERO);
+            if self.is_undone(FAULT) && state.undo().held().any(|key| key == FAULT) {
+                self.steps.set(FAULT, Status::UndoBackoff(Duration::ZERO));
             }
-            self.steps.insert(FAULT.into(), step);
         }
         let began = |stage| state.stage_began(stage).is_some();
         if began(Stage::Failover) {
@@ -130,29 +131,31 @@ impl Machine {
         let mut intents: Vec<(u64, String)> =
             state.steps.iter().filter_map(|(key, step)| step.intent.as_ref().map(|intent| (intent.seq, key.clone()))).collect();
         intents.sort();
-        self.intents = intents.into_iter().map(|(_, key)| key).filter(|key| self.steps.contains_key(key)).collect();
-        let late: Vec<String> = self.intents.iter().filter(|key| is_put_back_over_another(state, key)).cloned().collect();
-        for key in late {
-            let late = Some(self.now + LATE);
-            self.steps.entry(key).and_modify(|step| step.late = late);
-        }
         let undo = state.undo();
-        let left = |(key, _): &(&String, &mut Step)| undo.was_left_over_what_is_back(key);
-        self.steps.iter_mut().filter(left).for_each(|(_, step)| step.status = Status::UndoFailed);
+        for (_, key) in intents {
+            if is_put_back_over_another(state, &undo, &key) {
+                self.steps.set_late(&key, Some(self.now + LATE));
+            }
+            if undo.was_left_over_what_is_back(&key) {
+                self.steps.set(&key, Status::UndoFailed);
+            }
+            self.steps.intends(&key);
+        }
         // A failback that went well stays.
         if state.stage() == Some(Stage::Cleanup) {
-            let held = state.held();
-            let is_unsettled = |key: &String| self.steps.get(key).is_some_and(|step| step.status == Status::Undone && step.late.is_some());
-            self.intents.retain(|key| !Part::Failback.has(key) || held.contains(&key.as_str()) || is_unsettled(key));
+            let held: BTreeSet<&str> = state.held().into_iter().collect();
+            let unsettled: BTreeSet<String> =
+                self.steps.with_late().filter(|(_, step)| *step.status() == Status::Undone).map(|(key, _)| key.to_owned()).collect();
+            self.steps.keep_changes(|key| !Part::Failback.has(key) || held.contains(key) || unsettled.contains(key));
         }
-        if self.intents.iter().any(|key| key == FAULT) && !self.is_undone(FAULT) {
+        if self.steps.changes().has(FAULT) && !self.is_undone(FAULT) {
             self.take_lease_over(lease_left);
         }
         self.go_on_from(state);
     }
 
     fn is_undone(&self, key: &str) -> bool {
-        self.steps.get(key).is_none_or(|step| step.status == Status::Undone)
+        self.steps.status(key).is_none_or(|status| *status == Status::Undone)
     }
 
     /// Finds the phase that the journal ends in, and looks first where it leaves something open.
@@ -173,12 +176,12 @@ impl Machine {
             }
             Some(Stage::Failover) => Phase::Failover,
             Some(Stage::Verify) => Phase::Verify { until: self.now + until(plan.recovered.as_ref().map(|recovered| recovered.timeout.duration())) },
-            Some(Stage::Failback) if self.is_undone(FAULT) && self.steps.keys().any(|key| Part::Failback.has(key)) => Phase::Failback,
+            Some(Stage::Failback) if self.is_undone(FAULT) && self.steps.values().any(|step| step.part == Part::Failback) => Phase::Failback,
             Some(Stage::Failback) => return self.heal(true),
             Some(Stage::Cleanup) => {
                 // Whether it went well before says the journal; to keep a failover in place it must have.
                 self.failed = self.stop.is_some()
-                    || !state.stage_began(Stage::Verify).is_some_and(|_| self.steps.values().all(|step| step.status != Status::Failed));
+                    || !state.stage_began(Stage::Verify).is_some_and(|_| self.steps.values().all(|step| *step.status() != Status::Failed));
                 return self.quiesce();
             }
         };
@@ -188,14 +191,13 @@ impl Machine {
         if let Phase::Verify { .. } = then {
             self.wait_out_what_failed();
         }
-        let open = |(key, step): (&String, &Step)| (step.status == Status::Looking).then(|| key.clone());
-        let mut looks: Vec<String> = self.steps.iter().filter_map(open).collect();
+        let mut looks: Vec<String> = self.steps.looking().map(|(key, _)| key.to_owned()).collect();
         // The clients of this process do not know yet which region the fault has closed; and somebody may have ended it.
-        if self.steps.get(FAULT).is_some_and(|step| step.status == Status::Done) && !matches!(then, Phase::Failback) {
-            self.steps.entry(FAULT.into()).and_modify(|step| step.status = Status::Looking);
+        if self.steps.is(FAULT, &Status::Done) && !matches!(then, Phase::Failback) {
+            self.steps.set(FAULT, Status::Looking);
             looks.push(FAULT.into());
         }
-        if then == Phase::Inject && self.steps.get(FAULT).is_none_or(|step| step.status == Status::Waiting) {
+        if then == Phase::Inject && self.steps.status(FAULT).is_none_or(|status| *status == Status::Waiting) {
             // Nothing was injected, and what was seen before that is old: it begins anew.
             return self.begin();
         }
@@ -207,16 +209,20 @@ impl Machine {
         let ids: Vec<String> = runbook.steps.iter().map(|step| part.key(&step.id)).collect();
         self.load_book(part, runbook);
         for key in &ids {
-            if let (Some(step), Some(was)) = (self.steps.remove(key), state.step(key)) {
-                self.steps.insert(key.clone(), restored(step, was, self.now));
-            }
+            let (was, now) = (state.step(key), self.now);
+            self.steps.replace(key, |step| match was {
+                Some(was) => restored(step, was, now),
+                None => step,
+            });
         }
         // The items of a `for_each` come from outputs, which are all there now.
         for key in &ids {
             self.restore_items(key, state);
         }
-        let satisfied = |step: &Step| {
-            matches!(step.status, Status::Done | Status::Skipped) || (step.status == Status::Failed && step.plan.on_failure == OnFailure::Continue)
+        let satisfied = |step: &Step| match step.status() {
+            Status::Done | Status::Skipped => true,
+            Status::Failed => step.plan.on_failure == OnFailure::Continue,
+            _ => false,
         };
         let mut open: Vec<(String, usize)> = Vec::new();
         for key in &ids {
@@ -224,45 +230,45 @@ impl Machine {
             let needs = step.plan.needs.iter().map(|need| part.key(need));
             open.push((key.clone(), needs.filter(|need| self.steps.get(need).is_some_and(|step| !satisfied(step))).count()));
         }
-        self.ready.clear();
+        self.steps.forget_the_row();
         for (key, needs) in open {
             let Some(step) = self.steps.get_mut(&key) else { continue };
             step.open_needs = needs;
-            if needs == 0 && step.status == Status::Waiting {
-                self.ready.push_back(key.clone());
-            }
             let items = step.items.clone();
-            self.ready.extend(items.into_iter().filter(|item| self.steps.get(item).is_some_and(|step| step.status == Status::Waiting)));
+            if needs == 0 && *step.status() == Status::Waiting {
+                self.steps.make_ready(key);
+            }
+            let waiting: Vec<String> = items.into_iter().filter(|item| self.steps.is(item, &Status::Waiting)).collect();
+            self.steps.make_items_ready(&waiting);
         }
-        let of_book = || self.steps.values().filter(|step| step.part == part);
-        self.unsettled = of_book().filter(|step| step.status.is_open()).count();
         // Within its own book a step is put back only because it failed.
-        let is_over = |step: &Step| matches!(step.status, Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
-        self.halted = of_book().any(|step| is_over(step) && step.plan.on_failure != OnFailure::Continue);
+        let is_over = |step: &Step| matches!(step.status(), Status::Failed | Status::UndoBackoff(_) | Status::Undone | Status::UndoFailed);
+        let is_halting = |step: &Step| step.part == part && is_over(step) && step.plan.on_failure != OnFailure::Continue;
+        self.halted = self.steps.values().any(is_halting);
         // Its last item may have ended, and its owner died before it said so of the whole.
         ids.iter().for_each(|key| self.settle_parent(key));
     }
 
     fn restore_items(&mut self, key: &str, state: &RunState) {
-        let begun: Vec<String> = state.items(key).map(|(item, _)| item.to_owned()).collect();
+        let begun: Vec<&str> = state.items(key).map(|(item, _)| item).collect();
         let Some(step) = self.steps.get(key) else { return };
-        let expanded = step.status == Status::Looking || (step.attempt > 0 && step.status == Status::Waiting);
-        let Some(each) = step.plan.for_each.clone().filter(|_| expanded || !begun.is_empty()) else { return };
-        let Ok(Value::Array(values)) = expression::resolve(&each.items, &self.scope(key)) else { return };
-        let (plan, part, mutates) = (step.plan.clone(), step.part, step.mutates);
+        let expanded = *step.status() == Status::Looking || (step.attempt > 0 && *step.status() == Status::Waiting);
+        let Some(each) = step.plan.for_each.as_ref().filter(|_| expanded || !begun.is_empty()) else { return };
+        let Ok(Value::Array(values)) = expression::resolve(&each.items, &self.scope_of_items(key)) else { return };
         let keys: Vec<String> = (0..values.len()).map(|index| item_key(key, index)).collect();
-        for (item, value) in keys.iter().zip(values) {
-            let fresh = Step { item: Some(value), open_needs: 0, ..Step::new(plan.clone(), part, mutates) };
+        let items: Vec<Step> = values.into_iter().map(|value| step.of_item(value)).collect();
+        for (item, fresh) in keys.iter().zip(items) {
             let step = match state.step(item) {
                 Some(was) => restored(fresh, was, self.now),
                 None => fresh,
             };
-            self.order.push(item.clone());
-            self.steps.insert(item.clone(), step);
+            self.steps.add(item.clone(), step);
         }
-        if let Some(step) = self.steps.get_mut(key).filter(|_| expanded) {
-            step.status = Status::Expanded;
-            step.items = keys;
+        if expanded {
+            self.steps.set(key, Status::Expanded);
+            if let Some(step) = self.steps.get_mut(key) {
+                step.items = keys;
+            }
         }
     }
 
@@ -281,14 +287,14 @@ impl Machine {
     /// Looks again at what was still moving.
     fn look_again(&mut self) {
         let now = self.now;
-        let mut due = Vec::new();
-        for (key, step) in self.steps.iter_mut().filter(|(_, step)| step.status == Status::Looking) {
-            if let Some(look) = step.look.as_mut().filter(|look| look.again.is_some_and(|at| now >= at)) {
+        let is_due = |(_, step): &(&str, &Step)| step.look.as_ref().is_some_and(|look| look.again.is_some_and(|at| now >= at));
+        let due: Vec<String> = self.steps.looking().filter(is_due).map(|(key, _)| key.to_owned()).collect();
+        for key in due {
+            if let Some(look) = self.steps.get_mut(&key).and_then(|step| step.look.as_mut()) {
                 look.again = None;
-                due.push(key.clone());
             }
+            self.look(key);
         }
-        due.into_iter().for_each(|key| self.look(key));
     }
 
     /// Whether what is there may still be on its way: it is looked at again, until it has stood still for long enough to be somebody else's.
@@ -307,7 +313,7 @@ impl Machine {
 
     pub(super) fn await_looks(&mut self, then: Phase) {
         self.look_again();
-        if self.steps.values().any(|step| matches!(step.status, Status::Looking | Status::Rejoining)) {
+        if self.steps.is_any_looking() || self.steps.running().any(|(_, step)| *step.status() == Status::Rejoining) {
             return;
         }
         self.phase = then;
@@ -318,7 +324,7 @@ impl Machine {
 
     pub(super) fn looked(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
         let Phase::Look(then) = self.phase.clone() else { return };
-        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Looking) else { return };
+        let Some(step) = self.steps.get(key).filter(|step| *step.status() == Status::Looking) else { return };
         let (done, detail) = match &result {
             Err(failure) => (Found::Unknown, format!("cannot be read: {failure}")),
             Ok((now, _)) if !now.targets.iter().all(|target| target.kind.can_be_read()) => {
@@ -346,10 +352,9 @@ impl Machine {
         {
             return;
         }
-        let Some(step) = self.steps.get_mut(key) else { return };
         // No count has the fault in it; a step of a runbook stays open until it is settled below.
         if key == FAULT || *then == Phase::Quiesce {
-            step.status = Status::Failed;
+            self.steps.set(key, Status::Failed);
         }
         self.record_step(key, StepKind::Found { done, detail: detail.clone() });
         // Whoever only takes back does so in every case: undo reads again, and does what is missing.
@@ -374,15 +379,15 @@ impl Machine {
     /// Lets the fault be tried as after any attempt that did not succeed.
     fn due_again(&mut self) {
         let now = self.now;
-        self.steps.entry(FAULT.into()).and_modify(|step| step.status = Status::Backoff(now));
+        self.steps.set(FAULT, Status::Backoff(now));
     }
 
     /// Applies a fault again that is in effect, so that this process keeps to it too. Nothing of that is news.
     fn rejoin(&mut self) {
-        let Some(step) = self.steps.get_mut(FAULT) else { return };
+        let Some(step) = self.steps.get(FAULT) else { return };
         let Some(before) = step.before.clone() else { return };
-        step.status = Status::Rejoining;
         let (uses, with, timeout) = (step.plan.uses.clone(), step.with.clone(), step.plan.timeout.duration());
+        self.steps.set(FAULT, Status::Rejoining);
         self.apply(FAULT, uses, with, before, timeout);
     }
 }
@@ -414,7 +419,9 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
         // Nothing of it is done or put back any more.
         state::Status::Undone | state::Status::Accepted => Status::Undone,
     };
-    let mut step = Step { status, attempt: was.attempts, forgiven: was.attempts, undo_attempt: was.undo_attempts, ..step };
+    let late = (may_come_late(was) && was.status != state::Status::Accepted).then_some(now + LATE);
+    let mut step = step.left_as(status, late);
+    (step.attempt, step.forgiven, step.undo_attempt) = (was.attempts, was.attempts, was.undo_attempts);
     if let Some(intent) = &was.intent {
         step.with = intent.with.clone();
         step.before = Some(intent.before.clone());
@@ -423,7 +430,6 @@ fn restored(step: Step, was: &StepState, now: Moment) -> Step {
     step.is_left_out = was.skipped.as_deref().is_some_and(|why| !is_put_off(why));
     step.lasting = !was.irrevocable.is_empty();
     step.stood = was.status == state::Status::Applied;
-    step.late = (may_come_late(was) && was.status != state::Status::Accepted).then_some(now + LATE);
     step.output = was.output.clone().unwrap_or(Value::Null);
     step
 }

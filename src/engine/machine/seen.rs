@@ -106,8 +106,8 @@ impl Machine {
 
     /// What a step that failed has sent may still arrive: what is seen before that cannot be any more is not what is left.
     pub(super) fn wait_out_what_failed(&mut self) {
-        let failed = self.steps.values().filter(|step| step.mutates && matches!(step.status, Status::Failed | Status::Skipped));
-        self.seen.changed = failed.filter_map(|step| step.late).fold(self.seen.changed, Moment::max);
+        let failed = self.steps.with_late().filter(|(_, step)| step.mutates && matches!(step.status(), Status::Failed | Status::Skipped));
+        self.seen.changed = failed.filter_map(|(_, step)| step.late()).fold(self.seen.changed, Moment::max);
     }
 
     /// Whether every probe has been good for `span` since the last change; asks to be told when that may come true.

@@ -124,7 +124,7 @@ impl Machine {
     }
 
     fn await_fault(&mut self) {
-        match self.steps.get(FAULT).map(|step| &step.status) {
+        match self.steps.status(FAULT) {
             Some(Status::Done) => match self.plan.detect.clone() {
                 Some(detect) => {
                     let until = self.now + detect.timeout.duration();
@@ -248,5 +248,7 @@ pub(super) fn fault_step(fault: &FaultPlan, mutates: fn(&str) -> bool) -> Step {
         for_each: None,
         fresh: false,
     };
-    Step { has_expressions: true, ..Step::new(plan, Part::Fault, mutates(&fault.uses)) }
+    let mut step = Step::new(plan, Part::Fault, mutates(&fault.uses));
+    step.has_expressions = true;
+    step
 }

@@ -1,9 +1,8 @@
 //! The steps of a runbook: which may start, what their results mean.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Effect, FAULT, LATE, MOST_AT_ONCE, Machine, Planned, Status, Step};
 use crate::engine::action::Applied;
@@ -20,24 +19,20 @@ impl Machine {
     /// Makes the steps of a runbook the ones that run. One runbook runs at a time.
     pub(super) fn load_book(&mut self, part: Part, runbook: RunbookPlan) {
         self.halted = false;
-        self.ready.clear();
-        self.unsettled = runbook.steps.len();
+        self.steps.forget_the_row();
+        let mut needs: Vec<(String, String)> =
+            runbook.steps.iter().flat_map(|step| step.needs.iter().map(|need| (part.key(&step.id), part.key(need)))).collect();
+        // Those that have everything at the same moment have their turn in the order of their keys.
+        needs.sort_by(|(one, _), (other, _)| one.cmp(other));
         for plan in runbook.steps {
             let key = part.key(&plan.id);
             let mutates = (self.mutates)(&plan.uses);
-            self.order.push(key.clone());
             if plan.needs.is_empty() {
-                self.ready.push_back(key.clone());
+                self.steps.make_ready(key.clone());
             }
-            self.steps.insert(key, Step::new(plan, part, mutates));
+            self.steps.add(key, Step::new(plan, part, mutates));
         }
-        let needs: Vec<(String, String)> = self
-            .steps
-            .iter()
-            .filter(|(_, step)| step.part == part)
-            .flat_map(|(key, step)| step.plan.needs.iter().map(move |need| (part.key(need), key.clone())))
-            .collect();
-        for (need, key) in needs {
+        for (key, need) in needs {
             if let Some(step) = self.steps.get_mut(&need) {
                 step.dependents.push(key);
             }
@@ -50,57 +45,21 @@ impl Machine {
         while let Some(key) = self.due_undo() {
             self.start_undo_of(&key);
         }
-        while let Some((at, key)) = self.backoffs.first().cloned()
-            && self.now >= at
-        {
-            self.backoffs.pop_first();
-            self.ready.push_back(key);
-        }
+        self.steps.ready_backoffs(self.now);
         self.give_up_waiting_for_people();
-        if !self.halted && !self.is_asking() {
-            // Those for which there is no room yet in their `for_each` stay in the queue.
-            let mut full = VecDeque::new();
-            while self.busy < MOST_AT_ONCE
-                && let Some(key) = self.ready.pop_front()
-            {
-                if self.may_start(&key) {
-                    self.start_step(&key);
-                } else if self.steps.get(&key).is_some_and(|step| step.status == Status::Waiting) {
-                    full.push_back(key);
-                }
-                if self.halted {
-                    break;
-                }
-            }
-            full.append(&mut self.ready);
-            self.ready = full;
+        let is_asking = self.is_asking();
+        while !self.halted
+            && !is_asking
+            && self.steps.busy() < MOST_AT_ONCE
+            && let Some(key) = self.steps.next_ready(self.now)
+        {
+            self.start_step(&key);
+            self.steps.had_its_turn(&key);
         }
         if self.halted {
             self.skip_waiting(part, EARLIER_FAILED);
         }
-        self.unsettled == 0
-    }
-
-    fn may_start(&self, key: &str) -> bool {
-        let Some(step) = self.steps.get(key) else { return false };
-        match step.status {
-            Status::Backoff(at) => self.now >= at,
-            Status::Waiting => parent_of(key).filter(|_| step.item.is_some()).is_none_or(|parent| self.has_room(parent)),
-            _ => false,
-        }
-    }
-
-    /// Whether one more item of the `for_each` of `parent` may run.
-    fn has_room(&self, parent: &str) -> bool {
-        let Some(step) = self.steps.get(parent) else { return false };
-        let limit = step.plan.for_each.as_ref().map_or(1, |each| each.concurrency.max(1)) as usize;
-        let busy = step
-            .items
-            .iter()
-            .filter_map(|key| self.steps.get(key))
-            .filter(|item| item.status.is_running() || matches!(item.status, Status::Backoff(_)))
-            .count();
-        busy < limit
+        self.steps.is_over(part)
     }
 
     fn start_step(&mut self, key: &str) {
@@ -111,7 +70,7 @@ impl Machine {
         if step.attempt > 0 || step.item.is_some() || (step.plan.when.is_none() && step.plan.for_each.is_none()) {
             return self.start_attempt(key);
         }
-        let scope = self.scope(key);
+        let scope = self.scope_of_items(key);
         if let Some(when) = &step.plan.when {
             match expression::is_true(when, &scope) {
                 Ok(true) => {}
@@ -130,34 +89,32 @@ impl Machine {
     }
 
     fn expand(&mut self, key: &str, items: Vec<Value>) {
+        self.steps.set(key, Status::Expanded);
         let Some(parent) = self.steps.get_mut(key) else { return };
         parent.attempt = 1;
-        parent.status = Status::Expanded;
-        let (plan, part, mutates) = (parent.plan.clone(), parent.part, parent.mutates);
         let keys: Vec<String> = (0..items.len()).map(|index| item_key(key, index)).collect();
         parent.items.clone_from(&keys);
+        let items: Vec<Step> = items.into_iter().map(|item| parent.of_item(item)).collect();
         self.record_step(key, StepKind::Started { attempt: 1 });
-        self.unsettled += keys.len();
-        for (item_key, item) in keys.into_iter().zip(items) {
-            self.order.push(item_key.clone());
-            self.ready.push_back(item_key.clone());
-            self.steps.insert(item_key, Step { item: Some(item), open_needs: 0, ..Step::new(plan.clone(), part, mutates) });
+        for (key, item) in keys.iter().zip(items) {
+            self.steps.add(key.clone(), item);
         }
+        self.steps.make_items_ready(&keys);
         self.settle_parent(key);
     }
 
     /// Ends a `for_each` step when all its items have ended. Items that somebody does without are missing from what it did, and do not make it fail: whatever
     /// comes after it goes on, as it does after a plain step that is done without.
     pub(super) fn settle_parent(&mut self, key: &str) {
-        let Some(step) = self.steps.get(key).filter(|step| step.status == Status::Expanded) else { return };
-        let items: Vec<&Step> = step.items.iter().filter_map(|item| self.steps.get(item)).collect();
-        if items.iter().any(|item| !item.status.is_settled()) {
-            // One that waits for a person is not settled either.
+        // One that waits for a person is not settled either.
+        if self.steps.unsettled_items(key) > 0 {
             return;
         }
+        let Some(step) = self.steps.get(key).filter(|step| *step.status() == Status::Expanded) else { return };
+        let items: Vec<&Step> = step.items.iter().filter_map(|item| self.steps.get(item)).collect();
         let number = |fits: fn(&Step) -> bool| items.iter().filter(|item| fits(item)).count();
-        let (done, left_out) = (number(|item| item.status == Status::Done), number(|item| item.status == Status::Skipped && item.is_left_out));
-        let put_off = number(|item| item.status == Status::Skipped && !item.is_left_out);
+        let (done, left_out) = (number(|item| *item.status() == Status::Done), number(|item| *item.status() == Status::Skipped && item.is_left_out));
+        let put_off = number(|item| *item.status() == Status::Skipped && !item.is_left_out);
         let failed = items.len() - done - left_out - put_off;
         if failed + put_off > 0 {
             let not_run = if put_off > 0 { format!(", {put_off} did not run") } else { String::new() };
@@ -173,7 +130,9 @@ impl Machine {
             // At the place of an item that was done without there is none.
             let output = json!({ "items": items.iter().map(|item| item.output.clone()).collect::<Vec<_>>() });
             self.settle_step(key, Status::Done);
-            self.steps.entry(key.to_owned()).and_modify(|step| step.output.clone_from(&output));
+            if let Some(step) = self.steps.get_mut(key) {
+                step.output.clone_from(&output);
+            }
             self.record_step(key, StepKind::Applied { attempt: 1, output, already: false, accepted_ms: None });
         }
     }
@@ -181,7 +140,9 @@ impl Machine {
     /// Ends a step that is not run, or not to its end, and says why.
     pub(super) fn skip_step(&mut self, key: &str, why: String) {
         self.settle_step(key, Status::Skipped);
-        self.steps.entry(key.to_owned()).and_modify(|step| step.is_left_out = !is_put_off(&why));
+        if let Some(step) = self.steps.get_mut(key) {
+            step.is_left_out = !is_put_off(&why);
+        }
         self.record_step(key, StepKind::Skipped { why });
         self.parent_of(key);
     }
@@ -192,27 +153,26 @@ impl Machine {
         let Some(step) = self.steps.get_mut(key) else { return };
         step.attempt += 1;
         let attempt = step.attempt;
-        self.busy += usize::from(step.part != Part::Fault);
         let (uses, timeout) = (step.plan.uses.clone(), step.plan.timeout.duration());
         // With an intent on record the same `before` is used again: planning anew would take the half-changed world for what to restore.
         if let Some(before) = step.before.clone() {
-            step.status = Status::Applying;
             let with = step.with.clone();
+            self.steps.set(key, Status::Applying);
             self.record_step(key, StepKind::Started { attempt });
             self.apply(key, uses, with, before, timeout);
         } else {
-            step.status = Status::Planning;
             let mut with = step.plan.with.clone();
             if let (true, Some(Ungraceful::With(other)), Value::Object(with)) = (ungraceful, &step.plan.ungraceful, &mut with) {
                 with.extend(other.clone());
             }
+            self.steps.set(key, Status::Planning);
             self.record_step(key, StepKind::Started { attempt });
             self.effects.push(Effect::Plan { key: key.to_owned(), uses, with, scope, timeout });
         }
     }
 
     pub(super) fn planned(&mut self, key: &str, result: Result<(Planned<Value>, Value), Failure>) {
-        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Planning) else { return };
+        let Some(step) = self.steps.get(key).filter(|step| *step.status() == Status::Planning) else { return };
         if step.cancelled {
             return self.end_cancelled(key);
         }
@@ -235,8 +195,8 @@ impl Machine {
             }
             self.record_step(key, StepKind::Warned { text: format!("`targets: fresh`: not what was planned: {strayed}") });
         }
+        self.steps.set(key, Status::Applying);
         let Some(step) = self.steps.get_mut(key) else { return };
-        step.status = Status::Applying;
         step.with = with.clone();
         let (attempt, uses, timeout) = (step.attempt, step.plan.uses.clone(), step.plan.timeout.duration());
         if !planned.not_undone.is_empty() {
@@ -247,7 +207,8 @@ impl Machine {
         if let Some(step) = self.steps.get_mut(key).filter(|step| step.mutates) {
             step.before = Some(planned.before.clone());
             step.targets.clone_from(&planned.targets);
-            self.intents.push(key.to_owned());
+            self.touched = true;
+            self.steps.intends(key);
             self.readings.snapshot.first_intent(key, &uses, &with, &planned.before, &planned.targets);
             self.record_step(
                 key,
@@ -265,21 +226,23 @@ impl Machine {
 
     pub(super) fn applied(&mut self, key: &str, result: Result<Applied<Value>, Failure>, accepted_ms: Option<u64>) {
         let now = self.now;
-        if self.steps.get(key).is_some_and(|step| step.status == Status::Rejoining) {
-            let ambiguous = result.as_ref().is_err_and(|failure| failure.ambiguous);
-            self.steps.entry(key.to_owned()).and_modify(|step| {
-                step.status = Status::Done;
-                step.late = if ambiguous { Some(now + LATE) } else { step.late };
-            });
+        if self.steps.is(key, &Status::Rejoining) {
+            self.steps.set(key, Status::Done);
+            if result.as_ref().is_err_and(|failure| failure.ambiguous) {
+                self.steps.set_late(key, Some(now + LATE));
+            }
             if let Err(failure) = result {
                 self.stop_requested(true, format!("the fault: {failure}"), "recovery".into());
             }
             return;
         }
-        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Applying) else { return };
-        if result.as_ref().is_err_and(|failure| failure.ambiguous) {
-            step.late = Some(now + LATE);
+        if !self.steps.is(key, &Status::Applying) {
+            return;
         }
+        if result.as_ref().is_err_and(|failure| failure.ambiguous) {
+            self.steps.set_late(key, Some(now + LATE));
+        }
+        let Some(step) = self.steps.get_mut(key) else { return };
         match result {
             Ok(applied) => {
                 let attempt = step.attempt;
@@ -304,11 +267,7 @@ impl Machine {
         let asked = failure.retry_after_ms.map(Duration::from_millis).unwrap_or_default();
         let wait = own.max(asked).min(LONGEST_BACKOFF);
         if again {
-            step.status = Status::Backoff(now + wait);
-            if key != FAULT {
-                self.busy = self.busy.saturating_sub(1);
-                self.backoffs.insert((now + wait, key.to_owned()));
-            }
+            self.steps.set(key, Status::Backoff(now + wait));
         }
         let retry_in_ms = again.then(|| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms });
@@ -347,7 +306,7 @@ impl Machine {
     fn end_cancelled(&mut self, key: &str) {
         let Some((attempt, skip)) = self.steps.get_mut(key).map(|step| (step.attempt, step.skip.take())) else { return };
         let reason = if skip.is_some() { "cut off" } else { "cut off because the run is ending" };
-        let ambiguous = self.steps.get(key).is_some_and(|step| step.late.is_some_and(|late| late > self.now));
+        let ambiguous = self.steps.get(key).is_some_and(|step| step.late().is_some_and(|late| late > self.now));
         let failure = Failure { ambiguous, ..Failure::new(FailureKind::Cancelled, reason) };
         self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: None });
         if let Some(why) = skip {
@@ -361,9 +320,7 @@ impl Machine {
     /// Marks every step of a runbook that has not begun as skipped, and gives up those that wait for another attempt.
     pub(super) fn skip_waiting(&mut self, part: Part, why: &str) {
         self.give_people_up();
-        let is_waiting = |step: &Step| step.part == part && matches!(step.status, Status::Waiting | Status::Backoff(_));
-        let waiting: Vec<String> = self.order.iter().filter(|key| self.steps.get(*key).is_some_and(is_waiting)).cloned().collect();
-        for key in waiting {
+        for key in self.steps.to_run(part) {
             if self.steps.get(&key).is_some_and(|step| step.attempt > 0) {
                 self.give_up_attempts(&key, why);
                 self.parent_of(&key);
@@ -379,25 +336,18 @@ impl Machine {
         self.record_step(key, StepKind::Failed { failure: Failure::new(FailureKind::Cancelled, format!("not tried again: {why}")) });
     }
 
+    /// Ends a step, and lets those have their turn that need nothing more.
     pub(super) fn settle_step(&mut self, key: &str, status: Status) {
-        let Some(step) = self.steps.get_mut(key) else { return };
-        let settles = status.is_settled() && step.status.is_open();
+        let Some(step) = self.steps.get(key) else { return };
+        let settles = status.is_settled() && step.status().is_open() && step.part != Part::Fault;
         let satisfies = matches!(status, Status::Done | Status::Skipped) || (status == Status::Failed && step.plan.on_failure == OnFailure::Continue);
-        let was_busy = matches!(step.status, Status::Planning | Status::Applying);
-        step.status = status;
-        if !settles || step.part == Part::Fault {
-            return;
-        }
-        self.busy = self.busy.saturating_sub(usize::from(was_busy));
-        self.unsettled = self.unsettled.saturating_sub(1);
-        if !satisfies {
-            return;
-        }
-        for dependent in step.dependents.clone() {
+        let dependents = if settles && satisfies { step.dependents.clone() } else { Vec::new() };
+        self.steps.set(key, status);
+        for dependent in dependents {
             if let Some(step) = self.steps.get_mut(&dependent) {
                 step.open_needs = step.open_needs.saturating_sub(1);
                 if step.open_needs == 0 {
-                    self.ready.push_back(dependent);
+                    self.steps.make_ready(dependent);
                 }
             }
         }
@@ -407,34 +357,5 @@ impl Machine {
         if let Some(parent) = parent_of(key).filter(|_| self.steps.get(key).is_some_and(|step| step.item.is_some())) {
             self.settle_parent(parent);
         }
-    }
-
-    /// What the expressions of a step see.
-    pub(super) fn scope(&self, key: &str) -> Value {
-        let mut scope = self.plan.scope.seen().clone();
-        let Some(step) = self.steps.get(key) else { return Value::Object(scope) };
-        if let Some(runbook) = self.plan.runbook(step.part) {
-            scope.insert("parameters".into(), runbook.parameters.clone());
-        }
-        let outputs: Map<String, Value> = self
-            .steps
-            .iter()
-            .filter(|(_, other)| other.part == step.part && other.item.is_none() && other.status == Status::Done)
-            .map(|(_, other)| (other.plan.id.clone(), json!({ "output": other.output })))
-            .collect();
-        scope.insert("steps".into(), Value::Object(outputs));
-        if let Some(item) = &step.item {
-            scope.insert("item".into(), item.clone());
-        }
-        Value::Object(scope)
-    }
-}
-
-pub(super) fn has_expressions(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains("${{"),
-        Value::Array(items) => items.iter().any(has_expressions),
-        Value::Object(map) => map.values().any(has_expressions),
-        _ => false,
     }
 }

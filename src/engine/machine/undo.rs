@@ -1,5 +1,6 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
@@ -9,7 +10,7 @@ use crate::model::event::step::{ENDING, StepKind};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{Part, StepKey};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
-use crate::model::state::undo::{self, Course, Intended, TakingBack, Undo, WayBack};
+use crate::model::state::undo::{self, Course, TakingBack, Undo, WayBack};
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -24,18 +25,17 @@ impl Machine {
     /// Ends whatever runs, then goes on to take things back.
     pub(super) fn quiesce(&mut self) {
         self.phase = Phase::Quiesce;
-        self.ready.clear();
-        self.backoffs.clear();
+        self.steps.clear_ready();
         for part in Part::RUNBOOKS {
             self.skip_waiting(part, ENDING);
         }
-        if matches!(self.steps.get(FAULT).map(|step| &step.status), Some(Status::Backoff(_))) {
+        if matches!(self.steps.status(FAULT), Some(Status::Backoff(_))) {
             self.give_up_attempts(FAULT, ENDING);
         }
         // What a new owner was still looking at is undone without an answer.
-        let looked_at: Vec<String> = self.steps.iter().filter(|(_, step)| step.status == Status::Looking).map(|(key, _)| key.clone()).collect();
+        let looked_at: Vec<String> = self.steps.looking().map(|(key, _)| key.to_owned()).collect();
         for key in looked_at {
-            self.steps.entry(key.clone()).and_modify(|step| step.status = Status::Failed);
+            self.steps.set(&key, Status::Failed);
             self.parent_of(&key);
         }
         self.cut_off();
@@ -44,16 +44,8 @@ impl Machine {
     /// Cuts running attempts off. In an emergency that was only stopped, an attempt that may be changing something is let finish.
     pub(super) fn cut_off(&mut self) {
         let gentle = self.stop.is_some_and(|stop| !stop.abort) && self.unwritten.is_none();
-        let running: Vec<String> = self
-            .steps
-            .iter()
-            .filter(|(_, step)| {
-                matches!(step.status, Status::Planning | Status::Applying | Status::Rejoining)
-                    && !step.cancelled
-                    && !(gentle && step.before.is_some())
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
+        let is_cut_off = |(_, step): &(&str, &Step)| *step.status() != Status::Undoing && !step.cancelled && !(gentle && step.before.is_some());
+        let running: Vec<String> = self.steps.running().filter(is_cut_off).map(|(key, _)| key.to_owned()).collect();
         for key in running {
             if let Some(step) = self.steps.get_mut(&key) {
                 step.cancelled = true;
@@ -63,15 +55,14 @@ impl Machine {
     }
 
     pub(super) fn await_quiet(&mut self) {
-        if self.steps.values().any(|step| step.status.is_running()) {
+        if self.steps.is_any_running() {
             return;
         }
         if let Some(key) = self.due_undo() {
             return self.start_undo_of(&key);
         }
         // A repair is no reason to wait: the fault comes out first.
-        let waits = |(_, step): &(&String, &Step)| matches!(step.status, Status::UndoBackoff(_));
-        if self.steps.iter().filter(waits).any(|(key, _)| !self.undo().awaits_the_fault(key)) {
+        if self.steps.in_undo_backoff().any(|(key, _)| !self.undo().awaits_the_fault(key)) {
             return;
         }
         // In an emergency nothing is undone unasked: a failure or a stop leaves things as they are.
@@ -95,7 +86,7 @@ impl Machine {
 
     pub(super) fn await_healed(&mut self, failback: bool) {
         let mut failback = failback;
-        match self.steps.get(FAULT).map(|step| step.status.clone()) {
+        match self.steps.status(FAULT).cloned() {
             Some(Status::Undoing) => return,
             Some(Status::UndoBackoff(at)) => {
                 if self.now >= at {
@@ -148,9 +139,9 @@ impl Machine {
         if let Some(key) = self.due_undo() {
             return self.start_undo_of(&key);
         }
-        let is_going_back = |step: &Step| matches!(step.status, Status::Undoing | Status::UndoBackoff(_));
+        let is_going_back = self.steps.is_any_undoing() || self.steps.is_any_in_undo_backoff();
         // What was undone may still be overtaken by what was sent before.
-        if !self.steps.values().any(is_going_back) && !self.looks_once_more() && !self.awaits_what_stays() {
+        if !is_going_back && !self.looks_once_more() && !self.awaits_what_stays() {
             self.review();
         }
     }
@@ -170,20 +161,20 @@ impl Machine {
     pub(super) fn start_undo(&mut self) {
         self.enter(Stage::Cleanup);
         if self.phase == Phase::Failback && undo::failback_stays(&self.way_back_so_far(), self.stop.is_some_and(|stop| stop.abort), false) {
-            self.intents.retain(|key| !Part::Failback.has(key));
+            self.steps.keep_changes(|key| !Part::Failback.has(key));
         }
         self.phase = Phase::Undo;
     }
 
     /// Undoes the newest held step, one at a time; then waits for the baseline.
     pub(super) fn undo_next(&mut self) {
-        if self.steps.values().any(|step| step.status == Status::Undoing) {
+        if self.steps.is_any_undoing() {
             return;
         }
         if let Some(key) = self.due_undo() {
             return self.start_undo_of(&key);
         }
-        if self.steps.values().any(|step| matches!(step.status, Status::UndoBackoff(_))) {
+        if self.steps.is_any_in_undo_backoff() {
             return;
         }
         loop {
@@ -199,7 +190,7 @@ impl Machine {
         if self.looks_once_more() {
             return;
         }
-        match self.normality().filter(|_| self.has_touched()) {
+        match self.normality().filter(|_| self.touched) {
             Some(steady) => {
                 let until = self.now + steady.timeout.duration();
                 self.wake_at(until);
@@ -207,11 +198,6 @@ impl Machine {
             }
             None => self.start_comparison(),
         }
-    }
-
-    /// Whether the run has begun to change anything, whatever became of it.
-    pub(super) fn has_touched(&self) -> bool {
-        self.touched || self.steps.values().any(|step| step.before.is_some())
     }
 
     /// Whether a failover that is to stay is still to be seen to carry the service without the fault, whose end was a change like any other.
@@ -231,25 +217,24 @@ impl Machine {
 
     /// When nothing of what was put back can be overtaken any more by what was sent before.
     pub(super) fn last_arrival(&self) -> Option<Moment> {
-        self.intents.iter().filter_map(|key| self.comes_late(key)).max()
+        self.steps.with_late().filter(|(key, _)| self.steps.changes().has(key)).filter_map(|(key, _)| self.comes_late(key)).max()
     }
 
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
-        let late =
-            self.intents.iter().enumerate().filter_map(|(index, key)| Some((key != FAULT, usize::MAX - index, key.clone(), self.comes_late(key)?)));
+        let late = self.steps.with_late().filter_map(|(key, _)| Some((self.steps.changes().place(key)?, key, self.comes_late(key)?)));
         // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
-        let mut keys: Vec<(bool, usize, String, Moment)> = late.filter(|(_, _, key, _)| !self.undo().is_over_what_is_back(key)).collect();
+        let keys: Vec<(usize, &str, Moment)> = late.filter(|(_, key, _)| !self.undo().is_over_what_is_back(key)).collect();
         // The fault first, then backwards.
-        keys.sort();
-        let Some((_, _, key, _)) = keys.first().cloned() else { return false };
-        let settled = keys.iter().map(|(_, _, _, late)| *late).max().unwrap_or(self.now);
+        let first = keys.iter().min_by_key(|(place, key, _)| (*key != FAULT, Reverse(*place)));
+        let Some(key) = first.map(|(_, key, _)| (*key).to_owned()) else { return false };
+        let settled = keys.iter().map(|(_, _, late)| *late).max().unwrap_or(self.now);
         if self.now < settled {
             self.wake_at(settled);
         } else if self.undo().was_healed_with_the_fault(&key) {
             // Its `before` is the harm; the comparison tells whether anything came late.
-            self.steps.entry(key).and_modify(|step| step.late = None);
+            self.steps.set_late(&key, None);
             return self.looks_once_more();
         } else {
             self.start_undo_of(&key);
@@ -260,27 +245,25 @@ impl Machine {
     /// Until when something of a step that was put back may still arrive.
     pub(super) fn comes_late(&self, key: &str) -> Option<Moment> {
         let step = self.steps.get(key)?;
-        step.late.filter(|late| step.status == Status::Undone && step.undone_at < *late)
+        step.late().filter(|late| *step.status() == Status::Undone && step.undone_at < *late)
     }
 
     /// Whether something may still arrive at the targets of `key` from a step that came after it.
     fn comes_late_over(&self, key: &str) -> bool {
-        self.undo().over(key).any(|other| self.comes_late(other).is_some())
+        self.steps.with_late().any(|(other, _)| self.comes_late(other).is_some() && self.undo().lies_over(other, key))
     }
 
     /// The changes of this run as the policy of undo sees them.
     pub(super) fn undo(&self) -> Undo<'_> {
-        let changes = self.intents.iter().filter_map(|key| Some(intended(key, self.steps.get(key)?))).collect();
-        let fault = self.steps.get(FAULT).filter(|step| step.before.is_some());
-        Undo::new(Some(&self.plan), changes, fault.map(|step| intended(FAULT, step)))
+        Undo::of_kept(&self.plan, &self.index, self.steps.changes())
     }
 
     /// What has become of the steps of the failback.
     fn way_back_so_far(&self) -> Vec<WayBack> {
         let one = |step: &Step| WayBack {
-            is_done: step.status == Status::Done,
-            is_left_out: step.status == Status::Skipped,
-            is_taken_back: step.status.taking_back() != TakingBack::NotBegun,
+            is_done: *step.status() == Status::Done,
+            is_left_out: *step.status() == Status::Skipped,
+            is_taken_back: step.status().taking_back() != TakingBack::NotBegun,
         };
         self.steps.values().filter(|step| step.part == Part::Failback).map(one).collect()
     }
@@ -338,9 +321,9 @@ impl Machine {
     /// The next step whose undo is to be tried again.
     pub(super) fn due_undo(&mut self) -> Option<String> {
         loop {
-            let is_due = |(_, step): &(&String, &Step)| matches!(step.status, Status::UndoBackoff(at) if self.now >= at);
-            let may_go_on = |key: &&String| !matches!(self.undo().course(key), Course::AwaitsTheFault | Course::AwaitsWhatLiesOver);
-            let key = self.steps.iter().filter(is_due).map(|(key, _)| key).find(may_go_on)?.clone();
+            let is_due = |(_, step): &(&str, &Step)| matches!(*step.status(), Status::UndoBackoff(at) if self.now >= at);
+            let may_go_on = |key: &&str| !matches!(self.undo().course(key), Course::AwaitsTheFault | Course::AwaitsWhatLiesOver);
+            let key = self.steps.in_undo_backoff().filter(is_due).map(|(key, _)| key).find(may_go_on)?.to_owned();
             // The fault may have been taken out since the undo was tried.
             if !self.settles_without_a_call(&key) {
                 return Some(key);
@@ -353,9 +336,7 @@ impl Machine {
         let now = self.now;
         match self.undo().course(key) {
             Course::PutBack => self.start_undo_of(key),
-            Course::AwaitsWhatLiesOver => {
-                self.steps.entry(key.to_owned()).and_modify(|step| step.status = Status::UndoBackoff(now));
-            }
+            Course::AwaitsWhatLiesOver => self.steps.set(key, Status::UndoBackoff(now)),
             // With everything else, once it can be.
             Course::AwaitsTheFault | Course::HealedWithTheFault | Course::Carries(_) => {}
         }
@@ -363,9 +344,11 @@ impl Machine {
 
     /// Has the fault taken out once more after a step was put back whose `before` had the fault's harm in it beside other things.
     fn takes_the_fault_out_again(&mut self, key: &str) {
-        let (now, brings_it_back) = (self.now, self.undo().bring_the_fault_back().any(|other| other == key));
-        let Some(fault) = self.steps.get_mut(FAULT).filter(|fault| brings_it_back && has_harmed(fault)) else { return };
-        fault.status = Status::UndoBackoff(now);
+        let now = self.now;
+        if !self.undo().brings_the_fault_back(key) || !self.steps.get(FAULT).is_some_and(has_harmed) {
+            return;
+        }
+        self.steps.set(FAULT, Status::UndoBackoff(now));
         self.wake_at(now);
         self.note(format!("{key} changed what the fault had broken, among other things; the fault is taken out once more"));
     }
@@ -378,11 +361,11 @@ impl Machine {
         let until = *self.undo_until.get_or_insert(now + self.plan.limits.undo.duration());
         let Some(step) = self.steps.get_mut(key) else { return };
         let Some(before) = step.before.clone() else { return };
-        step.status = Status::Undoing;
         step.undo_attempt += 1;
         let attempt = step.undo_attempt;
-        let (uses, with, late) = (step.plan.uses.clone(), step.with.clone(), step.late);
+        let (uses, with, late) = (step.plan.uses.clone(), step.with.clone(), step.late());
         let timeout = step.plan.timeout.duration().min(until.saturating_sub(now).max(LEAST_UNDO));
+        self.steps.set(key, Status::Undoing);
         self.record_step(key, StepKind::Undoing { attempt });
         // While something may still arrive, the marks stay: whoever finds them can take the fault out again.
         let fault = key == FAULT && late.is_none_or(|late| late <= now);
@@ -393,12 +376,12 @@ impl Machine {
         let now = self.now;
         let until = self.undo_until.unwrap_or(now);
         let covers = self.undo().is_over(key, |_| true);
-        let Some(step) = self.steps.get_mut(key).filter(|step| step.status == Status::Undoing) else { return };
+        let Some(step) = self.steps.get_mut(key).filter(|step| *step.status() == Status::Undoing) else { return };
         let wait = undo::wait_after(step.undo_attempt);
         match result {
             Ok(how) => {
                 step.undone_at = now;
-                step.status = Status::Undone;
+                self.steps.set(key, Status::Undone);
                 let undone = match how {
                     Undone::Restored => StepKind::Undone { already: false },
                     Undone::Already => StepKind::Undone { already: true },
@@ -412,21 +395,21 @@ impl Machine {
             // Nobody is helped by an undo that gives up early: it goes on for as long as the plan allows.
             Err(failure) if undo::helps(&failure) && now + wait < until => {
                 let attempt = step.undo_attempt;
-                step.status = Status::UndoBackoff(now + wait);
+                self.steps.set(key, Status::UndoBackoff(now + wait));
                 // A late undo does again what was done; but not once what lies beneath was put back.
                 if covers && (failure.ambiguous || failure.kind == FailureKind::Timeout) {
-                    step.late = Some(now + super::LATE);
+                    self.steps.set_late(key, Some(now + super::LATE));
                 }
                 let retry_in_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 self.record_step(key, StepKind::AttemptFailed { attempt, failure, retry_in_ms });
                 self.wake_at(now + wait);
             }
             Err(failure) => {
-                step.status = Status::UndoFailed;
+                self.steps.set(key, Status::UndoFailed);
                 self.record_step(key, StepKind::UndoFailed { failure });
             }
         }
-        if self.steps.get(key).is_some_and(|step| matches!(step.status, Status::Undone | Status::UndoFailed)) {
+        if matches!(self.steps.status(key), Some(Status::Undone | Status::UndoFailed)) {
             self.takes_the_fault_out_again(key);
         }
         // An item that its own file says is undone at once keeps its `for_each` from ending until it is.
@@ -439,7 +422,7 @@ impl Machine {
             return;
         }
         self.readings.snapshot = recovery.snapshot;
-        self.touched = recovery.touched;
+        self.touched = recovery.touched || !recovery.held.is_empty();
         let mut looks = Vec::new();
         for one in recovery.held {
             let key = StepKey::parse(&one.key);
@@ -467,13 +450,17 @@ impl Machine {
             if status == Status::Looking {
                 looks.push(one.key.clone());
             }
-            if !one.undone || one.late {
-                self.intents.push(one.key.clone());
-            }
-            let (with, before, targets) = (one.with, Some(one.before), one.targets);
+            let is_to_be_put_back = !one.undone || one.late;
             let late = one.late.then_some(self.now + super::LATE);
-            self.steps.insert(one.key, Step { status, attempt: 1, with, before, targets, late, ..Step::new(plan, part, true) });
+            let mut step = Step::new(plan, part, true).left_as(status, late);
+            step.attempt = 1;
+            (step.with, step.before, step.targets) = (one.with, Some(one.before), one.targets);
+            self.steps.insert(one.key.clone(), step);
+            if is_to_be_put_back {
+                self.steps.intends(&one.key);
+            }
         }
+        self.steps.remember_the_fault();
         self.stop = Some(super::Stop { abort: true });
         self.failed = true;
         self.enter(Stage::Cleanup);
@@ -483,9 +470,5 @@ impl Machine {
 
 /// Whether the fault stood at some time, so that the source side may need a while.
 fn has_harmed(fault: &Step) -> bool {
-    matches!(fault.status, Status::Undone | Status::UndoFailed)
-}
-
-fn intended<'a>(key: &'a str, step: &'a Step) -> Intended<'a> {
-    Intended { key, targets: &step.targets, back: step.status.taking_back() }
+    matches!(fault.status(), Status::Undone | Status::UndoFailed)
 }

@@ -35,9 +35,9 @@ impl Machine {
             _ => self.stop_requested(abort, said, BY.into()),
         }
         // What is being put back was begun with its intent on record; it waits as well.
-        let undoing: Vec<String> =
-            self.steps.iter().filter(|(key, step)| *key != FAULT && step.status == Status::Undoing).map(|(key, _)| key.clone()).collect();
-        self.effects.extend(undoing.into_iter().map(Effect::Cancel));
+        let undoing = self.steps.running().filter(|(key, step)| *key != FAULT && *step.status() == Status::Undoing);
+        let undoing: Vec<Effect> = undoing.map(|(key, _)| Effect::Cancel(key.to_owned())).collect();
+        self.effects.extend(undoing);
         if self.phase == Phase::Quiesce {
             self.cut_off();
         }
@@ -87,7 +87,7 @@ impl Machine {
         if !matches!(self.phase, Phase::Quiesce | Phase::Heal { .. } | Phase::SourceReturns { .. } | Phase::Undo | Phase::Leave) {
             self.quiesce();
         }
-        if self.steps.values().any(|step| step.status.is_running()) || self.lets_the_fault_go() {
+        if self.steps.is_any_running() || self.lets_the_fault_go() {
             return true;
         }
         let now = self.now;
@@ -105,7 +105,7 @@ impl Machine {
     /// Takes the fault out, whatever the run was at; true while that is still to be done.
     fn lets_the_fault_go(&mut self) -> bool {
         let Some(step) = self.steps.get(FAULT).filter(|step| step.before.is_some() && !step.unsent) else { return false };
-        match step.status {
+        match *step.status() {
             Status::UndoFailed => return false,
             Status::UndoBackoff(at) if self.now < at => {}
             // What was sent for it may still arrive.
@@ -123,13 +123,13 @@ impl Machine {
     pub(super) fn not_sent(&mut self, key: &str) {
         let failure = Failure::new(FailureKind::Cancelled, "not sent: the journal cannot be written");
         match self.steps.get_mut(key) {
-            Some(step) if matches!(step.status, Status::Applying | Status::Rejoining) => {
+            Some(step) if matches!(step.status(), Status::Applying | Status::Rejoining) => {
                 // Of a fault that stood before, this says nothing.
                 step.unsent = step.attempt <= 1 && !step.stood;
                 step.cancelled = true;
                 self.applied(key, Err(failure), None);
             }
-            Some(step) if step.status == Status::Undoing => self.undone(key, Err(failure)),
+            Some(step) if *step.status() == Status::Undoing => self.undone(key, Err(failure)),
             _ => {}
         }
     }
@@ -140,13 +140,12 @@ impl Machine {
         if self.unwritten.is_none() || key == FAULT {
             return false;
         }
-        let Some(step) = self.steps.get_mut(key) else { return false };
-        step.status = Status::UndoBackoff(now);
+        let Some(attempt) = self.steps.get(key).map(|step| step.undo_attempt) else { return false };
+        self.steps.set(key, Status::UndoBackoff(now));
         if let Some(failure) = failure {
             if failure.ambiguous {
-                step.late = Some(now + super::LATE);
+                self.steps.set_late(key, Some(now + super::LATE));
             }
-            let attempt = step.undo_attempt;
             self.record_step(key, StepKind::AttemptFailed { attempt, failure: failure.clone(), retry_in_ms: Some(0) });
         }
         true

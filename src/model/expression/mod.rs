@@ -5,12 +5,14 @@
 
 mod code;
 mod evaluator;
+mod names;
 
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
 use self::code::{Code, closing};
+pub use self::names::{Names, Part as NamedPart};
 use super::diagnostic::suggest;
 
 /// What expressions may refer to.

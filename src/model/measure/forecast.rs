@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Measures, StepOutcome};
 use crate::model::forecast::{Forecast, Recovery, Typical};
 use crate::model::ids::Part;
+use crate::model::index::by_needs;
 use crate::model::plan::{Plan, RunbookPlan};
 use crate::model::state::RunState;
 use crate::model::time::Span;
@@ -70,13 +71,10 @@ pub fn foresee(plan: &Plan, environment: &str, past: &[Past]) -> Option<Forecast
 fn longest_way(runbook: &RunbookPlan, steps: &BTreeMap<String, Typical>, of: fn(&Typical) -> Span) -> (Span, Vec<String>) {
     let own = |id: &str| steps.get(&Part::Failover.key(id)).map(of).unwrap_or_default();
     let mut ends: BTreeMap<&str, (Span, Option<&str>)> = BTreeMap::new();
-    // A checked plan has no cycle, so each pass settles at least one more step.
-    for _ in &runbook.steps {
-        for step in &runbook.steps {
-            let before = step.needs.iter().map(|need| (ends.get(need.as_str()).map_or(Span::default(), |(end, _)| *end), need.as_str())).max();
-            let begin = before.map(|(end, _)| end).unwrap_or_default();
-            ends.insert(&step.id, (sum([begin, own(&step.id)]), before.map(|(_, need)| need)));
-        }
+    for step in by_needs(&runbook.steps).into_iter().map(|place| &runbook.steps[place]) {
+        let before = step.needs.iter().map(|need| (ends.get(need.as_str()).map_or(Span::default(), |(end, _)| *end), need.as_str())).max();
+        let begin = before.map(|(end, _)| end).unwrap_or_default();
+        ends.insert(&step.id, (sum([begin, own(&step.id)]), before.map(|(_, need)| need)));
     }
     let any = runbook.steps.iter().any(|step| step.critical);
     let last =

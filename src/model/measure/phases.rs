@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Instants, Measured, Measures, Outage};
 use crate::model::event::run::Awaited;
-use crate::model::ids::{Part, StepKey};
+use crate::model::ids::Part;
 use crate::model::interval::Moment;
-use crate::model::plan::{Mode, Plan, RunbookPlan, Stage, StepPlan};
+use crate::model::plan::{Mode, Plan, RunbookPlan, Stage};
 use crate::model::state::{RunState, Status, StepState};
 use crate::model::time::Timestamp;
 
@@ -152,18 +152,12 @@ impl Moves {
 /// The changes of the critical steps that changed something. Of a runbook without critical steps all count.
 fn critical_changes(state: &RunState, runbook: &RunbookPlan) -> Vec<Change> {
     let any = runbook.steps.iter().any(|step| step.critical);
-    let counts = |key: &str| step_plan(runbook, key).is_some_and(|step| step.critical || !any);
+    let counts = |key: &str| state.planned(key).is_some_and(|step| step.critical || !any);
     let change = |(key, step): (&String, &StepState)| {
         let (moves, ended) = Moves::of(step).zip(step.ended)?;
         (Part::Failover.has(key) && counts(key)).then(|| Change { accepted: step.accepted.unwrap_or(ended), ended, moves })
     };
     state.steps.iter().filter_map(change).collect()
-}
-
-/// The plan of the step `book/id` or `book/id[n]`.
-pub(super) fn step_plan<'a>(runbook: &'a RunbookPlan, key: &str) -> Option<&'a StepPlan> {
-    let StepKey { id, .. } = StepKey::parse(key)?;
-    runbook.steps.iter().find(|step| step.id == id)
 }
 
 /// Whether at `until` every probe that defines recovery had been good for as long as asked; one probe interval is allowed for the edge's own width.

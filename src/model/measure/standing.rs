@@ -1,5 +1,7 @@
 //! What of a run's changes stands: the one list behind report, `runs`, the last screen and the verdict's words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::verdict::{failback_done, leftovers};
 use crate::model::ids::Part;
 use crate::model::plan::Mode;
@@ -65,21 +67,25 @@ pub fn count(standing: &[Standing]) -> usize {
 /// well is itself the way back, and so is no change that stands.
 #[must_use]
 pub fn standing(state: &RunState) -> Vec<Standing> {
-    let (held, left) = (state.held(), leftovers(state));
+    let (held, leftovers): (BTreeSet<&str>, _) = (state.held().into_iter().collect(), leftovers(state));
+    let mut left: BTreeMap<&str, &String> = BTreeMap::new();
+    for (key, why) in &leftovers {
+        left.entry(key.as_str()).or_insert(why);
+    }
     let way_back = failback_done(state);
     let one = |(key, step): (&str, &StepState)| {
         if let Some(acceptance) = step.acceptance.as_ref().filter(|_| step.status == Status::Accepted) {
             let (step_key, why) = (key.to_owned(), Stands::Accepted(acceptance.clone()));
             return Some(Standing { step: step_key, why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone: false });
         }
-        let left_over = left.iter().find(|(other, _)| other == key).map(|(_, why)| why.clone());
+        let left_over = left.get(key).map(|why| (*why).clone());
         // The fault is only ever believed to be gone.
         if left_over.is_none() && key != FAULT && !step.may_have_changed() {
             return None;
         }
         let is_way_back = Part::Failback.has(key) && way_back;
         let is_taken_back = way_back && Part::Failover.has(key) && left_over.is_none();
-        let is_held = held.contains(&key) && !is_taken_back && !is_way_back;
+        let is_held = held.contains(key) && !is_taken_back && !is_way_back;
         let why = match left_over {
             Some(_) if state.ended.is_none() && step.status != Status::UndoFailed => Stands::NotYet,
             Some(why) => Stands::LeftOver(why),

@@ -58,7 +58,7 @@ pub fn critical_path(state: &RunState) -> Vec<String> {
     let mut next = latest(&mut runbook.steps.iter().filter(|step| step.critical || !any).map(|step| step.id.as_str()));
     let (mut path, mut seen) = (Vec::new(), BTreeSet::new());
     while let Some(id) = next.filter(|id| seen.insert(id.clone())) {
-        let step = runbook.steps.iter().find(|step| step.id == id);
+        let step = state.planned(&Part::Failover.key(&id));
         next = step.and_then(|step| latest(&mut step.needs.iter().map(String::as_str)));
         path.push(Part::Failover.key(&id));
     }

@@ -19,13 +19,14 @@ use super::forecast::Forecast;
 use super::guard;
 pub use super::ids::{FAULT, parent_of};
 use super::ids::{Part, item_number};
+use super::index::PlanIndex;
 use super::order::Order;
-use super::plan::{Mode, Plan, Stage, Verdict};
+use super::plan::{Mode, Plan, Stage, StepPlan, Verdict};
 use super::time::Timestamp;
 pub use probe::ProbeStanding;
 pub use snapshot::{Snapshot, Snapshots};
 pub use step::{Acceptance, Answer, Intent, Status, StepState};
-use undo::{Intended, Undo, WayBack};
+use undo::{Changes, Intended, Undo, WayBack};
 pub use words::StepWord;
 
 /// Everything known of a run after some of its events.
@@ -88,6 +89,8 @@ pub struct Start {
     pub at: Timestamp,
     /// The plan.
     pub plan: Arc<Plan>,
+    /// Where its steps are.
+    index: Arc<PlanIndex>,
     /// Digest of the plan's canonical JSON.
     pub plan_sha256: String,
     /// Version of Lifeboat.
@@ -275,6 +278,7 @@ impl RunState {
                 self.start = Some(Start {
                     at,
                     plan: Arc::new((**plan).clone()),
+                    index: Arc::new(PlanIndex::of(plan)),
                     plan_sha256: plan_sha256.clone(),
                     tool: tool.clone(),
                     operator: operator.clone(),
@@ -349,19 +353,26 @@ impl RunState {
     }
 
     fn apply_step(&mut self, event: &Event, body: &StepEvent) -> Result<(), String> {
-        let ready = self.ready_at(&body.step);
-        if !self.steps.contains_key(&body.step) {
-            let parent = parent_of(&body.step).filter(|parent| self.steps.contains_key(*parent));
-            if parent.is_none() {
-                return Err(format!("the plan has no step `{}`", body.step));
+        let known = self.steps.contains_key(&body.step);
+        if !known && parent_of(&body.step).is_none_or(|parent| !self.steps.contains_key(parent)) {
+            return Err(format!("the plan has no step `{}`", body.step));
+        }
+        // Only an attempt says since when nothing else was in its way, and only the first one does.
+        let is_first = matches!(body.kind, StepKind::Started { .. }) && self.step(&body.step).is_none_or(|step| step.ready.is_none());
+        let ready = if is_first { self.ready_at(&body.step) } else { None };
+        let illegal = |why| format!("step `{}` {why}", body.step);
+        // An event that is not legal changes nothing of a step, and makes none.
+        match self.steps.get_mut(&body.step) {
+            Some(step) => step.apply(event, ready, &body.kind).map_err(illegal)?,
+            None => {
+                let mut step = StepState::default();
+                step.apply(event, ready, &body.kind).map_err(illegal)?;
+                self.steps.insert(body.step.clone(), step);
             }
         }
-        let mut step = self.steps.get(&body.step).cloned().unwrap_or_default();
-        step.apply(event, ready, &body.kind).map_err(|why| format!("step `{}` {why}", body.step))?;
         if let StepKind::Intended { uses, with, before, targets, .. } = &body.kind {
             self.snapshot.first_intent(&body.step, uses, with, before, targets);
         }
-        self.steps.insert(body.step.clone(), step);
         Ok(())
     }
 
@@ -373,28 +384,35 @@ impl RunState {
 
     /// When a step had everything it waits for: the start of its stage, or the end of the last step it needs.
     fn ready_at(&self, key: &str) -> Option<Timestamp> {
-        let plan = self.plan()?;
         if key == FAULT {
             return self.stage_began(Stage::Inject);
         }
         let part = Part::of(key)?;
         let stage = stage_of(part);
-        let needs = plan.step(key).map_or(&[][..], |step| &step.needs);
+        let needs = self.planned(key).map_or(&[][..], |step| &step.needs);
         let ended = needs.iter().filter_map(|need| self.ended_at(&part.key(need)));
         // The way back waits for the fault to be gone.
         let healed = self.fault().and_then(|fault| fault.undo_ended).filter(|_| stage == Stage::Failback);
         self.stage_began(stage).into_iter().chain(ended).chain(healed).max()
     }
 
-    /// When a step ended, with all its items.
+    /// When a step ended, with all its items: of one that has ended itself, they have not ended later.
     fn ended_at(&self, key: &str) -> Option<Timestamp> {
-        self.items(key).map(|(_, item)| item).chain(self.steps.get(key)).filter_map(|step| step.ended).max()
+        let own = self.steps.get(key).and_then(|step| step.ended);
+        own.or_else(|| self.items(key).filter_map(|(_, item)| item.ended).max())
     }
 
     /// The plan, once known.
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
         self.start.as_ref().map(|start| &*start.plan)
+    }
+
+    /// The step of the plan with this key, or that of an item; the fault is none.
+    #[must_use]
+    pub fn planned(&self, key: &str) -> Option<&StepPlan> {
+        let start = self.start.as_ref()?;
+        start.index.step(&start.plan, key)
     }
 
     /// Why it runs, once known.
@@ -503,7 +521,9 @@ impl RunState {
     pub fn held(&self) -> Vec<&str> {
         let stays = self.failback_stays();
         let is_failback = |key: &str| Part::Failback.has(key);
-        let held: Vec<_> = self.undo().held().filter(|key| !(stays && is_failback(key))).collect();
+        let undo = self.undo();
+        let own = |key: &str| self.steps.get_key_value(key).map(|(own, _)| own.as_str());
+        let held: Vec<_> = undo.held().filter(|key| !(stays && is_failback(key))).filter_map(own).collect();
         if held.iter().all(|key| is_failback(key)) { Vec::new() } else { held }
     }
 
@@ -519,7 +539,15 @@ impl RunState {
             })
             .collect();
         changes.sort_by_key(|(seq, _)| *seq);
-        let undo = Undo::new(self.plan(), changes.into_iter().map(|(_, change)| change).collect(), None);
+        let changes = changes.into_iter().map(|(_, change)| change);
+        let undo = match &self.start {
+            None => Undo::new(None, changes.collect(), None),
+            Some(Start { plan, index, .. }) => {
+                let mut all = Changes::default();
+                changes.for_each(|change| all.push(change));
+                Undo::indexed(plan, index, all)
+            }
+        };
         let end = |step: &StepState| step.undo_ended.filter(|_| matches!(step.status, Status::Undone | Status::UndoFailed));
         let Some(fault_ended) = self.fault().and_then(end) else { return undo };
         let was_put_back_since = |key: &str| self.step(key).and_then(end).is_some_and(|at| at > fault_ended);
@@ -548,7 +576,7 @@ impl RunState {
         self.stage() == Some(stage)
             && self.stops.is_empty()
             && self.step(key).is_some_and(|step| step.status == Status::Failed && !is_cut_off(step))
-            && self.plan().is_some_and(|plan| plan.may_be_mended(key))
+            && self.plan().zip(self.planned(key)).is_some_and(|(plan, step)| plan.lets_mend(step))
     }
 
     /// Whether the steps of its failover stay as they are unless somebody asks to undo them.

@@ -19,6 +19,7 @@ use crate::engine::action::PlannedCall;
 use crate::engine::foreseen::Foreseen;
 use crate::model::forecast::Forecast;
 use crate::model::ids::Part;
+use crate::model::index::by_needs;
 use crate::model::plan::{Plan, RunbookPlan, StepPlan};
 use crate::model::state::FAULT;
 use crate::model::target::{Target, TargetKind};
@@ -223,12 +224,9 @@ fn scope_of(plan: &Plan, runbook: &RunbookPlan) -> Value {
 /// Each step with how many steps in a row it waits for; in that order, equal ones in the order of the file.
 fn waves(steps: &[StepPlan]) -> Vec<(&StepPlan, usize)> {
     let mut wave: BTreeMap<&str, usize> = BTreeMap::new();
-    // A checked plan has no cycle, so each pass settles at least one more step.
-    for _ in steps {
-        for step in steps {
-            let depth = step.needs.iter().map(|need| wave.get(need.as_str()).copied().unwrap_or(0) + 1).max().unwrap_or(0);
-            wave.insert(&step.id, depth);
-        }
+    for step in by_needs(steps).into_iter().map(|place| &steps[place]) {
+        let depth = step.needs.iter().map(|need| wave.get(need.as_str()).copied().unwrap_or(0) + 1).max().unwrap_or(0);
+        wave.insert(&step.id, depth);
     }
     let mut ordered: Vec<(&StepPlan, usize)> = steps.iter().map(|step| (step, wave.get(step.id.as_str()).copied().unwrap_or(0))).collect();
     ordered.sort_by_key(|(_, wave)| *wave);

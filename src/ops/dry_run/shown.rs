@@ -1,5 +1,7 @@
 //! A dry run as text for people.
 
+use std::collections::BTreeMap;
+
 use super::DryRun;
 use crate::engine::action::PlannedCall;
 use crate::model::forecast::short;
@@ -17,11 +19,13 @@ impl DryRun {
         for line in &self.whereabouts {
             row(&mut out, format_args!("  {line}"));
         }
+        let mut together: BTreeMap<usize, usize> = BTreeMap::new();
+        self.steps.iter().for_each(|step| *together.entry(step.wave).or_default() += 1);
         let mut wave = None;
         for step in &self.steps {
             if wave != Some(step.wave) {
                 wave = Some(step.wave);
-                let together = self.steps.iter().filter(|other| other.wave == step.wave).count();
+                let together = together.get(&step.wave).copied().unwrap_or_default();
                 let how = if together > 1 { format!(", {together} steps in parallel") } else { String::new() };
                 row(&mut out, format_args!("\n{}{how}", step.wave + 1));
             }

@@ -28,7 +28,7 @@ use crate::ops::project::literal_problem;
 use crate::ops::words::Place;
 
 /// How many steps a plan may have, over all included runbooks.
-const MAX_STEPS: usize = 5000;
+const MAX_STEPS: usize = 30_000;
 /// How deep runbooks may include each other.
 const MAX_INCLUDES: usize = 16;
 

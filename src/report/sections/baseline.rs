@@ -61,7 +61,7 @@ impl Page<'_> {
         match step.and_then(|step| step.undo_failure.as_ref()) {
             Some(failure) if failure.kind == FailureKind::Conflict => ("conflict", Label::BaselineConflict),
             Some(_) => ("left_over", Label::BaselineLeft),
-            None if self.state.held().contains(&key) => ("left_over", Label::BaselineLeft),
+            None if self.held.contains(key) => ("left_over", Label::BaselineLeft),
             None => ("differs", Label::BaselineOther),
         }
     }

@@ -23,7 +23,7 @@ impl Page<'_> {
             let title = line!["▲ ", self.t(Label::InPlace), self.last_colon()].strong();
             blocks.push(Block::Lead(line![title, " ", self.stand(measure::count(&self.standing))]));
             blocks.push(Block::List(self.standing.iter().map(|one| self.stands(one)).collect()));
-            if self.state.leaves() && self.state.held().iter().any(|key| Part::Failover.has(key)) {
+            if self.state.leaves() && self.held.iter().any(|key| Part::Failover.has(key)) {
                 blocks.push(Block::Paragraph(self.t(self.kept_line()).into()));
             }
         }
@@ -148,7 +148,7 @@ impl Page<'_> {
             Status::Accepted => Label::BackAccepted,
             _ if self.has_moved(key) => Label::BackMoved,
             _ if !step.may_have_changed() => Label::BackNothing,
-            _ => match self.standing.iter().find(|one| one.step == key).map(|one| &one.why) {
+            _ => match self.standing_of(key).map(|one| &one.why) {
                 _ if step.has_no_undo && !Part::Failback.has(key) => Label::BackImpossible,
                 Some(Stands::LeftOver(_)) => Label::BackFailed,
                 Some(Stands::CannotBeUndone) => Label::BackImpossible,

@@ -1,6 +1,6 @@
 //! What people ask of a run: hold it, go on, do without a step, try one again, give the source side up.
 
-use super::{Effect, FAULT, Machine, Moment, Phase, Status};
+use super::{Effect, FAULT, Machine, Moment, Phase, Status, Step};
 use crate::model::event::RunEvent;
 use crate::model::ids;
 use crate::model::order::{Asked, Order};
@@ -86,7 +86,7 @@ impl Machine {
     fn whole_key(&self, step: &str) -> String {
         // The way back comes last, and is what runs when both have a step of this id.
         let [own, failover, failback] = ids::meant(step);
-        [own, failback, failover].into_iter().find(|key| self.steps.contains_key(key)).unwrap_or_else(|| step.to_owned())
+        [own, failback, failover].into_iter().find(|key| self.steps.has(key)).unwrap_or_else(|| step.to_owned())
     }
 
     fn step_to(&self, step: &str, what: &str, fits: fn(&Status) -> bool) -> Result<(), String> {
@@ -96,7 +96,7 @@ impl Machine {
             return Err("the fault is no step; `abort` takes it out".to_owned());
         }
         let Some(found) = self.steps.get(&key) else { return Err(format!("there is no step `{step}`")) };
-        match &found.status {
+        match found.status() {
             status if fits(status) => Ok(()),
             Status::Expanded => Err(format!("{key} runs once for each item: name one, such as {key}[0]")),
             status => Err(format!("{key} is {} and cannot be {what}", status.word().text(Lang::En))),
@@ -121,18 +121,13 @@ impl Machine {
 
     fn do_without(&mut self, key: &str, why: String) {
         let Some(step) = self.steps.get_mut(key) else { return };
-        match step.status {
+        match step.status() {
             Status::Planning | Status::Applying => {
                 step.cancelled = true;
                 step.skip = Some(why);
                 self.effects.push(Effect::Cancel(key.to_owned()));
             }
-            _ => {
-                self.asking.remove(key);
-                self.backoffs.retain(|(_, other)| other != key);
-                self.ready.retain(|other| other != key);
-                self.skip_step(key, why);
-            }
+            _ => self.skip_step(key, why),
         }
     }
 
@@ -141,21 +136,14 @@ impl Machine {
         let Some(step) = self.steps.get_mut(key) else { return };
         step.forgiven = step.attempt;
         step.cancelled = false;
-        step.status = Status::Backoff(now);
-        self.asking.remove(key);
-        self.backoffs.retain(|(_, other)| other != key);
-        self.backoffs.insert((now, key.to_owned()));
+        self.steps.set(key, Status::Backoff(now));
     }
 
     fn give_source_up(&mut self) {
         self.ungraceful = true;
         let is_out = |status: &Status| matches!(status, Status::Planning | Status::Applying | Status::Backoff(_) | Status::Asking(_));
-        let out: Vec<String> = self
-            .steps
-            .iter()
-            .filter(|(_, step)| step.plan.ungraceful == Some(Ungraceful::Skip) && is_out(&step.status))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let is_without = |(_, step): &(&str, &Step)| step.plan.ungraceful == Some(Ungraceful::Skip) && is_out(step.status());
+        let out: Vec<String> = self.steps.moving().filter(is_without).map(|(key, _)| key.to_owned()).collect();
         for key in out {
             self.do_without(&key, "the source side is given up".into());
         }
@@ -164,7 +152,7 @@ impl Machine {
     /// Gives people the time the plan allows to mend a step that failed for good. False when there is none, or nothing depends on them.
     pub(super) fn ask_people(&mut self, key: &str) -> bool {
         let patience = self.plan.limits.patience.duration();
-        let Some(step) = self.steps.get_mut(key) else { return false };
+        let Some(step) = self.steps.get(key) else { return false };
         if patience.is_zero()
             || self.stop.is_some()
             || self.halted
@@ -175,10 +163,7 @@ impl Machine {
             return false;
         }
         let until = self.now + patience;
-        let was_busy = step.status.is_running();
-        step.status = Status::Asking(until);
-        self.asking.insert(key.to_owned());
-        self.busy = self.busy.saturating_sub(usize::from(was_busy));
+        self.steps.set(key, Status::Asking(until));
         let then = if self.plan.mode == Mode::Emergency { "; after that the run ends there, and `lifeboat resume` goes on from there" } else { "" };
         self.note(format!(
             "{key} failed: r tries it again, s does without it (`lifeboat ctl latest retry|skip {key}` from elsewhere), within {}{then}",
@@ -190,7 +175,7 @@ impl Machine {
 
     /// Whether a failed step waits for a person: nothing new is started meanwhile.
     pub(super) fn is_asking(&self) -> bool {
-        !self.asking.is_empty()
+        self.steps.is_any_asking()
     }
 
     pub(super) fn give_up_waiting_for_people(&mut self) {
@@ -204,9 +189,8 @@ impl Machine {
 
     fn give_up_asking(&mut self, is_over: impl Fn(Moment) -> bool) {
         let over = |status: &Status| matches!(status, Status::Asking(until) if is_over(*until));
-        let keys: Vec<String> = self.asking.iter().filter(|key| self.steps.get(*key).is_some_and(|step| over(&step.status))).cloned().collect();
+        let keys: Vec<String> = self.steps.asking().filter(|(_, step)| over(step.status())).map(|(key, _)| key.to_owned()).collect();
         for key in keys {
-            self.asking.remove(&key);
             self.failed_for_good(&key);
         }
     }

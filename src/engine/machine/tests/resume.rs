@@ -1,5 +1,7 @@
 //! A process takes over what another has begun.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::model::target::{Change, Target, TargetKind};
 

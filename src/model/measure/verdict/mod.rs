@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::criteria::has_too_many_unknown;
-use super::phases::{is_verified, step_plan, unsure_recoveries};
+use super::phases::{is_verified, unsure_recoveries};
 use super::standing::accepted;
 use super::{Doubt, Judgement, Measure, Measures, failover_until};
 use crate::model::event::Event;
@@ -362,7 +362,7 @@ fn failures(state: &RunState, plan: &Plan, measures: &Measures, stopped: bool) -
     let mut reasons: Vec<Reason> =
         missed.map(|criterion| Reason::Missed { measure: criterion.measure, subject: criterion.subject.clone() }).collect();
     for (key, step) in state.ordered() {
-        let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(plan, key)) else {
+        let Some(failure) = step.failure.as_ref().filter(|failure| failure.kind != FailureKind::Cancelled && is_required(state, key)) else {
             continue;
         };
         // The items of a repeated step say themselves why, and whether they were only cut off.
@@ -418,8 +418,8 @@ fn missed_at_the_end(state: &RunState) -> impl Iterator<Item = &Lacking> {
 }
 
 /// Whether the run cannot do without a step: critical, or its failure stops the runbook. The fault is judged elsewhere.
-fn is_required(plan: &Plan, key: &str) -> bool {
-    plan.step(key).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
+fn is_required(state: &RunState, key: &str) -> bool {
+    state.planned(key).is_some_and(|step| step.critical || step.on_failure != OnFailure::Continue)
 }
 
 /// A stop by anything but the engine, before the cleaning up that ends every run; or a takeover, which only takes back.
@@ -495,7 +495,7 @@ fn untested(state: &RunState, plan: &Plan, measures: &Measures) -> Vec<Reason> {
     }
     reasons.extend(came_to_nothing(state).filter(|reason| *reason != Reason::NothingDone));
     reasons.extend(state.orders.iter().filter_map(|steered| match &steered.order {
-        Order::Skip { step } if is_required(plan, step) && state.step(step).is_some_and(|step| !step.applied) => {
+        Order::Skip { step } if is_required(state, step) && state.step(step).is_some_and(|step| !step.applied) => {
             Some(Reason::DidWithout { step: step.clone(), by: steered.by.clone() })
         }
         _ => None,
@@ -509,7 +509,7 @@ const CHECKS: &str = "check.";
 /// Whether a runbook without a fault and without any probe, which claims nothing of a service, has shown something all the same: what it changed was read
 /// again and is there, it was read as asked before it was changed, its checks held, or its data was compared.
 fn is_judged_by_steps(state: &RunState, plan: &Plan, measures: &Measures) -> bool {
-    let checks = |key: &str| step_plan(&plan.failover, key).is_some_and(|step| step.uses.starts_with(CHECKS));
+    let checks = |key: &str| state.planned(key).is_some_and(|step| step.uses.starts_with(CHECKS));
     let held = |(key, step): (&str, &StepState)| step.applied && (checks(key) || (step.already && step.intent.is_some()));
     let is_kept = state.kept.as_ref().is_some_and(|kept| !kept.same.is_empty());
     is_unwatched(plan) && (is_kept || !measures.criteria.is_empty() || state.ordered().into_iter().any(held))
