@@ -43,6 +43,11 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CanaryObjects {
     const KIND: &'static str = "canary.objects";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: canaries/ }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: canaries/ }
+        expect: { max_lag: 10s }
+    "#;
     const CALLS: &'static [&'static str] =
         &["s3:PutObject", "s3:ListObjectsV2", "s3:DeleteObject", "oss:PutObject", "oss:ListObjectsV2", "oss:DeleteObject"];
     const SILENCE: Reading = Reading::Unknown;

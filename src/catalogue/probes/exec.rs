@@ -58,6 +58,7 @@ enum State {
 
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
+    const EXAMPLE: &'static str = "{ command: [./check-stock, --region, us-east-1], timeout: 5s }";
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["env", "input"];
     const SILENCE: Reading = Reading::Unknown;

@@ -91,6 +91,7 @@ enum Asked {
 
 impl Probe<World> for HttpShare {
     const KIND: &'static str = "http.share";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.storefront_api }}", requests: 20, target: { json: { cloud: aws } } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url", "headers", "target"];
 

@@ -76,6 +76,11 @@ struct Known {
 
 impl Probe<World> for ObjectsLag {
     const KIND: &'static str = "objects.lag";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        expect: { max_lag: 2s }
+    "#;
     const CALLS: &'static [&'static str] = &["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"];
     const SILENCE: Reading = Reading::Unknown;
 

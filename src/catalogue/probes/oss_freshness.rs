@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for OssFreshness {
     const KIND: &'static str = "aliyun.oss.freshness";
+    const EXAMPLE: &'static str = r#"{ bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}", expect: { max_age: 5s } }"#;
     const CALLS: &'static [&'static str] = &["oss:ListObjectsV2"];
     const SILENCE: Reading = Reading::Unknown;
 

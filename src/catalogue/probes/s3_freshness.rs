@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for S3Freshness {
     const KIND: &'static str = "aws.s3.freshness";
+    const EXAMPLE: &'static str = r#"{ bucket: "${{ vars.mirror_bucket }}", prefix: "${{ vars.orders_prefix }}", expect: { max_age: 3s } }"#;
     const CALLS: &'static [&'static str] = &["s3:ListObjectsV2"];
     const SILENCE: Reading = Reading::Unknown;
 

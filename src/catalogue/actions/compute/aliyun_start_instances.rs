@@ -41,6 +41,7 @@ pub(crate) struct Output {
 
 impl Action<World> for StartInstances {
     const KIND: &'static str = "aliyun.ecs.start-instances";
+    const EXAMPLE: &'static str = "{ instances: { tags: { role: checkout, posture: standby } } }";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["ecs:DescribeInstances"],

@@ -44,6 +44,7 @@ pub(crate) struct Output {
 
 impl Action<World> for StopInstances {
     const KIND: &'static str = "aliyun.ecs.stop-instances";
+    const EXAMPLE: &'static str = "{ instances: { tags: { role: checkout, posture: standby } } }";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["ecs:DescribeInstances"],

@@ -41,6 +41,7 @@ pub(crate) struct Output {
 
 impl Action<World> for StartInstances {
     const KIND: &'static str = "aws.ec2.start-instances";
+    const EXAMPLE: &'static str = "{ instances: { tags: { role: storefront, posture: standby } } }";
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceAttribute"],

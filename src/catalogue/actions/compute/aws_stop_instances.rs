@@ -44,6 +44,7 @@ pub(crate) struct Output {
 
 impl Action<World> for StopInstances {
     const KIND: &'static str = "aws.ec2.stop-instances";
+    const EXAMPLE: &'static str = "{ instances: { ids: [i-0a11febe0a7500001] } }";
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"],

@@ -52,6 +52,7 @@ pub(crate) struct Output {
 
 impl Action<World> for RegionOutage {
     const KIND: &'static str = "aliyun.region-outage";
+    const EXAMPLE: &'static str = r#"{ region: "${{ env.aliyun.region }}", vpc: "${{ vars.vpc }}" }"#;
     const ACTS: Acts = Acts::InRegion(Cloud::Aliyun, "region");
     const CALLS: Operations = Operations {
         plan: &["vpc:DescribeVSwitches", "vpc:DescribeNetworkAcls", "vpc:DescribeVSwitchAttributes"],

@@ -43,6 +43,10 @@ pub(crate) struct Reconcile {
 
 impl Action<World> for Reconcile {
     const KIND: &'static str = "objects.reconcile";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+    "#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::reading(&["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"]);
     const MUTATES: bool = false;

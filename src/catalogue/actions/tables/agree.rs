@@ -27,6 +27,8 @@ const READ: u64 = 100_000;
 pub(super) trait Server: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word of the action.
     const RECONCILE: &'static str;
+    /// How the action is written, as [`Action::EXAMPLE`](crate::engine::action::Action::EXAMPLE).
+    const EXAMPLE: &'static str;
 
     /// Where it is.
     fn address(&self) -> &HostPort;

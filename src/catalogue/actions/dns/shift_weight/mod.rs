@@ -123,6 +123,12 @@ pub(crate) struct Before {
 
 impl Action<World> for ShiftWeight {
     const KIND: &'static str = crate::model::dns::SHIFT;
+    const EXAMPLE: &'static str = r#"
+        zone: "${{ vars.zone }}"
+        record: shop
+        stages: [{ to: { aws: 50, aliyun: 50 }, hold: 30s }]
+        to: { aws: 100, aliyun: 0 }
+    "#;
     const ACTS: Acts = Acts::Dns { zone: "zone", provider: "provider" };
     const CALLS: Operations = Operations {
         plan: &["route53:ListHostedZonesByName", "route53:GetHostedZone", "route53:ListResourceRecordSets", "alidns:DescribeDomains", "alidns:DescribeDomainRecords", "alidns:DescribeDNSSLBSubDomains"],
