@@ -37,11 +37,11 @@ macro_rules! probes {
 }
 
 mod actions;
+mod buckets;
 mod canary;
 mod difference;
 pub mod examples;
 mod expect;
-mod orders;
 pub mod permissions;
 mod probes;
 mod servers;

@@ -25,7 +25,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 
 use super::FileStore;
-use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+use crate::ports::store::{Appended, LeaseRecord, Owner, RunStore, StoreError};
 
 /// The environment variable that arms it.
 pub const VARIABLE: &str = "LIFEBOAT_CRASH";
@@ -113,11 +113,11 @@ pub fn name(event: &Value) -> String {
 pub struct CrashStore {
     inner: Arc<FileStore>,
     point: Point,
-    seen: Mutex<Seen>,
+    seen: Mutex<Progress>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Progress {
     /// How many of each name this process stored.
     named: BTreeMap<String, u32>,
     /// How long the journal was when it last had to be on stable storage.
@@ -133,7 +133,7 @@ impl CrashStore {
         Self { inner, point, seen: Mutex::default() }
     }
 
-    fn is_reached(&self, seen: &mut Seen, position: u64, line: &[u8]) -> bool {
+    fn is_reached(&self, seen: &mut Progress, position: u64, line: &[u8]) -> bool {
         match &self.point.event {
             Which::Position(at) => *at == position,
             Which::Named { name: wanted, nth } => {
@@ -156,7 +156,7 @@ impl CrashStore {
     }
 
     /// What the disk does to this line, if it is to fail here or has failed before.
-    fn disturb(&self, seen: &mut Seen, disk: Disk, run: &str, position: u64, line: &[u8]) -> Result<(), StoreError> {
+    fn disturb(&self, seen: &mut Progress, disk: Disk, run: &str, position: u64, line: &[u8]) -> Result<(), StoreError> {
         let begins = seen.failing.is_none() && self.is_reached(seen, position, line);
         if begins {
             seen.failing = Some(Instant::now());
@@ -229,7 +229,7 @@ impl RunStore for CrashStore {
         self.inner.last(run)
     }
 
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError> {
         self.inner.lease_get(key)
     }
 
@@ -268,7 +268,7 @@ mod tests {
     fn the_nth_event_of_a_name_is_the_point() {
         let folder = tempfile::tempdir().unwrap();
         let store = CrashStore::new(Arc::new(FileStore::new(folder.path(), false)), "after:fault:call#2".parse().unwrap());
-        let mut seen = Seen::default();
+        let mut seen = Progress::default();
         let line = |event: &str| format!(r#"{{"of":"step","step":"fault","event":"{event}"}}"#).into_bytes();
         let reached: Vec<bool> = ["call", "progress", "call", "call"].map(|event| store.is_reached(&mut seen, 1, &line(event))).to_vec();
         assert_eq!(reached, [false, false, true, false]);

@@ -19,7 +19,7 @@ use tracing::info;
 
 use super::folder::{Folder, Trust};
 use super::reserve::Reserve;
-use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+use crate::ports::store::{Appended, LeaseRecord, Owner, RunStore, StoreError};
 
 /// Name of the plan in a run's folder.
 pub const PLAN: &str = "plan.json";
@@ -531,7 +531,7 @@ impl RunStore for FileStore {
         }
     }
 
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError> {
         let path = self.folder.join(LEASES);
         let failed = |source| StoreError { action: "read", subject: path.join(key).display().to_string(), source };
         let read = Folder::open(&path, &self.trust).and_then(|(folder, _)| folder.read(key));
@@ -544,7 +544,7 @@ impl RunStore for FileStore {
                     .ok()
                     .and_then(|text| text.parse().ok())
                     .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
-                Ok(Some(Lease { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
+                Ok(Some(LeaseRecord { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
             }
         }
     }
@@ -656,6 +656,6 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(store.lease_cas("k", 0, b"one", hour).unwrap(), Some(1));
         assert_eq!(store.lease_cas("k", 0, b"two", hour).unwrap(), None);
-        assert_eq!(store.lease_get("k").unwrap(), Some(Lease { revision: 1, bytes: b"one".to_vec() }));
+        assert_eq!(store.lease_get("k").unwrap(), Some(LeaseRecord { revision: 1, bytes: b"one".to_vec() }));
     }
 }

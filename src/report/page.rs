@@ -5,7 +5,7 @@ use super::labels::Label;
 use super::numbers::{self, Zones};
 use crate::model::event::Event;
 use crate::model::interval::Length;
-use crate::model::measure::{self, Measured, Measures, Standing};
+use crate::model::measure::{self, Measured, Measures, StandingChange};
 use crate::model::phrases::phrase;
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
 use crate::model::realism::Exercise;
@@ -25,7 +25,7 @@ pub(super) struct Page<'a> {
     pub(super) head_hash: &'a str,
     pub(super) zones: Zones,
     /// What the run changed and what stands at its end.
-    pub(super) standing: Vec<Standing>,
+    pub(super) standing: Vec<StandingChange>,
 }
 
 impl<'a> Page<'a> {

@@ -36,7 +36,7 @@ pub(crate) struct Blind {
 
 /// What was missing meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unseen {
+pub(crate) struct BlindSpan {
     /// How far the mirror was behind at most, at any of the looks; nothing when it was not known what both had.
     pub(crate) most: Option<Duration>,
     /// The newest object that was missing for certain, and the newest commit that both had then: between the two it was behind at least.
@@ -61,10 +61,10 @@ impl Blind {
     }
 
     /// Ends the blind time, if there was one, by what the source holds after [`Blind::since`] and when it took each.
-    pub(crate) fn end(&mut self, source: &BTreeMap<String, Timestamp>) -> Option<Unseen> {
+    pub(crate) fn end(&mut self, source: &BTreeMap<String, Timestamp>) -> Option<BlindSpan> {
         self.after.take()?;
         let Self { looks, seen, .. } = std::mem::take(self);
-        let mut unseen = Unseen { most: Some(Duration::ZERO), missed: None };
+        let mut unseen = BlindSpan { most: Some(Duration::ZERO), missed: None };
         let mut newest = None;
         for (name, taken) in source {
             // From this look on the mirror has it.
@@ -110,7 +110,7 @@ mod tests {
         let mut blind = blind(looks);
         assert_eq!(blind.since("099"), "010", "what has come since counts too");
         let missed = missed.map(|(name, common)| (name.to_owned(), at(common)));
-        assert_eq!(blind.end(&source(held)), Some(Unseen { most: Some(Duration::from_secs(most)), missed }));
+        assert_eq!(blind.end(&source(held)), Some(BlindSpan { most: Some(Duration::from_secs(most)), missed }));
         assert_eq!(blind.end(&source(held)), None, "told once");
         assert_eq!(blind.since("099"), "099");
     }
@@ -143,7 +143,7 @@ mod tests {
     fn without_anything_common_there_is_no_telling() {
         let mut blind = Blind::default();
         blind.keep(BlindLook { sent: at(11), done: at(11), common: None, mirror_read: true }, "", []);
-        assert_eq!(blind.end(&source(&[(1, 5)])), Some(Unseen { most: None, missed: None }));
+        assert_eq!(blind.end(&source(&[(1, 5)])), Some(BlindSpan { most: None, missed: None }));
     }
 
     #[test]
@@ -153,6 +153,6 @@ mod tests {
             blind.keep(BlindLook { sent: at(second), done: at(second), common: Some(at(10)), mirror_read: false }, "010", []);
         }
         let unseen = blind.end(&source(&[(11, 11), (12, 12)])).unwrap();
-        assert_eq!(unseen, Unseen { most: Some(Duration::from_secs(3)), missed: None }, "it may have lacked them, and is not known to");
+        assert_eq!(unseen, BlindSpan { most: Some(Duration::from_secs(3)), missed: None }, "it may have lacked them, and is not known to");
     }
 }

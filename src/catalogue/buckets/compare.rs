@@ -45,7 +45,7 @@ pub(crate) struct Pair<'a> {
 
 /// What two listings tell.
 #[derive(Debug)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct Listings<'a> {
     /// How many of the source are judged, and how many of the mirror.
     pub(crate) counts: [u64; 2],
     /// How many of the source are too new to be judged.
@@ -59,7 +59,7 @@ pub(crate) struct Listed<'a> {
     mirror: BTreeMap<&'a str, &'a ObjectInfo>,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> Listings<'a> {
     /// Holds what was there at the first look against the other side, by name.
     pub(crate) fn of(source: Side<'a>, mirror: Side<'a>) -> Self {
         let (here, there) = (source.by_name(), mirror.by_name());
@@ -137,7 +137,7 @@ mod tests {
         let in_parts = ObjectInfo { etag: "abc-2".to_owned(), ..object("b/5", 5) };
         let shorter = ObjectInfo { size: 4, ..object("b/6", 6) };
         let mirror = [object("b/1", 1), object("b/2", 9), object("b/4", 1), in_parts, shorter];
-        let listed = Listed::of(side(&source, "a/"), side(&mirror, "b/"));
+        let listed = Listings::of(side(&source, "a/"), side(&mirror, "b/"));
         assert_eq!((listed.counts, listed.newer), ([5, 5], 0));
         assert_eq!(names(&listed.alike), ["1"]);
         // Etags that differ prove nothing: only the content does.
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn equal_contents_on_both_sides_are_no_doubles() {
         let both = [object("1", 7), object("2", 7)];
-        assert!(Listed::of(side(&both, ""), side(&both, "")).with([]).is_none());
-        assert!(Listed::of(side(&[], ""), side(&[], "")).with([]).is_none());
+        assert!(Listings::of(side(&both, ""), side(&both, "")).with([]).is_none());
+        assert!(Listings::of(side(&[], ""), side(&[], "")).with([]).is_none());
         // The source is encrypted with a key, so that its etags are no checksums: the contents are doubled there as well.
         let encrypted = [object("1", 70), object("2", 71)];
-        let listed = Listed::of(side(&encrypted, ""), side(&both, ""));
+        let listed = Listings::of(side(&encrypted, ""), side(&both, ""));
         assert_eq!(names(&listed.unsure), ["1", "2"]);
         assert!(listed.with([]).is_none());
     }
@@ -174,7 +174,7 @@ mod tests {
             assert_eq!(info.md5().is_some(), is_md5, "{etag}");
             // Equal ones are alike only if they are one.
             let both = [info];
-            let listed = Listed::of(side(&both, ""), side(&both, ""));
+            let listed = Listings::of(side(&both, ""), side(&both, ""));
             assert_eq!((listed.alike.len(), listed.unsure.len()), (usize::from(is_md5), usize::from(!is_md5)), "{etag}");
         }
     }
@@ -186,14 +186,14 @@ mod tests {
         let source = [written("a", 20), written("b", 10), written("c", 10), written("z", 11)];
         let mirror = [written("b", 31), written("m", 32), written("o", 12)];
         let side = |objects, until| Side { objects, prefix: "", until: Some(at(until)) };
-        let listed = Listed::of(side(&source, 10), side(&mirror, 12));
+        let listed = Listings::of(side(&source, 10), side(&mirror, 12));
         assert_eq!((listed.counts, listed.newer), ([2, 2], 2));
         let found = listed.with([]);
         // `b` arrived late and is judged; `m` was written to the mirror later, `o` was there.
         assert_eq!((found.missing, found.extra, found.different), (vec!["c".to_owned()], vec!["o".to_owned()], vec![]));
         // One that was overwritten since is not compared with the copy of what it was.
         let overwritten = [written("b", 11)];
-        let listed = Listed::of(side(&overwritten, 10), side(&mirror, 12));
+        let listed = Listings::of(side(&overwritten, 10), side(&mirror, 12));
         assert!(listed.alike.is_empty() && listed.unsure.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at_least::AtLeast;
 use super::bring::Wanted;
-use super::power::{Asked, AutoScaled, PowerBefore, Stopped};
+use super::power::{PowerRequest, AutoScaled, PowerBefore, Stopped};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
@@ -70,8 +70,8 @@ impl Action<World> for StopInstances {
 }
 
 impl StopInstances {
-    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<Asked<'a>, ActionError> {
+    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<PowerRequest<'a>, ActionError> {
         let compute = cx.world.compute(Cloud::Aliyun)?;
-        Ok(Asked { compute, wanted: Wanted::Stopped, until: self.until.into(), at_least: self.at_least, auto_scaled: self.auto_scaled })
+        Ok(PowerRequest { compute, wanted: Wanted::Stopped, until: self.until.into(), at_least: self.at_least, auto_scaled: self.auto_scaled })
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outage::{Before, Found, Outage, Part};
+use super::outage::{Before, Survey, Outage, Part};
 use crate::clouds::aliyun::{Aliyun, VSwitch};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
@@ -71,7 +71,7 @@ impl Action<World> for RegionOutage {
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
         let aliyun = self.aliyun(cx)?;
-        let Found { vswitches, before, ours } = self.outage(&aliyun, cx)?.read().await?;
+        let Survey { vswitches, before, ours } = self.outage(&aliyun, cx)?.read().await?;
         self.stands_outside(&aliyun, cx, &vswitches).await?;
         let change = |acl: &Option<String>| match acl {
             Some(acl) if Some(acl) == ours.as_ref() => None,

@@ -27,7 +27,7 @@ pub(super) const ACTIONS: &[Action] = &[
 ];
 
 /// Where a record is: its zone and its place there.
-type Place = (usize, usize);
+type RecordIndex = (usize, usize);
 
 fn zones(state: &State) -> impl Iterator<Item = (usize, &Zone)> {
     state.zones.iter().enumerate().filter(|(_, zone)| zone.cloud == Cloud::Aliyun)
@@ -38,7 +38,7 @@ fn find_zone(state: &State, name: &str) -> Result<usize, Fault> {
     zones(state).find(|(_, zone)| zone.name.eq_ignore_ascii_case(name)).map(|(at, _)| at).ok_or_else(fault)
 }
 
-fn find_record(state: &State, call: &Call) -> Result<Place, Fault> {
+fn find_record(state: &State, call: &Call) -> Result<RecordIndex, Fault> {
     let id = call.need("RecordId")?;
     let fault = || Fault::new(400, "DomainRecordNotBelongToUser", "The domain record does not belong to this user.");
     let mut places = zones(state).filter_map(|(at, zone)| zone.records.iter().position(|record| record.id == id).map(|place| (at, place)));

@@ -39,7 +39,7 @@ struct Operation {
     level: Level,
     /// The query parameter that chooses it, as `name` or `name=value`.
     sub_resource: Option<&'static str>,
-    run: fn(&mut State, &Asked) -> Result<Answer, Fault>,
+    run: fn(&mut State, &SignedRequest) -> Result<Answer, Fault>,
 }
 
 /// The first row that fits a request is its operation: sub-resources come before the plain ones.
@@ -62,7 +62,7 @@ const fn row(
     method: Method,
     level: Level,
     sub_resource: Option<&'static str>,
-    run: fn(&mut State, &Asked) -> Result<Answer, Fault>,
+    run: fn(&mut State, &SignedRequest) -> Result<Answer, Fault>,
 ) -> Operation {
     Operation { name, method, level, sub_resource, run }
 }
@@ -84,7 +84,7 @@ const NOT_HERE: [&str; 12] = [
 ];
 
 /// A request that was believed.
-struct Asked {
+struct SignedRequest {
     resource: Resource,
     query: BTreeMap<String, String>,
     headers: HeaderMap,
@@ -222,7 +222,7 @@ fn perform(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate: G
         return (name, Err(Fault::new(400, "EntityTooLarge", "0001-00000002", "Your proposed upload exceeds the maximum allowed size.")));
     };
     let region = oss_v4::region(&parts).unwrap_or_else(|| state.regions.first(Cloud::Aliyun));
-    (name, (operation.run)(&mut state.in_region(Cloud::Aliyun, &region), &Asked { resource, query, headers: parts.headers, body }))
+    (name, (operation.run)(&mut state.in_region(Cloud::Aliyun, &region), &SignedRequest { resource, query, headers: parts.headers, body }))
 }
 
 fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(), Fault> {
@@ -253,7 +253,7 @@ fn signature_mismatch(string_to_sign: &str) -> Fault {
     Fault::new(403, "SignatureDoesNotMatch", "0002-00000201", message).with("StringToSign", string_to_sign)
 }
 
-fn find_bucket<'a>(state: &'a State, asked: &Asked) -> Result<&'a Bucket, Fault> {
+fn find_bucket<'a>(state: &'a State, asked: &SignedRequest) -> Result<&'a Bucket, Fault> {
     let name = &asked.resource.bucket;
     let bucket = state.buckets.get(name).filter(|bucket| bucket.cloud == Cloud::Aliyun);
     let bucket =

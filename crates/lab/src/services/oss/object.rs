@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use serde_json::json;
 
-use super::{Answer, Asked, Fault, find_bucket};
+use super::{Answer, Fault, SignedRequest, find_bucket};
 use crate::world::state::{Object, State};
 
 /// The prefix of a user's own metadata in headers.
@@ -14,7 +14,7 @@ const META: &str = "x-oss-meta-";
 /// The largest user metadata in sum.
 const LARGEST_META: usize = 8 << 10;
 
-pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn put(state: &mut State, asked: &SignedRequest) -> Result<Answer, Fault> {
     find_bucket(state, asked)?;
     let key = &asked.resource.key;
     if key.len() > 1023 || key.starts_with('\\') {
@@ -55,19 +55,19 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
     Ok(answer)
 }
 
-fn find<'a>(state: &'a State, asked: &Asked) -> Result<&'a Object, Fault> {
+fn find<'a>(state: &'a State, asked: &SignedRequest) -> Result<&'a Object, Fault> {
     let key = &asked.resource.key;
     let object = find_bucket(state, asked)?.objects.get(key);
     object.ok_or_else(|| Fault::new(404, "NoSuchKey", "0026-00000001", "The specified key does not exist.").with("Key", key))
 }
 
-pub(super) fn head(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn head(state: &mut State, asked: &SignedRequest) -> Result<Answer, Fault> {
     let object = find(state, asked)?;
     // The server leaves the length of what it would have sent; the body itself is not sent for HEAD.
     Ok(Answer { body: object.body.clone(), ..described(object) })
 }
 
-pub(super) fn get(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn get(state: &mut State, asked: &SignedRequest) -> Result<Answer, Fault> {
     let object = find(state, asked)?;
     let whole = &object.body;
     let range = asked.headers.get("range").and_then(|range| range.to_str().ok()).and_then(|range| range_of(range, whole.len()));
@@ -97,7 +97,7 @@ fn range_of(text: &str, len: usize) -> Option<(usize, usize)> {
     (first <= last).then_some((first, last))
 }
 
-pub(super) fn delete(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn delete(state: &mut State, asked: &SignedRequest) -> Result<Answer, Fault> {
     find_bucket(state, asked)?;
     if let Some(bucket) = state.buckets.get_mut(&asked.resource.bucket) {
         bucket.objects.remove(&asked.resource.key);

@@ -16,7 +16,8 @@ fn call(state: &mut State, method: &str, target: &str, headers: &[(&str, &str)],
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let asked = Asked { resource: Resource::of(&parts), query: oss_v4::query(&parts), headers: parts.headers.clone(), body: body.to_owned().into() };
+    let asked =
+        SignedRequest { resource: Resource::of(&parts), query: oss_v4::query(&parts), headers: parts.headers.clone(), body: body.to_owned().into() };
     let level = if asked.resource.key.is_empty() { Level::Bucket } else { Level::Object };
     let fits = |row: &&Operation| {
         row.method == parts.method

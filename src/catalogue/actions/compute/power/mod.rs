@@ -121,7 +121,7 @@ impl From<Stopped> for Until {
 type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// What is asked of which machines.
-pub(super) struct Asked<'a> {
+pub(super) struct PowerRequest<'a> {
     pub(super) compute: &'a dyn Compute,
     pub(super) wanted: Wanted,
     pub(super) until: Until,
@@ -130,7 +130,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// What a step came to.
-pub(super) struct Powered {
+pub(super) struct PowerOutcome {
     /// Whether nothing had to be changed.
     pub(super) already: bool,
     /// Those that were changed.
@@ -139,7 +139,7 @@ pub(super) struct Powered {
     pub(super) failed: Vec<String>,
 }
 
-impl Asked<'_> {
+impl PowerRequest<'_> {
     pub(super) async fn plan(
         &self,
         selector: &Selector,
@@ -302,7 +302,7 @@ impl Asked<'_> {
         progress: Say<'_>,
         warn: Say<'_>,
         accepted: &(dyn Fn() + Send + Sync),
-    ) -> Result<Powered, ActionError> {
+    ) -> Result<PowerOutcome, ActionError> {
         let ids = before.ids();
         let bring = Bring {
             compute: self.compute,
@@ -321,7 +321,7 @@ impl Asked<'_> {
         }
         let changed: Vec<String> = before.changed(self.wanted).into_iter().filter(|id| !missing.contains_key(id)).collect();
         let already = !asked && before.changed(self.wanted).is_empty();
-        Ok(Powered { already, changed, failed: missing.into_keys().collect() })
+        Ok(PowerOutcome { already, changed, failed: missing.into_keys().collect() })
     }
 
     /// Brings back those machines that were the other way, and only then says which ones there are no more, or do not follow. Needs no read: where

@@ -120,7 +120,7 @@ impl Part<'_> {
 }
 
 /// What was found before anything is done.
-pub(super) struct Found {
+pub(super) struct Survey {
     /// The vSwitches that are meant.
     pub(super) vswitches: Vec<VSwitch>,
     pub(super) before: Before,
@@ -148,12 +148,12 @@ impl<N: Network> Outage<'_, N> {
         format!("lifeboat-{}", hex::encode(&digest[..16]))
     }
 
-    pub(super) async fn read(&self) -> Result<Found, ActionError> {
+    pub(super) async fn read(&self) -> Result<Survey, ActionError> {
         let meant = self.part.of(self.vpc, self.network.vswitches(self.vpc).await?)?;
         let vswitches = meant.iter().map(|vswitch| (vswitch.id.clone(), vswitch.acl.clone())).collect();
         let acls = self.network.acls(self.vpc).await?;
         let ours = acls.iter().find(|acl| acl.name == self.name()).map(|acl| acl.id.clone());
-        Ok(Found { vswitches: meant, before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
+        Ok(Survey { vswitches: meant, before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
     }
 
     /// The vSwitches of `before` as they are, to be compared with where this process runs.
