@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::sighting::{Dialect, Sighting};
 use crate::wire::aliyun_rpc;
-use crate::wire::aws_answer::{self, Fault};
+use crate::wire::aws_answer::{self, ApiError};
 use crate::wire::xml::Answer;
 
 /// Status, code, sentence.
@@ -100,12 +100,12 @@ fn denied(call: &Sighting) -> Wording {
 fn document(call: &Sighting, (status, code, message): Wording) -> Response<Full<Bytes>> {
     let id = aws_answer::request_id();
     let status_code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let fault = Fault::new(code, message).with_status(status_code);
+    let error = ApiError::new(code, message).with_status(status_code);
     match call.dialect {
-        Dialect::Ec2 => aws_answer::fault(aws_answer::Dialect::Ec2, &fault, &id),
-        Dialect::Xml if call.service == "route53" => aws_answer::fault(aws_answer::Dialect::RestXml, &fault, &id),
-        Dialect::Xml => aws_answer::fault(aws_answer::Dialect::Query, &fault, &id),
-        Dialect::Rpc => aliyun_rpc::failed(&id.to_uppercase(), "", &aliyun_rpc::Fault::new(status, code, message)),
+        Dialect::Ec2 => aws_answer::refusal(aws_answer::Dialect::Ec2, &error, &id),
+        Dialect::Xml if call.service == "route53" => aws_answer::refusal(aws_answer::Dialect::RestXml, &error, &id),
+        Dialect::Xml => aws_answer::refusal(aws_answer::Dialect::Query, &error, &id),
+        Dialect::Rpc => aliyun_rpc::failed(&id.to_uppercase(), "", &aliyun_rpc::ApiError::new(status, code, message)),
         Dialect::Objects => objects(call, status_code, code, message, &id),
         Dialect::Json => {
             let body = json!({ "__type": code, "message": message }).to_string();

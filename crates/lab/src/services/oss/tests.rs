@@ -27,7 +27,7 @@ fn call(state: &mut State, method: &str, target: &str, headers: &[(&str, &str)],
     let operation = OPERATIONS.iter().find(fits).unwrap();
     match (operation.run)(state, &asked) {
         Ok(answer) => (answer.status, answer.headers, String::from_utf8(answer.body.to_vec()).unwrap()),
-        Err(fault) => (fault.status, Vec::new(), fault.code.to_owned()),
+        Err(error) => (error.status, Vec::new(), error.code.to_owned()),
     }
 }
 
