@@ -1,17 +1,17 @@
-//! A store in which the process kills itself at a chosen event, as SIGKILL or a power cut would, or whose disk fails there: how it is shown that a run
-//! survives that anywhere.
+//! A store that makes the process kill itself at a chosen event, as SIGKILL or a power cut would, or makes the disk fail at that event. With it tests show that a run
+//! survives both at any event.
 //!
 //! `LIFEBOAT_CRASH=WHEN:EVENT` chooses the moment, in labs only. WHEN is
-//! - `before`: the event is not stored; what it tells of has happened all the same
-//! - `after`: it is stored, nothing has followed from it
-//! - `torn`: half of its line is
-//! - `lost`: it is not, and neither is anything since the last event that had to be on stable storage, as after a power cut
-//! - `full`, `read-only`, `broken`: neither it nor anything after it can be stored (of `full`, half of its line is)
-//! - `brief`: the same for a second, then everything can be again
+//! - `before`: the event is not stored; what the event tells of has happened
+//! - `after`: the event is stored, and nothing has followed from it
+//! - `torn`: half of the event's line is stored
+//! - `lost`: neither the event nor anything since the last event that had to be on stable storage is stored, as after a power cut
+//! - `full`, `read-only`, `broken`: neither the event nor anything after it can be stored (with `full`, half of the event's line is)
+//! - `brief`: the same for one second; afterwards everything can be stored again
 //! - `gone`: the folder of the run is taken away
 //!
-//! EVENT is a position (`41`), or who it is about and what happened (`run:stage`, `failover/shift-dns:intended`, `storefront:changed`), with `#2` for
-//! the second of its kind that this process stores.
+//! EVENT is a position (`41`), or a subject and what happened to it (`run:stage`, `failover/shift-dns:intended`, `storefront:changed`), with `#2` for
+//! the second event of that kind that this process stores.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -101,14 +101,14 @@ impl FromStr for Point {
     }
 }
 
-/// How a [`Point`] names an event: who it is about and what happened.
+/// How a [`Point`] names an event: its subject and what happened to it.
 #[must_use]
 pub fn name(event: &Value) -> String {
     let text = |key: &str| event.get(key).and_then(Value::as_str);
     format!("{}:{}", text("step").or_else(|| text("probe")).unwrap_or("run"), text("event").unwrap_or_default())
 }
 
-/// The store that ends its process at a point.
+/// The store that ends its own process at a point.
 #[derive(Debug)]
 pub struct CrashStore {
     inner: Arc<FileStore>,
@@ -118,7 +118,7 @@ pub struct CrashStore {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// How many of each name this process stored.
+    /// How many events of each name this process stored.
     named: BTreeMap<String, u32>,
     /// How long the journal was when it last had to be on stable storage.
     durable: Option<u64>,

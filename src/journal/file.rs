@@ -1,8 +1,8 @@
 //! [`RunStore`] on files: `FOLDER/RUN/journal.jsonl`, one line an event, owned through an exclusive lock on the file.
 //!
-//! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about. A line that could not be
-//! written whole is written again at its place, and a journal that was taken away is made anew, with all that was in it, at the attempt after the one that
-//! says so. A journal that can only be read can be owned all the same: whoever takes a run back needs no more to begin.
+//! The system holds the lock for the open file, so the lock ends when the process ends, in whatever way; nobody has to guess whether a lock is stale. A line that could not be
+//! written whole is written again at the same position. A journal that was deleted is noticed at an attempt to write, which fails; the next attempt makes the file anew with all that was in
+//! it. A journal that can be read but not written can be owned too: taking a run back begins with reading.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, TryLockError};

@@ -1,4 +1,4 @@
-//! What an event says to somebody who watches: who it is about and one line, in the language of the locale.
+//! What an event says to a person who watches: its subject and one line, in the language of the locale.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! From written and arrived markers to what is behind, missing, doubled and late. Pure.
+//! Counts markers: from those that were written and those that arrived to how far the survivor is behind, and which markers are missing, doubled or late. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,15 +47,15 @@ pub(super) struct Ledger {
 /// A marker that the source acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Acknowledgement {
-    /// When it was committed, by the source's clock.
+    /// When the marker was committed, by the source's clock.
     committed: Timestamp,
-    /// By ours: not before this.
+    /// The same by this machine's clock: not before this.
     begun: Instant,
-    /// By ours: not after this.
+    /// The same by this machine's clock: not after this.
     acknowledged: Instant,
 }
 
-/// What can be said now.
+/// What the markers tell at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Balance {
     /// From the commit of the newest marker below which nothing is missing at the survivor to that of the newest one that could be there; absent before the
@@ -66,17 +66,17 @@ pub(super) struct Balance {
     pub(super) most: Option<Duration>,
     /// Everything acknowledged up to this number has arrived.
     pub(super) contiguous: u64,
-    /// Acknowledged and not at the survivor.
+    /// Markers that are acknowledged and not at the survivor.
     pub(super) missing: u64,
-    /// Of those, how many are older than one that has arrived: replication in order would have brought them.
+    /// The missing markers that are older than one that has arrived: replication in order would have brought them.
     pub(super) gaps: u64,
-    /// At the survivor more than once.
+    /// Markers that are at the survivor more than once.
     pub(super) doubled: u64,
-    /// Arrived, or still missing, after more than the lag allowed.
+    /// Markers that arrived later than the lag allowed, or are missing for longer.
     pub(super) late: u64,
-    /// Acknowledged in all.
+    /// Markers that are acknowledged in all.
     pub(super) acknowledged: u64,
-    /// Written without an answer: they may be there or not, and are missed by nobody.
+    /// Markers that were written without an answer: they may be there or not, and do not count as missing.
     pub(super) in_doubt: u64,
 }
 
@@ -131,7 +131,7 @@ impl Ledger {
         self.advance();
     }
 
-    /// What can be said now.
+    /// What the markers tell at one moment.
     pub(super) fn balance(&self, now: Instant) -> Balance {
         let expected = || self.acknowledged.iter().filter(|(_, written)| Some(written.acknowledged) <= self.asked);
         let common = self.safe.or(self.first);

@@ -1,7 +1,7 @@
 //! Canaries: numbered markers that are written to a source and looked for on the survivor, to know what a failover would lose.
 //!
-//! A sample writes one marker and reads which ones have arrived, both at once; a source that hangs delays no reading but its own sample. What counts is
-//! what the source acknowledged, at the time by its own clock: only differences of that clock are told.
+//! A sample writes one marker and, at the same time, reads which markers have arrived: a source that hangs delays that one sample and no other. A marker counts from the moment at
+//! which the source acknowledged it, by the source's clock; only differences between moments of that clock are used.
 //! - `ledger`: from writes and readings to what is behind, missing and doubled; pure.
 
 mod ledger;

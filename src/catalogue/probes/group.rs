@@ -50,7 +50,7 @@ impl TryFrom<GroupFile> for Group {
     }
 }
 
-/// One part.
+/// One probe of the group.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "PartFile")]
 #[schemars(with = "PartFile")]

@@ -19,17 +19,17 @@ const REASON: usize = 200;
 /// A number whose period began longer ago says nothing about now: the last whole period, the four before it, and the one that is not over.
 const PERIODS: u32 = 6;
 
-/// However short the period is: services deliver their numbers up to three minutes late.
+/// How old a number may be at least, however short its period is: services deliver numbers up to three minutes late.
 const LATE: Duration = Duration::from_secs(180);
 
-/// A metric that is there only while something goes wrong has none most of the time.
+/// Said of a metric without numbers: one that is there only while something goes wrong has none most of the time.
 const NO_NUMBERS: &str = "no numbers in these periods";
 
 /// What an alarm without enough data counts as, or a metric without numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Insufficient {
-    /// It neither confirms nor denies.
+    /// Neither good nor bad.
     #[default]
     Unknown,
     /// As bad as an alarm: for numbers that are always there while all is well.

@@ -1,5 +1,5 @@
-//! Route 53 weighted record sets behind the DNS port: which zone is meant, what stands under its names, and changes in as few batches as the
-//! service takes.
+//! Route 53 weighted record sets behind the DNS port: which zone is meant, which records its names have, and changes in as few batches as the
+//! service allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};

@@ -1,4 +1,4 @@
-//! The little SVG the pictures need, as files beside the report: no script, no embedded image, no font of their own.
+//! The part of SVG that the pictures need. The pictures are files beside the report: without scripts, embedded images and fonts of their own.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! The pictures: one bar with the phases on a time axis, and the waterfall of the recovery time against its RTO.
-//! Numbers stand in the picture's description and in the report's alternative text; no colour is the only sign of anything.
+//! Two pictures: the phases of the outage as one bar on a time axis, and the waterfall of the recovery time against its RTO.
+//! Numbers stand in the picture's description and in the report's alternative text; no meaning is told by a colour alone.
 
 use super::svg::{ALARM, FAINT, INK, RULE, Svg, TextAnchor, width_of};
 use crate::model::interval::MILLISECOND;

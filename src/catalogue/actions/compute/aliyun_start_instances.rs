@@ -33,9 +33,9 @@ pub(crate) struct StartInstances {
 pub(crate) struct Output {
     /// All machines that matched.
     ids: Vec<String>,
-    /// Those of them that were started by this step.
+    /// The machines among them that this step started.
     started: Vec<String>,
-    /// Those that did not get there, where `at_least` lets the others be enough.
+    /// The machines that did not get there, where `at_least` lets the others be enough.
     failed: Vec<String>,
 }
 

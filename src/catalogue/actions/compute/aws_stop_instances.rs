@@ -36,9 +36,9 @@ pub(crate) struct StopInstances {
 pub(crate) struct Output {
     /// All machines that matched.
     ids: Vec<String>,
-    /// Those of them that were stopped by this step.
+    /// The machines among them that this step stopped.
     stopped: Vec<String>,
-    /// Those that did not get there, where `at_least` lets the others be enough.
+    /// The machines that did not get there, where `at_least` lets the others be enough.
     failed: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! What the name servers of a zone answer, held against its weighted records: for changes that nobody else tells the progress of. Alidns never
-//! tells; Route 53 does, but only whoever has the answer to the change, and that may have been lost.
+//! Asks the name servers of a zone whether they answer a change of its weighted records yet. This is needed where no API tells how far a change is: Alidns has no such call,
+//! and Route 53's call takes the id of the change, which is lost together with the answer that holds it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -27,14 +27,14 @@ const LEAST: u32 = 10;
 /// other reasons than the weights, such as a health check.
 const SPREAD: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
 
-/// What asking came to.
+/// What the name servers reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// Every server answers it, as far as that can be told.
+    /// Every server answers the change, as far as that can be told.
     Answered,
-    /// They went on answering something else.
+    /// The servers went on answering something else.
     Otherwise,
-    /// None of them can be asked.
+    /// None of the servers can be asked.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! Bringing a job to run or to rest over the sync port, and back.
+//! Starts or pauses a synchronisation job over the sync port and waits until the job is there; undo does the opposite.
 
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
