@@ -41,6 +41,7 @@ labels! {
     FailbackTitle: "Failback", "回切";
     ControlsTitle: "Controls", "控制项";
     MissingTitle: "Not recorded", "未记录事项";
+    SourcesTitle: "Where the numbers come from", "数据来源";
     ProofTitle: "Proof", "可验证性";
     // Identity
     VerdictHead: "Verdict", "结论";
@@ -349,6 +350,12 @@ labels! {
     BaselineConflict: "▲ conflict: changed by someone else, left as it is", "▲ 冲突：被他人更改，保持现状";
     BaselineLeft: "▲ left over by this run", "▲ 本次运行残留";
     BaselineOther: "▲ not as it was, though put back", "▲ 已还原但与原状不同";
+    // Sources
+    SourcesRule: "What each probe was asked, as the plan of this run has it: a secret stands there by its reference. Every figure above is computed from these samples and from the other events of the journal.", "各探针的查询内容，以本次运行的方案为准，其中密钥只以引用表示。上文每个数值均由这些样本与日志中的其他事件算得。";
+    Asked: "What was asked", "查询内容";
+    SampledFrom: "From (UTC)", "起（UTC）";
+    SampledTo: "To (UTC)", "止（UTC）";
+    SampleCount: "Samples", "样本数";
     // Probes
     Probe: "Probe", "探针";
     Kind: "Kind", "类型";
