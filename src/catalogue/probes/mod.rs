@@ -14,6 +14,7 @@ probes! {
     cloudwatch_alarm::CloudWatchAlarm,
     cloudwatch_metric::CloudWatchMetric,
     dns::DnsProbe,
+    dts_delay::DtsDelay,
     exec::ExecProbe,
     group::Group,
     grpc_health::GrpcHealth,
