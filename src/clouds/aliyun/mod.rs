@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`](Settings) and `endpoint` (where an account is reached), `credentials` (with which key), `sign` (ACS3 and
 //! OSS V4), `call` (what every request has in common: the gate, deadlines, retries, the journal's record of each attempt), `error` (what an
-//! answer means), `rpc` (the products' common form), then one file for each thing Lifeboat touches, named as on AWS: `account` (STS), `compute` and `images` (ECS), `dns` (Alidns),
+//! answer means), `rpc` (the products' common form), then one file for each thing Lifeboat touches, named as on AWS: `account` (STS), `compute`, `groups` and `images` (ECS), `dns` (Alidns),
 //! `metrics` (CloudMonitor), `network` (VPC), `objects` (OSS), `sync` (DTS), `tags` (of three products).
 
 mod account;
@@ -13,6 +13,7 @@ mod credentials;
 mod dns;
 mod endpoint;
 mod error;
+mod groups;
 mod images;
 mod metrics;
 mod network;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_notation::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Action, changes, image, reads, tags};
+use super::{Action, changes, group, image, reads, tags};
 use crate::faults::during;
 use crate::wire::aliyun_rpc::{ApiError, Call, Page, invalid, missing};
 use crate::world::state::{Cloud, Instance, InstanceState, SecurityGroup, SecurityRule, State};
@@ -22,6 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
     changes("ModifyImageSharePermission", image::modify_share_permission),
     reads("DescribeSecurityGroups", describe_security_groups),
     reads("DescribeSecurityGroupAttribute", describe_security_group_attribute),
+    changes("ModifyInstanceAttribute", group::assign).anywhere(),
     changes("TagResources", |state, call| tags::tag(state, call, tags::OF_ECS)),
     changes("UntagResources", |state, call| tags::untag(state, call, tags::OF_ECS)),
     reads("ListTagResources", |state, call| tags::list(state, call, tags::OF_ECS)),

@@ -1,7 +1,7 @@
 //! Between Alibaba Cloud RPC requests and the world: one endpoint for all products, told apart by version and action.
 //!
 //! A product is a row of `PRODUCTS`, an action a row of its product's table; what all actions share is done here: signature, nonce,
-//! rate limit, region, client token, request id, counting. `ecs` machines and images, `vpc` networks with `acl` and `route`,
+//! rate limit, region, client token, request id, counting. `ecs` machines with `group` and `image`, `vpc` networks with `acl` and `route`,
 //! `alidns` names, `dts` synchronisation jobs, `cms` monitoring, `sts` who am I.
 
 mod acl;
@@ -9,6 +9,7 @@ mod alidns;
 mod cms;
 mod dts;
 mod ecs;
+mod group;
 mod image;
 mod route;
 mod sts;
