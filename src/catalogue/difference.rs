@@ -1,4 +1,4 @@
-//! In what two sides differ that have to hold the same, and how that is said.
+//! The differences between two sides that should hold the same data, and the sentence that says them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,12 @@
-//! How each word is written, for people: what `lifeboat actions NAME` shows. The texts are in `examples.yaml`, as they would stand in a file.
+//! How each word is written, for people and for tests: the [`Action::EXAMPLE`](crate::engine::action::Action::EXAMPLE) of its author.
 
-const FILE: &str = include_str!("examples.yaml");
-
-/// The parameters of a word as they are written below `with:`, of a probe or else of an action or a fault; each line without its indentation there.
+/// The lines of an example, without empty ones around them and without the indentation that all of them have.
 #[must_use]
-pub fn example(word: &str, is_probe: bool) -> Option<Vec<&'static str>> {
-    let section = if is_probe { "probes:" } else { "actions:" };
-    let mut lines = FILE.lines().skip_while(|line| *line != section).skip(1).take_while(|line| line.starts_with(' '));
-    let first = lines.by_ref().find_map(|line| line.strip_prefix("  ")?.strip_prefix(word)?.strip_prefix(':'))?.trim();
-    let rest = lines.map_while(|line| line.strip_prefix("    "));
-    Some(Some(first).filter(|first| !first.is_empty()).into_iter().chain(rest).collect())
+pub fn lines(example: &'static str) -> Vec<&'static str> {
+    let lines: Vec<&str> = example.trim().lines().collect();
+    // The first line lost its indentation by the trimming.
+    let indentation = lines.iter().skip(1).map(|line| line.len() - line.trim_start().len()).min().unwrap_or_default();
+    lines.iter().enumerate().map(|(number, line)| if number == 0 { *line } else { &line[indentation..] }).collect()
 }
 
 #[cfg(test)]
@@ -18,10 +15,9 @@ mod tests {
 
     #[test]
     fn an_example_is_on_one_line_or_on_several() {
-        assert_eq!(example("wait", false).unwrap(), ["{ for: 30s }"]);
-        assert_eq!(example("canary.mysql", true).unwrap().len(), 3);
-        assert_ne!(example("exec", false), example("exec", true));
-        assert_eq!(example("wait", true), None);
-        assert_eq!(example("actions", false), None);
+        assert_eq!(lines("{ for: 30s }"), ["{ for: 30s }"]);
+        assert_eq!(lines("\n        of:\n          a: 1\n        good: any\n    "), ["of:", "  a: 1", "good: any"]);
+        assert_eq!(lines("\n        { a: 1 }\n    "), ["{ a: 1 }"]);
+        assert!(lines("").is_empty());
     }
 }

@@ -1,10 +1,10 @@
 //! The words a scenario may use: one action or probe per file, one line per word in a table.
 //!
-//! To add a word: write its file in the folder it belongs to and name it in that folder's `actions! { … }` or `probes! { … }`, which declares the
-//! module and the row. Command-line list, JSON Schema, dry run, undo and the failure sweeps follow from the row.
+//! To add a word: write its file in the folder it belongs to, with an example of its parameters, and name it in that folder's `actions! { … }` or `probes! { … }`, which
+//! declares the module and the row. Command-line list, JSON Schema, dry run, undo and the failure sweeps follow from the row.
 //! - `actions`: what a step or a fault does.
 //! - `probes`: what is read again and again.
-//! - `examples`: how each word is written.
+//! - `examples`: how the example of a word is read.
 //! - `permissions`: what a policy has to allow for each operation that a word calls.
 //! - `expect`: what is good, said once for a probe and for the check of the same name.
 //! - `servers`: connections to databases, for all that asks or writes there.
@@ -37,11 +37,11 @@ macro_rules! probes {
 }
 
 mod actions;
+mod buckets;
 mod canary;
 mod difference;
 pub mod examples;
 mod expect;
-mod orders;
 pub mod permissions;
 mod probes;
 mod servers;

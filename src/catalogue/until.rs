@@ -1,4 +1,4 @@
-//! Waiting until an effect is seen: soon after it is there, and without asking more often than the clouds allow.
+//! Waiting for an effect: looking again and again, often enough to see it soon, and no more often than the clouds allow.
 
 use std::time::Duration;
 

@@ -79,8 +79,8 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
         places::are_of_one_project(at, &everywhere[0])
             || runs::plan_beside(at, run).is_some_and(|plan| written.as_ref().is_some_and(|here| here.is_same(&Place::of(&plan))))
     };
-    type Found<'a> = Vec<(&'a FileStore, RunId)>;
-    let (mut running, mut left): (Found<'_>, Found<'_>) = Default::default();
+    type LocatedRuns<'a> = Vec<(&'a FileStore, RunId)>;
+    let (mut running, mut left): (LocatedRuns<'_>, LocatedRuns<'_>) = Default::default();
     // Where a run works that is not ours is not known; neither is what goes on in a folder that cannot be read.
     let mut unknown: Vec<String> = Vec::new();
     for at in everywhere.iter().filter(|at| places::are_of_one_project(at, &everywhere[0])) {
@@ -137,7 +137,7 @@ pub(super) fn halt(args: &Halt, global: &Global, output: &Output) -> Result<u8, 
         }
     }
 
-    let mut runs: Found<'_> = running.into_iter().chain(left).collect();
+    let mut runs: LocatedRuns<'_> = running.into_iter().chain(left).collect();
     runs.sort_by(|(_, one), (_, other)| one.cmp(other));
     runs.dedup_by(|(_, one), (_, other)| one == other);
     let remains: Vec<(&FileStore, &RunId, Option<String>)> = runs.iter().map(|(at, run)| (*at, run, halt::remains(at, run))).collect();

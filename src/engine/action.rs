@@ -61,6 +61,9 @@ impl<'a, W> Cx<'a, W> {
 pub trait Action<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word in a scenario: `provider.service.verb-object`.
     const KIND: &'static str;
+    /// Its parameters as they are written below `with:`, in YAML: on one line, or on several with any common indentation. Help, schema and reference show them, and
+    /// the tests of the whole catalogue use them; so the things that they name are those of the shipped lab, by its variables, and there they change something.
+    const EXAMPLE: &'static str = "";
     /// Where it acts, as far as its parameters tell: guards of regions and accounts go by it.
     const ACTS: Acts;
     /// The vendor operations that it may call.
@@ -368,6 +371,8 @@ pub type ParseAction<W> = fn(&Value) -> Result<Arc<dyn DynAction<W>>, ParamError
 pub struct ActionType<W: 'static> {
     /// The word.
     pub kind: &'static str,
+    /// See [`Action::EXAMPLE`].
+    pub example: &'static str,
     /// See [`Action::ACTS`].
     pub acts: Acts,
     /// See [`Action::CALLS`].
@@ -402,6 +407,7 @@ impl<W: Send + Sync + 'static> ActionType<W> {
     pub const fn of<A: Action<W>>() -> Self {
         Self {
             kind: A::KIND,
+            example: A::EXAMPLE,
             acts: A::ACTS,
             calls: A::CALLS,
             fault: A::FAULT,

@@ -21,6 +21,9 @@ pub use crate::ports::samples::Reading;
 pub trait Probe<W>: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word in a scenario.
     const KIND: &'static str;
+    /// Its parameters as they are written below `with:`, in YAML; the things that they name are those of the shipped lab, as in
+    /// [`Action::EXAMPLE`](super::action::Action::EXAMPLE).
+    const EXAMPLE: &'static str = "";
     /// The vendor operations that a sample calls, such as `cloudwatch:GetMetricData`; both clouds' where a parameter says which.
     const CALLS: &'static [&'static str];
     /// Whether what it watches is, unless the file says otherwise, a client-facing service.
@@ -146,6 +149,8 @@ pub type ParseProbe<W> = fn(&Value) -> Result<Arc<dyn DynProbe<W>>, ParamError>;
 pub struct ProbeType<W: 'static> {
     /// The word.
     pub kind: &'static str,
+    /// See [`Probe::EXAMPLE`].
+    pub example: &'static str,
     /// See [`Probe::CALLS`].
     pub calls: &'static [&'static str],
     /// See [`Probe::SERVICE`].
@@ -166,6 +171,7 @@ impl<W: Send + Sync + 'static> ProbeType<W> {
     pub const fn of<P: Probe<W>>() -> Self {
         Self {
             kind: P::KIND,
+            example: P::EXAMPLE,
             calls: P::CALLS,
             service: P::SERVICE,
             secrets: P::SECRETS,

@@ -35,7 +35,7 @@ use crate::model::text::Text;
 use crate::model::time::Span;
 use crate::ports::Cloud;
 use crate::ports::calls;
-use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+use crate::ports::store::{Appended, LeaseRecord, Owner, RunStore, StoreError};
 
 #[derive(Default)]
 struct World {
@@ -316,7 +316,7 @@ impl RunStore for Failing {
         self.store.last(run)
     }
 
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError> {
         self.store.lease_get(key)
     }
 

@@ -1,17 +1,17 @@
-//! A store in which the process kills itself at a chosen event, as SIGKILL or a power cut would, or whose disk fails there: how it is shown that a run
-//! survives that anywhere.
+//! A store that makes the process kill itself at a chosen event, as SIGKILL or a power cut would, or makes the disk fail at that event. With it tests show that a run
+//! survives both at any event.
 //!
 //! `LIFEBOAT_CRASH=WHEN:EVENT` chooses the moment, in labs only. WHEN is
-//! - `before`: the event is not stored; what it tells of has happened all the same
-//! - `after`: it is stored, nothing has followed from it
-//! - `torn`: half of its line is
-//! - `lost`: it is not, and neither is anything since the last event that had to be on stable storage, as after a power cut
-//! - `full`, `read-only`, `broken`: neither it nor anything after it can be stored (of `full`, half of its line is)
-//! - `brief`: the same for a second, then everything can be again
+//! - `before`: the event is not stored; what the event tells of has happened
+//! - `after`: the event is stored, and nothing has followed from it
+//! - `torn`: half of the event's line is stored
+//! - `lost`: neither the event nor anything since the last event that had to be on stable storage is stored, as after a power cut
+//! - `full`, `read-only`, `broken`: neither the event nor anything after it can be stored (with `full`, half of the event's line is)
+//! - `brief`: the same for one second; afterwards everything can be stored again
 //! - `gone`: the folder of the run is taken away
 //!
-//! EVENT is a position (`41`), or who it is about and what happened (`run:stage`, `failover/shift-dns:intended`, `storefront:changed`), with `#2` for
-//! the second of its kind that this process stores.
+//! EVENT is a position (`41`), or a subject and what happened to it (`run:stage`, `failover/shift-dns:intended`, `storefront:changed`), with `#2` for
+//! the second event of that kind that this process stores.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -25,7 +25,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 
 use super::FileStore;
-use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+use crate::ports::store::{Appended, LeaseRecord, Owner, RunStore, StoreError};
 
 /// The environment variable that arms it.
 pub const VARIABLE: &str = "LIFEBOAT_CRASH";
@@ -101,24 +101,24 @@ impl FromStr for Point {
     }
 }
 
-/// How a [`Point`] names an event: who it is about and what happened.
+/// How a [`Point`] names an event: its subject and what happened to it.
 #[must_use]
 pub fn name(event: &Value) -> String {
     let text = |key: &str| event.get(key).and_then(Value::as_str);
     format!("{}:{}", text("step").or_else(|| text("probe")).unwrap_or("run"), text("event").unwrap_or_default())
 }
 
-/// The store that ends its process at a point.
+/// The store that ends its own process at a point.
 #[derive(Debug)]
 pub struct CrashStore {
     inner: Arc<FileStore>,
     point: Point,
-    seen: Mutex<Seen>,
+    seen: Mutex<Progress>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// How many of each name this process stored.
+struct Progress {
+    /// How many events of each name this process stored.
     named: BTreeMap<String, u32>,
     /// How long the journal was when it last had to be on stable storage.
     durable: Option<u64>,
@@ -133,7 +133,7 @@ impl CrashStore {
         Self { inner, point, seen: Mutex::default() }
     }
 
-    fn is_reached(&self, seen: &mut Seen, position: u64, line: &[u8]) -> bool {
+    fn is_reached(&self, seen: &mut Progress, position: u64, line: &[u8]) -> bool {
         match &self.point.event {
             Which::Position(at) => *at == position,
             Which::Named { name: wanted, nth } => {
@@ -156,7 +156,7 @@ impl CrashStore {
     }
 
     /// What the disk does to this line, if it is to fail here or has failed before.
-    fn disturb(&self, seen: &mut Seen, disk: Disk, run: &str, position: u64, line: &[u8]) -> Result<(), StoreError> {
+    fn disturb(&self, seen: &mut Progress, disk: Disk, run: &str, position: u64, line: &[u8]) -> Result<(), StoreError> {
         let begins = seen.failing.is_none() && self.is_reached(seen, position, line);
         if begins {
             seen.failing = Some(Instant::now());
@@ -229,7 +229,7 @@ impl RunStore for CrashStore {
         self.inner.last(run)
     }
 
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError> {
         self.inner.lease_get(key)
     }
 
@@ -268,7 +268,7 @@ mod tests {
     fn the_nth_event_of_a_name_is_the_point() {
         let folder = tempfile::tempdir().unwrap();
         let store = CrashStore::new(Arc::new(FileStore::new(folder.path(), false)), "after:fault:call#2".parse().unwrap());
-        let mut seen = Seen::default();
+        let mut seen = Progress::default();
         let line = |event: &str| format!(r#"{{"of":"step","step":"fault","event":"{event}"}}"#).into_bytes();
         let reached: Vec<bool> = ["call", "progress", "call", "call"].map(|event| store.is_reached(&mut seen, 1, &line(event))).to_vec();
         assert_eq!(reached, [false, false, true, false]);

@@ -1,8 +1,8 @@
 //! [`RunStore`] on files: `FOLDER/RUN/journal.jsonl`, one line an event, owned through an exclusive lock on the file.
 //!
-//! The lock belongs to the open file, so it goes with the process however that ends; there is no stale lock to guess about. A line that could not be
-//! written whole is written again at its place, and a journal that was taken away is made anew, with all that was in it, at the attempt after the one that
-//! says so. A journal that can only be read can be owned all the same: whoever takes a run back needs no more to begin.
+//! The system holds the lock for the open file, so the lock ends when the process ends, in whatever way; nobody has to guess whether a lock is stale. A line that could not be
+//! written whole is written again at the same position. A journal that was deleted is noticed at an attempt to write, which fails; the next attempt makes the file anew with all that was in
+//! it. A journal that can be read but not written can be owned too: taking a run back begins with reading.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -20,7 +20,7 @@ use tracing::info;
 use super::folder::{Folder, Trust};
 use super::reserve::Reserve;
 use crate::model::ids::RunId;
-use crate::ports::store::{Appended, Lease, Owner, RunStore, StoreError};
+use crate::ports::store::{Appended, LeaseRecord, Owner, RunStore, StoreError};
 
 /// Name of the plan in a run's folder.
 pub const PLAN: &str = "plan.json";
@@ -532,7 +532,7 @@ impl RunStore for FileStore {
         }
     }
 
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError> {
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError> {
         let path = self.folder.join(LEASES);
         let failed = |source| StoreError { action: "read", subject: path.join(key).display().to_string(), source };
         let read = Folder::open(&path, &self.trust).and_then(|(folder, _)| folder.read(key));
@@ -545,7 +545,7 @@ impl RunStore for FileStore {
                     .ok()
                     .and_then(|text| text.parse().ok())
                     .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
-                Ok(Some(Lease { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
+                Ok(Some(LeaseRecord { revision, bytes: bytes.get(at + 1..).unwrap_or_default().to_vec() }))
             }
         }
     }
@@ -657,6 +657,6 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(store.lease_cas("k", 0, b"one", hour).unwrap(), Some(1));
         assert_eq!(store.lease_cas("k", 0, b"two", hour).unwrap(), None);
-        assert_eq!(store.lease_get("k").unwrap(), Some(Lease { revision: 1, bytes: b"one".to_vec() }));
+        assert_eq!(store.lease_get("k").unwrap(), Some(LeaseRecord { revision: 1, bytes: b"one".to_vec() }));
     }
 }

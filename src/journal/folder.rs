@@ -1,5 +1,5 @@
-//! The door to the folder of a run: whatever is read or written in it goes through an open handle, never through a link, and nothing of somebody else's is
-//! opened. What such a folder holds is acted upon with the rights of whoever runs the command: that must not be for others to write.
+//! The only way to the folder of a run: whatever is read or written there goes through an open handle and never through a link, and a file that belongs to somebody else is not
+//! opened. The commands act on what the folder holds with the rights of the person who runs them, so nobody else may be able to write it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -49,7 +49,7 @@ impl Trust {
     }
 }
 
-/// Why a folder is not worked with: it, or something in it, is somebody else's, or a link.
+/// Why a folder is not worked with: the folder or something in it belongs to somebody else, or is a link.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {why}")]
 pub struct Stranger {

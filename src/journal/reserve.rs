@@ -1,7 +1,7 @@
-//! Space that is set aside for the journal of a run ahead of what it writes, so that a disk that fills up leaves room for the way out.
+//! Disk space that is set aside for a run's journal ahead of what it writes, so that a disk that fills up still has room for the events of undo.
 //!
-//! The blocks are allocated behind the end of the file, whose length stays that of its lines. They stay when the process dies: whoever takes the run back
-//! has them too. What is not written to in the end is given back.
+//! The blocks are allocated behind the end of the file; the length of the file stays that of its lines. The blocks stay when the process dies, so the process that takes the run back
+//! has them as well. Blocks that are not used are given back at the end of the run.
 
 use std::fs::File;
 use std::io;

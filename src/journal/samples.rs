@@ -1,5 +1,5 @@
-//! The single samples of a run: an Arrow IPC stream (<https://arrow.apache.org/docs/format/Columnar.html>) beside the journal, which anything that reads
-//! Arrow can read. A file that a crash cut off reads up to its last whole batch.
+//! The single samples of a run: an Arrow IPC stream (<https://arrow.apache.org/docs/format/Columnar.html>) beside the journal, for any program that reads Arrow. A
+//! file that a crash cut off can be read up to its last whole batch.
 
 use std::collections::HashMap;
 use std::fs::File;

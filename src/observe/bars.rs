@@ -1,4 +1,4 @@
-//! A terminal: the display is drawn again soon after every event and a few times a second; what must not be missed is printed above it and stays.
+//! The display on a terminal: it is drawn again soon after every event and a few times a second. Lines that must not be missed are printed above it and stay.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

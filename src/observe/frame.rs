@@ -1,7 +1,7 @@
 //! The whole display at one moment, for a terminal of a certain size. Pure.
 //!
-//! It never has more lines than the terminal. What must be seen stays: the head, the phases of the outage, whoever is waited for, what failed, the
-//! services with an objective, the foot. What ended well folds into one line a stage first, then what is still to come, then what is as it should be.
+//! The display never has more lines than the terminal. Always shown: the head, the phases of the outage, the person who is waited for, what failed, the services with an objective,
+//! the foot. Where lines are short, the steps that ended well fold first, into one line a stage, then the steps that are still to come, then the probes that are as they should be.
 
 use std::cmp::Ordering;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an event says to somebody who watches: who it is about and one line, in the language of the locale.
+//! What an event says to a person who watches: its subject and one line, in the language of the locale.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -130,14 +130,14 @@ pub(super) enum Weight {
 
 /// What an event says: its subject and one or more lines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct Message {
     pub(super) weight: Weight,
     pub(super) subject: String,
     pub(super) lines: Vec<String>,
 }
 
 /// What `event` says; nothing for events of a newer Lifeboat.
-pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> {
+pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Message> {
     let (weight, subject, line) = match &event.body {
         Body::Run(body) => return run(body, state, lang),
         Body::Step(body) => {
@@ -149,10 +149,10 @@ pub(super) fn said(event: &Event, state: &RunState, lang: Lang) -> Option<Said> 
             (weight, body.probe.clone(), line)
         }
     };
-    Some(Said { weight, subject, lines: vec![one_line(&line)] })
+    Some(Message { weight, subject, lines: vec![one_line(&line)] })
 }
 
-fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
+fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Message> {
     let because = |why: &str| if why.is_empty() { String::new() } else { format!("{}{}", colon(lang), phrase(why, lang)) };
     let (weight, line) = match event {
         RunEvent::Started { plan, .. } => {
@@ -179,7 +179,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             // Whoever overrode a guard at the start knows it when it decides again.
             let is_news = |decision: &&Decision| decision.outcome != Outcome::Allows && !(*again && decision.overridden.is_some());
             let lines: Vec<String> = decisions.iter().filter(is_news).map(|decision| guard_line(decision, lang)).collect();
-            return (!lines.is_empty()).then(|| Said { weight: Weight::Trouble, subject: pick(lang, "guard", "守卫规则"), lines });
+            return (!lines.is_empty()).then(|| Message { weight: Weight::Trouble, subject: pick(lang, "guard", "守卫规则"), lines });
         }
         RunEvent::Ordered { order, by, why } => {
             let order = order.to_string();
@@ -208,7 +208,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
                     )
                 })
             };
-            return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: differences.iter().map(line).collect() });
+            return Some(Message { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: differences.iter().map(line).collect() });
         }
         RunEvent::Kept { same, moved } if moved.is_empty() => {
             let count = same.len();
@@ -228,7 +228,7 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
                     )
                 })
             });
-            return Some(Said { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: lines.collect() });
+            return Some(Message { weight: Weight::Trouble, subject: pick(lang, "run", "运行"), lines: lines.collect() });
         }
         RunEvent::Forecast(forecast) => {
             let at_risk = forecast.recovery.as_ref().is_some_and(crate::model::forecast::Recovery::is_at_risk);
@@ -251,10 +251,10 @@ fn run(event: &RunEvent, state: &RunState, lang: Lang) -> Option<Said> {
             lines.extend(reasons.iter().map(|reason| one_line(&phrase(reason, lang))));
             lines.extend(outages(state, lang));
             let weight = if *verdict == Verdict::Pass { Weight::Course } else { Weight::Trouble };
-            return Some(Said { weight, subject: pick(lang, "run", "运行"), lines });
+            return Some(Message { weight, subject: pick(lang, "run", "运行"), lines });
         }
     };
-    Some(Said { weight, subject: pick(lang, "run", "运行"), lines: vec![one_line(&line)] })
+    Some(Message { weight, subject: pick(lang, "run", "运行"), lines: vec![one_line(&line)] })
 }
 
 /// `windows: outside Tue-Thu 10:00-16:00; overridden by ann: …`.

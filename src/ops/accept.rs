@@ -32,7 +32,7 @@ const WORD: &str = "accept";
 const SHOWN: usize = 6;
 
 /// What was found of a step, or why it could not be read.
-type Found = Result<(Value, Vec<Target>), String>;
+type StepReading = Result<(Value, Vec<Target>), String>;
 
 /// What an acceptance came to.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ fn conclude(events: &[Event], key: &str, marks: Option<String>) -> Result<Accept
 }
 
 /// What is there of a step in one line, if a person is needed to say that it may stay; else why not.
-fn there(state: &RunState, key: &str, found: &Found) -> Result<String, String> {
+fn there(state: &RunState, key: &str, found: &StepReading) -> Result<String, String> {
     let Some((step, intent)) = state.step(key).and_then(|step| Some((step, step.intent.as_ref()?))) else {
         return Err(format!("{key} has changed nothing"));
     };

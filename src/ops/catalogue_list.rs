@@ -8,7 +8,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::words::{Words, follow};
-use crate::catalogue::examples::example;
+use crate::catalogue::examples::lines;
 use crate::catalogue::permissions::{Permission, permission};
 use crate::model::diagnostic::suggest;
 
@@ -57,7 +57,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
             calls: called([("plan", row.calls.plan), ("apply", row.calls.apply), ("undo", row.calls.undo), ("marks", row.calls.marks)]),
             permissions: allowed(row.calls.all()),
             parameters: (row.schema)().to_value(),
-            example: written(row.kind, false),
+            example: written(row.kind, row.example),
             output: Some((row.output_schema)().to_value()),
         })
     };
@@ -68,7 +68,7 @@ pub fn entries<W: Send + Sync>(words: Words<W>) -> Vec<Entry> {
         calls: called([("sample", row.calls)]),
         permissions: allowed(row.calls.iter().copied()),
         parameters: (row.schema)().to_value(),
-        example: written(row.kind, true),
+        example: written(row.kind, row.example),
         output: None,
     });
     action(false).chain(action(true)).chain(probes).collect()
@@ -84,12 +84,11 @@ fn allowed(operations: impl IntoIterator<Item = &'static str>) -> BTreeMap<&'sta
     operations.into_iter().filter_map(|operation| Some((operation, permission(operation)?))).collect()
 }
 
-fn written(word: &str, is_probe: bool) -> String {
-    match example(word, is_probe).as_deref() {
-        None => String::new(),
-        Some([one]) if one.starts_with('{') => format!("uses: {word}\nwith: {one}"),
-        Some([one]) => format!("uses: {word}\nwith:\n  {one}"),
-        Some(lines) => format!("uses: {word}\nwith:\n  {}", lines.join("\n  ")),
+fn written(word: &str, example: &'static str) -> String {
+    match lines(example)[..] {
+        [] => String::new(),
+        [one] if one.starts_with('{') => format!("uses: {word}\nwith: {one}"),
+        ref lines => format!("uses: {word}\nwith:\n  {}", lines.join("\n  ")),
     }
 }
 

@@ -32,9 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Live {
     /// How the services of the plan are now.
-    pub services: Vec<Seen>,
+    pub services: Vec<ProbeAnswer>,
     /// How the source side is now; empty when the plan names no probe of it.
-    pub source: Vec<Seen>,
+    pub source: Vec<ProbeAnswer>,
     /// What would be undone, in the order in which it would be: step and targets.
     pub undone: Vec<(String, String)>,
     /// What of it is not as the run made it any more, or cannot be read.
@@ -45,7 +45,7 @@ pub struct Live {
 
 /// What a probe says.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ProbeAnswer {
     /// Its id.
     pub probe: String,
     /// Good, bad, or unknown.
@@ -54,7 +54,7 @@ pub struct Seen {
     pub detail: String,
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for ProbeAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.reading {
             Reading::Good => "good",
@@ -171,7 +171,7 @@ pub(super) async fn planned(key: &str, uses: &str, with: &Value, world: &World) 
 }
 
 /// One sample of each.
-async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> Vec<Seen> {
+async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> Vec<ProbeAnswer> {
     let mut seen = Vec::new();
     for plan in probes {
         let (reading, detail) = match parameters::probe(catalogue::probe(&plan.uses), &plan.uses, &plan.with) {
@@ -181,7 +181,7 @@ async fn ask<'a>(probes: impl Iterator<Item = &'a ProbePlan>, world: &World) -> 
                 (sample.reading, sample.detail)
             }
         };
-        seen.push(Seen { probe: plan.id.clone(), reading, detail });
+        seen.push(ProbeAnswer { probe: plan.id.clone(), reading, detail });
     }
     seen
 }

@@ -13,7 +13,7 @@ use crate::model::chain::{self, Chain, ChainError, Part, Wrong};
 use crate::model::event::{Body, RunEvent};
 use crate::model::format::{Format, Unreadable, Version, check_file, check_readable};
 use crate::model::ids::{NoChoice, RunChoice, RunId};
-use crate::model::measure::{self, Standing, Stands, standing};
+use crate::model::measure::{self, StandingChange, Stands, standing};
 use crate::model::plan::{Plan, Verdict};
 use crate::model::state::RunState;
 use crate::model::time::Timestamp;
@@ -356,11 +356,11 @@ pub fn list(store: &FileStore) -> Result<Vec<Listed>, Exit> {
 
 /// What stands of a run, in one line; empty when nothing does.
 #[must_use]
-pub fn told(standing: &[Standing]) -> String {
-    let is_accepted = |one: &&Standing| matches!(one.why, Stands::Accepted(_));
+pub fn told(standing: &[StandingChange]) -> String {
+    let is_accepted = |one: &&StandingChange| matches!(one.why, Stands::Accepted(_));
     let of = |can_be_undone: bool| standing.iter().filter(move |one| one.can_be_undone == can_be_undone && !is_accepted(one));
-    let listed = |of: &mut dyn Iterator<Item = &Standing>| of.map(|one| one.step.as_str()).collect::<Vec<_>>().join(", ");
-    let undone: Vec<&Standing> = of(true).collect();
+    let listed = |of: &mut dyn Iterator<Item = &StandingChange>| of.map(|one| one.step.as_str()).collect::<Vec<_>>().join(", ");
+    let undone: Vec<&StandingChange> = of(true).collect();
     let applied = match undone.len() {
         0 => None,
         steps => Some(format!("{steps} applied, not undone: {}", listed(&mut undone.into_iter()))),

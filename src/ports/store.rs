@@ -30,7 +30,7 @@ pub struct StoreError {
 
 /// A lease as read: who holds it and at which revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct LeaseRecord {
     /// Grows with every change.
     pub revision: u64,
     /// The holder's own bytes.
@@ -75,7 +75,7 @@ pub trait RunStore: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn lease_get(&self, key: &str) -> Result<Option<Lease>, StoreError>;
+    fn lease_get(&self, key: &str) -> Result<Option<LeaseRecord>, StoreError>;
 
     /// Sets the lease under `key` if its revision is still `expected` (0 = absent). Returns the new revision, or `None` when somebody else was first.
     ///

@@ -1,4 +1,5 @@
-//! The fields that auditors ask of a report. Whoever writes one says so of the line or table that holds it; which are *not recorded* follows from the document.
+//! The fields that auditors ask of a report. A section that writes a field says so of the line or table that holds it; the fields that no line and no table holds are listed as
+//! *not recorded*.
 
 use crate::model::text::Lang;
 

@@ -41,6 +41,7 @@ labels! {
     FailbackTitle: "Failback", "回切";
     ControlsTitle: "Controls", "控制项";
     MissingTitle: "Not recorded", "未记录事项";
+    SourcesTitle: "Where the numbers come from", "数据来源";
     ProofTitle: "Proof", "可验证性";
     // Identity
     VerdictHead: "Verdict", "结论";
@@ -97,7 +98,7 @@ labels! {
     WithCaches: "users who keep names", "保留域名应答的用户";
     FromFault: "from the fault", "自故障起";
     AnswersFor: "Users may keep the old answers of DNS for as long as the longest TTL before the change", "用户可在变更前最长 TTL 内继续使用旧的 DNS 应答";
-    AnswersRule: "s. Who keeps them is led to the old side until then: the bound for such users is the upper bound of the recovery time and this.", "秒。其间这些用户仍被引向原侧，其恢复时间上界为所测上界加此时长。";
+    AnswersRule: "s. Users with old answers are led to the old side until then: for them the recovery time is at most its upper bound plus this time.", "秒。其间这些用户仍被引向原侧，其恢复时间上界为所测上界加此时长。";
     AnswersUnread: "Users may keep the old answers of DNS for their TTL, which was not read.", "用户可在 TTL 内继续使用旧的 DNS 应答；该 TTL 未读取。";
     AnswersLonger: "That is longer than the RTO of", "超过 RTO：";
     Result: "Result", "结果";
@@ -116,7 +117,7 @@ labels! {
     TrafficMoved: "From the change that moves traffic until 95 % of the requests were at the target", "自引导流量的变更至 95% 请求到达目标侧";
     TrafficDrained: "Until the old side was drained", "至原侧流量排空";
     OwnMoved: "From the change that moves traffic until 95 % of the tool's own samples were at the target", "自引导流量的变更至 95% 自发样本到达目标侧";
-    OwnDrained: "Until all of them were", "至全部自发样本到达目标侧";
+    OwnDrained: "Until all of the tool's own samples were", "至全部自发样本到达目标侧";
     OwnChart: "Share of the tool's own samples at the target", "目标侧自发样本占比";
     EvShifted: "traffic change accepted", "引导流量的变更已受理";
     EvMoved: "95 % at the target (t_95)", "95% 到达目标侧（t_95）";
@@ -213,7 +214,7 @@ labels! {
     WaitedRule: "when several people are waited for, the time counts once", "同时等待多人的时间只计一次";
     // Phases
     PhasesLead: "Recovery time of", "恢复时间构成：";
-    PhasesSum: "counted between the likeliest moments of the instants, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻的最可能值计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";
+    PhasesSum: "counted between the likeliest moments, so that the parts sum exactly to the measured recovery time; shown parts are rounded by largest remainder.", "按各时刻的最可能值计算，各部分之和恰等于实测恢复时间；显示值按最大余数法取整。";
     PhasesOpen: "The service was not restored by the failover; the phases end where the recovery was given up, and their sum is no measured time.", "业务未由切换恢复；各阶段止于放弃恢复的时刻，其总和并非实测时间。";
     Phase: "Phase", "阶段";
     PhaseEnds: "Ends when", "结束于";
@@ -230,7 +231,7 @@ labels! {
     EndDetectOnDuty: "the alarm was seen to fire (detected by the monitoring on duty, whose state the probe reads)", "观察到告警触发（由值班监控检测，探针读取其状态）";
     EndDetectEmergency: "the run was started by a person", "人工启动本次运行";
     EndDecide: "the failover was decided", "决定切换";
-    EndAct: "the change that moves traffic was accepted, every other one of the critical steps in effect", "流量切换变更被接受，关键步骤的其他变更均已生效";
+    EndAct: "the change that moves traffic was accepted, and all other changes of the critical steps were in effect", "流量切换变更被接受，关键步骤的其他变更均已生效";
     EndActSeen: "the last change of the critical steps was seen in effect", "观察到关键步骤的最后一项变更生效";
     EndUnmoved: "nothing was changed that moves traffic", "未做流量切换变更";
     EndOwnMoved: "the target got at least 95 % of the tool's own samples from here on (t_95)", "目标侧自发样本占比自此不低于 95%（t_95）";
@@ -253,7 +254,7 @@ labels! {
     Critical: "Critical", "关键";
     Yes: "yes", "是";
     No: "no", "否";
-    StepTimes: "Wait: from when nothing but its turn was in the way. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
+    StepTimes: "Wait: from the moment from which only its turn kept the step from starting. Run: to the acceptance of the last change, retries included. Verify: until its effect was seen.", "等待：自前置条件满足起。执行：至最后一项变更被接受，含重试。验证：至观察到效果。";
     FailedAttempts: "Attempts that failed", "失败的尝试";
     Warnings: "Warnings", "警告";
     NotRunTitle: "What did not run", "未运行的内容";
@@ -315,7 +316,7 @@ labels! {
     KeptMade: "Made by the step", "步骤所做";
     KeptNow: "Now", "当前";
     CallsTitle: "Mutating API calls", "变更类 API 调用";
-    CallsLead: "Every attempt, for looking up in CloudTrail and ActionTrail by request id.", "含每次尝试，可按请求编号在 CloudTrail 与操作审计（ActionTrail）中查证。";
+    CallsLead: "Every attempt, with the request id by which CloudTrail and ActionTrail find it.", "含每次尝试，可按请求编号在 CloudTrail 与操作审计（ActionTrail）中查证。";
     NoCalls: "No mutating call was made.", "未发起变更类调用。";
     CallColumn: "Call", "调用";
     Region: "Region", "区域";
@@ -349,6 +350,12 @@ labels! {
     BaselineConflict: "▲ conflict: changed by someone else, left as it is", "▲ 冲突：被他人更改，保持现状";
     BaselineLeft: "▲ left over by this run", "▲ 本次运行残留";
     BaselineOther: "▲ not as it was, though put back", "▲ 已还原但与原状不同";
+    // Sources
+    SourcesRule: "What each probe was asked, as the plan of this run has it: a secret stands there by its reference. Every figure above is computed from these samples and from the other events of the journal.", "各探针的查询内容，以本次运行的方案为准，其中密钥只以引用表示。上文每个数值均由这些样本与日志中的其他事件算得。";
+    Asked: "What was asked", "查询内容";
+    SampledFrom: "From (UTC)", "起（UTC）";
+    SampledTo: "To (UTC)", "止（UTC）";
+    SampleCount: "Samples", "样本数";
     // Probes
     Probe: "Probe", "探针";
     Kind: "Kind", "类型";

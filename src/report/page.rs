@@ -7,7 +7,7 @@ use super::labels::Label;
 use super::numbers::{self, Zones};
 use crate::model::event::Event;
 use crate::model::interval::Length;
-use crate::model::measure::{self, Measured, Measures, Standing};
+use crate::model::measure::{self, Measured, Measures, StandingChange};
 use crate::model::phrases::phrase;
 use crate::model::plan::{Mode, Plan, ProbePlan, StepPlan};
 use crate::model::realism::Exercise;
@@ -27,7 +27,7 @@ pub(super) struct Page<'a> {
     pub(super) head_hash: &'a str,
     pub(super) zones: Zones,
     /// What the run changed and what stands at its end.
-    pub(super) standing: Vec<Standing>,
+    pub(super) standing: Vec<StandingChange>,
     /// The places in it, by the keys of the steps.
     standing_at: BTreeMap<String, usize>,
     /// Keys of what is not put back.
@@ -84,7 +84,7 @@ impl Page<'_> {
     }
 
     /// What stands of a step.
-    pub(super) fn standing_of(&self, key: &str) -> Option<&Standing> {
+    pub(super) fn standing_of(&self, key: &str) -> Option<&StandingChange> {
         let place = self.standing_at.get(key)?;
         self.standing.get(*place)
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::connect::{connect, first_of};
 use super::datagram::Sockets;
 use super::http::{After, HttpAnswer, HttpError, HttpRequest, Link, exchange, once, open};
-use super::resolve::{Families, Found, Resolver};
+use super::resolve::{Families, HostAddresses, Resolver};
 
 /// Which of a name's addresses are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Addresses {
 #[derive(Debug, Default)]
 pub struct Client {
     /// Where the host was found, and until when that may be believed.
-    found: Mutex<Option<(Found, Instant)>>,
+    found: Mutex<Option<(HostAddresses, Instant)>>,
     /// What names are asked over.
     sockets: Sockets,
     /// Connections that nothing is sent over now.

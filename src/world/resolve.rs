@@ -55,7 +55,7 @@ pub enum ResolveError {
 
 /// Where a host is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct HostAddresses {
     /// At least one address.
     pub addresses: Vec<IpAddr>,
     /// For how long the answer may be kept, by the smallest TTL in it; the system's resolver does not say.
@@ -111,9 +111,9 @@ impl Resolver {
     ///
     /// # Errors
     /// When there is no answer, or none with an address.
-    pub async fn find(&self, host: &str, families: Families, sockets: &Sockets) -> Result<Found, ResolveError> {
+    pub async fn find(&self, host: &str, families: Families, sockets: &Sockets) -> Result<HostAddresses, ResolveError> {
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(Found { addresses: vec![address], ttl: None });
+            return Ok(HostAddresses { addresses: vec![address], ttl: None });
         }
         let Some(server) = &self.server else { return from_system(host, families).await };
         let asked = |record_type| async move {
@@ -123,7 +123,7 @@ impl Resolver {
                 RData::AAAA(address) => Some(IpAddr::V6(address.0)),
                 _ => None,
             };
-            Ok::<_, ResolveError>(Found {
+            Ok::<_, ResolveError>(HostAddresses {
                 addresses: message.answers.iter().filter_map(|record| address(&record.data)).collect(),
                 ttl: least_ttl(&message),
             })
@@ -136,7 +136,7 @@ impl Resolver {
             Families::Both => match tokio::join!(asked(RecordType::AAAA), asked(RecordType::A)) {
                 (Ok(mut six), Ok(four)) => {
                     six.addresses.extend(four.addresses);
-                    Found { ttl: six.ttl.into_iter().chain(four.ttl).min(), ..six }
+                    HostAddresses { ttl: six.ttl.into_iter().chain(four.ttl).min(), ..six }
                 }
                 (Ok(found), Err(_)) | (Err(_), Ok(found)) => found,
                 (Err(_), Err(error)) => return Err(error),
@@ -214,7 +214,7 @@ fn least_ttl(message: &Message) -> Option<Duration> {
     message.answers.iter().map(|record| record.ttl).min().map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-async fn from_system(host: &str, families: Families) -> Result<Found, ResolveError> {
+async fn from_system(host: &str, families: Families) -> Result<HostAddresses, ResolveError> {
     let found = tokio::net::lookup_host((host, 0)).await.map_err(|source| ResolveError::System { name: host.to_owned(), source })?;
     let (four, mut six): (Vec<IpAddr>, Vec<IpAddr>) = found.map(|address| address.ip()).partition(IpAddr::is_ipv4);
     let addresses = match families {
@@ -225,7 +225,7 @@ async fn from_system(host: &str, families: Families) -> Result<Found, ResolveErr
             six
         }
     };
-    if addresses.is_empty() { Err(ResolveError::Empty(host.to_owned())) } else { Ok(Found { addresses, ttl: None }) }
+    if addresses.is_empty() { Err(ResolveError::Empty(host.to_owned())) } else { Ok(HostAddresses { addresses, ttl: None }) }
 }
 
 /// A record's value as `dig +short` shows it; names with their final dot.

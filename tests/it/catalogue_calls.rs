@@ -1,17 +1,15 @@
 //! The vendor operations that each word states are those that it really sends: permissions, plans and reference pages are made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::sync::{Arc, Mutex};
 
 use lifeboat::catalogue;
-use lifeboat::catalogue::examples::example;
 use lifeboat::engine::place::Acts;
 use lifeboat::ports::calls::observed;
 use lifeboat::ports::tags::Tagged;
-use serde_json::Value;
 
 use crate::catalogue_world::{Counted, for_each_sample, on_stage};
+use crate::samples::in_lab;
 
 /// What is stated and no sample makes an action send: it hangs on what is found.
 const AS_FOUND: [&str; 8] = [
@@ -72,15 +70,9 @@ fn what_a_plan_tells_of_calls_is_stated_and_so_is_what_marks_a_fault() {
 
 #[test]
 fn every_operation_that_a_probe_calls_is_stated_and_no_other_is() {
-    let project: Value = serde_saphyr::from_str(&fs::read_to_string("lifeboat.yaml").unwrap()).unwrap();
-    let vars = project["environments"].as_object().unwrap().values().find_map(|one| one["vars"].as_object()).unwrap();
     on_stage(async |stage| {
         for row in catalogue::probes().iter().filter(|row| !row.calls.is_empty()) {
-            let mut with = example(row.kind, true).expect("every word has an example").join("\n");
-            for (name, value) in vars {
-                with = with.replace(&format!("${{{{ vars.{name} }}}}"), value.as_str().unwrap_or_default());
-            }
-            let with: Value = serde_saphyr::from_str(&with).unwrap();
+            let with = in_lab(row.example);
             // Where there are two sides, each may be on either cloud.
             let mut turned = with.clone();
             if let Some(sides) = turned.as_object_mut().filter(|sides| sides.contains_key("mirror")) {

@@ -79,6 +79,16 @@ fn meddlers() -> Vec<Meddler> {
         job_ended("aliyun.dts.suspend-job"),
         one("aliyun.dts.suspend-job", "the job was released", |state| drop(state.jobs.remove("dtsorders-primary")), Conflict(&["no such job"])),
         one("aliyun.dts.start-job", "the job failed", |state| fail_job(state, Some("dtsorders-standby")), Conflict(&["running or paused", "Failed"])),
+        Meddler {
+            with: Some(json!({ "instances": { "ids": ["i-bp1lifeboat0store0001"] }, "group": "sg-bp1lifeboat0quarant01" })),
+            ..one(
+                "aliyun.ecs.isolate-instances",
+                "joined another group",
+                |state| state.instances.get_mut("i-bp1lifeboat0store0001").unwrap().security_groups.push("sg-bp1lifeboat0shop00001".to_owned()),
+                Conflict(&["sg-bp1lifeboat0quarant01 or sg-bp1lifeboat0shop00001", "sg-bp1lifeboat0quarant01 sg-bp1lifeboat0shop00001"]),
+            )
+        },
+        one("aliyun.ecs.isolate-instances", "released", |state| end_all(state, "storefront", Cloud::Aliyun), Conflict(&["no such instance"])),
         one("aliyun.ecs.start-instances", "released", |state| end_all(state, "checkout", Cloud::Aliyun), Conflict(&["stopped", "terminated"])),
         one("aliyun.ecs.stop-instances", "released", |state| end_all(state, "storefront", Cloud::Aliyun), Conflict(&["running", "terminated"])),
         one(

@@ -24,25 +24,6 @@ use tokio::sync::Notify;
 use crate::common::{settled, zones};
 pub(crate) use crate::samples::{Sample, samples};
 
-/// What changes things outside the clouds, where no lab can look: told apart by hand in `catalogue_undo`.
-const OUTSIDE: [&str; 2] = ["exec", "http.request"];
-
-#[test]
-fn every_action_that_changes_something_has_a_sample() {
-    let known: BTreeSet<&str> = samples().iter().map(|sample| sample.kind).chain(OUTSIDE).collect();
-    for row in catalogue::actions().iter().filter(|row| row.mutates) {
-        assert!(
-            known.contains(row.kind),
-            "{kind} changes things and is not tested: add parameters with which it changes something in the lab to `samples()` in tests/it/common/samples.rs, and what \
-             somebody else could do to the same thing to `meddlers()` in tests/it/catalogue_conflicts.rs",
-            kind = row.kind
-        );
-    }
-    for kind in known {
-        assert!(catalogue::action(kind).is_some_and(|row| row.mutates), "`samples()` names {kind}, which is no action that changes things");
-    }
-}
-
 /// A lab, and Lifeboat's hands on it.
 pub(crate) struct Stage {
     lab: Lab,

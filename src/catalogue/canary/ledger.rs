@@ -1,4 +1,4 @@
-//! From written and arrived markers to what is behind, missing, doubled and late. Pure.
+//! Counts markers: from those that were written and those that arrived to how far the survivor is behind, and which markers are missing, doubled or late. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,15 +25,15 @@ pub(super) struct Ledger {
     /// Those being written: since when.
     pending: BTreeMap<u64, Instant>,
     /// Those the source acknowledged and that are above `contiguous`.
-    acknowledged: BTreeMap<u64, Written>,
+    acknowledged: BTreeMap<u64, Acknowledgement>,
     /// Those that are at the survivor and above `contiguous`.
     arrived: BTreeSet<u64>,
     /// Everything acknowledged up to here has arrived.
     contiguous: u64,
     /// The last acknowledged marker up to `contiguous`.
-    safe: Option<Written>,
+    safe: Option<Acknowledgement>,
     /// The first marker that was acknowledged at all.
-    first: Option<Written>,
+    first: Option<Acknowledgement>,
     /// When the survivor was last asked: what was acknowledged later could not be in its answer.
     asked: Option<Instant>,
     count: u64,
@@ -46,18 +46,18 @@ pub(super) struct Ledger {
 
 /// A marker that the source acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Written {
-    /// When it was committed, by the source's clock.
+struct Acknowledgement {
+    /// When the marker was committed, by the source's clock.
     committed: Timestamp,
-    /// By ours: not before this.
+    /// The same by this machine's clock: not before this.
     begun: Instant,
-    /// By ours: not after this.
+    /// The same by this machine's clock: not after this.
     acknowledged: Instant,
 }
 
-/// What can be said now.
+/// What the markers tell at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Balance {
     /// From the commit of the newest marker below which nothing is missing at the survivor to that of the newest one that could be there; absent before the
     /// first acknowledgement.
     pub(super) lag: Option<Duration>,
@@ -66,17 +66,17 @@ pub(super) struct Told {
     pub(super) most: Option<Duration>,
     /// Everything acknowledged up to this number has arrived.
     pub(super) contiguous: u64,
-    /// Acknowledged and not at the survivor.
+    /// Markers that are acknowledged and not at the survivor.
     pub(super) missing: u64,
-    /// Of those, how many are older than one that has arrived: replication in order would have brought them.
+    /// The missing markers that are older than one that has arrived: replication in order would have brought them.
     pub(super) gaps: u64,
-    /// At the survivor more than once.
+    /// Markers that are at the survivor more than once.
     pub(super) doubled: u64,
-    /// Arrived, or still missing, after more than the lag allowed.
+    /// Markers that arrived later than the lag allowed, or are missing for longer.
     pub(super) late: u64,
-    /// Acknowledged in all.
+    /// Markers that are acknowledged in all.
     pub(super) acknowledged: u64,
-    /// Written without an answer: they may be there or not, and are missed by nobody.
+    /// Markers that were written without an answer: they may be there or not, and do not count as missing.
     pub(super) in_doubt: u64,
 }
 
@@ -91,7 +91,7 @@ impl Ledger {
     /// The source has it, since `committed` by its clock.
     pub(super) fn acknowledged(&mut self, number: u64, committed: Timestamp, now: Instant) {
         let Some(begun) = self.pending.remove(&number) else { return };
-        let written = Written { committed, begun, acknowledged: now };
+        let written = Acknowledgement { committed, begun, acknowledged: now };
         self.count += 1;
         self.first = Some(self.first.filter(|first| first.committed <= committed).unwrap_or(written));
         self.acknowledged.insert(number, written);
@@ -131,8 +131,8 @@ impl Ledger {
         self.advance();
     }
 
-    /// What can be said now.
-    pub(super) fn told(&self, now: Instant) -> Told {
+    /// What the markers tell at one moment.
+    pub(super) fn balance(&self, now: Instant) -> Balance {
         let expected = || self.acknowledged.iter().filter(|(_, written)| Some(written.acknowledged) <= self.asked);
         let common = self.safe.or(self.first);
         let missing = || expected().map(|(number, _)| number).filter(|number| !self.arrived.contains(number));
@@ -142,7 +142,7 @@ impl Ledger {
             Some(newest.since(common.map_or(newest, |common| common.committed)))
         };
         let lag = self.first.and(self.asked).map(|_| lag().unwrap_or_default());
-        Told {
+        Balance {
             lag,
             most: common.map(|common| now.saturating_duration_since(common.begun).max(lag.unwrap_or_default())),
             contiguous: self.contiguous,
@@ -180,7 +180,7 @@ fn count(of: impl Iterator) -> u64 {
     u64::try_from(of.count()).unwrap_or(u64::MAX)
 }
 
-impl Told {
+impl Balance {
     /// That the survivor lacks so much, in words.
     pub(super) fn behind(&self, lag: Duration) -> String {
         format!("{:.1} s behind, {} missing", lag.as_secs_f64(), self.missing)
@@ -245,21 +245,21 @@ mod tests {
             number
         }
 
-        fn read(&mut self, numbers: &[u64]) -> Told {
+        fn read(&mut self, numbers: &[u64]) -> Balance {
             let now = self.now();
             self.ledger.arrived(numbers, ALLOWED, now);
-            self.ledger.told(now)
+            self.ledger.balance(now)
         }
     }
 
     #[test]
     fn nothing_missing_is_nothing_behind() {
         let mut story = Story::new();
-        assert_eq!(story.ledger.told(story.start).lag, None);
+        assert_eq!(story.ledger.balance(story.start).lag, None);
         story.write(true);
         story.write(true);
-        let told = story.read(&[1, 2]);
-        assert_eq!((told.lag, told.missing, told.contiguous, told.acknowledged), (Some(Duration::ZERO), 0, 2, 2));
+        let balance = story.read(&[1, 2]);
+        assert_eq!((balance.lag, balance.missing, balance.contiguous, balance.acknowledged), (Some(Duration::ZERO), 0, 2, 2));
     }
 
     #[test]
@@ -269,12 +269,12 @@ mod tests {
             story.write(true);
         }
         // Number 3 was passed over: what came after it does not count.
-        let told = story.read(&[1, 2, 4]);
-        assert_eq!((told.lag, told.missing, told.gaps), (Some(Duration::from_secs(3)), 2, 1));
-        let told = story.read(&[1, 2, 3, 4, 5]);
-        assert_eq!((told.lag, told.missing, told.gaps), (Some(Duration::ZERO), 0, 0));
+        let balance = story.read(&[1, 2, 4]);
+        assert_eq!((balance.lag, balance.missing, balance.gaps), (Some(Duration::from_secs(3)), 2, 1));
+        let balance = story.read(&[1, 2, 3, 4, 5]);
+        assert_eq!((balance.lag, balance.missing, balance.gaps), (Some(Duration::ZERO), 0, 0));
         // At the first look 1, 2 and 3 had been there to read for more than a second.
-        assert_eq!(told.late, 3);
+        assert_eq!(balance.late, 3);
     }
 
     #[test]
@@ -283,8 +283,8 @@ mod tests {
         story.write(true);
         story.write(false);
         story.write(true);
-        let told = story.read(&[1, 3]);
-        assert_eq!((told.lag, told.missing, told.gaps, told.in_doubt, told.contiguous), (Some(Duration::ZERO), 0, 0, 1, 3));
+        let balance = story.read(&[1, 3]);
+        assert_eq!((balance.lag, balance.missing, balance.gaps, balance.in_doubt, balance.contiguous), (Some(Duration::ZERO), 0, 0, 1, 3));
     }
 
     #[test]
@@ -308,14 +308,14 @@ mod tests {
         for _ in 0..10 {
             story.write(false);
         }
-        let told = story.read(&[1]);
-        assert_eq!((told.lag, told.missing, told.in_doubt), (Some(Duration::from_secs(2)), 2, 10));
+        let balance = story.read(&[1]);
+        assert_eq!((balance.lag, balance.missing, balance.in_doubt), (Some(Duration::from_secs(2)), 2, 10));
         // The first one was committed after its writing began, 13 s ago.
-        assert_eq!(told.most, Some(Duration::from_secs(13)));
-        let value = told.value(false, true);
+        assert_eq!(balance.most, Some(Duration::from_secs(13)));
+        let value = balance.value(false, true);
         assert_eq!(["lag_ms", "lag_at_least_ms", "lag_at_most_ms"].map(|name| value[name].as_u64()), [None, Some(2000), Some(13_000)]);
-        assert_eq!(told.value(true, false)["lag_at_least_ms"], 0);
-        assert_eq!(told.value(true, true)["lag_ms"], 2000);
+        assert_eq!(balance.value(true, false)["lag_at_least_ms"], 0);
+        assert_eq!(balance.value(true, true)["lag_ms"], 2000);
         // The survivor replays what it had received.
         assert_eq!(story.read(&[1, 2, 3]).lag, Some(Duration::ZERO));
     }
@@ -327,8 +327,8 @@ mod tests {
         let asked = story.now();
         story.write(true);
         story.ledger.arrived(&[1], ALLOWED, asked);
-        let told = story.ledger.told(asked);
-        assert_eq!((told.lag, told.missing, told.late), (Some(Duration::ZERO), 0, 0));
+        let balance = story.ledger.balance(asked);
+        assert_eq!((balance.lag, balance.missing, balance.late), (Some(Duration::ZERO), 0, 0));
         assert_eq!(story.read(&[1]).missing, 1);
     }
 
@@ -336,8 +336,8 @@ mod tests {
     fn numbers_nobody_wrote_are_passed_over() {
         let mut story = Story::new();
         story.write(true);
-        let told = story.read(&[0, 1, 7, u64::MAX]);
-        assert_eq!((told.contiguous, told.missing), (1, 0));
+        let balance = story.read(&[0, 1, 7, u64::MAX]);
+        assert_eq!((balance.contiguous, balance.missing), (1, 0));
     }
 
     #[test]
@@ -345,9 +345,9 @@ mod tests {
         let mut story = Story::new();
         let slow = story.ledger.begin(story.start);
         story.write(true);
-        let told = story.read(&[2]);
-        assert_eq!((told.lag, told.missing, told.contiguous), (Some(Duration::ZERO), 0, 0));
+        let balance = story.read(&[2]);
+        assert_eq!((balance.lag, balance.missing, balance.contiguous), (Some(Duration::ZERO), 0, 0));
         story.ledger.given_up(slow);
-        assert_eq!(story.ledger.told(story.now()).contiguous, 2);
+        assert_eq!(story.ledger.balance(story.now()).contiguous, 2);
     }
 }

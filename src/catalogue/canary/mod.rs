@@ -1,7 +1,7 @@
 //! Canaries: numbered markers that are written to a source and looked for on the survivor, to know what a failover would lose.
 //!
-//! A sample writes one marker and reads which ones have arrived, both at once; a source that hangs delays no reading but its own sample. What counts is
-//! what the source acknowledged, at the time by its own clock: only differences of that clock are told.
+//! A sample writes one marker and, at the same time, reads which markers have arrived: a source that hangs delays that one sample and no other. A marker counts from the moment at
+//! which the source acknowledged it, by the source's clock; only differences between moments of that clock are used.
 //! - `ledger`: from writes and readings to what is behind, missing and doubled; pure.
 
 mod ledger;
@@ -70,10 +70,10 @@ impl Canary {
     pub(crate) async fn sample(&self, world: &World, markers: &impl Markers, expect: CanaryExpect, timeout: Duration) -> Sample {
         let until = Instant::now() + timeout;
         let (written, read) = join(self.written(world, markers, until), self.read(world, markers, expect, until)).await;
-        let told = self.ledger().told(Instant::now());
-        let forgettable = told.contiguous.checked_sub(KEPT);
-        let mut sample = judged(&told, expect.max_lag, written.as_ref().err(), read.as_ref().err());
-        let unseen = self.unseen(&told, written.is_ok(), read.is_ok());
+        let balance = self.ledger().balance(Instant::now());
+        let forgettable = balance.contiguous.checked_sub(KEPT);
+        let mut sample = judged(&balance, expect.max_lag, written.as_ref().err(), read.as_ref().err());
+        let unseen = self.unseen(&balance, written.is_ok(), read.is_ok());
         if let (Some(value), Some(unseen)) = (&mut sample.value, unseen) {
             value["unseen_ms"] = u64::try_from(unseen.as_millis()).unwrap_or(u64::MAX).into();
         }
@@ -100,12 +100,12 @@ impl Canary {
 
     /// When both sides are asked again: how far the survivor was behind at most meanwhile. A source that acknowledges nothing leaves the survivor behind no
     /// further than it was; a survivor that cannot be asked may have got nothing.
-    fn unseen(&self, told: &ledger::Told, source_read: bool, mirror_read: bool) -> Option<Duration> {
+    fn unseen(&self, balance: &ledger::Balance, source_read: bool, mirror_read: bool) -> Option<Duration> {
         let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
         if source_read && mirror_read {
-            return unseen.take().map(|unseen| unseen.max(told.lag.unwrap_or_default()));
+            return unseen.take().map(|unseen| unseen.max(balance.lag.unwrap_or_default()));
         }
-        let behind = if mirror_read { told.lag } else { told.most };
+        let behind = if mirror_read { balance.lag } else { balance.most };
         *unseen = Some(unseen.unwrap_or_default().max(behind.unwrap_or_default()));
         None
     }
@@ -128,16 +128,16 @@ impl Drop for Pending<'_> {
 }
 
 /// Good or bad when both sides were asked; else there is no reading, only bounds of one.
-fn judged(told: &ledger::Told, longest: Span, unwritten: Option<&String>, unread: Option<&String>) -> Sample {
-    let value = told.value(unwritten.is_none(), unread.is_none());
+fn judged(balance: &ledger::Balance, longest: Span, unwritten: Option<&String>, unread: Option<&String>) -> Sample {
+    let value = balance.value(unwritten.is_none(), unread.is_none());
     let failed = [("source", unwritten), ("survivor", unread)].into_iter().filter_map(|(side, why)| Some(format!("{side}: {}", why?)));
     let failed: Vec<String> = failed.collect();
     if !failed.is_empty() {
-        let known = told.lag.filter(|_| unread.is_none()).map(|lag| format!("; by what it last acknowledged {}", told.behind(lag)));
+        let known = balance.lag.filter(|_| unread.is_none()).map(|lag| format!("; by what it last acknowledged {}", balance.behind(lag)));
         return Sample::unknown(failed.join("; ") + &known.unwrap_or_default()).with_value(value);
     }
-    let Some(lag) = told.lag else { return Sample::unknown("the source has acknowledged no marker yet") };
-    let text = told.behind(lag);
+    let Some(lag) = balance.lag else { return Sample::unknown("the source has acknowledged no marker yet") };
+    let text = balance.behind(lag);
     let sample = if lag <= longest.duration() { Sample::good(text) } else { Sample::bad(format!("{text}, allowed {longest}")) };
     sample.with_value(value)
 }

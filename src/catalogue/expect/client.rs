@@ -1,4 +1,4 @@
-//! As which client a service is asked.
+//! Which kind of client a probe plays when it asks a service.
 
 use std::collections::BTreeSet;
 

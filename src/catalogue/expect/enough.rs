@@ -1,4 +1,4 @@
-//! How many of several must be good.
+//! How many of several answers must be good.
 
 use std::borrow::Cow;
 

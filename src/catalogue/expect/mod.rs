@@ -1,7 +1,7 @@
 //! What is good, said once: the probe and the check of the same name judge with the same code.
 //!
-//! What is not there cannot be held against anything. Judges therefore tell two kinds of [`Unmet`] apart: what was read and differs is *bad*; what is absent,
-//! empty, refused to us, or cannot be understood is *untold*: unknown to a probe, and no success for a check.
+//! A judge tells two kinds of [`Unmet`] apart. What was read and differs from what is expected is *bad*. What is absent, empty, refused or not understood is *untold*, because
+//! there is nothing to compare: a probe then reads unknown, and a check does not succeed.
 
 pub(crate) mod answer;
 pub(crate) mod client;

@@ -1,4 +1,4 @@
-//! What the numbers of monitoring must be, whoever gives them; and a query of Prometheus.
+//! What a number of a monitoring system must be, whichever system gives it; and a query of Prometheus.
 
 use http::HeaderMap;
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! A host and a port, and what is said of all the addresses behind them.
+//! A host with a port, and one reading made of the readings of all its addresses.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -48,6 +48,11 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryMysql {
     const KIND: &'static str = "canary.mysql";
+    const EXAMPLE: &'static str = r#"
+        source: { address: "db.hz.example.cn:3306", user: canary, password: { secret: "env:DB_PASSWORD" }, database: ops }
+        survivor: { address: "db.us.example.com:3306", user: canary, password: { secret: "env:DB_PASSWORD" }, database: ops }
+        expect: { max_lag: 2s }
+    "#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;

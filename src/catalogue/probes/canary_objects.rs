@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::canary::{Canary, CanaryExpect, Markers, Numbers};
-use crate::catalogue::orders::{Place, detail};
+use crate::catalogue::buckets::{BucketPath, detail};
 use crate::engine::clock::wall;
 use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
@@ -24,9 +24,9 @@ use crate::world::World;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanaryObjects {
     /// Where objects are written; the prefix should be the canary's own.
-    source: Place,
+    source: BucketPath,
     /// Where they are copied to.
-    mirror: Place,
+    mirror: BucketPath,
     /// How long writing and how long reading may take; 5s unless written.
     #[serde(default = "five_seconds")]
     timeout: Span,
@@ -43,6 +43,11 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CanaryObjects {
     const KIND: &'static str = "canary.objects";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: canaries/ }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: canaries/ }
+        expect: { max_lag: 10s }
+    "#;
     const CALLS: &'static [&'static str] =
         &["s3:PutObject", "s3:ListObjectsV2", "s3:DeleteObject", "oss:PutObject", "oss:ListObjectsV2", "oss:DeleteObject"];
     const SILENCE: Reading = Reading::Unknown;
@@ -57,7 +62,7 @@ impl Probe<World> for CanaryObjects {
 }
 
 /// Keys sort as their numbers do.
-fn key(place: &Place, series: &str, number: u64) -> String {
+fn key(place: &BucketPath, series: &str, number: u64) -> String {
     format!("{}{series}/{number:012}", place.prefix)
 }
 

@@ -46,6 +46,11 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for CanaryPostgres {
     const KIND: &'static str = "canary.postgres";
+    const EXAMPLE: &'static str = r#"
+        source: { address: "db.hz.example.cn:5432", user: canary, password: { secret: "env:DB_PASSWORD" }, database: ops }
+        survivor: { address: "db.us.example.com:5432", user: canary, password: { secret: "env:DB_PASSWORD" }, database: ops }
+        expect: { max_lag: 2s }
+    "#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;

@@ -51,6 +51,11 @@ const EXPIRES: &str = "3600";
 
 impl Probe<World> for CanaryRedis {
     const KIND: &'static str = "canary.redis";
+    const EXAMPLE: &'static str = r#"
+        source: { address: "cache.hz.example.cn:6379", password: { secret: "env:CACHE_PASSWORD" } }
+        survivor: { address: "cache.us.example.com:6379", password: { secret: "env:CACHE_PASSWORD" } }
+        expect: { max_lag: 2s }
+    "#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "survivor.user", "survivor.password"];
     const SILENCE: Reading = Reading::Unknown;

@@ -32,6 +32,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudMonitorAlarm {
     const KIND: &'static str = "aliyun.cloudmonitor.alarm";
+    const EXAMPLE: &'static str = r#"{ name: "${{ vars.checkout_alarm }}" }"#;
     const CALLS: &'static [&'static str] = &["cms:DescribeMetricRuleList"];
     const SILENCE: Reading = Reading::Unknown;
 

@@ -77,6 +77,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudMonitorMetric {
     const KIND: &'static str = "aliyun.cloudmonitor.metric";
+    const EXAMPLE: &'static str = "{ namespace: acs_ecs_dashboard, metric: CPUUtilization, expect: { below: 90 } }";
     const CALLS: &'static [&'static str] = &["cms:DescribeMetricLast"];
     const SILENCE: Reading = Reading::Unknown;
 

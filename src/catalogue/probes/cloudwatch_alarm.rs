@@ -32,6 +32,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudWatchAlarm {
     const KIND: &'static str = "aws.cloudwatch.alarm";
+    const EXAMPLE: &'static str = r#"{ name: "${{ vars.checkout_alarm }}" }"#;
     const CALLS: &'static [&'static str] = &["cloudwatch:DescribeAlarms"];
     const SILENCE: Reading = Reading::Unknown;
 

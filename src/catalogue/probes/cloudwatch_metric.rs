@@ -77,6 +77,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for CloudWatchMetric {
     const KIND: &'static str = "aws.cloudwatch.metric";
+    const EXAMPLE: &'static str = "{ namespace: Shop, metric: Errors, expect: { below: 5 } }";
     const CALLS: &'static [&'static str] = &["cloudwatch:GetMetricData"];
     const SILENCE: Reading = Reading::Unknown;
 

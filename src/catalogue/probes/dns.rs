@@ -73,6 +73,7 @@ impl TryFrom<DnsFile> for DnsProbe {
 
 impl Probe<World> for DnsProbe {
     const KIND: &'static str = "dns";
+    const EXAMPLE: &'static str = r#"{ name: "${{ vars.storefront_host }}", resolvers: ["192.0.2.53", "198.51.100.53:5353"], expect: { contains: ["${{ vars.storefront_aws_address }}"] } }"#;
     const CALLS: &'static [&'static str] = &[];
 
     fn timeout(&self) -> Duration {

@@ -42,7 +42,7 @@ const fn five_seconds() -> Span {
 
 /// What a command may print.
 #[derive(Debug, Default, Deserialize)]
-struct Said {
+struct CommandAnswer {
     state: Option<State>,
     detail: Option<String>,
     value: Option<Value>,
@@ -58,6 +58,7 @@ enum State {
 
 impl Probe<World> for ExecProbe {
     const KIND: &'static str = "exec";
+    const EXAMPLE: &'static str = "{ command: [./check-stock, --region, us-east-1], timeout: 5s }";
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["env", "input"];
     const SILENCE: Reading = Reading::Unknown;
@@ -80,11 +81,11 @@ impl Probe<World> for ExecProbe {
 impl ExecProbe {
     fn judge(&self, program: &str, ended: &command::Ended) -> Sample {
         let said = match serde_json::from_str::<Value>(&ended.stdout) {
-            Ok(value @ Value::Object(_)) => match serde_json::from_value::<Said>(value) {
+            Ok(value @ Value::Object(_)) => match serde_json::from_value::<CommandAnswer>(value) {
                 Ok(said) => said,
                 Err(error) => return Sample::unknown(format!("`{program}` printed no answer: {error}")),
             },
-            _ => Said::default(),
+            _ => CommandAnswer::default(),
         };
         let state = said.state.unwrap_or(match ended.status.code() {
             Some(0) => State::Good,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::catalogue::orders::detail;
+use crate::catalogue::buckets::detail;
 use crate::engine::probe::Sample;
 use crate::model::time::{Span, Timestamp};
 use crate::ports::CloudError;
@@ -23,7 +23,7 @@ pub(crate) struct FreshnessExpect {
 
 /// The newest object seen and the last key, so that a listing only has to cover what came since.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Last>);
+pub(super) struct Watermark(Mutex<Last>);
 
 #[derive(Clone, Debug, Default)]
 struct Last {
@@ -49,7 +49,7 @@ pub(super) async fn sample(
     prefix: &str,
     expect: FreshnessExpect,
     timeout: Span,
-    seen: &Seen,
+    seen: &Watermark,
 ) -> Sample {
     let unread = match tokio::time::timeout(timeout.duration(), read(store, bucket, prefix, expect, seen)).await {
         Ok(Ok(newest)) => return judge(newest, now(), expect.max_age.duration()),
@@ -76,7 +76,7 @@ async fn read(
     bucket: &str,
     prefix: &str,
     expect: FreshnessExpect,
-    seen: &Seen,
+    seen: &Watermark,
 ) -> Result<Option<Timestamp>, CloudError> {
     let store = store?;
     let mut last = seen.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_is_new_is_listed_until_something_seems_old() {
-        let (store, seen) = (Fake::default(), Seen::default());
+        let (store, seen) = (Fake::default(), Watermark::default());
         let expect = FreshnessExpect { max_age: Span::from_secs(60) };
         let look = || async { sample(Ok(&store), "b", "orders/", expect, Span::from_secs(5), &seen).await.reading };
         assert_eq!(look().await, Reading::Unknown, "nothing was ever there");
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(look().await, Reading::Good);
         assert_eq!(*store.1.lock().unwrap(), [0, 10, 1]);
 
-        let (store, seen) = (Fake::default(), Seen::default());
+        let (store, seen) = (Fake::default(), Watermark::default());
         store.put("orders/9", 100);
         assert_eq!(sample(Ok(&store), "b", "orders/", expect, Span::from_secs(5), &seen).await.reading, Reading::Bad);
         store.put("orders/1", 1);
@@ -179,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_cannot_be_read_says_only_how_old_it_can_be() {
-        let (store, seen) = (Fake::default(), Seen::default());
+        let (store, seen) = (Fake::default(), Watermark::default());
         let expect = FreshnessExpect { max_age: Span::from_secs(60) };
         let look = || async { sample(Ok(&store), "b", "", expect, Span::from_secs(5), &seen).await };
         for kind in [Kind::NotFound, Kind::Denied, Kind::Gated, Kind::Unavailable, Kind::Malformed] {

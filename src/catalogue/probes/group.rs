@@ -50,7 +50,7 @@ impl TryFrom<GroupFile> for Group {
     }
 }
 
-/// One part.
+/// One probe of the group.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "PartFile")]
 #[schemars(with = "PartFile")]
@@ -90,6 +90,12 @@ impl TryFrom<PartFile> for Part {
 
 impl Probe<World> for Group {
     const KIND: &'static str = "group";
+    const EXAMPLE: &'static str = r#"
+        of:
+          first: { uses: tcp, with: { address: "web-1.example.com:443" } }
+          second: { uses: tcp, with: { address: "web-2.example.com:443" } }
+        good: any
+    "#;
     const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 

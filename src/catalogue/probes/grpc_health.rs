@@ -55,6 +55,7 @@ fn failed(error: impl std::fmt::Display) -> Unmet {
 
 impl Probe<World> for GrpcHealth {
     const KIND: &'static str = "grpc.health";
+    const EXAMPLE: &'static str = r#"{ address: "orders.example.com:443", tls: true }"#;
     const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 

@@ -49,6 +49,7 @@ const fn one_second() -> Span {
 
 impl Probe<World> for HttpProbe {
     const KIND: &'static str = "http";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.storefront }}", timeout: 1s, expect: { status: 200, max_latency: 500ms } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];
     const SERVICE: bool = true;

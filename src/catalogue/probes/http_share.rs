@@ -83,7 +83,7 @@ const fn most() -> Share {
 
 /// What became of one request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum RequestOutcome {
     AtTarget,
     Elsewhere,
     Unsent,
@@ -91,6 +91,7 @@ enum Asked {
 
 impl Probe<World> for HttpShare {
     const KIND: &'static str = "http.share";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.storefront_api }}", requests: 20, target: { json: { cloud: aws } } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url", "headers", "target"];
 
@@ -110,16 +111,16 @@ impl Probe<World> for HttpShare {
         let until = tokio::time::Instant::now() + self.timeout.duration();
         let asked = (0..self.requests.0).map(async |_| {
             match tokio::time::timeout_at(until, self.client.ask(world, &request)).await {
-                Ok(Ok(answers)) if answers.iter().flat_map(|answer| answer.as_ref().err()).any(HttpError::is_ours) => Asked::Unsent,
-                Ok(Ok(answers)) if answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| self.target.judge(answer).is_ok())) => Asked::AtTarget,
-                Ok(Err(error)) if error.is_ours() => Asked::Unsent,
+                Ok(Ok(answers)) if answers.iter().flat_map(|answer| answer.as_ref().err()).any(HttpError::is_ours) => RequestOutcome::Unsent,
+                Ok(Ok(answers)) if answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| self.target.judge(answer).is_ok())) => RequestOutcome::AtTarget,
+                Ok(Err(error)) if error.is_ours() => RequestOutcome::Unsent,
                 // Who does not answer in time is nobody's, and so not the target's.
-                Ok(_) | Err(_) => Asked::Elsewhere,
+                Ok(_) | Err(_) => RequestOutcome::Elsewhere,
             }
         });
         let asked = join_all(asked).await;
         let count = |what| asked.iter().filter(|asked| **asked == what).count();
-        self.judge(count(Asked::AtTarget), count(Asked::Unsent))
+        self.judge(count(RequestOutcome::AtTarget), count(RequestOutcome::Unsent))
     }
 }
 

@@ -11,9 +11,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::catalogue::expect::json;
-use crate::catalogue::orders::blind::{Blind, BlindLook};
-use crate::catalogue::orders::lag::{Gap, Sides};
-use crate::catalogue::orders::{Place, detail};
+use crate::catalogue::buckets::blind::{Blind, BlindLook};
+use crate::catalogue::buckets::lag::{Gap, Sides};
+use crate::catalogue::buckets::{BucketPath, detail};
 use crate::engine::clock::wall;
 use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::{Span, Timestamp};
@@ -32,9 +32,9 @@ use crate::world::World;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ObjectsLag {
     /// Where objects are written first.
-    source: Place,
+    source: BucketPath,
     /// Where they are copied to.
-    mirror: Place,
+    mirror: BucketPath,
     /// Path of the commit time in an object's JSON; `committed` unless written.
     #[serde(default = "committed")]
     field: String,
@@ -76,6 +76,11 @@ struct Known {
 
 impl Probe<World> for ObjectsLag {
     const KIND: &'static str = "objects.lag";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        expect: { max_lag: 2s }
+    "#;
     const CALLS: &'static [&'static str] = &["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"];
     const SILENCE: Reading = Reading::Unknown;
 
@@ -167,7 +172,7 @@ impl ObjectsLag {
     }
 
     /// When the object was committed, by the first of two places that has it; nothing when it does not say, or there is none.
-    async fn time(&self, world: &World, places: [&Place; 2], name: Option<&str>, known: &BTreeMap<String, Timestamp>) -> Result<Option<Timestamp>, CloudError> {
+    async fn time(&self, world: &World, places: [&BucketPath; 2], name: Option<&str>, known: &BTreeMap<String, Timestamp>) -> Result<Option<Timestamp>, CloudError> {
         let Some(name) = name else { return Ok(None) };
         if let Some(time) = known.get(name) {
             return Ok(Some(*time));
@@ -179,7 +184,7 @@ impl ObjectsLag {
         }
     }
 
-    async fn time_at(&self, world: &World, place: &Place, name: &str) -> Result<Option<Timestamp>, CloudError> {
+    async fn time_at(&self, world: &World, place: &BucketPath, name: &str) -> Result<Option<Timestamp>, CloudError> {
         let content = place.objects(world)?.get(&place.bucket, &format!("{}{name}", place.prefix)).await?;
         let content: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
         Ok(json::at(&content, &self.field).and_then(|time| time.as_str()).and_then(|time| time.parse().ok()))
@@ -194,7 +199,7 @@ async fn in_time<T>(until: Instant, asked: impl Future<Output = Result<T, CloudE
 /// The names of one side, and when its store took each; or why it could not be read.
 type Listed = Result<BTreeMap<String, Timestamp>, String>;
 
-async fn names(world: &World, place: &Place, after: &str) -> Result<BTreeMap<String, Timestamp>, CloudError> {
+async fn names(world: &World, place: &BucketPath, after: &str) -> Result<BTreeMap<String, Timestamp>, CloudError> {
     let after = if after.is_empty() { String::new() } else { format!("{}{after}", place.prefix) };
     let objects = place.objects(world)?.list(&place.bucket, &place.prefix, &after).await?;
     Ok(objects.iter().map(|object| (object.key.strip_prefix(&place.prefix).unwrap_or(&object.key).to_owned(), object.modified)).collect())

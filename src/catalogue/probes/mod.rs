@@ -1,5 +1,5 @@
-//! What is read again and again: as a *client*, who is bad off when not served, or as an *instrument*, which then has read nothing and is unknown
-//! ([`Probe::SILENCE`](crate::engine::probe::Probe::SILENCE)).
+//! What is read again and again. A probe is a *client* or an *instrument*: a client asks for what users ask for, so that no answer is bad; an instrument tells of something else,
+//! so that no answer is unknown ([`Probe::SILENCE`](crate::engine::probe::Probe::SILENCE)).
 
 mod freshness;
 mod monitoring;
@@ -14,6 +14,7 @@ probes! {
     cloudwatch_alarm::CloudWatchAlarm,
     cloudwatch_metric::CloudWatchMetric,
     dns::DnsProbe,
+    dts_delay::DtsDelay,
     exec::ExecProbe,
     group::Group,
     grpc_health::GrpcHealth,

@@ -19,17 +19,17 @@ const REASON: usize = 200;
 /// A number whose period began longer ago says nothing about now: the last whole period, the four before it, and the one that is not over.
 const PERIODS: u32 = 6;
 
-/// However short the period is: services deliver their numbers up to three minutes late.
+/// How old a number may be at least, however short its period is: services deliver numbers up to three minutes late.
 const LATE: Duration = Duration::from_secs(180);
 
-/// A metric that is there only while something goes wrong has none most of the time.
+/// Said of a metric without numbers: one that is there only while something goes wrong has none most of the time.
 const NO_NUMBERS: &str = "no numbers in these periods";
 
 /// What an alarm without enough data counts as, or a metric without numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Insufficient {
-    /// It neither confirms nor denies.
+    /// Neither good nor bad.
     #[default]
     Unknown,
     /// As bad as an alarm: for numbers that are always there while all is well.
@@ -135,13 +135,13 @@ mod tests {
     use crate::ports::{Cloud, Kind, PortFuture};
 
     /// Monitoring that gives these answers.
-    struct Told(Result<AlarmState, Kind>, Result<Vec<Point>, Kind>);
+    struct FixedMonitoring(Result<AlarmState, Kind>, Result<Vec<Point>, Kind>);
 
     fn error(kind: Kind) -> CloudError {
         CloudError::new(Cloud::Aws, "cloudwatch:Any", kind, "no")
     }
 
-    impl Metrics for Told {
+    impl Metrics for FixedMonitoring {
         fn alarm<'a>(&'a self, _: &'a str) -> PortFuture<'a, Alarm> {
             Box::pin(async { self.0.map(|state| Alarm { state, reason: String::new() }).map_err(error) })
         }
@@ -156,7 +156,7 @@ mod tests {
         for kind in
             [Kind::NotFound, Kind::Denied, Kind::Throttled, Kind::Unavailable, Kind::Timeout, Kind::Malformed, Kind::Gated, Kind::Unconfigured]
         {
-            let port = Told(Err(kind), Err(kind));
+            let port = FixedMonitoring(Err(kind), Err(kind));
             for insufficient in [Insufficient::Unknown, Insufficient::Bad, Insufficient::Good] {
                 assert_eq!(alarm(Ok(&port), "a", insufficient).await.reading, Reading::Unknown, "{kind:?}");
                 let query = query("n", "m", &BTreeMap::new(), "Average", Period::minute());
@@ -170,7 +170,7 @@ mod tests {
         let ago = |seconds: u64| Timestamp::from_nanos(wall().as_nanos() - i64::try_from(seconds).unwrap() * 1_000_000_000);
         let points = points.iter().map(|(seconds, value)| Point { at: ago(*seconds), value: *value }).collect();
         let query = query("n", "m", &BTreeMap::new(), "Average", Period::minute());
-        let sample = metric(Ok(&Told(Err(Kind::NotFound), Ok(points))), &query, serde_json::from_str(expect).unwrap(), insufficient).await;
+        let sample = metric(Ok(&FixedMonitoring(Err(Kind::NotFound), Ok(points))), &query, serde_json::from_str(expect).unwrap(), insufficient).await;
         (sample.reading, sample.detail)
     }
 

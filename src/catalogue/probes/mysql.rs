@@ -86,6 +86,7 @@ const LAG: [(&str, &str); 3] = [
 
 impl Probe<World> for MysqlProbe {
     const KIND: &'static str = "mysql";
+    const EXAMPLE: &'static str = r#"{ address: "db.us.example.com:3306", user: probe, password: { secret: "env:DB_PASSWORD" }, tls: true, expect: { role: replica, max_lag: 5s } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["user", "password"];
     const SERVICE: bool = true;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::freshness::{self, FreshnessExpect, Seen};
+use super::freshness::{self, FreshnessExpect, Watermark};
 use crate::engine::probe::{Probe, Reading, Sample};
 use crate::model::time::Span;
 use crate::ports::Cloud;
@@ -28,7 +28,7 @@ pub(crate) struct OssFreshness {
     expect: FreshnessExpect,
     #[serde(skip)]
     #[schemars(skip)]
-    seen: Seen,
+    seen: Watermark,
 }
 
 const fn five_seconds() -> Span {
@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for OssFreshness {
     const KIND: &'static str = "aliyun.oss.freshness";
+    const EXAMPLE: &'static str = r#"{ bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}", expect: { max_age: 5s } }"#;
     const CALLS: &'static [&'static str] = &["oss:ListObjectsV2"];
     const SILENCE: Reading = Reading::Unknown;
 

@@ -84,6 +84,7 @@ const LAG: &str = "select case when pg_last_wal_receive_lsn() = pg_last_wal_repl
 
 impl Probe<World> for PostgresProbe {
     const KIND: &'static str = "postgres";
+    const EXAMPLE: &'static str = r#"{ address: "db.us.example.com:5432", user: probe, password: { secret: "env:DB_PASSWORD" }, database: shop, tls: true, expect: { role: primary } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["user", "password"];
     const SERVICE: bool = true;

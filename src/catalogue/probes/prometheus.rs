@@ -37,6 +37,7 @@ const fn five_seconds() -> Span {
 
 impl Probe<World> for PrometheusProbe {
     const KIND: &'static str = "prometheus";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.prometheus }}", query: "sum(rate(shop_requests_total{outcome=\"ok\"}[1m]))", expect: { above: 0 } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["url"];
     const SILENCE: Reading = Reading::Unknown;

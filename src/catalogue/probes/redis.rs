@@ -105,6 +105,7 @@ const fn one_second() -> Span {
 
 impl Probe<World> for RedisProbe {
     const KIND: &'static str = "redis";
+    const EXAMPLE: &'static str = r#"{ address: "cache.us.example.com:6379", password: { secret: "env:CACHE_PASSWORD" }, expect: { role: replica } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SECRETS: &'static [&'static str] = &["user", "password"];
     const SERVICE: bool = true;

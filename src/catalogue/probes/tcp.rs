@@ -61,6 +61,7 @@ const fn one_second() -> Span {
 
 impl Probe<World> for TcpProbe {
     const KIND: &'static str = "tcp";
+    const EXAMPLE: &'static str = r#"{ address: "db.us.example.com:5432" }"#;
     const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 

@@ -47,6 +47,7 @@ const fn two_seconds() -> Span {
 
 impl Probe<World> for TlsProbe {
     const KIND: &'static str = "tls";
+    const EXAMPLE: &'static str = r#"{ address: "shop.example.com:443", expect: { certificate_for: 14d } }"#;
     const CALLS: &'static [&'static str] = &[];
     const SERVICE: bool = true;
 

@@ -1,4 +1,4 @@
-//! What an answer means: the vendor's codes in our words, failures that come with HTTP 200, answers that are none.
+//! What an answer means: the vendor's codes in our words, failures that come with HTTP 200, answers that cannot be read.
 
 use std::error::Error;
 use std::time::Duration;

@@ -2,24 +2,26 @@
 //!
 //! In reading order: [`config`](Settings) and `endpoint` (where an account is reached), `credentials` (with which key), `sign` (ACS3 and
 //! OSS V4), `call` (what every request has in common: the gate, deadlines, retries, the journal's record of each attempt), `error` (what an
-//! answer means), `rpc` (the products' common form), then one file for each product: `ecs`, `images`, `vpc`, `alidns`, `dts`, `metrics`, `tags`, `sts`, `oss`.
+//! answer means), `rpc` (the products' common form), then one file for each thing Lifeboat touches, named as on AWS: `account` (STS), `compute`, `groups` and `images` (ECS), `dns` (Alidns),
+//! `metrics` (CloudMonitor), `network` (VPC), `objects` (OSS), `sync` (DTS), `tags` (of three products).
 
-mod alidns;
+mod account;
 mod call;
+mod compute;
 mod config;
 mod credentials;
-mod dts;
-mod ecs;
+mod dns;
 mod endpoint;
 mod error;
+mod groups;
 mod images;
 mod metrics;
-mod oss;
+mod network;
+mod objects;
 mod rpc;
 mod sign;
-mod sts;
+mod sync;
 mod tags;
-mod vpc;
 mod xml;
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ use crate::ports::gate::Gate;
 use crate::ports::pace::Pace;
 
 pub use config::{Settings, StaticKeys};
-pub use vpc::{AclEntry, AclName, NetworkAcl, Policy, Protocol, VSwitch};
+pub use network::{AclEntry, AclName, NetworkAcl, Policy, Protocol, VSwitch};
 
 /// A client of one Alibaba Cloud account. Clones share connections; two [`Aliyun::connect`] share nothing, so probes take their own.
 #[derive(Clone)]

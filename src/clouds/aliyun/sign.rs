@@ -1,6 +1,6 @@
-//! From a request about to be sent to its signature: ACS3-HMAC-SHA256 for the RPC products, OSS V4 for objects.
+//! From a request that is about to be sent to its signature: ACS3-HMAC-SHA256 for the RPC products, OSS V4 for objects.
 //!
-//! Both as the vendor documents them, held against requests of the official SDKs (`tests/vectors/aliyun`).
+//! Both signatures follow the vendor's documentation and are compared with requests of the official SDKs (`tests/vectors/aliyun`).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The XML that OSS, and errors of old gateways, answer with: a small tree of elements.
+//! A small tree of XML elements, for the answers of OSS and the errors of old gateways.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;

@@ -1,7 +1,7 @@
-//! Which credentials sign, and where to get others when a service says that they have expired.
+//! Which credentials sign, and where others come from when a service says that the present ones have expired.
 //!
-//! The SDK's own cache keeps what it found for a quarter of an hour, also when the file it came from has others by then. Here an expired key
-//! is forgotten and the whole chain asked anew: the profile's file is read again, its process run again, the role asked again.
+//! The SDK's own cache keeps credentials for a quarter of an hour, even when the file that they came from has newer ones by then. Here an expired key is forgotten and the whole chain is
+//! asked again: the profile's file is read again, its process is run again, its role is assumed again.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

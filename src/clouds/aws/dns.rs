@@ -1,5 +1,5 @@
-//! Route 53 weighted record sets behind the DNS port: which zone is meant, what stands under its names, and changes in as few batches as the
-//! service takes.
+//! Route 53 weighted record sets behind the DNS port: which zone is meant, which records its names have, and changes in as few batches as the
+//! service allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -141,7 +141,7 @@ impl Dns for Aws {
 
 /// The record sets of one name, whole, and where the zone hands it on.
 #[derive(Default)]
-struct Found {
+struct NameSets {
     sets: Vec<ResourceRecordSet>,
     delegation: Option<Delegation>,
 }
@@ -193,7 +193,7 @@ impl Aws {
     }
 
     /// Every record set of the names, by canonical name, from one pass through the zone between the first and the last of them.
-    async fn sets(&self, zone: &Zone, names: Names<'_>) -> Result<BTreeMap<String, Found>, CloudError> {
+    async fn sets(&self, zone: &Zone, names: Names<'_>) -> Result<BTreeMap<String, NameSets>, CloudError> {
         let mut wanted: Option<Vec<&String>> = match names {
             Names::These(names) => Some(names.iter().collect()),
             Names::All => None,
@@ -203,7 +203,7 @@ impl Aws {
         }
         let first = wanted.as_ref().map(|wanted| wanted.first().map_or(zone.name.as_str(), |name| name.as_str()));
         let last = wanted.as_ref().and_then(|wanted| wanted.last()).map(|name| sort_key(name));
-        let mut found: BTreeMap<String, Found> = wanted.iter().flatten().map(|name| ((*name).clone(), Found::default())).collect();
+        let mut found: BTreeMap<String, NameSets> = wanted.iter().flatten().map(|name| ((*name).clone(), NameSets::default())).collect();
         let mut cuts = BTreeMap::new();
         let mut pages = Pages::of(Cloud::Aws, LIST);
         let mut from = (first.map(wire), first.map(|_| RrType::A), None);
@@ -267,7 +267,7 @@ impl Aws {
         Ok(page.resource_record_sets.iter().find(is_cut).map(servers))
     }
 
-    fn records(name: &str, found: &Found) -> Result<NameRecords, CloudError> {
+    fn records(name: &str, found: &NameSets) -> Result<NameRecords, CloudError> {
         let mut records = found.sets.iter().filter(|set| is_weighted(set)).map(record).collect::<Result<Vec<_>, _>>()?;
         records.sort_by(|a, b| a.key().cmp(&b.key()));
         let others = found.sets.iter().filter(|set| LEADING.contains(set.r#type()) && !is_weighted(set));

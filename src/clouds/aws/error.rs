@@ -1,4 +1,4 @@
-//! What an answer that is no success means: one table from the vendor's codes to our kinds, and the way from the SDK's error to [`CloudError`].
+//! What an error answer means: one table from the vendor's codes to our kinds, and the way from the SDK's error to [`CloudError`].
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! HTTP clients for the SDK that never send anything: for fuzzers, whose answers are made up, and for settings that are of no use.
+//! HTTP clients for the SDK that send nothing: one with made-up answers for fuzzers, one for settings that cannot be used.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! AWS through the official SDK, behind the ports and a few calls of its own.
 //!
 //! In reading order: [`config`] (how to reach an account), `credentials` (with which key), `call` (what every request has in common: the gate, deadlines, retries, the
-//! journal's record of each attempt), `error` (what an answer means), then one file for each thing Lifeboat touches.
+//! journal's record of each attempt), `error` (what an answer means), then one file for each thing Lifeboat touches, named as on Alibaba Cloud: `account` (STS), `compute`, `images`, `network` and
+//! `tags` (EC2), `dns` (Route 53), `metrics` (CloudWatch), `objects` (S3).
 
+mod account;
 mod call;
 mod compute;
 mod config;
@@ -14,7 +16,6 @@ mod made_up;
 mod metrics;
 mod network;
 mod objects;
-mod sts;
 mod tags;
 #[cfg(test)]
 mod tests;

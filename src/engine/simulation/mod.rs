@@ -160,9 +160,9 @@ struct Owner {
 }
 
 /// A probe whose samples are told by the simulation.
-struct Told;
+struct ScriptedProbe;
 
-impl DynProbe<()> for Told {
+impl DynProbe<()> for ScriptedProbe {
     fn timeout(&self) -> Duration {
         Duration::from_secs(1)
     }

@@ -9,7 +9,7 @@ impl Simulation {
         let clock = RunClock::simulated(self.origin, Duration::from_millis(self.now));
         let watched = |probe: &crate::model::plan::ProbePlan| Watched {
             id: probe.id.clone(),
-            probe: Arc::new(Told) as Arc<dyn DynProbe<()>>,
+            probe: Arc::new(ScriptedProbe) as Arc<dyn DynProbe<()>>,
             every: probe.every.duration(),
             while_bad: None,
             bad_after: probe.bad_after,

@@ -9,14 +9,14 @@ use crate::model::plan::Mode;
 use crate::model::time::Span;
 
 /// Good, or the objection.
-type Said = Result<String, String>;
+type Opinion = Result<String, String>;
 
 /// How each guard decides, in their order; guards that are not written say nothing.
 #[must_use]
 pub fn evaluate(guards: &Guards, facts: &Facts) -> Vec<Decision> {
     let file = &guards.file;
     let mut decisions: Vec<Decision> = account(facts).into_iter().collect();
-    let mut say = |guard: Guard, said: Option<Said>| decisions.extend(said.map(|said| decided(guard, said, facts)));
+    let mut say = |guard: Guard, said: Option<Opinion>| decisions.extend(said.map(|said| decided(guard, said, facts)));
     say(Guard::Approvals, file.approvals.as_ref().map(|wanted| approvals(wanted, facts)));
     say(Guard::Windows, (!file.windows.is_empty()).then(|| windows(guards, facts)));
     say(Guard::Freeze, file.freeze.as_ref().map(|_| freeze(guards, facts)));
@@ -31,7 +31,7 @@ pub fn evaluate(guards: &Guards, facts: &Facts) -> Vec<Decision> {
     decisions
 }
 
-fn decided(guard: Guard, said: Said, facts: &Facts) -> Decision {
+fn decided(guard: Guard, said: Opinion, facts: &Facts) -> Decision {
     let (outcome, detail) = match said {
         Ok(detail) => (Outcome::Allows, detail),
         Err(detail) if facts.mode == Mode::Emergency && guard.may_be_overridden(facts.mode) => (Outcome::Warns, detail),
@@ -83,7 +83,7 @@ fn account(facts: &Facts) -> Option<Decision> {
     (!good.is_empty()).then(|| decided(Guard::Account, Ok(good.join(", ")), facts))
 }
 
-fn approvals(wanted: &Approvals, facts: &Facts) -> Said {
+fn approvals(wanted: &Approvals, facts: &Facts) -> Opinion {
     let mut counted = BTreeMap::new();
     let mut not = Vec::new();
     for approval in &facts.approvals {
@@ -125,7 +125,7 @@ fn objection(approval: &Approval, wanted: &Approvals, facts: &Facts) -> Option<S
     }
 }
 
-fn windows(guards: &Guards, facts: &Facts) -> Said {
+fn windows(guards: &Guards, facts: &Facts) -> Opinion {
     let windows = &guards.file.windows;
     if let Some(open) = windows.iter().find(|window| window.contains(facts.now)) {
         return Ok(format!("inside {open}"));
@@ -138,12 +138,12 @@ fn windows(guards: &Guards, facts: &Facts) -> Said {
     Err(format!("outside {}{next}", texts.join(" and ")))
 }
 
-fn freeze(guards: &Guards, facts: &Facts) -> Said {
+fn freeze(guards: &Guards, facts: &Facts) -> Opinion {
     let held: Vec<String> = guards.freezes.iter().filter_map(|freeze| freeze.at(facts.now)).collect();
     if held.is_empty() { Ok(format!("none of {} holds", count(guards.freezes.len(), "freeze"))) } else { Err(some(&held)) }
 }
 
-fn actions(lists: &ActionLists, facts: &Facts) -> Said {
+fn actions(lists: &ActionLists, facts: &Facts) -> Opinion {
     let mut bad = Vec::new();
     for (step, word) in &facts.actions {
         if let Some(glob) = lists.deny.iter().find(|glob| glob.fits(word)) {
@@ -155,7 +155,7 @@ fn actions(lists: &ActionLists, facts: &Facts) -> Said {
     if bad.is_empty() { Ok(format!("all {} may be used", count(facts.actions.len(), "action"))) } else { Err(some(&bad)) }
 }
 
-fn regions(lists: &RegionLists, facts: &Facts) -> Said {
+fn regions(lists: &RegionLists, facts: &Facts) -> Opinion {
     let mut bad = Vec::new();
     let mut seen = BTreeSet::new();
     for fact in &facts.regions {
@@ -171,7 +171,7 @@ fn regions(lists: &RegionLists, facts: &Facts) -> Said {
     if bad.is_empty() { Ok(if seen.is_empty() { "no region is named".to_owned() } else { seen.join(", ") }) } else { Err(some(&bad)) }
 }
 
-fn tags(guards: &Guards, facts: &Facts) -> Said {
+fn tags(guards: &Guards, facts: &Facts) -> Opinion {
     let wanted: Vec<String> = guards.file.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let wanted = wanted.join(" ");
     let mut bad = Vec::new();
@@ -192,7 +192,7 @@ fn tags(guards: &Guards, facts: &Facts) -> Said {
     if bad.is_empty() { Ok(format!("{wanted} on {}{without}", count(carrying, "thing"))) } else { Err(some(&bad)) }
 }
 
-fn max_targets(most: u32, facts: &Facts) -> Said {
+fn max_targets(most: u32, facts: &Facts) -> Opinion {
     // What is known only during the run may be any number of things.
     let known = facts.targets.len();
     let untold =
@@ -201,7 +201,7 @@ fn max_targets(most: u32, facts: &Facts) -> Said {
     if known <= most as usize && facts.untold.is_empty() { Ok(said) } else { Err(said) }
 }
 
-fn max_fault(longest: Span, facts: &Facts) -> Said {
+fn max_fault(longest: Span, facts: &Facts) -> Opinion {
     let Some(fault) = &facts.fault else { return Ok("no fault is injected".into()) };
     let asked = [("limit", fault.limit), ("lease", fault.lease)];
     let over: Vec<String> = asked.iter().filter(|(_, span)| *span > longest).map(|(key, span)| format!("the fault's {key} is {span}")).collect();
@@ -212,7 +212,7 @@ fn max_fault(longest: Span, facts: &Facts) -> Said {
     }
 }
 
-fn max_faults(most: u32, facts: &Facts) -> Said {
+fn max_faults(most: u32, facts: &Facts) -> Opinion {
     if facts.fault.is_none() {
         return Ok("no fault is injected".into());
     }
@@ -230,7 +230,7 @@ fn max_faults(most: u32, facts: &Facts) -> Said {
     }
 }
 
-fn overlap(facts: &Facts) -> Said {
+fn overlap(facts: &Facts) -> Opinion {
     let named = |neighbour: &NeighbourFact| format!("run {}, which {}", neighbour.run, if neighbour.running { "goes on" } else { "was left" });
     let sharing: Vec<String> = facts
         .neighbours
@@ -245,7 +245,7 @@ fn overlap(facts: &Facts) -> Said {
     Ok(format!("nothing is shared with {}{untold}", some(&facts.neighbours.iter().map(named).collect::<Vec<_>>())))
 }
 
-fn confirm(facts: &Facts) -> Said {
+fn confirm(facts: &Facts) -> Opinion {
     match &facts.confirmed {
         Confirmed::Given(name) if *name == facts.environment => Ok("the name was given".into()),
         Confirmed::Given(name) => Err(format!("`{}` was given as the name of {}", name.chars().take(64).collect::<String>(), facts.environment)),

@@ -31,8 +31,8 @@ pub struct FreezesFile {
 #[serde(try_from = "Entry")]
 pub struct FreezeEntry {
     name: String,
-    from: Moment,
-    to: Moment,
+    from: FreezeEnd,
+    to: FreezeEnd,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<Zone>,
 }
@@ -44,9 +44,9 @@ struct Entry {
     /// What people call it.
     name: String,
     /// The first day or minute: `2026-12-01`, `2026-12-01T20:00`; of every year `11-01`, `11-01T20:00`, `black-friday` or `cyber-monday`.
-    from: Moment,
+    from: FreezeEnd,
     /// The last day or minute, which belongs to it.
-    to: Moment,
+    to: FreezeEnd,
     /// The IANA zone of its days; without it the calendar's.
     #[serde(default)]
     zone: Option<Zone>,
@@ -72,7 +72,7 @@ impl TryFrom<Entry> for FreezeEntry {
 
 /// One end of a freeze: a day, perhaps with a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct FreezeEnd {
     day: Day,
     time: Option<NaiveTime>,
 }
@@ -101,7 +101,7 @@ impl Day {
     }
 }
 
-impl Moment {
+impl FreezeEnd {
     fn start_in(self, year: i32) -> Option<NaiveDateTime> {
         Some(self.day.of(year)?.and_time(self.time.unwrap_or_default()))
     }
@@ -121,7 +121,7 @@ impl Moment {
     }
 }
 
-impl FromStr for Moment {
+impl FromStr for FreezeEnd {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -145,7 +145,7 @@ impl FromStr for Moment {
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for FreezeEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.day {
             Day::Of(date) => write!(f, "{date}")?,
@@ -203,7 +203,7 @@ macro_rules! as_text {
 }
 
 as_text! {
-    Moment: "A day, 2026-12-01, or a minute, 2026-12-01T20:00; of every year 11-01, 11-01T20:00, black-friday or cyber-monday.";
+    FreezeEnd: "A day, 2026-12-01, or a minute, 2026-12-01T20:00; of every year 11-01, 11-01T20:00, black-friday or cyber-monday.";
     Zone: "An IANA time zone, such as Asia/Shanghai.";
 }
 
@@ -235,7 +235,7 @@ impl Freeze {
             if end <= start {
                 end = to.end_in(year + 1)?;
             }
-            let shown = |moment: &Moment, day: NaiveDate| match moment.time {
+            let shown = |moment: &FreezeEnd, day: NaiveDate| match moment.time {
                 Some(time) => format!("{day} {}", time.format("%H:%M")),
                 None => day.to_string(),
             };

@@ -55,7 +55,7 @@ impl Counts {
 }
 
 /// One reading that told the lag, in nanoseconds.
-struct Told<'a> {
+struct LagReading<'a> {
     reading: &'a Reading,
     lag: i64,
     /// When the newest thing of the source was committed.
@@ -64,7 +64,7 @@ struct Told<'a> {
     contiguous: Option<Timestamp>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> LagReading<'a> {
     fn of(reading: &'a Reading) -> Option<Self> {
         let time = |name: &str| reading.value.get(name)?.as_str()?.parse::<Timestamp>().ok();
         let lag = nanos(lag_ms(&reading.value)?);
@@ -96,12 +96,12 @@ pub(super) fn exposures(state: &RunState, from: Option<Timestamp>, until: Timest
     let probes = state.plan().map_or(&[][..], |plan| &plan.probes);
     let of = |probe: &ProbePlan| {
         let (standing, from) = (state.probes.get(&probe.id)?, from?);
-        let told: Vec<Told<'_>> = standing.readings.iter().filter_map(Told::of).collect();
+        let told: Vec<LagReading<'_>> = standing.readings.iter().filter_map(LagReading::of).collect();
         let newest = told.last()?;
         let every = nanos(probe.every.as_millis());
         // From the last reading before the fault on: what it did not see yet belongs to what follows.
         let first = told.iter().rposition(|told| told.reading.done < from).unwrap_or(0);
-        let relevant: Vec<&Told<'_>> = told.get(first..)?.iter().take_while(|told| told.reading.sent <= until).collect();
+        let relevant: Vec<&LagReading<'_>> = told.get(first..)?.iter().take_while(|told| told.reading.sent <= until).collect();
         let during = standing.readings.iter().filter(|reading| reading.done >= from && reading.sent <= until);
         let during = during.filter_map(|reading| Some((least(reading)?, reading.done))).rev().max_by_key(|(least, _)| *least);
         let clocks = two_clocks(state);

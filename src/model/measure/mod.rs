@@ -30,7 +30,7 @@ pub use exposure::{Counts, Exposure, Integrity, integrity, lag_ms};
 pub use forecast::{Past, foresee};
 pub use outage::{Basis, Outage, outages};
 pub use phases::{PHASES, Phase, Split};
-pub use standing::{Standing, Stands, accepted, count, standing};
+pub use standing::{StandingChange, Stands, accepted, count, standing};
 pub use steps::{StepOutcome, StepTimes, critical_path, step_times};
 pub use traffic::{ALL, Propagation, Traffic, share};
 pub use verdict::{Reason, UNWATCHED, differs, failback_done, gone_down, is_unwatched, judge, leftovers, verdict};

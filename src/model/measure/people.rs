@@ -92,18 +92,18 @@ pub enum Deed {
 /// What people did in the run of these events.
 #[must_use]
 pub fn people(events: &[Event]) -> People {
-    let mut seen = Seen::default();
+    let mut seen = Attendance::default();
     events.iter().for_each(|event| seen.take(event));
     if let Some(last) = seen.last {
         seen.close_all(last);
     }
-    let Seen { acts, spans, left, begun, last, .. } = seen;
+    let Attendance { acts, spans, left, begun, last, .. } = seen;
     let total = begun.zip(last).map_or(0, |(begun, last)| last.nanos_since(begun));
     People { acts, total, waited: union(spans), left }
 }
 
 #[derive(Default)]
-struct Seen {
+struct Attendance {
     acts: Vec<Act>,
     /// When people were waited for.
     spans: Vec<(Timestamp, Timestamp)>,
@@ -119,7 +119,7 @@ struct Seen {
     stopped: bool,
 }
 
-impl Seen {
+impl Attendance {
     fn take(&mut self, event: &Event) {
         let at = event.at;
         // What may be waited for no longer ends by itself.

@@ -10,7 +10,7 @@ use crate::model::target::Target;
 
 /// Changes of one step that are not put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct StandingChange {
     /// The step's key.
     pub step: String,
     /// Why they stand.
@@ -49,7 +49,7 @@ pub fn accepted(acceptance: &Acceptance) -> String {
     format!("accepted by {by} because {why}; {there}")
 }
 
-impl Standing {
+impl StandingChange {
     /// How many changes these are: things, and at least one.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -59,14 +59,14 @@ impl Standing {
 
 /// How many changes stand.
 #[must_use]
-pub fn count(standing: &[Standing]) -> usize {
-    standing.iter().map(Standing::count).sum()
+pub fn count(standing: &[StandingChange]) -> usize {
+    standing.iter().map(StandingChange::count).sum()
 }
 
 /// Every change that stands, in the order of the plan. A step that found everything as asked, or whose calls were refused, changed nothing. A failback that went
 /// well is itself the way back, and so is no change that stands.
 #[must_use]
-pub fn standing(state: &RunState) -> Vec<Standing> {
+pub fn standing(state: &RunState) -> Vec<StandingChange> {
     let (held, leftovers): (BTreeSet<&str>, _) = (state.held().into_iter().collect(), leftovers(state));
     let mut left: BTreeMap<&str, &String> = BTreeMap::new();
     for (key, why) in &leftovers {
@@ -76,7 +76,7 @@ pub fn standing(state: &RunState) -> Vec<Standing> {
     let one = |(key, step): (&str, &StepState)| {
         if let Some(acceptance) = step.acceptance.as_ref().filter(|_| step.status == Status::Accepted) {
             let (step_key, why) = (key.to_owned(), Stands::Accepted(acceptance.clone()));
-            return Some(Standing { step: step_key, why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone: false });
+            return Some(StandingChange { step: step_key, why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone: false });
         }
         let left_over = left.get(key).map(|why| (*why).clone());
         // The fault is only ever believed to be gone.
@@ -99,7 +99,7 @@ pub fn standing(state: &RunState) -> Vec<Standing> {
             None => Stands::LeftOver("nothing put it back".to_owned()),
         };
         let can_be_undone = is_held && !step.has_no_undo;
-        Some(Standing { step: key.to_owned(), why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone })
+        Some(StandingChange { step: key.to_owned(), why, targets: changed(step), irrevocable: step.irrevocable.clone(), can_be_undone })
     };
     state.ordered().into_iter().filter_map(one).collect()
 }

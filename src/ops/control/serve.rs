@@ -126,7 +126,7 @@ impl Control {
                     let (socket, problem) = socket.map_or_else(|problem| (None, Some(problem)), |socket| (Some(socket), None));
                     // Whoever started this waits for exactly this.
                     let _ = ready.send(Ok(problem));
-                    Desk::new(wiring, console).sit(signals, socket, ended).await;
+                    ControlServer::new(wiring, console).sit(signals, socket, ended).await;
                 });
             })
             .map_err(|error| refused(error.to_string()))?;
@@ -209,14 +209,14 @@ impl Fold {
     }
 }
 
-struct Desk {
+struct ControlServer {
     wiring: Wiring,
     console: Box<dyn Console>,
     fold: Fold,
     foot: String,
 }
 
-impl Desk {
+impl ControlServer {
     fn new(wiring: Wiring, console: Box<dyn Console>) -> Self {
         let fold = Fold { events: wiring.events.clone(), state: Arc::default() };
         Self { wiring, console, fold, foot: String::new() }

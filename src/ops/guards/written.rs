@@ -44,8 +44,8 @@ pub(in crate::ops) fn read(project: &Rc<Loaded>, settings: &ProjectFile, files: 
                 }
                 Err(found) => {
                     problems.extend(found.into_iter().map(|found| match found {
-                        Found::There(problem) => problem,
-                        Found::Here(message) => {
+                        CalendarProblem::There(problem) => problem,
+                        CalendarProblem::Here(message) => {
                             project.doc.problem(&under(&at, way!["freeze"]), message).hint("paths are relative to the project file")
                         }
                     }));
@@ -61,20 +61,20 @@ pub(in crate::ops) fn read(project: &Rc<Loaded>, settings: &ProjectFile, files: 
 }
 
 /// Where something is wrong with a calendar.
-enum Found {
+enum CalendarProblem {
     /// In its file.
     There(Diagnostic),
     /// Where it is named.
     Here(String),
 }
 
-fn named(path: &str, project: &Loaded, files: &mut Files) -> Result<(Rc<Loaded>, FreezesFile), Vec<Found>> {
+fn named(path: &str, project: &Loaded, files: &mut Files) -> Result<(Rc<Loaded>, FreezesFile), Vec<CalendarProblem>> {
     let folder = folder_of(&project.path);
     let file = files.load_inside(&folder.join(path), &[folder]).map_err(|error| match error {
-        LoadError::Text(problem) => vec![Found::There(problem)],
-        LoadError::Unreadable(why) => vec![Found::Here(format!("`{path}`: {}", why.message))],
+        LoadError::Text(problem) => vec![CalendarProblem::There(problem)],
+        LoadError::Unreadable(why) => vec![CalendarProblem::Here(format!("`{path}`: {}", why.message))],
     })?;
-    let written = decode(&file.doc).map_err(|problems| problems.into_iter().map(Found::There).collect::<Vec<_>>())?;
+    let written = decode(&file.doc).map_err(|problems| problems.into_iter().map(CalendarProblem::There).collect::<Vec<_>>())?;
     Ok((file, written))
 }
 

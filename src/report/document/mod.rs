@@ -1,5 +1,5 @@
-//! A report as values: sections, and in them paragraphs, notes, lists, facts, tables, figures and code, made of lines. Whoever writes one says what it is; how it
-//! looks, and what has to be escaped, is for the renderers.
+//! A report as values: sections, and in them paragraphs, notes, lists, facts, tables, figures and code, made of lines. A section says what each piece is; the renderers decide
+//! how a piece looks and what has to be escaped.
 
 mod line;
 

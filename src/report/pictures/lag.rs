@@ -1,6 +1,6 @@
 //! The picture of how far every replica was behind, over the time of the run.
 
-use super::svg::{Anchor, FAINT, INK, RULE, Svg, width_of};
+use super::svg::{FAINT, INK, RULE, Svg, TextAnchor, width_of};
 use super::timeline::{Axis, COLORS, LEFT, RIGHT};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::lag_ms;
@@ -38,7 +38,7 @@ impl Page<'_> {
         let most = lags.iter().flat_map(|(_, lags)| lags).map(|(_, lag)| *lag).max()?;
         let title = self.t(Label::LagChart);
         let mut svg = Svg::new(760, 240, title, &self.lag_words());
-        svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, title);
+        svg.bold((LEFT, 24.0), TextAnchor::Start, 14, INK, title);
         let time = Axis { from: self.start.at.as_nanos(), to: self.end().as_nanos(), left: SCALE, right: RIGHT };
         self.time_axis(&mut svg, &time, (TOP, BOTTOM));
         let scale = Axis { from: 0, to: most.max(MILLISECOND), left: BOTTOM, right: TOP };
@@ -46,7 +46,7 @@ impl Page<'_> {
         for tick in scale.ticks().into_iter().step_by(2) {
             let y = scale.x(tick);
             svg.line(&[(SCALE, y), (RIGHT, y)], RULE, 1);
-            svg.text((SCALE - 6.0, y + 4.0), Anchor::End, 11, FAINT, &scale.label(tick, self.t(Label::Seconds)));
+            svg.text((SCALE - 6.0, y + 4.0), TextAnchor::End, 11, FAINT, &scale.label(tick, self.t(Label::Seconds)));
         }
         let mut x = LEFT;
         for ((id, lags), color) in lags.iter().zip(COLORS.iter().cycle()) {
@@ -54,7 +54,7 @@ impl Page<'_> {
             svg.line(&points, color, 2);
             let name = self.probe_title(id);
             svg.rect((x, 219.0), (14.0, 4.0), color);
-            svg.text((x + 20.0, 226.0), Anchor::Start, 11, INK, name);
+            svg.text((x + 20.0, 226.0), TextAnchor::Start, 11, INK, name);
             x += 20.0 + width_of(name, 11) + 22.0;
         }
         Some(Figure { name: "lag", alt: text(&self.lag_words()), svg: svg.finish() })

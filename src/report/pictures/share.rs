@@ -1,6 +1,6 @@
 //! The picture of where the requests went: the target's share over the run.
 
-use super::svg::{ALARM, Anchor, FAINT, INK, RULE, Svg, width_of};
+use super::svg::{ALARM, FAINT, INK, RULE, Svg, TextAnchor, width_of};
 use super::timeline::{Axis, COLORS, LEFT, RIGHT};
 use crate::model::measure::{ALL, share};
 use crate::report::document::{Figure, text};
@@ -56,7 +56,7 @@ impl Page<'_> {
         let (first, last) = (shares.first()?.0, shares.last()?.0);
         let title = self.share_head();
         let mut svg = Svg::new(760, 240, title, &self.share_words());
-        svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, title);
+        svg.bold((LEFT, 24.0), TextAnchor::Start, 14, INK, title);
         let time = Axis { from: self.start.at.as_nanos(), to: self.end().as_nanos(), left: SCALE, right: RIGHT };
         let y = |share: u64| BOTTOM - (BOTTOM - TOP) * (share as f64 / ALL as f64);
         svg.rect((time.x(first), TOP), (time.x(last) - time.x(first), BOTTOM - TOP), REST);
@@ -75,7 +75,7 @@ impl Page<'_> {
             svg.line(&[(SCALE, y), (RIGHT, y)], RULE, 1);
             // 95 and 100 would stand in each other.
             if percent != 95 {
-                svg.text((SCALE - 6.0, y + 4.0), Anchor::End, 11, FAINT, &format!("{percent}{}", numbers::percent_sign(self.lang)));
+                svg.text((SCALE - 6.0, y + 4.0), TextAnchor::End, 11, FAINT, &format!("{percent}{}", numbers::percent_sign(self.lang)));
             }
         }
         let instants = &self.measures.instants;
@@ -86,7 +86,7 @@ impl Page<'_> {
             svg.rule(time.x(moment.likely.as_nanos()), (TOP, BOTTOM), color, true);
             let words = self.t(label);
             svg.rect((x, 219.0), (14.0, 4.0), color);
-            svg.text((x + 20.0, 226.0), Anchor::Start, 11, INK, words);
+            svg.text((x + 20.0, 226.0), TextAnchor::Start, 11, INK, words);
             x += 20.0 + width_of(words, 11) + 22.0;
         }
         Some(Figure { name: "share", alt: text(&self.share_words()), svg: svg.finish() })

@@ -1,4 +1,4 @@
-//! The little SVG the pictures need, as files beside the report: no script, no embedded image, no font of their own.
+//! The part of SVG that the pictures need. The pictures are files beside the report: without scripts, embedded images and fonts of their own.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ pub(super) const ALARM: &str = "#b3261e";
 
 /// Where a text stands to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(super) enum TextAnchor {
     Start,
     Middle,
     End,
@@ -45,19 +45,19 @@ impl Svg {
         Self { out }
     }
 
-    pub(super) fn text(&mut self, (x, y): (f64, f64), anchor: Anchor, size: u32, color: &str, text: &str) {
+    pub(super) fn text(&mut self, (x, y): (f64, f64), anchor: TextAnchor, size: u32, color: &str, text: &str) {
         self.styled((x, y), anchor, size, color, "400", text);
     }
 
-    pub(super) fn bold(&mut self, (x, y): (f64, f64), anchor: Anchor, size: u32, color: &str, text: &str) {
+    pub(super) fn bold(&mut self, (x, y): (f64, f64), anchor: TextAnchor, size: u32, color: &str, text: &str) {
         self.styled((x, y), anchor, size, color, "600", text);
     }
 
-    fn styled(&mut self, (x, y): (f64, f64), anchor: Anchor, size: u32, color: &str, weight: &str, text: &str) {
+    fn styled(&mut self, (x, y): (f64, f64), anchor: TextAnchor, size: u32, color: &str, weight: &str, text: &str) {
         let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
+            TextAnchor::Start => "start",
+            TextAnchor::Middle => "middle",
+            TextAnchor::End => "end",
         };
         let _ = writeln!(
             self.out,

@@ -1,7 +1,7 @@
-//! The pictures: one bar with the phases on a time axis, and the waterfall of the recovery time against its RTO.
-//! Numbers stand in the picture's description and in the report's alternative text; no colour is the only sign of anything.
+//! Two pictures: the phases of the outage as one bar on a time axis, and the waterfall of the recovery time against its RTO.
+//! Numbers stand in the picture's description and in the report's alternative text; no meaning is told by a colour alone.
 
-use super::svg::{ALARM, Anchor, FAINT, INK, RULE, Svg, width_of};
+use super::svg::{ALARM, FAINT, INK, RULE, Svg, TextAnchor, width_of};
 use crate::model::interval::MILLISECOND;
 use crate::model::measure::{PHASES, Split};
 use crate::model::state::Status;
@@ -119,7 +119,7 @@ impl Page<'_> {
         let title =
             format!("{}{}{} (UTC, {})", self.t(Label::TimelineChart), self.colon(), self.plan.title.get(self.lang), self.zones.offset(self.start.at));
         let mut svg = Svg::new(760, 206, &title, &self.timeline_words());
-        svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, &title);
+        svg.bold((LEFT, 24.0), TextAnchor::Start, 14, INK, &title);
         let (from, to) = self.window();
         let axis = Axis { from: from.as_nanos(), to: to.as_nanos(), left: LEFT, right: RIGHT };
         self.time_axis(&mut svg, &axis, (58.0, 120.0));
@@ -127,7 +127,7 @@ impl Page<'_> {
             Some(split) => self.bar(&mut svg, &axis, split),
             None => {
                 svg.rect((LEFT, 66.0), (RIGHT - LEFT, 26.0), "#eef2f6");
-                svg.text((f64::midpoint(LEFT, RIGHT), 83.0), Anchor::Middle, 11, FAINT, self.t(Label::NoOutageChart));
+                svg.text((f64::midpoint(LEFT, RIGHT), 83.0), TextAnchor::Middle, 11, FAINT, self.t(Label::NoOutageChart));
             }
         }
         self.fault_marks(&mut svg, &axis);
@@ -157,11 +157,11 @@ impl Page<'_> {
             svg.rule(x, (top, bottom), RULE, false);
             // Labels at the edges stay inside the picture.
             let anchor = if x < LEFT + 34.0 {
-                Anchor::Start
+                TextAnchor::Start
             } else if x > RIGHT - 34.0 {
-                Anchor::End
+                TextAnchor::End
             } else {
-                Anchor::Middle
+                TextAnchor::Middle
             };
             let at = Timestamp::from_nanos(tick);
             let fine = (axis.to - axis.from) < 8000 * MILLISECOND;
@@ -172,9 +172,9 @@ impl Page<'_> {
             let (utc, zoned) = (cut(self.zones.utc(at)), cut(self.zones.zoned(at)));
             let width = width_of(&utc, 11);
             let left = match anchor {
-                Anchor::Start => x,
-                Anchor::Middle => x - width / 2.0,
-                Anchor::End => x - width,
+                TextAnchor::Start => x,
+                TextAnchor::Middle => x - width / 2.0,
+                TextAnchor::End => x - width,
             };
             if left < free {
                 continue;
@@ -200,11 +200,11 @@ impl Page<'_> {
             let width = if *part > 0 { (end - x).max(1.0) } else { 0.0 };
             svg.rect((x, TOP), (width, HEIGHT), if split.open && last && *part > 0 { "url(#down)" } else { color });
             if width >= 14.0 && !(split.open && last) {
-                svg.bold((x + width / 2.0, 84.0), Anchor::Middle, 12, "#fff", number);
+                svg.bold((x + width / 2.0, 84.0), TextAnchor::Middle, 12, "#fff", number);
             }
             let label = self.t(phase_label(phase));
             if width >= width_of(label, 11) + 4.0 {
-                svg.text((x + width / 2.0, 106.0), Anchor::Middle, 11, INK, label);
+                svg.text((x + width / 2.0, 106.0), TextAnchor::Middle, 11, INK, label);
             }
             at += part;
         }
@@ -215,7 +215,7 @@ impl Page<'_> {
             svg.rect((end, TOP), (seen - end, HEIGHT), "#e3f1e8");
             let label = self.t(Label::StableMark);
             if seen - end > width_of(label, 11) + 8.0 {
-                svg.text((f64::midpoint(end, seen), 83.0), Anchor::Middle, 11, FAINT, label);
+                svg.text((f64::midpoint(end, seen), 83.0), TextAnchor::Middle, 11, FAINT, label);
             }
         }
         if split.open {
@@ -224,7 +224,7 @@ impl Page<'_> {
                 .rto()
                 .map(|rto| axis.x(split.begin.as_nanos().saturating_add(rto)))
                 .filter(|limit| (end - width_of(label, 11)..=end).contains(limit));
-            svg.text((limit.map_or(end, |limit| limit - 4.0), 106.0), Anchor::End, 11, ALARM, label);
+            svg.text((limit.map_or(end, |limit| limit - 4.0), 106.0), TextAnchor::End, 11, ALARM, label);
         }
         if let Some(rto) = self.rto() {
             let limit = split.begin.as_nanos().saturating_add(rto);
@@ -233,9 +233,9 @@ impl Page<'_> {
                 let x = axis.x(limit);
                 svg.rule(x, (58.0, 120.0), ALARM, true);
                 let half = width_of(&label, 11) / 2.0;
-                svg.text((x.clamp(LEFT + half, RIGHT - half), 166.0), Anchor::Middle, 11, ALARM, &label);
+                svg.text((x.clamp(LEFT + half, RIGHT - half), 166.0), TextAnchor::Middle, 11, ALARM, &label);
             } else {
-                svg.text((RIGHT, 166.0), Anchor::End, 11, ALARM, &format!("{label} →"));
+                svg.text((RIGHT, 166.0), TextAnchor::End, 11, ALARM, &format!("{label} →"));
             }
         }
         self.legend(svg, split);
@@ -246,8 +246,8 @@ impl Page<'_> {
         let mut x = LEFT;
         for ((words, color), number) in self.parts(split).iter().zip(COLORS).zip(NUMBERS) {
             svg.rect((x, 181.0), (14.0, 14.0), color);
-            svg.bold((x + 7.0, 192.0), Anchor::Middle, 10, "#fff", number);
-            svg.text((x + 20.0, 192.0), Anchor::Start, 11, INK, words);
+            svg.bold((x + 7.0, 192.0), TextAnchor::Middle, 10, "#fff", number);
+            svg.text((x + 20.0, 192.0), TextAnchor::Start, 11, INK, words);
             x += 20.0 + width_of(words, 11) + 22.0;
         }
     }
@@ -264,7 +264,7 @@ impl Page<'_> {
             svg.pointer((x, 64.0), INK);
             let label = self.t(label);
             let half = width_of(label, 11) / 2.0;
-            svg.text((x.clamp(LEFT + half, RIGHT - half), 52.0), Anchor::Middle, 11, INK, label);
+            svg.text((x.clamp(LEFT + half, RIGHT - half), 52.0), TextAnchor::Middle, 11, INK, label);
         }
     }
 
@@ -276,27 +276,27 @@ impl Page<'_> {
         let total = split.total();
         let title = format!("{}{}{}", self.t(Label::WaterfallChart), self.colon(), self.probe_title(&split.probe));
         let mut svg = Svg::new(760, 220, &title, &self.waterfall_words()?);
-        svg.bold((LEFT, 24.0), Anchor::Start, 14, INK, &title);
+        svg.bold((LEFT, 24.0), TextAnchor::Start, 14, INK, &title);
         let unit = numbers::unit(total);
-        svg.bold((RIGHT, 24.0), Anchor::End, 14, INK, &self.total(split));
+        svg.bold((RIGHT, 24.0), TextAnchor::End, 14, INK, &self.total(split));
         let rto = self.rto();
         // As in the timeline: a limit far off would leave nothing to see.
         let near = rto.filter(|rto| *rto <= total.saturating_mul(6));
         let axis = Axis { from: 0, to: total.max(near.unwrap_or(0)).max(MILLISECOND), left: 120.0, right: WIDTH - 80.0 };
         for tick in axis.ticks() {
             svg.rule(axis.x(tick), (38.0, 188.0), RULE, false);
-            svg.text((axis.x(tick), 204.0), Anchor::Middle, 11, FAINT, &axis.label(tick, self.t(Label::Seconds)));
+            svg.text((axis.x(tick), 204.0), TextAnchor::Middle, 11, FAINT, &axis.label(tick, self.t(Label::Seconds)));
         }
         let mut at = 0;
         for (index, ((phase, part), shown)) in PHASES.iter().zip(split.parts).zip(shown(split)).enumerate() {
             let row = TOP + ROW * f64::from(u32::try_from(index).unwrap_or(0));
             let (x, end) = (axis.x(at), axis.x(at + part));
             let width = if part > 0 { (end - x).max(1.0) } else { 0.0 };
-            svg.text((112.0, row + 15.0), Anchor::End, 12, INK, self.t(phase_label(*phase)));
+            svg.text((112.0, row + 15.0), TextAnchor::End, 12, INK, self.t(phase_label(*phase)));
             let open = split.open && at + part == total && part > 0;
             svg.rect((x, row), (width, 20.0), if open { "url(#down)" } else { COLORS[index] });
             let time = if index < split.entered { numbers::length_in(shown, unit, self.lang) } else { "–".to_owned() };
-            svg.text((x + width + 6.0, row + 15.0), Anchor::Start, 12, FAINT, &time);
+            svg.text((x + width + 6.0, row + 15.0), TextAnchor::Start, 12, FAINT, &time);
             at += part;
         }
         if let Some(rto) = rto {
@@ -305,9 +305,9 @@ impl Page<'_> {
                 Some(rto) => {
                     svg.rule(axis.x(rto), (38.0, 190.0), ALARM, true);
                     let x = (axis.x(rto) - 4.0).max(LEFT + width_of(&label, 11));
-                    svg.text((x, 184.0), Anchor::End, 11, ALARM, &label);
+                    svg.text((x, 184.0), TextAnchor::End, 11, ALARM, &label);
                 }
-                None => svg.text((RIGHT, 184.0), Anchor::End, 11, ALARM, &format!("{label} →")),
+                None => svg.text((RIGHT, 184.0), TextAnchor::End, 11, ALARM, &format!("{label} →")),
             }
         }
         Some(Figure { name: "waterfall", alt: text(&self.waterfall_words()?), svg: svg.finish() })

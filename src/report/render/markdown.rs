@@ -5,17 +5,17 @@ use crate::report::document::{Align, Block, Document, Facts, Inline, Layout, Lin
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Context {
     Text,
     Cell,
 }
 
 /// The document as Markdown; pictures are files beside it.
 pub(in crate::report) fn markdown(document: &Document) -> String {
-    let mut parts = vec![format!("# {}", line(&document.title, Place::Text))];
+    let mut parts = vec![format!("# {}", line(&document.title, Context::Text))];
     parts.extend(document.opening.iter().map(|block| self::block(document, block)));
     for (section, number) in document.sections.iter().zip(1..) {
-        parts.push(format!("## {number} {}", line(&section.title, Place::Text)));
+        parts.push(format!("## {number} {}", line(&section.title, Context::Text)));
         parts.extend(section.blocks.iter().map(|block| self::block(document, block)));
     }
     // Whoever wrote a title or a reason has no say about how the rest is read.
@@ -24,12 +24,12 @@ pub(in crate::report) fn markdown(document: &Document) -> String {
 
 fn block(document: &Document, block: &Block) -> String {
     match block {
-        Block::Paragraph(content) | Block::Lead(content) => line(content, Place::Text),
-        Block::Note(content) => format!("> [!NOTE]\n> {}", line(content, Place::Text)),
-        Block::List(items) => items.iter().map(|item| format!("- {}", line(item, Place::Text))).collect::<Vec<_>>().join("\n"),
+        Block::Paragraph(content) | Block::Lead(content) => line(content, Context::Text),
+        Block::Note(content) => format!("> [!NOTE]\n> {}", line(content, Context::Text)),
+        Block::List(items) => items.iter().map(|item| format!("- {}", line(item, Context::Text))).collect::<Vec<_>>().join("\n"),
         Block::Facts(facts) => self::facts(document, facts),
         Block::Table(table) => self::table(table),
-        Block::Figure(figure) => format!("![{}]({})", line(&figure.alt, Place::Text), figure.file(document.lang)),
+        Block::Figure(figure) => format!("![{}]({})", line(&figure.alt, Context::Text), figure.file(document.lang)),
         Block::Code(lines) => {
             let lines: Vec<_> = lines.iter().map(|line| plain::line(line)).collect();
             let fence = "`".repeat(3.max(lines.iter().map(|line| longest_run(line)).max().unwrap_or(0) + 1));
@@ -42,22 +42,22 @@ fn facts(document: &Document, facts: &Facts) -> String {
     match &facts.layout {
         Layout::Rows => {
             let mut out = row(["", ""]) + &rule([Align::Left, Align::Left]);
-            facts.rows.iter().for_each(|fact| out.push_str(&row([line(&fact.label, Place::Cell), line(&fact.value, Place::Cell)])));
+            facts.rows.iter().for_each(|fact| out.push_str(&row([line(&fact.label, Context::Cell), line(&fact.value, Context::Cell)])));
             out.trim_end().to_owned()
         }
         Layout::InLine { before, after } => {
             let colon = document.lang.colon();
-            let one = |(label, value): (&Line, &Line)| format!("{}{colon}{}", line(label, Place::Text), line(value, Place::Text));
+            let one = |(label, value): (&Line, &Line)| format!("{}{colon}{}", line(label, Context::Text), line(value, Context::Text));
             let all: Vec<String> = facts.rows.iter().map(|fact| one((&fact.label, &fact.value))).collect();
-            format!("{}{}{}", line(before, Place::Text), all.join(" · "), line(after, Place::Text))
+            format!("{}{}{}", line(before, Context::Text), all.join(" · "), line(after, Context::Text))
         }
     }
 }
 
 fn table(table: &Table) -> String {
-    let mut out = row(table.columns.iter().map(|column| line(&column.head, Place::Cell)));
+    let mut out = row(table.columns.iter().map(|column| line(&column.head, Context::Cell)));
     out.push_str(&rule(table.columns.iter().map(|column| column.align)));
-    table.rows.iter().for_each(|cells| out.push_str(&row(cells.iter().map(|cell| line(cell, Place::Cell)))));
+    table.rows.iter().for_each(|cells| out.push_str(&row(cells.iter().map(|cell| line(cell, Context::Cell)))));
     out.trim_end().to_owned()
 }
 
@@ -86,11 +86,11 @@ fn rule(aligns: impl IntoIterator<Item = Align>) -> String {
     out + "\n"
 }
 
-fn line(line: &Line, place: Place) -> String {
+fn line(line: &Line, place: Context) -> String {
     inlines(&line.pieces, place)
 }
 
-fn inlines(pieces: &[Inline], place: Place) -> String {
+fn inlines(pieces: &[Inline], place: Context) -> String {
     let one = |piece: &Inline| match piece {
         Inline::Fixed(fixed) => (*fixed).to_owned(),
         Inline::Shown(shown, _) => shown.clone(),
@@ -127,9 +127,9 @@ fn text(raw: &str) -> String {
 }
 
 /// A code span.
-fn code(raw: &str, place: Place) -> String {
+fn code(raw: &str, place: Context) -> String {
     // In a table a bar ends the cell even inside a code span; the backslash is taken away by the table.
-    let raw = if place == Place::Cell { raw.replace('|', "\\|") } else { raw.to_owned() };
+    let raw = if place == Context::Cell { raw.replace('|', "\\|") } else { raw.to_owned() };
     // The fence must be longer than any run of backticks inside.
     let fence = "`".repeat(longest_run(&raw) + 1);
     if raw.starts_with('`') || raw.ends_with('`') { format!("{fence} {raw} {fence}") } else { format!("{fence}{raw}{fence}") }
@@ -146,7 +146,7 @@ mod tests {
     use crate::report::document::{self, Column};
 
     fn cell(content: &Line) -> String {
-        line(content, Place::Cell)
+        line(content, Context::Cell)
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         for (raw, expected) in [("vpc-1", "`vpc-1`"), ("a`b", "``a`b``"), ("`a", "`` `a ``"), ("a|b", "`a\\|b`"), ("", "")] {
             assert_eq!(cell(&document::code(raw)), expected);
         }
-        assert_eq!(line(&document::code("a|b"), Place::Text), "`a|b`", "outside of tables a bar is a bar");
+        assert_eq!(line(&document::code("a|b"), Context::Text), "`a|b`", "outside of tables a bar is a bar");
     }
 
     #[test]

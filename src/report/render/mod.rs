@@ -1,4 +1,4 @@
-//! The renderers: each makes one form of a document, and only they escape what stands in it.
+//! The renderers: each writes a document in one format, and only they escape text.
 
 mod html;
 mod json;

@@ -1,4 +1,4 @@
-//! The snapshot from before the run held against what was read after everything was taken back.
+//! The snapshot from before the run, compared with what was read after everything was taken back.
 
 use std::collections::BTreeSet;
 

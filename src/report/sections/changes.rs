@@ -1,7 +1,7 @@
 //! What was injected and changed, the proof that it was put back, and the calls that did it.
 
 use crate::model::ids::Part;
-use crate::model::measure::{self, Standing, Stands};
+use crate::model::measure::{self, StandingChange, Stands};
 use crate::model::state::step::StepCall;
 use crate::model::state::{Acceptance, FAULT, Status, StepState};
 use crate::model::target::Target;
@@ -32,7 +32,7 @@ impl Page<'_> {
     }
 
     /// What stands of one step, and why.
-    fn stands(&self, one: &Standing) -> Line {
+    fn stands(&self, one: &StandingChange) -> Line {
         let why = match &one.why {
             Stands::LeftOver(why) => line![self.t(Label::StandsLeftOver), self.colon(), self.sentence(why)],
             Stands::CannotBeUndone => Line::default(),

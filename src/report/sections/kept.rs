@@ -1,4 +1,4 @@
-//! What the run keeps, as it was read once more before the verdict.
+//! The changes that the run leaves in place, as they were read once more before the verdict.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The lease of the fault: when it was granted, how it was renewed, how it ended.
+//! The lease of the fault: when it was granted, when it was renewed, how it ended.
 
 use crate::model::event::{Body, Event, RunEvent};
 use crate::model::state::Status;

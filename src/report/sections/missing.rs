@@ -1,4 +1,4 @@
-//! What is asked for and does not stand in the report: said, not left blank.
+//! The fields that auditors ask for and the report does not hold: each is named, none is left blank.
 
 use std::collections::BTreeSet;
 

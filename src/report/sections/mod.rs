@@ -15,6 +15,7 @@ mod people;
 mod proof;
 mod reasons;
 mod results;
+mod sources;
 mod steps;
 mod traffic;
 
@@ -46,6 +47,7 @@ const PARTS: &[Part] = &[
     section("failback", Label::FailbackTitle, |page| page.failback()),
     derived("controls", Label::ControlsTitle, |page, held| page.controls(held)),
     derived("missing", Label::MissingTitle, |page, held| page.missing(held)),
+    section("sources", Label::SourcesTitle, |page| page.sources()),
     section("proof", Label::ProofTitle, |page| page.proof()),
 ];
 

@@ -1,4 +1,4 @@
-//! What people did: answers, orders, stops, takeovers; with how long they were waited for, told apart from the time of the machine.
+//! What people did: answers, orders, stops, takeovers. The time for which people were waited for is told apart from the time of the machine.
 
 use crate::model::measure::people::{Act, Deed, people};
 use crate::model::order::Order;

@@ -1,4 +1,5 @@
-//! Reasons of a verdict in the language of the report. The journal holds them in English; one that this version would write the same way is translated, any other is quoted.
+//! Reasons of a verdict in the language of the report. The journal holds them in English: a reason that this version of Lifeboat would write in the same words is translated, any other is
+//! quoted.
 
 use crate::model::event::run::{Lack, Lacking};
 use crate::model::measure::{Measure, Reason, judge};

@@ -1,5 +1,12 @@
-//! Parameters for every action that changes something: tests that go through the whole catalogue take new actions in from here.
+//! Parameters for every action and every kind of probe: tests that go through the whole catalogue take new words in from here, and they are here by the
+//! example that each word's author gives. Only what an example does not do is written below.
 
+use std::collections::BTreeMap;
+
+use lifeboat::catalogue;
+use lifeboat::catalogue::examples::lines;
+use lifeboat::lab::serve::vars;
+use lifeboat::lab::world::file::Blueprint;
 use serde_json::{Value, json};
 
 /// Parameters that make an action change something in the shipped world.
@@ -8,26 +15,22 @@ pub(crate) struct Sample {
     pub(crate) with: Value,
 }
 
-/// Every action that changes clouds, with parameters.
-pub(crate) fn samples() -> Vec<Sample> {
-    let standby = |role: &str| json!({ "instances": { "tags": { "role": role, "posture": "standby" } } });
+/// What changes things outside the clouds, where no lab can look: told apart by hand in `catalogue_undo`.
+pub(crate) const OUTSIDE: [&str; 2] = ["exec", "http.request"];
+
+/// For actions that have more than one way to change something, and for those whose example changes nothing in a new lab: in the place of the example.
+fn others() -> Vec<Sample> {
     let active = |role: &str| json!({ "instances": { "tags": { "role": role, "posture": "active" } } });
-    let route = |key: &str, value: Value| json!({ "route_table": "rtb-0a11febe0a7b00002", "destination": "10.20.0.0/16", key: value });
     let stages = json!([{ "to": { "aws": 50, "aliyun": 50 }, "hold": "20ms" }]);
     let new_route =
         json!({ "route_table": "rtb-0a11febe0a7b00001", "destination": "10.40.0.0/16", "target": { "interface": "eni-0a11febe0a7000c01" } });
+    let led_elsewhere =
+        json!({ "route_table": "rtb-0a11febe0a7b00002", "destination": "10.20.0.0/16", "target": { "interface": "eni-0a11febe0a7000c01" } });
     [
-        ("aliyun.dts.pause-job", json!({ "job": "dtsorders-primary" })),
-        ("aliyun.dts.start-job", json!({ "job": "dtsorders-standby" })),
-        ("aliyun.dts.suspend-job", json!({ "job": "dtsorders-primary" })),
-        ("aliyun.ecs.start-instances", standby("checkout")),
         ("aliyun.ecs.stop-instances", active("storefront")),
-        ("aliyun.region-outage", json!({ "region": "cn-hangzhou", "vpc": "vpc-bp1lifeboat0shop00001" })),
-        ("aws.ec2.blackhole-route", route("interface", json!("eni-0a11febe0a75ba4e0"))),
-        ("aws.ec2.replace-route", route("target", json!({ "interface": "eni-0a11febe0a7000c01" }))),
+        ("aws.ec2.replace-route", led_elsewhere),
         ("aws.ec2.replace-route", new_route),
         ("aws.ec2.share-image", json!({ "image": "ami-0a11febe0a7000001", "accounts": ["444455556666", "777788889999"] })),
-        ("aws.ec2.start-instances", standby("storefront")),
         ("aws.ec2.stop-instances", active("checkout")),
         ("dns.shift-weight", json!({ "zone": "example.com.", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
         ("dns.shift-weight", json!({ "zone": "example.cn", "record": "shop", "to": { "aws": 100, "aliyun": 0 }, "stages": stages })),
@@ -37,4 +40,29 @@ pub(crate) fn samples() -> Vec<Sample> {
     ]
     .map(|(kind, with)| Sample { kind, with })
     .into()
+}
+
+/// Every action that changes clouds, with parameters.
+pub(crate) fn samples() -> Vec<Sample> {
+    let others = others();
+    let rows = catalogue::actions().iter().filter(|row| row.mutates && !OUTSIDE.contains(&row.kind));
+    let by_example = rows.filter(|row| !others.iter().any(|other| other.kind == row.kind));
+    let mut samples: Vec<Sample> = by_example.map(|row| Sample { kind: row.kind, with: in_lab(row.example) }).collect();
+    samples.extend(others);
+    samples.sort_by_key(|sample| sample.kind);
+    samples
+}
+
+/// What an example says in the lab.
+pub(crate) fn in_lab(example: &'static str) -> Value {
+    let mut known: BTreeMap<String, String> =
+        vars(&Blueprint::shop(), None).iter().filter_map(|(name, value)| Some((format!("vars.{name}"), value.as_str()?.to_owned()))).collect();
+    known.insert("env.aliyun.region".to_owned(), "cn-hangzhou".to_owned());
+    known.insert("env.aws.region".to_owned(), "us-east-1".to_owned());
+    let mut text = lines(example).join("\n");
+    assert!(!text.is_empty(), "every word has an EXAMPLE");
+    for (name, value) in &known {
+        text = text.replace(&format!("${{{{ {name} }}}}"), value);
+    }
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

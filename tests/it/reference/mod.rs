@@ -14,13 +14,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lifeboat::catalogue;
-use lifeboat::lab::serve::vars;
-use lifeboat::lab::world::file::Blueprint;
 use lifeboat::ops::catalogue_list::{Entry, description, entries};
 use lifeboat::ops::words::Words;
 
 use crate::catalogue_world::{Sample, on_stage};
 use crate::common::root;
+use crate::samples::in_lab;
 
 /// Where the pages are.
 const FOLDER: &str = "docs/reference";
@@ -78,20 +77,12 @@ fn every_action_that_changes_something_says_what_its_undo_does() {
 
 #[test]
 fn every_example_of_an_action_in_a_cloud_finds_something_to_act_on_in_the_lab() {
-    let vars = vars(&Blueprint::shop(), None);
-    let mut known: BTreeMap<String, String> =
-        vars.iter().filter_map(|(name, value)| Some((format!("vars.{name}"), value.as_str()?.to_owned()))).collect();
-    known.insert("env.aliyun.region".to_owned(), "cn-hangzhou".to_owned());
     on_stage(async |stage| {
         for row in catalogue::actions().iter().filter(|row| !row.calls.all().is_empty() && row.mutates) {
-            let mut with = catalogue::examples::example(row.kind, false).expect("every word has an example").join("\n");
-            for (name, value) in &known {
-                with = with.replace(&format!("${{{{ {name} }}}}"), value);
-            }
-            let sample = Sample { kind: row.kind, with: serde_saphyr::from_str(&with).unwrap() };
+            let sample = Sample { kind: row.kind, with: in_lab(row.example) };
             let step = stage.step(&sample);
             let planned = step.plan().await;
-            assert!(!planned.targets.is_empty(), "{}: {with} finds nothing", row.kind);
+            assert!(!planned.targets.is_empty(), "{}: {} finds nothing", row.kind, sample.with);
         }
     });
 }

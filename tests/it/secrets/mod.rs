@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::echo::Echo;
 use self::forms::forms;
 use crate::common::{LabProcess, folder, get, lifeboat, run, text};
-use crate::samples::samples;
+use crate::samples::{in_lab, samples};
 
 mod echo;
 mod forms;
@@ -44,7 +44,8 @@ fn canary(name: &str) -> &'static str {
     CANARIES.iter().find(|(known, _)| *known == name).unwrap().1
 }
 
-/// Parameters for the actions and probes that `samples` does not have: those that change no cloud. Secrets stand where the language takes them.
+/// Parameters for the actions and probes that `samples` does not have: those that change no cloud. Secrets stand where the language takes them. A word that takes none
+/// is tried with its example where nothing is written here.
 fn others(echo: &Echo) -> Vec<(&'static str, Value)> {
     let secret = |name: &str| json!({ "secret": format!("env:C_{name}") });
     let file = json!({ "secret": format!("file:{}", echo.folder().join("secret").display()) });
@@ -146,7 +147,21 @@ impl Workspace {
         let folder = folder();
         let (mut steps, mut probes, mut scenarios, mut waiting, mut known) = (Vec::new(), json!({}), Vec::new(), Vec::new(), BTreeSet::new());
         let cloud = samples().into_iter().map(|sample| (sample.kind, sample.with));
-        for (number, (kind, with)) in cloud.chain(others(echo)).enumerate() {
+        let others = others(echo);
+        let is_written =
+            |word: &str, is_probe: bool| others.iter().any(|(kind, _)| *kind == word || is_probe && kind.strip_prefix("probe ") == Some(word));
+        let by_example: Vec<(&str, Value)> = catalogue::actions()
+            .iter()
+            .filter(|row| !row.mutates && row.secrets.is_empty() && !is_written(row.kind, false))
+            .map(|row| (row.kind, in_lab(row.example)))
+            .chain(
+                catalogue::probes()
+                    .iter()
+                    .filter(|row| row.secrets.is_empty() && !is_written(row.kind, true))
+                    .map(|row| (row.kind, in_lab(row.example))),
+            )
+            .collect();
+        for (number, (kind, with)) in cloud.chain(others).chain(by_example).enumerate() {
             known.insert(kind);
             let (kind, is_probe) = match kind.strip_prefix("probe ") {
                 Some(kind) => (kind, true),
@@ -175,11 +190,7 @@ impl Workspace {
             }
         }
         for kind in catalogue::actions().iter().map(|row| row.kind).chain(catalogue::probes().iter().map(|row| row.kind)) {
-            assert!(
-                known.contains(kind),
-                "{kind} is not tested for secrets: add it to `samples()` in tests/it/common/samples.rs or to `others()` in {}",
-                file!()
-            );
+            assert!(known.contains(kind), "{kind} takes secrets and is not tested with any: add it to `others()` in {}", file!());
         }
         let write = |name: &str, definition: &Value| fs::write(folder.path().join(name), definition.to_string()).unwrap();
         write("all.yaml", &json!({ "lifeboat": 1, "kind": "runbook", "title": CONTROL, "probes": probes, "steps": steps }));

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::sighting::{Dialect, Sighting};
 use crate::wire::aliyun_rpc;
-use crate::wire::aws_answer::{self, Fault};
+use crate::wire::aws_answer::{self, ApiError};
 use crate::wire::xml::Answer;
 
 /// Status, code, sentence.
-type Said = (u16, &'static str, &'static str);
+type Wording = (u16, &'static str, &'static str);
 
 /// The refusal that a rule asks for, in the words of the service that was called.
 pub(super) fn refusal(rule: &FaultRule, call: &Sighting) -> Response<Full<Bytes>> {
@@ -52,7 +52,7 @@ pub(super) fn false_success(call: &Sighting) -> Response<Full<Bytes>> {
     aliyun_rpc::done(&aws_answer::request_id().to_uppercase(), fields)
 }
 
-fn throttle(call: &Sighting) -> Said {
+fn throttle(call: &Sighting) -> Wording {
     match (call.dialect, call.service.as_str()) {
         (Dialect::Ec2, _) => (503, "RequestLimitExceeded", "Request limit exceeded."),
         (Dialect::Objects, "s3") => (503, "SlowDown", "Please reduce your request rate."),
@@ -62,7 +62,7 @@ fn throttle(call: &Sighting) -> Said {
     }
 }
 
-fn server_error(call: &Sighting, status: u16) -> Said {
+fn server_error(call: &Sighting, status: u16) -> Wording {
     match (call.dialect, status) {
         (Dialect::Ec2, 503) => (503, "Unavailable", "The service is unavailable. Please try again shortly."),
         (Dialect::Ec2, _) => (500, "InternalError", "An internal error has occurred"),
@@ -75,7 +75,7 @@ fn server_error(call: &Sighting, status: u16) -> Said {
     }
 }
 
-fn expired(call: &Sighting) -> Said {
+fn expired(call: &Sighting) -> Wording {
     match (call.dialect, call.service.as_str()) {
         (Dialect::Ec2, _) => (400, "RequestExpired", "Request has expired."),
         (Dialect::Objects, "s3") => (400, "ExpiredToken", "The provided token has expired."),
@@ -86,7 +86,7 @@ fn expired(call: &Sighting) -> Said {
     }
 }
 
-fn denied(call: &Sighting) -> Said {
+fn denied(call: &Sighting) -> Wording {
     match (call.dialect, call.service.as_str()) {
         (Dialect::Ec2, _) => (403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
         (Dialect::Objects, "s3") => (403, "AccessDenied", "Access Denied"),
@@ -97,15 +97,15 @@ fn denied(call: &Sighting) -> Said {
     }
 }
 
-fn document(call: &Sighting, (status, code, message): Said) -> Response<Full<Bytes>> {
+fn document(call: &Sighting, (status, code, message): Wording) -> Response<Full<Bytes>> {
     let id = aws_answer::request_id();
     let status_code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let fault = Fault::new(code, message).with_status(status_code);
+    let error = ApiError::new(code, message).with_status(status_code);
     match call.dialect {
-        Dialect::Ec2 => aws_answer::fault(aws_answer::Dialect::Ec2, &fault, &id),
-        Dialect::Xml if call.service == "route53" => aws_answer::fault(aws_answer::Dialect::RestXml, &fault, &id),
-        Dialect::Xml => aws_answer::fault(aws_answer::Dialect::Query, &fault, &id),
-        Dialect::Rpc => aliyun_rpc::failed(&id.to_uppercase(), "", &aliyun_rpc::Fault::new(status, code, message)),
+        Dialect::Ec2 => aws_answer::refusal(aws_answer::Dialect::Ec2, &error, &id),
+        Dialect::Xml if call.service == "route53" => aws_answer::refusal(aws_answer::Dialect::RestXml, &error, &id),
+        Dialect::Xml => aws_answer::refusal(aws_answer::Dialect::Query, &error, &id),
+        Dialect::Rpc => aliyun_rpc::failed(&id.to_uppercase(), "", &aliyun_rpc::ApiError::new(status, code, message)),
         Dialect::Objects => objects(call, status_code, code, message, &id),
         Dialect::Json => {
             let body = json!({ "__type": code, "message": message }).to_string();

@@ -56,19 +56,19 @@ impl Call {
     }
 
     /// A parameter that must be there.
-    pub fn need(&self, name: &str) -> Result<&str, Fault> {
+    pub fn need(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name).ok_or_else(|| missing(name))
     }
 
     /// A whole number inside `range`.
-    pub fn number(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, Fault> {
+    pub fn number(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.map(Some).ok_or_else(|| invalid(name))
     }
 
     /// `true` or `false`, in any case.
-    pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.to_ascii_lowercase().as_str() {
             "true" => Ok(Some(true)),
@@ -100,23 +100,23 @@ impl Call {
     }
 
     /// A JSON array of strings in one parameter, as `DescribeInstances` takes its ids; at most `most` of them.
-    pub fn json_list(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, Fault> {
+    pub fn json_list(&self, name: &str, most: usize) -> Result<Option<Vec<String>>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let list: Vec<String> = serde_json::from_str(text).map_err(|_| invalid(name))?;
         if list.len() > most { Err(invalid(name)) } else { Ok(Some(list)) }
     }
 
     /// `PageNumber` and `PageSize`.
-    pub fn page(&self, default: u32, most: u32) -> Result<Page, Fault> {
+    pub fn page(&self, default: u32, most: u32) -> Result<Page, ApiError> {
         let number = self.number("PageNumber", 1..=u32::MAX)?.unwrap_or(1);
         let size = self.number("PageSize", 1..=most)?.unwrap_or(default);
         Ok(Page { number, size })
     }
 
     /// Called when everything has been checked and nothing changed: a dry run ends here, with what the vendor calls an error.
-    pub fn dry_run(&self) -> Result<(), Fault> {
+    pub fn dry_run(&self) -> Result<(), ApiError> {
         match self.flag("DryRun")? {
-            Some(true) => Err(Fault::new(400, "DryRunOperation", "Request validation has been passed with DryRun flag set.")),
+            Some(true) => Err(ApiError::new(400, "DryRunOperation", "Request validation has been passed with DryRun flag set.")),
             _ => Ok(()),
         }
     }
@@ -142,7 +142,7 @@ impl Page {
 
 /// An error as the vendor says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ApiError {
     /// HTTP status, 400 to 599.
     pub status: u16,
     /// The vendor's code.
@@ -153,8 +153,8 @@ pub struct Fault {
     pub retry_after_ms: Option<u64>,
 }
 
-impl Fault {
-    /// A fault.
+impl ApiError {
+    /// An error.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, code: code.into(), message: message.into(), retry_after_ms: None }
     }
@@ -162,17 +162,17 @@ impl Fault {
 
 /// A parameter that the action needs is not there.
 #[must_use]
-pub fn missing(name: &str) -> Fault {
-    Fault::new(400, "MissingParameter", format!("The input parameter \"{name}\" that is mandatory for processing this request is not supplied."))
+pub fn missing(name: &str) -> ApiError {
+    ApiError::new(400, "MissingParameter", format!("The input parameter \"{name}\" that is mandatory for processing this request is not supplied."))
 }
 
 /// A parameter has a value the action cannot take.
 #[must_use]
-pub fn invalid(name: &str) -> Fault {
-    Fault::new(400, "InvalidParameter", format!("The specified value of parameter \"{name}\" is not valid."))
+pub fn invalid(name: &str) -> ApiError {
+    ApiError::new(400, "InvalidParameter", format!("The specified value of parameter \"{name}\" is not valid."))
 }
 
-impl From<Refused> for Fault {
+impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Incomplete(what) => {
@@ -208,16 +208,16 @@ pub fn done(request_id: &str, fields: Value) -> Response<Full<Bytes>> {
 
 /// The answer of a call that was refused.
 #[must_use]
-pub fn failed(request_id: &str, host: &str, fault: &Fault) -> Response<Full<Bytes>> {
+pub fn failed(request_id: &str, host: &str, error: &ApiError) -> Response<Full<Bytes>> {
     let body = json!({
         "RequestId": request_id,
         "HostId": host,
-        "Code": fault.code,
-        "Message": fault.message,
-        "Recommend": format!("https://api.aliyun.com/troubleshoot?q={}&requestId={request_id}", fault.code),
+        "Code": error.code,
+        "Message": error.message,
+        "Recommend": format!("https://api.aliyun.com/troubleshoot?q={}&requestId={request_id}", error.code),
     });
-    let mut response = respond(fault.status, request_id, &body);
-    if let Some(millis) = fault.retry_after_ms {
+    let mut response = respond(error.status, request_id, &body);
+    if let Some(millis) = error.retry_after_ms {
         response.headers_mut().insert("x-acs-retry-after", http::HeaderValue::from(millis));
     }
     response

@@ -28,14 +28,14 @@ pub enum Dialect {
 
 /// An error as the vendor names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ApiError {
     pub status: StatusCode,
     pub code: Cow<'static, str>,
     pub message: String,
 }
 
-impl Fault {
-    /// A fault of the caller with HTTP status 400, as most are.
+impl ApiError {
+    /// An error of the caller with HTTP status 400, as most are.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: code.into(), message: message.into() }
     }
@@ -48,33 +48,33 @@ impl Fault {
     }
 }
 
-/// The error document for a fault.
+/// The document that says an error.
 #[must_use]
-pub fn fault(dialect: Dialect, fault: &Fault, request_id: &str) -> Response<Full<Bytes>> {
-    let error = |answer: &mut Answer| {
+pub fn refusal(dialect: Dialect, error: &ApiError, request_id: &str) -> Response<Full<Bytes>> {
+    let element = |answer: &mut Answer| {
         answer.element("Error", |answer| {
             if dialect != Dialect::Ec2 {
-                answer.text("Type", if fault.status.is_server_error() { "Receiver" } else { "Sender" });
+                answer.text("Type", if error.status.is_server_error() { "Receiver" } else { "Sender" });
             }
-            answer.text("Code", &fault.code);
-            answer.text("Message", &fault.message);
+            answer.text("Code", &error.code);
+            answer.text("Message", &error.message);
         });
     };
     let mut answer = Answer::new();
     match dialect {
         Dialect::Ec2 => answer.element("Response", |answer| {
-            answer.element("Errors", error);
+            answer.element("Errors", element);
             answer.text("RequestID", request_id);
         }),
         Dialect::Query | Dialect::RestXml => {
             let namespace = if dialect == Dialect::Query { STS_NAMESPACE } else { ROUTE53_NAMESPACE };
             answer.root("ErrorResponse", namespace, |answer| {
-                error(answer);
+                element(answer);
                 answer.text("RequestId", request_id);
             });
         }
     }
-    document(fault.status, answer.finish(), request_id)
+    document(error.status, answer.finish(), request_id)
 }
 
 /// The answer to `action` in a Query dialect; `content` is what the service wrote.
@@ -129,15 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_each_dialects_shape() {
-        let wrong = Fault::new("InvalidRoute.NotFound", "no route <x>");
-        let ec2 = Element::parse(&body(fault(Dialect::Ec2, &wrong, "id"))).unwrap();
+    fn errors_have_each_dialects_shape() {
+        let wrong = ApiError::new("InvalidRoute.NotFound", "no route <x>");
+        let ec2 = Element::parse(&body(refusal(Dialect::Ec2, &wrong, "id"))).unwrap();
         assert_eq!(ec2.name, "Response");
         let error = &ec2.child("Errors").unwrap().children[0];
         assert_eq!((error.text_of("Code"), error.text_of("Message")), (Some("InvalidRoute.NotFound"), Some("no route <x>")));
         assert_eq!(ec2.text_of("RequestID"), Some("id"));
         for dialect in [Dialect::Query, Dialect::RestXml] {
-            let other = Element::parse(&body(fault(dialect, &wrong, "id"))).unwrap();
+            let other = Element::parse(&body(refusal(dialect, &wrong, "id"))).unwrap();
             assert_eq!(other.name, "ErrorResponse");
             assert_eq!(other.child("Error").unwrap().text_of("Type"), Some("Sender"));
             assert_eq!(other.text_of("RequestId"), Some("id"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 
-use super::aws_answer::Fault;
+use super::aws_answer::ApiError;
 
 /// More parameters than any call needs.
 const MAX_PARAMETERS: usize = 5000;
@@ -20,12 +20,12 @@ impl Parameters {
     ///
     /// # Errors
     /// `MalformedQueryString` when there are too many.
-    pub fn read(parts: &Parts, body: &[u8]) -> Result<Self, Fault> {
+    pub fn read(parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
         let mut by_name = BTreeMap::new();
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         for (name, value) in url::form_urlencoded::parse(query).chain(url::form_urlencoded::parse(body)) {
             if by_name.len() == MAX_PARAMETERS {
-                return Err(Fault::new("MalformedQueryString", "The query string contains too many parameters."));
+                return Err(ApiError::new("MalformedQueryString", "The query string contains too many parameters."));
             }
             by_name.insert(name.into_owned(), value.into_owned());
         }
@@ -47,21 +47,21 @@ impl Parameters {
     ///
     /// # Errors
     /// `MissingParameter`.
-    pub fn required(&self, name: &str) -> Result<&str, Fault> {
-        self.get(name).ok_or_else(|| Fault::new("MissingParameter", format!("The request must contain the parameter {name}")))
+    pub fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| ApiError::new("MissingParameter", format!("The request must contain the parameter {name}")))
     }
 
     /// A truth value, false when it is not there.
     ///
     /// # Errors
     /// `InvalidParameterValue` for anything but true and false.
-    pub fn flag(&self, name: &str) -> Result<bool, Fault> {
+    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
         match self.get(name) {
             None => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
             Some(value) => {
-                Err(Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected a boolean value.")))
+                Err(ApiError::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected a boolean value.")))
             }
         }
     }
@@ -70,11 +70,11 @@ impl Parameters {
     ///
     /// # Errors
     /// `InvalidParameterValue` for anything else.
-    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
         self.get(name)
             .map(|value| {
                 value.parse().map_err(|_| {
-                    Fault::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected an integer."))
+                    ApiError::new("InvalidParameterValue", format!("Value ({value}) for parameter {name} is invalid. Expected an integer."))
                 })
             })
             .transpose()

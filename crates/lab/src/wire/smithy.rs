@@ -8,7 +8,7 @@ use http_body_util::Full;
 use lifeboat_notation::time::Timestamp;
 use serde_json::{Map, Value};
 
-use super::aws_answer::{self, Fault};
+use super::aws_answer::{self, ApiError};
 use super::cbor;
 use super::xml::Answer;
 
@@ -61,13 +61,13 @@ impl Service {
     ///
     /// # Errors
     /// `UnknownOperationException` for what is not addressed to this service, `SerializationException` for a body that is none.
-    pub fn read(&self, parts: &Parts, body: &[u8]) -> Result<Call, Fault> {
+    pub fn read(&self, parts: &Parts, body: &[u8]) -> Result<Call, ApiError> {
         let protocol = Protocol::of(parts);
         if parts.headers.contains_key("content-encoding") {
             // Clients compress what is long; nothing that the lab is asked for is.
-            return Err(Fault::new("SerializationException", "The lab reads no compressed bodies."));
+            return Err(ApiError::new("SerializationException", "The lab reads no compressed bodies."));
         }
-        let unreadable = |error: &dyn std::fmt::Display| Fault::new("SerializationException", error.to_string());
+        let unreadable = |error: &dyn std::fmt::Display| ApiError::new("SerializationException", error.to_string());
         let (operation, value) = match protocol {
             Protocol::Cbor => {
                 let prefix = format!("/service/{}/operation/", self.target);
@@ -88,7 +88,7 @@ impl Service {
                 (operation, value)
             }
         };
-        let unknown = || Fault::new("UnknownOperationException", "The requested operation is not known.").with_status(StatusCode::NOT_FOUND);
+        let unknown = || ApiError::new("UnknownOperationException", "The requested operation is not known.").with_status(StatusCode::NOT_FOUND);
         let value = if value.is_object() { value } else { Value::Object(Map::new()) };
         Ok(Call { protocol, operation: operation.ok_or_else(unknown)?, input: Input { value, is_text: protocol == Protocol::Query } })
     }
@@ -115,29 +115,29 @@ impl Service {
 
     /// The answer of a call that was refused. `shape` is the error's type where it is not called like its code.
     #[must_use]
-    pub fn refused(&self, protocol: Protocol, fault: &Fault, shape: &str, request_id: &str) -> Response<Full<Bytes>> {
-        let error = Shape::Fields(vec![("__type", format!("{}#{shape}", self.namespace).into()), ("message", fault.message.clone().into())]);
-        let sender = if fault.status.is_server_error() { "Receiver" } else { "Sender" };
+    pub fn refused(&self, protocol: Protocol, error: &ApiError, shape: &str, request_id: &str) -> Response<Full<Bytes>> {
+        let shape = Shape::Fields(vec![("__type", format!("{}#{shape}", self.namespace).into()), ("message", error.message.clone().into())]);
+        let sender = if error.status.is_server_error() { "Receiver" } else { "Sender" };
         let body = match protocol {
-            Protocol::Cbor => cbor::write(&error),
-            Protocol::Json => error.json().to_string().into_bytes(),
+            Protocol::Cbor => cbor::write(&shape),
+            Protocol::Json => shape.json().to_string().into_bytes(),
             Protocol::Query => {
                 let mut answer = Answer::new();
                 answer.root("ErrorResponse", self.xml, |answer| {
                     answer.element("Error", |answer| {
                         answer.text("Type", sender);
-                        answer.text("Code", &fault.code);
-                        answer.text("Message", &fault.message);
+                        answer.text("Code", &error.code);
+                        answer.text("Message", &error.message);
                     });
                     answer.text("RequestId", request_id);
                 });
                 answer.finish()
             }
         };
-        let mut response = respond(protocol, fault.status, body, request_id);
+        let mut response = respond(protocol, error.status, body, request_id);
         // The codes that Query had go on in a header.
         if protocol != Protocol::Query
-            && let Ok(value) = HeaderValue::from_str(&format!("{};{sender}", fault.code))
+            && let Ok(value) = HeaderValue::from_str(&format!("{};{sender}", error.code))
         {
             response.headers_mut().insert("x-amzn-query-error", value);
         }
@@ -162,11 +162,11 @@ fn respond(protocol: Protocol, status: StatusCode, body: Vec<u8>, request_id: &s
 }
 
 /// `A.member.1.B=v` as `{"A": [{"B": "v"}]}`; every leaf is a text.
-fn nested<'a>(pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>) -> Result<Value, Fault> {
+fn nested<'a>(pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>) -> Result<Value, ApiError> {
     let mut root = Map::new();
     for (name, text) in pairs {
         let parts: Vec<&str> = name.split('.').collect();
-        let malformed = || Fault::new("MalformedQueryString", format!("The parameter {name} cannot be read."));
+        let malformed = || ApiError::new("MalformedQueryString", format!("The parameter {name} cannot be read."));
         let (last, way) = parts.split_last().filter(|_| parts.len() <= MAX_DEPTH).ok_or_else(malformed)?;
         let mut fields = &mut root;
         for part in way {
@@ -201,8 +201,8 @@ pub struct Input {
     is_text: bool,
 }
 
-fn wrong(name: &str, expected: &str) -> Fault {
-    Fault::new("InvalidParameterValue", format!("The value of the parameter {name} is invalid. Expected {expected}."))
+fn wrong(name: &str, expected: &str) -> ApiError {
+    ApiError::new("InvalidParameterValue", format!("The value of the parameter {name} is invalid. Expected {expected}."))
 }
 
 impl Input {
@@ -220,7 +220,7 @@ impl Input {
     ///
     /// # Errors
     /// `InvalidParameterValue`, as with all others.
-    pub fn text(&self, name: &str) -> Result<Option<&str>, Fault> {
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         self.field(name)
             .map(|value| value.as_str().ok_or_else(|| wrong(name, "a string")))
             .transpose()
@@ -228,12 +228,12 @@ impl Input {
     }
 
     /// A text that must be there.
-    pub fn need(&self, name: &str) -> Result<&str, Fault> {
-        self.text(name)?.ok_or_else(|| Fault::new("MissingParameter", format!("The parameter {name} is required.")))
+    pub fn need(&self, name: &str) -> Result<&str, ApiError> {
+        self.text(name)?.ok_or_else(|| ApiError::new("MissingParameter", format!("The parameter {name} is required.")))
     }
 
     /// A number.
-    pub fn number(&self, name: &str) -> Result<Option<f64>, Fault> {
+    pub fn number(&self, name: &str) -> Result<Option<f64>, ApiError> {
         let read = |value: &Value| match value {
             Value::String(text) if self.is_text => text.parse().ok().filter(|number: &f64| number.is_finite()),
             other => other.as_f64(),
@@ -242,7 +242,7 @@ impl Input {
     }
 
     /// A whole number inside `range`.
-    pub fn integer(&self, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, Fault> {
+    pub fn integer(&self, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
         let read = |value: &Value| match value {
             Value::String(text) if self.is_text => text.parse().ok(),
             other => other.as_i64(),
@@ -253,7 +253,7 @@ impl Input {
     }
 
     /// A truth value.
-    pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         let read = |value: &Value| match value {
             Value::String(text) if self.is_text => text.parse().ok(),
             other => other.as_bool(),
@@ -262,7 +262,7 @@ impl Input {
     }
 
     /// A time.
-    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Fault> {
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
         let read = |value: &Value| match value {
             Value::String(text) => text.parse().ok(),
             other => other.as_f64().filter(|seconds| seconds.abs() < 9e9).map(|seconds| {
@@ -280,14 +280,14 @@ impl Input {
     }
 
     /// A list of structures; without it none.
-    pub fn parts(&self, name: &str) -> Result<Vec<Self>, Fault> {
+    pub fn parts(&self, name: &str) -> Result<Vec<Self>, ApiError> {
         let Some(value) = self.field(name) else { return Ok(Vec::new()) };
         let items = value.as_array().ok_or_else(|| wrong(name, "a list"))?;
         Ok(items.iter().map(|value| Self { value: value.clone(), is_text: self.is_text }).collect())
     }
 
     /// A list of texts; without it none.
-    pub fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, ApiError> {
         let Some(value) = self.field(name) else { return Ok(Vec::new()) };
         let items = value.as_array().ok_or_else(|| wrong(name, "a list"))?;
         items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(|| wrong(name, "a list of strings"))).collect()
@@ -364,7 +364,7 @@ mod tests {
 
     const TEST: Service = Service { target: "Test20100801", namespace: "com.example", xml: "urn:test" };
 
-    fn read(request: http::request::Builder, body: &[u8]) -> Result<Call, Fault> {
+    fn read(request: http::request::Builder, body: &[u8]) -> Result<Call, ApiError> {
         TEST.read(&request.body(()).unwrap().into_parts().0, body)
     }
 
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_is_no_call_is_refused() {
-        let code = |request: http::request::Builder, body: &[u8]| read(request, body).err().map(|fault| fault.code.into_owned()).unwrap_or_default();
+        let code = |request: http::request::Builder, body: &[u8]| read(request, body).err().map(|error| error.code.into_owned()).unwrap_or_default();
         assert_eq!(code(http::Request::post("/").header("x-amz-target", "Other.Do"), b"{}"), "UnknownOperationException");
         assert_eq!(code(http::Request::post("/").header("x-amz-target", "Test20100801.Do"), b"{"), "SerializationException");
         assert_eq!(code(http::Request::post("/x").header("smithy-protocol", "rpc-v2-cbor"), b""), "UnknownOperationException");

@@ -36,6 +36,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckDns {
     const KIND: &'static str = "check.dns";
+    const EXAMPLE: &'static str = r#"{ name: "${{ vars.storefront_host }}", type: A, expect: { contains: ["${{ vars.storefront_aws_address }}"] } }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

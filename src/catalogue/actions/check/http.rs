@@ -54,6 +54,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckHttp {
     const KIND: &'static str = "check.http";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.storefront_api }}", expect: { status: 200, json: { status: ok, cloud: aws } } }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body", "expect"];

@@ -33,6 +33,7 @@ pub(crate) struct Output {
 
 impl Action<World> for CheckPrometheus {
     const KIND: &'static str = "check.prometheus";
+    const EXAMPLE: &'static str = r#"{ url: "${{ vars.prometheus }}", query: "sum(rate(shop_requests_total[1m]))", expect: { above: 0 } }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url"];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at_least::AtLeast;
 use super::bring::Wanted;
-use super::power::{Asked, AutoScaled, PowerBefore, Started};
+use super::power::{PowerRequest, AutoScaled, PowerBefore, Started};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
@@ -33,14 +33,15 @@ pub(crate) struct StartInstances {
 pub(crate) struct Output {
     /// All machines that matched.
     ids: Vec<String>,
-    /// Those of them that were started by this step.
+    /// The machines among them that this step started.
     started: Vec<String>,
-    /// Those that did not get there, where `at_least` lets the others be enough.
+    /// The machines that did not get there, where `at_least` lets the others be enough.
     failed: Vec<String>,
 }
 
 impl Action<World> for StartInstances {
     const KIND: &'static str = "aliyun.ecs.start-instances";
+    const EXAMPLE: &'static str = "{ instances: { tags: { role: checkout, posture: standby } } }";
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["ecs:DescribeInstances"],
@@ -66,8 +67,8 @@ impl Action<World> for StartInstances {
 }
 
 impl StartInstances {
-    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<Asked<'a>, ActionError> {
+    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<PowerRequest<'a>, ActionError> {
         let (compute, auto_scaled) = (cx.world.compute(Cloud::Aliyun)?, AutoScaled::Refuse);
-        Ok(Asked { compute, wanted: Wanted::Running, until: self.until.into(), at_least: self.at_least, auto_scaled })
+        Ok(PowerRequest { compute, wanted: Wanted::Running, until: self.until.into(), at_least: self.at_least, auto_scaled })
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at_least::AtLeast;
 use super::bring::Wanted;
-use super::power::{Asked, AutoScaled, PowerBefore, Stopped};
+use super::power::{PowerRequest, AutoScaled, PowerBefore, Stopped};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, Undone};
 use crate::engine::operations::Operations;
 use crate::engine::place::Acts;
@@ -36,14 +36,15 @@ pub(crate) struct StopInstances {
 pub(crate) struct Output {
     /// All machines that matched.
     ids: Vec<String>,
-    /// Those of them that were stopped by this step.
+    /// The machines among them that this step stopped.
     stopped: Vec<String>,
-    /// Those that did not get there, where `at_least` lets the others be enough.
+    /// The machines that did not get there, where `at_least` lets the others be enough.
     failed: Vec<String>,
 }
 
 impl Action<World> for StopInstances {
     const KIND: &'static str = "aws.ec2.stop-instances";
+    const EXAMPLE: &'static str = "{ instances: { ids: [i-0a11febe0a7500001] } }";
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeInstances", "ec2:DescribeInstanceAttribute"],
@@ -69,8 +70,8 @@ impl Action<World> for StopInstances {
 }
 
 impl StopInstances {
-    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<Asked<'a>, ActionError> {
+    fn asked<'a>(&self, cx: &Cx<'a, World>) -> Result<PowerRequest<'a>, ActionError> {
         let compute = cx.world.compute(Cloud::Aws)?;
-        Ok(Asked { compute, wanted: Wanted::Stopped, until: self.until.into(), at_least: self.at_least, auto_scaled: self.auto_scaled })
+        Ok(PowerRequest { compute, wanted: Wanted::Stopped, until: self.until.into(), at_least: self.at_least, auto_scaled: self.auto_scaled })
     }
 }

@@ -1,5 +1,5 @@
-//! Bringing machines to run or to rest, each as soon as its own state allows it, and waiting until enough of them are there. What one of them
-//! answers decides about no other.
+//! Starts or stops machines one by one: each is asked as soon as its own state allows it, and the step waits until enough machines are where they are wanted. The answer
+//! about one machine decides nothing about another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -98,33 +98,33 @@ pub(super) struct Bring<'a> {
     pub(super) enough: usize,
     /// Whether one that there is no more is left out; else it is one that is missing.
     pub(super) may_end: bool,
-    /// How those rest that do not simply stop, as they had before.
+    /// How a machine is to rest that did not simply stop before, by its id.
     pub(super) rests: &'a BTreeMap<String, Rest>,
     pub(super) progress: &'a (dyn Fn(String) + Send + Sync),
     pub(super) warn: &'a (dyn Fn(String) + Send + Sync),
     pub(super) accepted: &'a (dyn Fn() + Send + Sync),
 }
 
-/// What came of it.
+/// What bringing the machines came to.
 #[derive(Debug, Default)]
 pub(super) struct Brought {
     /// Whether anything was asked.
     pub(super) asked: bool,
-    /// Those that are not there, with why.
+    /// The machines that are not where they are wanted, with the reason.
     pub(super) missing: BTreeMap<String, String>,
-    /// Those that there are no more.
+    /// The machines that do not exist any more.
     pub(super) ended: BTreeSet<String>,
 }
 
 /// What became of each machine so far.
 #[derive(Default)]
 struct Course {
-    /// Those that were asked, with whether they were since seen on their way.
+    /// The machines that were asked, and whether each was since seen on its way.
     asked: BTreeMap<String, bool>,
     /// Whether a request was sent of which nobody knows whether it took effect.
     is_maybe_asked: bool,
     refused: Refused,
-    /// They were on their way and fell back, as for want of capacity.
+    /// The machines that were on their way and fell back, as for want of capacity.
     fell_back: BTreeMap<String, String>,
     ended: BTreeSet<String>,
     /// The line that was shown last.
@@ -215,7 +215,7 @@ impl Bring<'_> {
         Ok(())
     }
 
-    /// Those that are not there yet, or never will be, with why.
+    /// The machines that are not where they are wanted yet, or never will be, with the reason.
     async fn behind(&self, machines: &[Machine], ids: &[String], course: &Mutex<Course>) -> Result<BTreeMap<String, String>, ActionError> {
         let running: Vec<String> = machines.iter().filter(|machine| self.wanted.is(machine.state)).map(|machine| machine.id.clone()).collect();
         let ailing = match (self.wanted, self.until) {

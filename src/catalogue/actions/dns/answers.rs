@@ -1,5 +1,5 @@
-//! What the name servers of a zone answer, held against its weighted records: for changes that nobody else tells the progress of. Alidns never
-//! tells; Route 53 does, but only whoever has the answer to the change, and that may have been lost.
+//! Asks the name servers of a zone whether they answer a change of its weighted records yet. This is needed where no API tells how far a change is: Alidns has no such call,
+//! and Route 53's call takes the id of the change, which is lost together with the answer that holds it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -27,14 +27,14 @@ const LEAST: u32 = 10;
 /// other reasons than the weights, such as a health check.
 const SPREAD: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
 
-/// What asking came to.
+/// What the name servers reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// Every server answers it, as far as that can be told.
+pub(super) enum Reply {
+    /// Every server answers the change, as far as that can be told.
     Answered,
-    /// They went on answering something else.
+    /// The servers went on answering something else.
     Otherwise,
-    /// None of them can be asked.
+    /// None of the servers can be asked.
     Nothing,
 }
 
@@ -81,9 +81,9 @@ impl Authority<'_> {
 }
 
 /// Waits until every server answers `wanted`, all of one name, type and line.
-pub(super) async fn answered(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
+pub(super) async fn answered(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Reply, ActionError> {
     match tokio::time::timeout(SPREAD, look_on(servers, name, wanted)).await {
-        Err(_) => Ok(Told::Otherwise),
+        Err(_) => Ok(Reply::Otherwise),
         Ok(told) => told,
     }
 }
@@ -93,17 +93,17 @@ pub(super) async fn long_enough() {
     tokio::time::sleep(SPREAD).await;
 }
 
-async fn look_on(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Told, ActionError> {
+async fn look_on(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -> Result<Reply, ActionError> {
     // The addresses behind an alias are not known, and where nothing is served there is nothing to see.
-    let Some(first) = wanted.iter().find(|record| is_served(record)) else { return Ok(Told::Answered) };
+    let Some(first) = wanted.iter().find(|record| is_served(record)) else { return Ok(Reply::Answered) };
     if wanted.iter().any(|record| record.values.is_empty()) {
-        return Ok(Told::Answered);
+        return Ok(Reply::Answered);
     }
     let seen = &std::sync::Mutex::new(BTreeSet::new());
     until(|| async move {
         let answers = servers.answers(name, &first.kind).await?;
         if answers.is_empty() {
-            return Ok(Some(Told::Nothing));
+            return Ok(Some(Reply::Nothing));
         }
         let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !answers.iter().all(|answer| is_ours(answer, wanted)) {
@@ -111,7 +111,7 @@ async fn look_on(servers: &dyn Servers, name: &str, wanted: &[WeightedRecord]) -
             return Ok(None);
         }
         seen.extend(answers.into_iter().flatten());
-        Ok(is_whole(&seen, wanted).then_some(Told::Answered))
+        Ok(is_whole(&seen, wanted).then_some(Reply::Answered))
     })
     .await
 }
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    async fn looks(wanted: &[WeightedRecord], looks: &[&[&'static str]]) -> (Told, usize) {
+    async fn looks(wanted: &[WeightedRecord], looks: &[&[&'static str]]) -> (Reply, usize) {
         let script = Script(Mutex::new(looks.iter().map(|look| look.to_vec()).collect()));
         let told = answered(&script, "shop", wanted).await.unwrap();
         (told, script.0.into_inner().unwrap().len())
@@ -174,12 +174,12 @@ mod tests {
     async fn it_waits_until_a_drained_side_is_answered_no_more_and_every_other_one_is() {
         let over = [record("aliyun", "1", 100, false), record("aws", "2", 100, true)];
         let (told, left) = looks(&over, &[&["127.0.0.1"], &["127.0.0.2", "127.0.0.1"], &["127.0.0.2"]]).await;
-        assert_eq!((told, left), (Told::Answered, 1));
+        assert_eq!((told, left), (Reply::Answered, 1));
         let halves = [record("aliyun", "1", 50, true), record("aws", "2", 50, true)];
         let (told, left) = looks(&halves, &[&["127.0.0.1"], &["127.0.0.1"], &["127.0.0.2"]]).await;
-        assert_eq!((told, left), (Told::Answered, 1), "seen over several looks");
+        assert_eq!((told, left), (Reply::Answered, 1), "seen over several looks");
         let little = [record("aliyun", "1", 99, true), record("aws", "2", 1, true)];
-        assert_eq!(looks(&little, &[&["127.0.0.1"]]).await.0, Told::Answered);
+        assert_eq!(looks(&little, &[&["127.0.0.1"]]).await.0, Reply::Answered);
     }
 
     #[test]
@@ -191,17 +191,17 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_asked_or_told_is_not_waited_for() {
         let over = [record("aws", "2", 100, true)];
-        assert_eq!(looks(&over, &[&[]]).await.0, Told::Nothing);
+        assert_eq!(looks(&over, &[&[]]).await.0, Reply::Nothing);
         let alias = [WeightedRecord { values: Vec::new(), ..record("aws", "2", 100, true) }];
-        assert_eq!(looks(&alias, &[&["192.0.2.1"]]).await.0, Told::Answered);
-        assert_eq!(looks(&[record("aws", "2", 0, true)], &[&["192.0.2.1"]]).await.0, Told::Answered);
+        assert_eq!(looks(&alias, &[&["192.0.2.1"]]).await.0, Reply::Answered);
+        assert_eq!(looks(&[record("aws", "2", 0, true)], &[&["192.0.2.1"]]).await.0, Reply::Answered);
     }
 
     #[tokio::test]
     async fn it_waits_as_long_as_changes_take_and_no_longer() {
         let over = [record("aws", "2", 100, true)];
         let start = tokio::time::Instant::now();
-        assert_eq!(looks(&over, &[&["192.0.2.1"]]).await.0, Told::Otherwise);
+        assert_eq!(looks(&over, &[&["192.0.2.1"]]).await.0, Reply::Otherwise);
         assert!(start.elapsed() >= SPREAD);
         long_enough().await;
         assert!(start.elapsed() >= 2 * SPREAD);

@@ -42,6 +42,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Approval {
     const KIND: &'static str = "approval";
+    const EXAMPLE: &'static str = r#"{ text: "The storefront is going to move to AWS. Yes?", approvers: 2 }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

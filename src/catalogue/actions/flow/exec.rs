@@ -48,6 +48,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Exec {
     const KIND: &'static str = "exec";
+    const EXAMPLE: &'static str = r#"{ command: [./switch-cache, --to, aws], undo: [./switch-cache, --to, aliyun], env: { TOKEN: { secret: "env:CACHE_TOKEN" } } }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["env", "stdin"];

@@ -50,6 +50,13 @@ const LONGEST: usize = 64 << 10;
 
 impl Action<World> for HttpRequest {
     const KIND: &'static str = "http.request";
+    const EXAMPLE: &'static str = r#"
+        method: POST
+        url: https://chat.example.com/hooks/ops
+        headers: { authorization: { secret: "env:CHAT_TOKEN" } }
+        body: { text: "Failing over to AWS" }
+        expect_status: [200, 204]
+    "#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["url", "headers", "body"];

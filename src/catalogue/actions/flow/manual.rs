@@ -33,6 +33,7 @@ pub(crate) struct Output {
 
 impl Action<World> for Manual {
     const KIND: &'static str = "manual";
+    const EXAMPLE: &'static str = r#"{ text: "Tell the payment provider that requests come from AWS now" }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

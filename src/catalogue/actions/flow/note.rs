@@ -18,6 +18,7 @@ pub(crate) struct Note {
 
 impl Action<World> for Note {
     const KIND: &'static str = "note";
+    const EXAMPLE: &'static str = r#"{ text: "From here on the storefront is on AWS" }"#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

@@ -20,6 +20,7 @@ pub(crate) struct Wait {
 
 impl Action<World> for Wait {
     const KIND: &'static str = "wait";
+    const EXAMPLE: &'static str = "{ for: 30s }";
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

@@ -44,6 +44,7 @@ pub(crate) struct Output {
 
 impl Action<World> for WaitFor {
     const KIND: &'static str = "wait-for";
+    const EXAMPLE: &'static str = "{ probe: storefront, is: good, lasting: 10s }";
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const MUTATES: bool = false;

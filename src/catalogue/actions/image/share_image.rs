@@ -57,6 +57,7 @@ const WRITE: &str = "ec2:ModifyImageAttribute";
 
 impl Action<World> for ShareImage {
     const KIND: &'static str = "aws.ec2.share-image";
+    const EXAMPLE: &'static str = r#"{ image: "${{ vars.image }}", accounts: ["${{ vars.standby_account }}"] }"#;
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeImageAttribute"],

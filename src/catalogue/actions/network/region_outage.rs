@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outage::{Before, Found, Outage, Part};
+use super::outage::{Before, Survey, Outage, Part};
 use crate::clouds::aliyun::{Aliyun, VSwitch};
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Stands, Undone};
 use crate::engine::lease::Anchor;
@@ -52,6 +52,7 @@ pub(crate) struct Output {
 
 impl Action<World> for RegionOutage {
     const KIND: &'static str = "aliyun.region-outage";
+    const EXAMPLE: &'static str = r#"{ region: "${{ env.aliyun.region }}", vpc: "${{ vars.vpc }}" }"#;
     const ACTS: Acts = Acts::InRegion(Cloud::Aliyun, "region");
     const CALLS: Operations = Operations {
         plan: &["vpc:DescribeVSwitches", "vpc:DescribeNetworkAcls", "vpc:DescribeVSwitchAttributes"],
@@ -70,7 +71,7 @@ impl Action<World> for RegionOutage {
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<Before>, ActionError> {
         let aliyun = self.aliyun(cx)?;
-        let Found { vswitches, before, ours } = self.outage(&aliyun, cx)?.read().await?;
+        let Survey { vswitches, before, ours } = self.outage(&aliyun, cx)?.read().await?;
         self.stands_outside(&aliyun, cx, &vswitches).await?;
         let change = |acl: &Option<String>| match acl {
             Some(acl) if Some(acl) == ours.as_ref() => None,

@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::catalogue::difference::Compared;
-use crate::catalogue::orders::Place;
-use crate::catalogue::orders::compare::{Listed, Pair, Side, newest};
+use crate::catalogue::buckets::BucketPath;
+use crate::catalogue::buckets::compare::{Listings, Pair, Side, newest};
 use crate::catalogue::until::until;
 use crate::engine::action::{Action, ActionError, Applied, Cx, Planned, PlannedCall, Undone};
 use crate::engine::operations::Operations;
@@ -36,13 +36,17 @@ const AT_ONCE: usize = 4;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reconcile {
     /// What has to be there.
-    source: Place,
+    source: BucketPath,
     /// Where it has to be as well.
-    mirror: Place,
+    mirror: BucketPath,
 }
 
 impl Action<World> for Reconcile {
     const KIND: &'static str = "objects.reconcile";
+    const EXAMPLE: &'static str = r#"
+        source: { store: aliyun, bucket: "${{ vars.orders_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+        mirror: { store: aws, bucket: "${{ vars.mirror_bucket }}", prefix: "${{ vars.orders_prefix }}" }
+    "#;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::reading(&["s3:ListObjectsV2", "s3:GetObject", "oss:ListObjectsV2", "oss:GetObject"]);
     const MUTATES: bool = false;
@@ -50,9 +54,9 @@ impl Action<World> for Reconcile {
     type Output = Compared;
 
     async fn plan(&self, cx: &Cx<'_, World>) -> Result<Planned<()>, ActionError> {
-        let target = |place: &Place| Target::at(&cx.world.location(place.store), TargetKind::Objects, place.to_string());
+        let target = |place: &BucketPath| Target::at(&cx.world.location(place.store), TargetKind::Objects, place.to_string());
         let targets = [&self.source, &self.mirror].map(target).to_vec();
-        let of = |place: &Place, call: &str| {
+        let of = |place: &BucketPath, call: &str| {
             let service = if place.store == Cloud::Aws { "s3" } else { "oss" };
             PlannedCall::read(format!("{service}:{call}"), place.to_string())
         };
@@ -94,8 +98,8 @@ impl Action<World> for Reconcile {
 
 /// Two sides, and what is known of their contents.
 struct Comparison<'a> {
-    source: (&'a dyn ObjectStore, &'a Place),
-    mirror: (&'a dyn ObjectStore, &'a Place),
+    source: (&'a dyn ObjectStore, &'a BucketPath),
+    mirror: (&'a dyn ObjectStore, &'a BucketPath),
     known: Mutex<Known>,
 }
 
@@ -122,7 +126,7 @@ impl Comparison<'_> {
         // One after the other: what has come to the mirror by now is in the source's list.
         let copies = mirror.list(&there.bucket, &there.prefix, "").await?;
         let objects = source.list(&here.bucket, &here.prefix, "").await?;
-        let mut listed = Listed::of(
+        let mut listed = Listings::of(
             Side { objects: &objects, prefix: &here.prefix, until: until_source },
             Side { objects: &copies, prefix: &there.prefix, until: until_mirror },
         );
@@ -183,7 +187,7 @@ impl Comparison<'_> {
 }
 
 /// The MD5 of what an object of `size` bytes holds, read piece by piece; `None` when it has gone or changed since it was listed.
-async fn checksum((store, place): (&dyn ObjectStore, &Place), name: &str, size: u64) -> Result<Option<[u8; 16]>, ActionError> {
+async fn checksum((store, place): (&dyn ObjectStore, &BucketPath), name: &str, size: u64) -> Result<Option<[u8; 16]>, ActionError> {
     let key = format!("{}{name}", place.prefix);
     let (mut md5, mut from) = (Md5::new(), 0);
     while from < size {

@@ -29,6 +29,7 @@ pub(crate) struct BlackholeRoute {
 
 impl Action<World> for BlackholeRoute {
     const KIND: &'static str = "aws.ec2.blackhole-route";
+    const EXAMPLE: &'static str = r#"{ route_table: "${{ vars.checkout_route_table }}", destination: "${{ vars.checkout_route }}", interface: "${{ vars.spare_interface }}" }"#;
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces"],

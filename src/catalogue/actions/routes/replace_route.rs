@@ -56,6 +56,7 @@ pub(crate) struct Output {
 
 impl Action<World> for ReplaceRoute {
     const KIND: &'static str = "aws.ec2.replace-route";
+    const EXAMPLE: &'static str = r#"{ route_table: "${{ vars.checkout_route_table }}", destination: "${{ vars.checkout_route }}", target: { interface: "${{ vars.db_interface }}" } }"#;
     const ACTS: Acts = Acts::In(Cloud::Aws);
     const CALLS: Operations = Operations {
         plan: &["ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces"],

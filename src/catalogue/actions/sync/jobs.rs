@@ -1,4 +1,4 @@
-//! Bringing a job to run or to rest over the sync port, and back.
+//! Starts or pauses a synchronisation job over the sync port and waits until the job is there; undo does the opposite.
 
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -141,7 +141,7 @@ pub(super) async fn stands(sync: &dyn Sync, id: &str, wanted: Wanted, before: Wa
 
 /// What was seen while a job is brought somewhere.
 #[derive(Default)]
-struct Seen {
+struct Transit {
     /// Whether it was asked to go there.
     asked: bool,
     /// Whether it was since seen on its way.
@@ -152,7 +152,7 @@ struct Seen {
     paused: Option<(Instant, Option<i64>)>,
 }
 
-impl Seen {
+impl Transit {
     /// Whether a paused job rests: the vendor's word for it comes at once, while what was in hand is still handed over.
     fn rests(&mut self, job: &SyncJob) -> bool {
         match self.paused {
@@ -175,7 +175,7 @@ async fn bring(
     progress: &(dyn Fn(String) + Send + std::marker::Sync),
     accepted: &(dyn Fn() + Send + std::marker::Sync),
 ) -> Result<(bool, String), ActionError> {
-    let seen = Mutex::new(Seen::default());
+    let seen = Mutex::new(Transit::default());
     let done = Once::new();
     let (seen, done) = (&seen, &done);
     let lock = move || seen.lock().unwrap_or_else(PoisonError::into_inner);

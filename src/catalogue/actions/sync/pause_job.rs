@@ -22,6 +22,7 @@ pub(crate) struct PauseJob {
 
 impl Action<World> for PauseJob {
     const KIND: &'static str = "aliyun.dts.pause-job";
+    const EXAMPLE: &'static str = r#"{ job: "${{ vars.sync_job }}" }"#;
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["dts:DescribeDtsJobDetail"],

@@ -20,6 +20,7 @@ pub(crate) struct StartJob {
 
 impl Action<World> for StartJob {
     const KIND: &'static str = "aliyun.dts.start-job";
+    const EXAMPLE: &'static str = r#"{ job: "${{ vars.standby_sync_job }}" }"#;
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["dts:DescribeDtsJobDetail"],

@@ -27,6 +27,7 @@ pub(crate) struct SuspendJob {
 
 impl Action<World> for SuspendJob {
     const KIND: &'static str = "aliyun.dts.suspend-job";
+    const EXAMPLE: &'static str = r#"{ job: "${{ vars.sync_job }}" }"#;
     const ACTS: Acts = Acts::In(Cloud::Aliyun);
     const CALLS: Operations = Operations {
         plan: &["dts:DescribeDtsJobDetail"],

@@ -1,7 +1,7 @@
 //! Whether a table holds the same rows on two servers.
 //!
-//! Each server sums up its rows by itself, in a few thousand groups by the hash of their key: how many, and the sum of their hashes, which no order of rows
-//! changes and which, unlike an exclusive or, a row that is there twice does. Rows are only read of groups that differ.
+//! Each server sorts its rows into a few thousand groups by the hash of their key, and tells for each group the number of rows and the sum of their hashes. The sum does not
+//! depend on the order of the rows, and a row that is there twice changes it (an exclusive or would not show that). Only the rows of groups that differ are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +27,8 @@ const READ: u64 = 100_000;
 pub(super) trait Server: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The word of the action.
     const RECONCILE: &'static str;
+    /// How the action is written, as [`Action::EXAMPLE`](crate::engine::action::Action::EXAMPLE).
+    const EXAMPLE: &'static str;
 
     /// Where it is.
     fn address(&self) -> &HostPort;

@@ -14,6 +14,12 @@ pub(crate) type MysqlReconcile = Reconcile<MysqlServer>;
 
 impl Server for MysqlServer {
     const RECONCILE: &'static str = "mysql.reconcile";
+    const EXAMPLE: &'static str = r#"
+        source: { address: "db.hz.example.cn:3306", user: reader, password: { secret: "env:DB_PASSWORD" }, database: shop }
+        mirror: { address: "db.us.example.com:3306", user: reader, password: { secret: "env:DB_PASSWORD" }, database: shop }
+        table: orders
+        key: id
+    "#;
 
     fn address(&self) -> &HostPort {
         &self.address

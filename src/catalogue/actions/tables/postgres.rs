@@ -11,6 +11,11 @@ pub(crate) type PostgresReconcile = Reconcile<PostgresServer>;
 
 impl Server for PostgresServer {
     const RECONCILE: &'static str = "postgres.reconcile";
+    const EXAMPLE: &'static str = r#"
+        source: { address: "db.hz.example.cn:5432", user: reader, password: { secret: "env:DB_PASSWORD" }, database: shop }
+        mirror: { address: "db.us.example.com:5432", user: reader, password: { secret: "env:DB_PASSWORD" }, database: shop }
+        table: orders
+    "#;
 
     fn address(&self) -> &HostPort {
         &self.address

@@ -38,6 +38,7 @@ fn id() -> String {
 
 impl<S: Server> Action<World> for Reconcile<S> {
     const KIND: &'static str = S::RECONCILE;
+    const EXAMPLE: &'static str = S::EXAMPLE;
     const ACTS: Acts = Acts::Outside;
     const CALLS: Operations = Operations::NONE;
     const SECRETS: &'static [&'static str] = &["source.user", "source.password", "mirror.user", "mirror.password"];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{tags, vpc};
-use crate::wire::aliyun_rpc::{Call, Fault, invalid, missing};
+use crate::wire::aliyun_rpc::{ApiError, Call, invalid, missing};
 use crate::world::state::{AclEntry, Cloud, NetworkAcl, State, Subnet};
 
 /// The most entries in one direction.
@@ -13,9 +13,9 @@ const MOST_ENTRIES: usize = 100;
 /// The most vSwitches in one call.
 const MOST_RESOURCES: usize = 30;
 
-fn find<'a>(state: &'a State, id: &str) -> Result<&'a NetworkAcl, Fault> {
+fn find<'a>(state: &'a State, id: &str) -> Result<&'a NetworkAcl, ApiError> {
     let acl = state.acls.get(id).filter(|acl| acl.cloud == Cloud::Aliyun);
-    acl.ok_or_else(|| Fault::new(400, "InvalidNetworkAcl.NotFound", "The special Network Acl is not found."))
+    acl.ok_or_else(|| ApiError::new(400, "InvalidNetworkAcl.NotFound", "The special Network Acl is not found."))
 }
 
 /// How far the association of a vSwitch and an ACL is; `None` when there is none.
@@ -69,7 +69,7 @@ fn entries(acl: &str, entries: &[AclEntry], far_end: &str, direction: &str) -> V
     entries.iter().map(shown).collect()
 }
 
-pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let page = call.page(10, 50)?;
     let wanted_tags = tags::filter(call, "Tags")?;
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted == value);
@@ -94,12 +94,12 @@ pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, Fault> {
     }))
 }
 
-pub(super) fn describe_attributes(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe_attributes(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let acl = find(state, call.need("NetworkAclId")?)?;
     Ok(json!({ "NetworkAclAttribute": shown(state, acl) }))
 }
 
-pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let vpc = vpc::find(state, call.need("VpcId")?)?.id.clone();
     let name = call.text("NetworkAclName").unwrap_or_default();
     if name.chars().count() > 128 || name.starts_with("http://") || name.starts_with("https://") {
@@ -132,15 +132,15 @@ pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({ "NetworkAclId": id, "NetworkAclAttribute": attribute }))
 }
 
-pub(super) fn update_entries(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn update_entries(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = find(state, call.need("NetworkAclId")?)?.id.clone();
-    let direction = |update: &str, name: &str, far_end: &str| -> Result<Option<Vec<AclEntry>>, Fault> {
+    let direction = |update: &str, name: &str, far_end: &str| -> Result<Option<Vec<AclEntry>>, ApiError> {
         if call.flag(update)? != Some(true) {
             return Ok(None);
         }
         let entries = call.structs(name);
         if entries.len() > MOST_ENTRIES {
-            return Err(Fault::new(400, "QuotaExceed.NetworkAclEntry", "Network acl entry is over limit."));
+            return Err(ApiError::new(400, "QuotaExceed.NetworkAclEntry", "Network acl entry is over limit."));
         }
         entries.iter().zip(1..).map(|(fields, number)| entry(name, fields, far_end, number)).collect::<Result<_, _>>().map(Some)
     };
@@ -156,7 +156,7 @@ pub(super) fn update_entries(state: &mut State, call: &Call) -> Result<Value, Fa
     Ok(json!({}))
 }
 
-fn entry(list: &str, fields: &BTreeMap<&str, &str>, far_end: &str, number: u32) -> Result<AclEntry, Fault> {
+fn entry(list: &str, fields: &BTreeMap<&str, &str>, far_end: &str, number: u32) -> Result<AclEntry, ApiError> {
     let wrong = |field: &str| invalid(&format!("{list}.{number}.{field}"));
     let need = |field: &str| {
         let value = fields.get(field).copied().filter(|value| !value.is_empty());
@@ -190,15 +190,15 @@ fn entry(list: &str, fields: &BTreeMap<&str, &str>, far_end: &str, number: u32) 
 }
 
 /// The vendor refuses a change of an ACL while another one is under way.
-fn at_rest(state: &State, id: &str) -> Result<(), Fault> {
+fn at_rest(state: &State, id: &str) -> Result<(), ApiError> {
     if bindings(state, id).iter().all(|(_, status)| *status == "BINDED") {
         return Ok(());
     }
-    Err(Fault::new(400, "NetworkStatus.Modifying", "The special Network Acl is in modifying."))
+    Err(ApiError::new(400, "NetworkStatus.Modifying", "The special Network Acl is in modifying."))
 }
 
 /// The vSwitches of `Resource.N`, all of which must be in the ACL's VPC.
-fn resources(state: &State, call: &Call, vpc: &str) -> Result<Vec<String>, Fault> {
+fn resources(state: &State, call: &Call, vpc: &str) -> Result<Vec<String>, ApiError> {
     let resources = call.structs("Resource");
     if resources.is_empty() {
         return Err(missing("Resource.1.ResourceId"));
@@ -208,21 +208,21 @@ fn resources(state: &State, call: &Call, vpc: &str) -> Result<Vec<String>, Fault
     }
     let one = |resource: &BTreeMap<&str, &str>| {
         if resource.get("ResourceType") != Some(&"VSwitch") {
-            return Err(Fault::new(400, "ParameterIllegal.ResourceType", "The specified resource type is illegal."));
+            return Err(ApiError::new(400, "ParameterIllegal.ResourceType", "The specified resource type is illegal."));
         }
         let id = resource.get("ResourceId").copied().unwrap_or_default();
         let vswitch = state.subnets.get(id).filter(|vswitch| vswitch.cloud == Cloud::Aliyun && vswitch.vpc == vpc);
-        let not_found = || Fault::new(400, "InvalidResource.NotFound", "The binding instance is not found.");
+        let not_found = || ApiError::new(400, "InvalidResource.NotFound", "The binding instance is not found.");
         vswitch.map(|vswitch| vswitch.id.clone()).ok_or_else(not_found)
     };
     resources.iter().map(one).collect()
 }
 
-pub(super) fn associate(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn associate(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let acl = find(state, call.need("NetworkAclId")?)?.clone();
     let vswitches = resources(state, call, &acl.vpc)?;
     if vswitches.iter().any(|id| state.subnets.get(id).is_some_and(|vswitch| vswitch.acl.is_some())) {
-        return Err(Fault::new(400, "InvalidResource.BindingExist", "The binding instance has been binded."));
+        return Err(ApiError::new(400, "InvalidResource.BindingExist", "The binding instance has been binded."));
     }
     at_rest(state, &acl.id)?;
     call.dry_run()?;
@@ -232,11 +232,11 @@ pub(super) fn associate(state: &mut State, call: &Call) -> Result<Value, Fault> 
     Ok(json!({}))
 }
 
-pub(super) fn unassociate(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn unassociate(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let acl = find(state, call.need("NetworkAclId")?)?.clone();
     let vswitches = resources(state, call, &acl.vpc)?;
     if vswitches.iter().any(|id| state.subnets.get(id).is_none_or(|vswitch| vswitch.acl.as_ref() != Some(&acl.id))) {
-        return Err(Fault::new(400, "InvalidResource.NotBinding", "The resource has not been binded."));
+        return Err(ApiError::new(400, "InvalidResource.NotBinding", "The resource has not been binded."));
     }
     at_rest(state, &acl.id)?;
     call.dry_run()?;
@@ -246,11 +246,11 @@ pub(super) fn unassociate(state: &mut State, call: &Call) -> Result<Value, Fault
     Ok(json!({}))
 }
 
-pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = find(state, call.need("NetworkAclId")?)?.id.clone();
     if !bindings(state, &id).is_empty() {
         let message = "The specified network acl is associated with resources. Disassociate them first.";
-        return Err(Fault::new(400, "NetworkAclExistBinding", message));
+        return Err(ApiError::new(400, "NetworkAclExistBinding", message));
     }
     call.dry_run()?;
     state.acls.remove(&id);

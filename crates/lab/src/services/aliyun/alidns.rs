@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::{Value, json};
 
 use super::{Action, changes, reads};
-use crate::wire::aliyun_rpc::{Call, Fault, invalid};
+use crate::wire::aliyun_rpc::{ApiError, Call, invalid};
 use crate::world::state::{Cloud, Record, State, Zone};
 
 pub(super) const ACTIONS: &[Action] = &[
@@ -27,26 +27,26 @@ pub(super) const ACTIONS: &[Action] = &[
 ];
 
 /// Where a record is: its zone and its place there.
-type Place = (usize, usize);
+type RecordIndex = (usize, usize);
 
 fn zones(state: &State) -> impl Iterator<Item = (usize, &Zone)> {
     state.zones.iter().enumerate().filter(|(_, zone)| zone.cloud == Cloud::Aliyun)
 }
 
-fn find_zone(state: &State, name: &str) -> Result<usize, Fault> {
-    let fault = || Fault::new(400, "InvalidDomainName.NoExist", "The specified domain name does not exist. Refresh the page and try again.");
-    zones(state).find(|(_, zone)| zone.name.eq_ignore_ascii_case(name)).map(|(at, _)| at).ok_or_else(fault)
+fn find_zone(state: &State, name: &str) -> Result<usize, ApiError> {
+    let error = || ApiError::new(400, "InvalidDomainName.NoExist", "The specified domain name does not exist. Refresh the page and try again.");
+    zones(state).find(|(_, zone)| zone.name.eq_ignore_ascii_case(name)).map(|(at, _)| at).ok_or_else(error)
 }
 
-fn find_record(state: &State, call: &Call) -> Result<Place, Fault> {
+fn find_record(state: &State, call: &Call) -> Result<RecordIndex, ApiError> {
     let id = call.need("RecordId")?;
-    let fault = || Fault::new(400, "DomainRecordNotBelongToUser", "The domain record does not belong to this user.");
+    let error = || ApiError::new(400, "DomainRecordNotBelongToUser", "The domain record does not belong to this user.");
     let mut places = zones(state).filter_map(|(at, zone)| zone.records.iter().position(|record| record.id == id).map(|place| (at, place)));
-    places.next().ok_or_else(fault)
+    places.next().ok_or_else(error)
 }
 
 /// Splits `shop.example.cn` into the zone and the RR.
-fn split_sub_domain(state: &State, sub_domain: &str) -> Result<(usize, String), Fault> {
+fn split_sub_domain(state: &State, sub_domain: &str) -> Result<(usize, String), ApiError> {
     let lower = sub_domain.to_ascii_lowercase();
     for (at, zone) in zones(state) {
         if let Some(rr) = lower.strip_suffix(&zone.name.to_ascii_lowercase()) {
@@ -58,7 +58,7 @@ fn split_sub_domain(state: &State, sub_domain: &str) -> Result<(usize, String), 
             }
         }
     }
-    Err(Fault::new(400, "InvalidDomainName.NoExist", "The specified sub-domain does not belong to one of your domains."))
+    Err(ApiError::new(400, "InvalidDomainName.NoExist", "The specified sub-domain does not belong to one of your domains."))
 }
 
 fn sub_domain(zone: &Zone, rr: &str) -> String {
@@ -87,12 +87,12 @@ fn shown(zone: &Zone, record: &Record) -> Value {
     shown
 }
 
-fn listed(call: &Call, all: Vec<Value>) -> Result<Value, Fault> {
+fn listed(call: &Call, all: Vec<Value>) -> Result<Value, ApiError> {
     let page = call.page(20, 500)?;
     Ok(json!({ "TotalCount": all.len(), "PageNumber": page.number, "PageSize": page.size, "DomainRecords": { "Record": page.cut(all) } }))
 }
 
-fn describe_domains(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_domains(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let page = call.page(20, 100)?;
     let all: Vec<Value> = zones(state)
         .filter(|(_, zone)| call.text("KeyWord").is_none_or(|word| zone.name.contains(&word.to_ascii_lowercase())))
@@ -104,7 +104,7 @@ fn describe_domains(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({ "TotalCount": all.len(), "PageNumber": page.number, "PageSize": page.size, "Domains": { "Domain": page.cut(all) } }))
 }
 
-fn describe_domain_records(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_domain_records(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let zone = &state.zones[find_zone(state, call.need("DomainName")?)?];
     let mode = call.text("SearchMode").unwrap_or(if call.text("KeyWord").is_some() { "LIKE" } else { "" });
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted.eq_ignore_ascii_case(value));
@@ -126,7 +126,7 @@ fn describe_domain_records(state: &mut State, call: &Call) -> Result<Value, Faul
     listed(call, zone.records.iter().filter(is_wanted).map(|record| shown(zone, record)).collect())
 }
 
-fn describe_sub_domain_records(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_sub_domain_records(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, rr) = split_sub_domain(state, call.need("SubDomain")?)?;
     let zone = &state.zones[at];
     let all = zone
@@ -139,7 +139,7 @@ fn describe_sub_domain_records(state: &mut State, call: &Call) -> Result<Value, 
     listed(call, all)
 }
 
-fn describe_domain_record_info(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_domain_record_info(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     let zone = &state.zones[at];
     let mut fields = shown(zone, &zone.records[place]);
@@ -162,7 +162,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(call: &Call) -> Result<Self, Fault> {
+    fn read(call: &Call) -> Result<Self, ApiError> {
         let kind = call.need("Type")?.to_ascii_uppercase();
         let value = call.need("Value")?.to_owned();
         let rr = call.need("RR")?.to_ascii_lowercase();
@@ -183,7 +183,7 @@ impl Wanted {
             return Err(invalid("RR"));
         }
         if call.text("Line").is_some_and(|line| line != "default") {
-            return Err(Fault::new(400, "InvalidParameter", "The specified resolution line is not supported by the version of this domain."));
+            return Err(ApiError::new(400, "InvalidParameter", "The specified resolution line is not supported by the version of this domain."));
         }
         let ttl = call.number("TTL", 1..=86_400)?.unwrap_or(600);
         Ok(Self { rr, kind, value, ttl })
@@ -194,11 +194,11 @@ impl Wanted {
     }
 }
 
-fn duplicate() -> Fault {
-    Fault::new(400, "DomainRecordDuplicate", "The DNS record already exists.")
+fn duplicate() -> ApiError {
+    ApiError::new(400, "DomainRecordDuplicate", "The DNS record already exists.")
 }
 
-fn add_domain_record(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn add_domain_record(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let at = find_zone(state, call.need("DomainName")?)?;
     let wanted = Wanted::read(call)?;
     if state.zones[at].records.iter().any(|record| wanted.is(record)) {
@@ -223,7 +223,7 @@ fn add_domain_record(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({ "RecordId": id }))
 }
 
-fn update_domain_record(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn update_domain_record(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     let wanted = Wanted::read(call)?;
     let records = &state.zones[at].records;
@@ -245,20 +245,20 @@ fn update_domain_record(state: &mut State, call: &Call) -> Result<Value, Fault> 
     Ok(json!({ "RecordId": id }))
 }
 
-fn update_domain_record_remark(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn update_domain_record_remark(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     state.zones[at].records[place].set_identifier = call.text("Remark").map(str::to_owned);
     Ok(json!({}))
 }
 
-fn delete_domain_record(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn delete_domain_record(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     let record = state.zones[at].records.remove(place);
     state.serve_dns(at, &record.name, &record.kind);
     Ok(json!({ "RecordId": record.id }))
 }
 
-fn set_domain_record_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn set_domain_record_status(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     let enabled = match call.need("Status")?.to_ascii_lowercase().as_str() {
         "enable" => true,
@@ -273,7 +273,7 @@ fn set_domain_record_status(state: &mut State, call: &Call) -> Result<Value, Fau
     Ok(json!({ "RecordId": id, "Status": if enabled { "Enable" } else { "Disable" } }))
 }
 
-fn describe_slb_sub_domains(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_slb_sub_domains(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let zone = &state.zones[find_zone(state, call.need("DomainName")?)?];
     let page = call.page(20, 100)?;
     let mut counts: std::collections::BTreeMap<(&str, &str), usize> = std::collections::BTreeMap::new();
@@ -294,7 +294,7 @@ fn describe_slb_sub_domains(state: &mut State, call: &Call) -> Result<Value, Fau
     Ok(json!({ "TotalCount": all.len(), "PageNumber": page.number, "PageSize": page.size, "SlbSubDomains": { "SlbSubDomain": page.cut(all) } }))
 }
 
-fn set_slb_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn set_slb_status(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     // The main domain is written `@.example.cn` in this one call.
     let name = call.need("SubDomain")?;
     let (at, rr) = split_sub_domain(state, name.strip_prefix("@.").unwrap_or(name))?;
@@ -312,7 +312,7 @@ fn set_slb_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
         record.weight = if open { record.weight.or(Some(1)) } else { None };
     }
     if count == 0 {
-        return Err(Fault::new(400, "InvalidRR.NoExist", "The specified sub-domain has no records of this type."));
+        return Err(ApiError::new(400, "InvalidRR.NoExist", "The specified sub-domain has no records of this type."));
     }
     if open {
         zone.weighted.insert(key);
@@ -323,19 +323,19 @@ fn set_slb_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({ "RecordCount": count, "Open": open }))
 }
 
-fn update_slb_weight(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn update_slb_weight(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (at, place) = find_record(state, call)?;
     call.need("Weight")?;
     // The vendor's spelling.
-    let wrong = |_| Fault::new(400, "InvalidWeigth", "The weigth value is invalid.");
+    let wrong = |_| ApiError::new(400, "InvalidWeigth", "The weigth value is invalid.");
     let weight = call.number("Weight", 1..=100).map_err(wrong)?;
     let zone = &mut state.zones[at];
     let record = &zone.records[place];
     if !zone.weighted.contains(&Zone::weighted_key(&sub_domain(zone, &record.name), &record.kind)) {
-        return Err(Fault::new(400, "DisableDNSSLB", "The subdomain's DNS SLB status is closed."));
+        return Err(ApiError::new(400, "DisableDNSSLB", "The subdomain's DNS SLB status is closed."));
     }
     if !record.enabled {
-        return Err(Fault::new(400, "DomainRecordDisable", "The domain record is disable."));
+        return Err(ApiError::new(400, "DomainRecordDisable", "The domain record is disable."));
     }
     let record = &mut zone.records[place];
     record.weight = weight;

@@ -8,7 +8,7 @@ use lifeboat_notation::time::{Span, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Action, changes, reads};
-use crate::wire::aliyun_rpc::{Call, Fault, Page};
+use crate::wire::aliyun_rpc::{ApiError, Call, Page};
 use crate::world::monitoring::{Alarm, AlarmState, Comparison, Datum, FIRST_LOOK, Metric, Missing, Verdict};
 use crate::world::state::{Cloud, State};
 
@@ -111,7 +111,7 @@ fn time(call: &Call, name: &str) -> Answered<Option<Timestamp>> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn describe_metric_last(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_metric_last(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(outcome(last(state, call)))
 }
 
@@ -129,7 +129,7 @@ fn last(state: &State, call: &Call) -> Answered {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn describe_metric_list(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_metric_list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(outcome(all(state, call)))
 }
 
@@ -153,7 +153,7 @@ fn all(state: &State, call: &Call) -> Answered {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn describe_metric_rule_list(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_metric_rule_list(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     state.judge_alarms();
     Ok(outcome(rules(state, call)))
 }
@@ -214,7 +214,7 @@ const fn no_data_policy(missing: Missing) -> &'static str {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn put_resource_metric_rule(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn put_resource_metric_rule(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(outcome(put(state, call)))
 }
 
@@ -298,17 +298,17 @@ fn switch(state: &mut State, call: &Call, on: bool) -> Value {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn enable_metric_rules(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn enable_metric_rules(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(switch(state, call, true))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn disable_metric_rules(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn disable_metric_rules(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(switch(state, call, false))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn delete_metric_rules(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn delete_metric_rules(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(outcome(named(state, call, "Id").map(|keys| {
         for key in keys {
             state.monitoring.alarms.remove(&key);

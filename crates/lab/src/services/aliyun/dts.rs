@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Action, changes, reads, tags};
-use crate::wire::aliyun_rpc::{Call, Fault, invalid};
+use crate::wire::aliyun_rpc::{ApiError, Call, invalid};
 use crate::world::state::{Cloud, Database, State, SyncJob};
 use crate::world::sync::{PAUSED, RUNNING};
 
@@ -38,8 +38,8 @@ fn refused(code: &str, message: &str) -> Value {
 }
 
 /// What the calls about tags come to, in this product's way.
-fn said(result: Result<Value, Fault>) -> Value {
-    result.map_or_else(|fault| refused(&fault.code, &fault.message), |fields| outcome("", "", fields))
+fn said(result: Result<Value, ApiError>) -> Value {
+    result.map_or_else(|error| refused(&error.code, &error.message), |fields| outcome("", "", fields))
 }
 
 fn find<'a>(state: &'a State, call: &Call) -> Result<&'a SyncJob, Value> {
@@ -94,7 +94,7 @@ fn part(job: &SyncJob) -> &'static str {
     if job.moves { "Catched" } else { "NotStarted" }
 }
 
-fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let size = call.number("PageSize", 10..=30)?.unwrap_or(20);
     if size % 10 != 0 {
         return Err(invalid("PageSize"));
@@ -118,17 +118,17 @@ fn describe_jobs(state: &mut State, call: &Call) -> Result<Value, Fault> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn describe_job_detail(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_job_detail(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(find(state, call).map_or_else(|refusal| refusal, |job| outcome("", "", shown(job, state.now.since(job.checkpoint).as_millis()))))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn suspend(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn suspend(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(step(state, call, RUNNING, PAUSED))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail; this product says so inside its answers")]
-fn start(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn start(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     Ok(step(state, call, PAUSED, RUNNING))
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use lifeboat_notation::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Action, changes, image, reads, tags};
+use super::{Action, changes, group, image, reads, tags};
 use crate::faults::during;
-use crate::wire::aliyun_rpc::{Call, Fault, Page, invalid, missing};
+use crate::wire::aliyun_rpc::{ApiError, Call, Page, invalid, missing};
 use crate::world::state::{Cloud, Instance, InstanceState, SecurityGroup, SecurityRule, State};
 
 pub(super) const ACTIONS: &[Action] = &[
@@ -22,6 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
     changes("ModifyImageSharePermission", image::modify_share_permission),
     reads("DescribeSecurityGroups", describe_security_groups),
     reads("DescribeSecurityGroupAttribute", describe_security_group_attribute),
+    changes("ModifyInstanceAttribute", group::assign).anywhere(),
     changes("TagResources", |state, call| tags::tag(state, call, tags::OF_ECS)),
     changes("UntagResources", |state, call| tags::untag(state, call, tags::OF_ECS)),
     reads("ListTagResources", |state, call| tags::list(state, call, tags::OF_ECS)),
@@ -50,7 +51,7 @@ fn instances(state: &State) -> impl Iterator<Item = &Instance> {
     state.instances.values().filter(|instance| instance.cloud == Cloud::Aliyun && instance.state != InstanceState::Terminated)
 }
 
-fn describe_instances(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_instances(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let ids = call.json_list("InstanceIds", MOST_IDS)?;
     let wanted_tags = tags::filter(call, "Tag")?;
     let addresses = call.json_list("PrivateIpAddresses", MOST_IDS)?;
@@ -80,7 +81,7 @@ fn describe_instances(state: &mut State, call: &Call) -> Result<Value, Fault> {
 }
 
 /// The part of `all` after `NextToken`, and the token for the rest (empty at the end).
-pub(super) fn continued(call: &Call, all: Vec<Value>, most: u32) -> Result<(Vec<Value>, String), Fault> {
+pub(super) fn continued(call: &Call, all: Vec<Value>, most: u32) -> Result<(Vec<Value>, String), ApiError> {
     let start = match call.text("NextToken") {
         None => 0,
         Some(token) => token.strip_prefix("lab-").and_then(|at| at.parse::<usize>().ok()).ok_or_else(|| invalid("NextToken"))?,
@@ -145,7 +146,7 @@ fn shown(state: &State, instance: &Instance) -> Value {
     })
 }
 
-fn describe_instance_status(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_instance_status(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let ids = call.list("InstanceId");
     if ids.len() > MOST_IDS {
         return Err(invalid("InstanceId"));
@@ -176,17 +177,17 @@ impl Step {
         }
     }
 
-    fn check(self, state: &State, id: &str) -> Result<InstanceState, Fault> {
-        let not_found = || Fault::new(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist.");
+    fn check(self, state: &State, id: &str) -> Result<InstanceState, ApiError> {
+        let not_found = || ApiError::new(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist.");
         let instance = instances(state).find(|instance| instance.id == id).ok_or_else(not_found)?;
         if instance.protected {
             let message = "The specified operation is denied as your instance is locked for security reasons.";
-            return Err(Fault::new(403, "InstanceLockedForSecurity", message));
+            return Err(ApiError::new(403, "InstanceLockedForSecurity", message));
         }
         if instance.state == self.allowed_from() {
             return Ok(instance.state);
         }
-        Err(Fault::new(403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."))
+        Err(ApiError::new(403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."))
     }
 
     fn apply(self, state: &mut State, id: &str) {
@@ -197,7 +198,7 @@ impl Step {
     }
 }
 
-fn one(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
+fn one(state: &mut State, call: &Call, step: Step) -> Result<Value, ApiError> {
     let id = call.need("InstanceId")?;
     step.check(state, id)?;
     call.dry_run()?;
@@ -205,7 +206,7 @@ fn one(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
     Ok(json!({}))
 }
 
-fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
+fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, ApiError> {
     let ids = call.list("InstanceId");
     if ids.is_empty() {
         return Err(missing("InstanceId"));
@@ -216,12 +217,12 @@ fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
     if step == Step::Stop && !matches!(call.text("StoppedMode"), None | Some("KeepCharging" | "StopCharging")) {
         return Err(invalid("StoppedMode"));
     }
-    let checked: Vec<(&str, Result<InstanceState, Fault>)> = ids.iter().map(|id| (*id, step.check(state, id))).collect();
+    let checked: Vec<(&str, Result<InstanceState, ApiError>)> = ids.iter().map(|id| (*id, step.check(state, id))).collect();
     match call.text("BatchOptimization").unwrap_or("AllTogether") {
         // All or none: the first one that cannot be done refuses the whole.
         "AllTogether" => {
-            if let Some((_, Err(fault))) = checked.iter().find(|(_, result)| result.is_err()) {
-                return Err(fault.clone());
+            if let Some((_, Err(error))) = checked.iter().find(|(_, result)| result.is_err()) {
+                return Err(error.clone());
             }
         }
         "SuccessFirst" => {}
@@ -241,7 +242,7 @@ fn batch(state: &mut State, call: &Call, step: Step) -> Result<Value, Fault> {
                 }
                 ("200".to_owned(), "success".to_owned())
             }
-            Err(fault) => (fault.code, fault.message),
+            Err(error) => (error.code, error.message),
         };
         let current = current(state, id);
         responses.push(json!({ "InstanceId": id, "Code": code, "Message": message, "PreviousStatus": previous, "CurrentStatus": current }));
@@ -253,7 +254,7 @@ fn groups(state: &State) -> impl Iterator<Item = &SecurityGroup> {
     state.security_groups.values().filter(|group| group.cloud == Cloud::Aliyun)
 }
 
-fn describe_security_groups(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_security_groups(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let ids = call.json_list("SecurityGroupIds", MOST_IDS)?;
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted == value);
     let all: Vec<Value> = groups(state)
@@ -272,9 +273,9 @@ fn describe_security_groups(state: &mut State, call: &Call) -> Result<Value, Fau
     )
 }
 
-fn describe_security_group_attribute(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_security_group_attribute(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = call.need("SecurityGroupId")?;
-    let not_found = || Fault::new(404, "InvalidSecurityGroupId.NotFound", "The specified SecurityGroupId does not exist.");
+    let not_found = || ApiError::new(404, "InvalidSecurityGroupId.NotFound", "The specified SecurityGroupId does not exist.");
     let group = groups(state).find(|group| group.id == id).ok_or_else(not_found)?;
     let direction = call.text("Direction").unwrap_or("all");
     if !matches!(direction, "all" | "ingress" | "egress") {

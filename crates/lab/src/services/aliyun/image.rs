@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::aliyun_rpc::{Call, Fault};
+use crate::wire::aliyun_rpc::{ApiError, Call};
 use crate::world::state::{Cloud, Image, State};
 
 /// Accounts after the tenth of a list are ignored without a word, as the vendor's documentation says.
 const ACCOUNTS_HEEDED: usize = 10;
 
-fn find<'a>(state: &'a State, id: &str) -> Result<&'a Image, Fault> {
+fn find<'a>(state: &'a State, id: &str) -> Result<&'a Image, ApiError> {
     let image = state.images.get(id).filter(|image| image.cloud == Cloud::Aliyun);
-    image.ok_or_else(|| Fault::new(404, "InvalidImageId.NotFound", "The specified ImageId does not exist."))
+    image.ok_or_else(|| ApiError::new(404, "InvalidImageId.NotFound", "The specified ImageId does not exist."))
 }
 
-pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let ids: Option<Vec<&str>> = call.text("ImageId").map(|ids| ids.split(',').collect());
     let page = call.page(10, 100)?;
     let owner = call.text("ImageOwnerAlias");
@@ -49,7 +49,7 @@ pub(super) fn describe(state: &mut State, call: &Call) -> Result<Value, Fault> {
     }))
 }
 
-pub(super) fn describe_share_permission(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe_share_permission(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let image = find(state, call.need("ImageId")?)?;
     let page = call.page(10, 100)?;
     let all: Vec<Value> = image.shared_with.iter().map(|account| json!({ "AliyunId": account })).collect();
@@ -64,13 +64,13 @@ pub(super) fn describe_share_permission(state: &mut State, call: &Call) -> Resul
     }))
 }
 
-pub(super) fn modify_share_permission(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn modify_share_permission(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = find(state, call.need("ImageId")?)?.id.clone();
     let accounts = |name: &str| -> Vec<String> { call.list(name).into_iter().take(ACCOUNTS_HEEDED).map(str::to_owned).collect() };
     let (added, removed) = (accounts("AddAccount"), accounts("RemoveAccount"));
     let is_account = |account: &String| account.len() <= 20 && account.bytes().all(|byte| byte.is_ascii_digit());
     if !added.iter().all(is_account) {
-        return Err(Fault::new(404, "InvalidAccount.NotFound", "The specified account does not exist."));
+        return Err(ApiError::new(404, "InvalidAccount.NotFound", "The specified account does not exist."));
     }
     call.dry_run()?;
     if let Some(image) = state.images.get_mut(&id) {

@@ -1,7 +1,7 @@
 //! Between Alibaba Cloud RPC requests and the world: one endpoint for all products, told apart by version and action.
 //!
 //! A product is a row of `PRODUCTS`, an action a row of its product's table; what all actions share is done here: signature, nonce,
-//! rate limit, region, client token, request id, counting. `ecs` machines and images, `vpc` networks with `acl` and `route`,
+//! rate limit, region, client token, request id, counting. `ecs` machines with `group` and `image`, `vpc` networks with `acl` and `route`,
 //! `alidns` names, `dts` synchronisation jobs, `cms` monitoring, `sts` who am I.
 
 mod acl;
@@ -9,6 +9,7 @@ mod alidns;
 mod cms;
 mod dts;
 mod ecs;
+mod group;
 mod image;
 mod route;
 mod sts;
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use crate::faults::during;
 use crate::services::throttle;
 use crate::wire::acs3::{self, Key};
-use crate::wire::aliyun_rpc::{Call, Fault, done, failed, invalid, missing};
+use crate::wire::aliyun_rpc::{ApiError, Call, done, failed, invalid, missing};
 use crate::world::World;
 use crate::world::calls::{self, Changing};
 use crate::world::state::{Cloud, State};
@@ -51,7 +52,7 @@ struct Action {
     effect: Effect,
     /// Whether `RegionId` must be given.
     regional: bool,
-    run: fn(&mut State, &Call) -> Result<Value, Fault>,
+    run: fn(&mut State, &Call) -> Result<Value, ApiError>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,11 +62,11 @@ enum Effect {
     Changes,
 }
 
-const fn reads(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, Fault>) -> Action {
+const fn reads(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, ApiError>) -> Action {
     Action { name, effect: Effect::Reads, regional: true, run }
 }
 
-const fn changes(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, Fault>) -> Action {
+const fn changes(name: &'static str, run: fn(&mut State, &Call) -> Result<Value, ApiError>) -> Action {
     Action { name, effect: Effect::Changes, regional: true, run }
 }
 
@@ -97,8 +98,8 @@ where
 {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-        let fault = Fault::new(413, "InvalidParameter", "The request body could not be read or is too large.");
-        return failed(&request_id(), "", &fault);
+        let error = ApiError::new(413, "InvalidParameter", "The request body could not be read or is too large.");
+        return failed(&request_id(), "", &error);
     };
     let body = body.to_bytes();
     let mut state = world.lock();
@@ -111,7 +112,7 @@ pub(crate) fn unsigned(state: &mut State, parts: &Parts, body: &[u8]) -> Respons
     let (product, action) = find(&call);
     match perform(state, product, action, &call) {
         Ok(fields) => done(&request_id(), fields),
-        Err(fault) => failed(&request_id(), &call.host, &fault),
+        Err(error) => failed(&request_id(), &call.host, &error),
     }
 }
 
@@ -130,7 +131,7 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
 
     // Names that do not exist are counted together: anybody can invent them.
     let counted = (product.map_or("(unknown)", |product| product.name), action.map_or("(unknown)", |action| action.name));
-    let code = result.as_ref().map_or_else(|fault| fault.code.clone(), business_code);
+    let code = result.as_ref().map_or_else(|error| error.code.clone(), business_code);
     let key = ("aliyun".to_owned(), counted.0.to_owned(), counted.1.to_owned(), code.clone());
     *state.counters.api_calls.entry(key).or_default() += 1;
     let changing = action.is_some_and(|action| action.effect == Effect::Changes);
@@ -145,11 +146,11 @@ fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Full<Bytes>
     }
     match result {
         Ok(fields) => done(&request_id, fields),
-        Err(fault) => failed(&request_id, &call.host, &fault),
+        Err(error) => failed(&request_id, &call.host, &error),
     }
 }
 
-fn authenticate(state: &mut State, parts: &Parts, body: &[u8], call: &Call) -> Result<(), Fault> {
+fn authenticate(state: &mut State, parts: &Parts, body: &[u8], call: &Call) -> Result<(), ApiError> {
     let signed = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).or_else(|| call.text("AccessKeyId"));
     let (id, secret) = state.accounts.key(signed.unwrap_or_default());
     let (key, now) = (Key { id: &id, secret: &secret }, during::told(state.now));
@@ -160,24 +161,24 @@ fn authenticate(state: &mut State, parts: &Parts, body: &[u8], call: &Call) -> R
     };
     let nonce = format!("aliyun/nonce/{nonce}");
     if state.tokens.contains_key(&nonce) {
-        return Err(Fault::new(400, "SignatureNonceUsed", "Specified signature nonce was used already."));
+        return Err(ApiError::new(400, "SignatureNonceUsed", "Specified signature nonce was used already."));
     }
     remember(state, nonce, String::new());
     Ok(())
 }
 
-fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>, call: &Call) -> Result<Value, Fault> {
-    let product = product.ok_or_else(|| Fault::new(400, "InvalidVersion", "Specified parameter Version is not valid."))?;
-    let unknown = || Fault::new(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.");
+fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>, call: &Call) -> Result<Value, ApiError> {
+    let product = product.ok_or_else(|| ApiError::new(400, "InvalidVersion", "Specified parameter Version is not valid."))?;
+    let unknown = || ApiError::new(404, "InvalidAction.NotFound", "Specified api is not found, please check your url and method.");
     let action = action.ok_or_else(unknown)?;
     throttle::take(state, product.name, action.name).map_err(|throttled| {
-        let fault = Fault::new(400, "Throttling.User", "Request was denied due to user flow control.");
-        Fault { retry_after_ms: Some(throttled.retry_after_ms), ..fault }
+        let error = ApiError::new(400, "Throttling.User", "Request was denied due to user flow control.");
+        ApiError { retry_after_ms: Some(throttled.retry_after_ms), ..error }
     })?;
     match call.text("RegionId") {
         None if action.regional => return Err(missing("RegionId")),
         Some(region) if !state.regions.aliyun.iter().any(|known| known == region) => {
-            return Err(Fault::new(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."));
+            return Err(ApiError::new(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist."));
         }
         _ => {}
     }
@@ -188,7 +189,7 @@ fn perform(state: &mut State, product: Option<&Product>, action: Option<&Action>
 }
 
 /// One call; one that comes again with its token gets the same answer without a second effect.
-fn once(state: &mut State, product: &Product, action: &Action, call: &Call) -> Result<Value, Fault> {
+fn once(state: &mut State, product: &Product, action: &Action, call: &Call) -> Result<Value, ApiError> {
     let Some(token) = call.text("ClientToken").filter(|_| action.effect == Effect::Changes) else {
         return (action.run)(state, call);
     };
@@ -200,9 +201,9 @@ fn once(state: &mut State, product: &Product, action: &Action, call: &Call) -> R
     if let Some((before, answer)) = state.tokens.get(&key).and_then(|known| known.split_once('\n')) {
         if before != asked {
             let message = "The request uses the same client token as a previous, but non-identical request.";
-            return Err(Fault::new(400, "IdempotentParameterMismatch", message));
+            return Err(ApiError::new(400, "IdempotentParameterMismatch", message));
         }
-        return serde_json::from_str(answer).map_err(|_| Fault::new(500, "InternalError", "The remembered answer is unreadable."));
+        return serde_json::from_str(answer).map_err(|_| ApiError::new(500, "InternalError", "The remembered answer is unreadable."));
     }
     let answer = (action.run)(state, call)?;
     remember(state, key, format!("{asked}\n{answer}"));

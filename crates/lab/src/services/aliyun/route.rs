@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::ecs::continued;
 use super::vpc::router;
-use crate::wire::aliyun_rpc::{Call, Fault, invalid, missing};
+use crate::wire::aliyun_rpc::{ApiError, Call, invalid, missing};
 use crate::world::state::{Cloud, Route, RouteTable, RouteTarget, State};
 
-fn find<'a>(state: &'a State, id: &str) -> Result<&'a RouteTable, Fault> {
+fn find<'a>(state: &'a State, id: &str) -> Result<&'a RouteTable, ApiError> {
     let table = state.route_tables.get(id).filter(|table| table.cloud == Cloud::Aliyun);
-    table.ok_or_else(|| Fault::new(404, "InvalidRouteTableId.NotFound", "The specified route table does not exist."))
+    table.ok_or_else(|| ApiError::new(404, "InvalidRouteTableId.NotFound", "The specified route table does not exist."))
 }
 
-pub(super) fn describe_tables(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe_tables(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let page = call.page(10, 50)?;
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted == value);
     let all: Vec<Value> = state
@@ -44,7 +44,7 @@ pub(super) fn describe_tables(state: &mut State, call: &Call) -> Result<Value, F
     }))
 }
 
-pub(super) fn describe_entries(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn describe_entries(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let table = find(state, call.need("RouteTableId")?)?;
     let most = call.number("MaxResult", 1..=100)?.unwrap_or(50);
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted == value);
@@ -102,8 +102,8 @@ fn hop(target: &RouteTarget) -> (&'static str, &str) {
 }
 
 /// The target of a NextHopType and NextHopId; machines and interfaces must exist.
-fn target(state: &State, kind: &str, id: &str) -> Result<RouteTarget, Fault> {
-    let not_found = || Fault::new(404, "InvalidNextHopId.NotFound", "The specified next hop does not exist.");
+fn target(state: &State, kind: &str, id: &str) -> Result<RouteTarget, ApiError> {
+    let not_found = || ApiError::new(404, "InvalidNextHopId.NotFound", "The specified next hop does not exist.");
     let owned = id.to_owned();
     match kind {
         "Instance" if state.instances.get(id).is_none_or(|instance| instance.cloud != Cloud::Aliyun) => Err(not_found()),
@@ -120,18 +120,18 @@ fn target(state: &State, kind: &str, id: &str) -> Result<RouteTarget, Fault> {
 }
 
 /// Refuses while packets do not yet follow an earlier change of the table.
-fn idle(table: &RouteTable) -> Result<(), Fault> {
+fn idle(table: &RouteTable) -> Result<(), ApiError> {
     if table.routes == table.effective_routes {
         return Ok(());
     }
-    Err(Fault::new(400, "TaskConflict", "The operation is too frequent, please wait a moment and try again."))
+    Err(ApiError::new(400, "TaskConflict", "The operation is too frequent, please wait a moment and try again."))
 }
 
-pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let table = find(state, call.need("RouteTableId")?)?;
     let destination = call.need("DestinationCidrBlock")?;
     if !is_cidr(destination) {
-        return Err(Fault::new(400, "InvalidCidrBlock.Malformed", "Specified CIDR block is not valid."));
+        return Err(ApiError::new(400, "InvalidCidrBlock.Malformed", "Specified CIDR block is not valid."));
     }
     let hops = call.structs("NextHopList");
     let (kind, id) = match hops.as_slice() {
@@ -139,11 +139,11 @@ pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
         [one] => {
             (one.get("NextHopType").copied().unwrap_or("Instance"), one.get("NextHopId").copied().ok_or_else(|| missing("NextHopList.1.NextHopId"))?)
         }
-        _ => return Err(Fault::new(400, "InvalidNextHopList.Size", "Routes with several next hops are not supported here.")),
+        _ => return Err(ApiError::new(400, "InvalidNextHopList.Size", "Routes with several next hops are not supported here.")),
     };
     let target = target(state, kind, id)?;
     if table.routes.iter().any(|route| route.destination == destination) {
-        return Err(Fault::new(400, "RouterEntryConflict.Duplicated", "The specified route entry already exists."));
+        return Err(ApiError::new(400, "RouterEntryConflict.Duplicated", "The specified route entry already exists."));
     }
     idle(table)?;
     call.dry_run()?;
@@ -158,8 +158,8 @@ pub(super) fn create(state: &mut State, call: &Call) -> Result<Value, Fault> {
 }
 
 /// The custom entry a call is about, by `RouteEntryId` or by table and destination: its table's id and its place there.
-fn chosen(state: &State, call: &Call) -> Result<(String, usize), Fault> {
-    let not_found = || Fault::new(404, "InvalidRouteEntry.NotFound", "The specified route entry does not exist.");
+fn chosen(state: &State, call: &Call) -> Result<(String, usize), ApiError> {
+    let not_found = || ApiError::new(404, "InvalidRouteEntry.NotFound", "The specified route entry does not exist.");
     let (table, place) = if let Some(entry) = call.text("RouteEntryId") {
         let tables = state.route_tables.values().filter(|table| table.cloud == Cloud::Aliyun);
         let mut places = tables.filter_map(|table| table.routes.iter().position(|route| route.entry == entry).map(|place| (table, place)));
@@ -171,13 +171,13 @@ fn chosen(state: &State, call: &Call) -> Result<(String, usize), Fault> {
         (table, table.routes.iter().position(fits).ok_or_else(not_found)?)
     };
     if table.routes[place].origin != "Custom" {
-        return Err(Fault::new(400, "OperationDenied", "Specified operation is denied as route entry type is system."));
+        return Err(ApiError::new(400, "OperationDenied", "Specified operation is denied as route entry type is system."));
     }
     idle(table)?;
     Ok((table.id.clone(), place))
 }
 
-pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (table, place) = chosen(state, call)?;
     call.dry_run()?;
     if let Some(table) = state.route_tables.get_mut(&table) {
@@ -187,7 +187,7 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({}))
 }
 
-pub(super) fn modify(state: &mut State, call: &Call) -> Result<Value, Fault> {
+pub(super) fn modify(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let (table, place) = chosen(state, call)?;
     let target = match call.text("NewNextHopId") {
         Some(id) => Some(target(state, call.need("NewNextHopType")?, id)?),

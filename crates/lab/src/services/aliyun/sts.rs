@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Action, reads};
-use crate::wire::aliyun_rpc::{Call, Fault};
+use crate::wire::aliyun_rpc::{ApiError, Call};
 use crate::world::state::State;
 
 pub(super) const ACTIONS: &[Action] = &[reads("GetCallerIdentity", get_caller_identity).anywhere()];
 
 #[expect(clippy::unnecessary_wraps, reason = "every handler of the table may fail")]
-fn get_caller_identity(state: &mut State, _: &Call) -> Result<Value, Fault> {
+fn get_caller_identity(state: &mut State, _: &Call) -> Result<Value, ApiError> {
     let account = &state.accounts.aliyun;
     Ok(json!({
         "AccountId": account,

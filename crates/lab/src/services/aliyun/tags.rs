@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::ecs::continued;
-use crate::wire::aliyun_rpc::{Call, Fault, invalid, missing};
+use crate::wire::aliyun_rpc::{ApiError, Call, invalid, missing};
 use crate::world::state::{Cloud, State};
 
 /// The most tags in one call, and on one thing.
@@ -29,7 +29,7 @@ pub(super) const OF_VPC: &[Taggable] = &[
 pub(super) const OF_DTS: &[Taggable] = &[("ALIYUN::DTS::INSTANCE", |state| state.jobs.values().map(|job| &job.instance).collect())];
 
 /// Tags a list is narrowed by: `Tag.N.Key` with or without `Tag.N.Value`.
-pub(super) fn filter<'a>(call: &'a Call, name: &str) -> Result<Vec<(&'a str, Option<&'a str>)>, Fault> {
+pub(super) fn filter<'a>(call: &'a Call, name: &str) -> Result<Vec<(&'a str, Option<&'a str>)>, ApiError> {
     let tags = call.structs(name);
     if tags.len() > MOST {
         return Err(invalid(name));
@@ -48,23 +48,23 @@ pub(super) fn fit(tags: &BTreeMap<String, String>, wanted: &[(&str, Option<&str>
 }
 
 /// The things of `ResourceType` and those among them that `ResourceId.N` names, all of which must exist.
-fn resources<'a>(state: &'a State, call: &Call, kinds: &[Taggable]) -> Result<(Vec<&'a String>, Vec<String>), Fault> {
+fn resources<'a>(state: &'a State, call: &Call, kinds: &[Taggable]) -> Result<(Vec<&'a String>, Vec<String>), ApiError> {
     // The vendor takes the type in any case.
     let wanted = call.need("ResourceType")?;
     let kind = kinds.iter().find(|(kind, _)| kind.eq_ignore_ascii_case(wanted));
     let all =
-        kind.ok_or_else(|| Fault::new(404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."))?.1(state);
+        kind.ok_or_else(|| ApiError::new(404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."))?.1(state);
     let ids = call.list("ResourceId");
     if ids.len() > MOST_THINGS as usize {
-        return Err(Fault::new(400, "NumberExceed.ResourceIds", "The ResourceIds parameter's number is exceed , Valid : 50"));
+        return Err(ApiError::new(400, "NumberExceed.ResourceIds", "The ResourceIds parameter's number is exceed , Valid : 50"));
     }
     if !ids.iter().all(|id| all.iter().any(|there| there == id)) {
-        return Err(Fault::new(404, "InvalidResourceId.NotFound", "The specified ResourceIds are not found in our records."));
+        return Err(ApiError::new(404, "InvalidResourceId.NotFound", "The specified ResourceIds are not found in our records."));
     }
     Ok((all, ids.into_iter().map(str::to_owned).collect()))
 }
 
-fn some(ids: Vec<String>) -> Result<Vec<String>, Fault> {
+fn some(ids: Vec<String>) -> Result<Vec<String>, ApiError> {
     if ids.is_empty() { Err(missing("ResourceId")) } else { Ok(ids) }
 }
 
@@ -78,27 +78,27 @@ fn is_reserved(text: &str) -> bool {
         || lower.contains("https://")
 }
 
-pub(super) fn tag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<Value, Fault> {
+pub(super) fn tag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<Value, ApiError> {
     let ids = some(resources(state, call, kinds)?.1)?;
     let tags = filter(call, "Tag")?;
     if tags.is_empty() {
         return Err(missing("Tag"));
     }
     if tags.iter().any(|(key, _)| key.is_empty() || is_reserved(key)) {
-        return Err(Fault::new(400, "InvalidTagKey.Malformed", "The specified Tag.n.Key is not valid."));
+        return Err(ApiError::new(400, "InvalidTagKey.Malformed", "The specified Tag.n.Key is not valid."));
     }
     if tags.iter().filter_map(|(_, value)| *value).any(is_reserved) {
-        return Err(Fault::new(400, "InvalidTagValue.Malformed", "The specified Tag.n.Value is not valid."));
+        return Err(ApiError::new(400, "InvalidTagValue.Malformed", "The specified Tag.n.Value is not valid."));
     }
     if tags.iter().map(|(key, _)| key).collect::<BTreeSet<_>>().len() < tags.len() {
-        return Err(Fault::new(400, "Duplicate.TagKey", "The Tag.N.Key contain duplicate key."));
+        return Err(ApiError::new(400, "Duplicate.TagKey", "The Tag.N.Key contain duplicate key."));
     }
     let new = |id: &String| {
         let has = state.tags_of(id);
         has.len() + tags.iter().filter(|(key, _)| !has.contains_key(*key)).count()
     };
     if ids.iter().any(|id| new(id) > MOST) {
-        return Err(Fault::new(400, "NumberExceed.Tags", "The Tags parameter's number is exceed , Valid : 20"));
+        return Err(ApiError::new(400, "NumberExceed.Tags", "The Tags parameter's number is exceed , Valid : 20"));
     }
     for id in ids {
         state.change_tags(&id, |has| has.extend(tags.iter().map(|(key, value)| ((*key).to_owned(), value.unwrap_or_default().to_owned()))));
@@ -106,7 +106,7 @@ pub(super) fn tag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<
     Ok(json!({}))
 }
 
-pub(super) fn untag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<Value, Fault> {
+pub(super) fn untag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Result<Value, ApiError> {
     let ids = some(resources(state, call, kinds)?.1)?;
     let keys = call.list("TagKey");
     if keys.len() > MOST {
@@ -120,7 +120,7 @@ pub(super) fn untag(state: &mut State, call: &Call, kinds: &[Taggable]) -> Resul
 }
 
 /// Rows of the things that have all wanted tags: those tags, or with none wanted all of them.
-pub(super) fn list(state: &State, call: &Call, kinds: &[Taggable]) -> Result<Value, Fault> {
+pub(super) fn list(state: &State, call: &Call, kinds: &[Taggable]) -> Result<Value, ApiError> {
     let (all, ids) = resources(state, call, kinds)?;
     let wanted = filter(call, "Tag")?;
     if ids.is_empty() && wanted.is_empty() {

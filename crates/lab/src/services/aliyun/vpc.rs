@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Action, acl, changes, reads, route, tags};
-use crate::wire::aliyun_rpc::{Call, Fault};
+use crate::wire::aliyun_rpc::{ApiError, Call};
 use crate::world::state::{Cloud, RouteTable, State, Subnet, Vpc};
 
 pub(super) const ACTIONS: &[Action] = &[
@@ -29,9 +29,9 @@ pub(super) const ACTIONS: &[Action] = &[
 ];
 
 /// The VPC of this cloud with this id.
-pub(super) fn find<'a>(state: &'a State, id: &str) -> Result<&'a Vpc, Fault> {
+pub(super) fn find<'a>(state: &'a State, id: &str) -> Result<&'a Vpc, ApiError> {
     let vpc = state.vpcs.get(id).filter(|vpc| vpc.cloud == Cloud::Aliyun);
-    vpc.ok_or_else(|| Fault::new(404, "InvalidVpcId.NotFound", "The specified vpc does not exist."))
+    vpc.ok_or_else(|| ApiError::new(404, "InvalidVpcId.NotFound", "The specified vpc does not exist."))
 }
 
 fn vswitches(state: &State) -> impl Iterator<Item = &Subnet> {
@@ -43,7 +43,7 @@ fn names(call: &Call, name: &str, value: &str) -> bool {
     call.text(name).is_none_or(|list| list.split(',').any(|one| one == value))
 }
 
-fn describe_vpcs(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_vpcs(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let page = call.page(10, 50)?;
     let tables = |vpc: &Vpc| -> Vec<&String> { state.route_tables.values().filter(|table| table.vpc == vpc.id).map(|table| &table.id).collect() };
     let all: Vec<Value> = state
@@ -74,7 +74,7 @@ pub(super) fn router(vpc: &str) -> String {
     vpc.replacen("vpc-", "vrt-", 1)
 }
 
-fn describe_vswitches(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_vswitches(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let page = call.page(10, 50)?;
     let is = |name: &str, value: &str| call.text(name).is_none_or(|wanted| wanted == value);
     let all: Vec<Value> = vswitches(state)
@@ -85,9 +85,9 @@ fn describe_vswitches(state: &mut State, call: &Call) -> Result<Value, Fault> {
     Ok(json!({ "TotalCount": all.len(), "PageNumber": page.number, "PageSize": page.size, "VSwitches": { "VSwitch": page.cut(all) } }))
 }
 
-fn describe_vswitch_attributes(state: &mut State, call: &Call) -> Result<Value, Fault> {
+fn describe_vswitch_attributes(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let id = call.need("VSwitchId")?;
-    let not_found = || Fault::new(404, "InvalidVSwitchId.NotFound", "The specified vswitch does not exist.");
+    let not_found = || ApiError::new(404, "InvalidVSwitchId.NotFound", "The specified vswitch does not exist.");
     let vswitch = vswitches(state).find(|vswitch| vswitch.id == id).ok_or_else(not_found)?;
     Ok(shown(state, vswitch))
 }

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Full, Limited};
 
 use super::throttle;
 use crate::faults::during;
-use crate::wire::aws_answer::{self, Dialect, Fault};
+use crate::wire::aws_answer::{self, ApiError, Dialect};
 use crate::wire::sigv4::{Authorization, SignatureError};
 use crate::wire::smithy::Protocol;
 use crate::world::World;
@@ -40,8 +40,8 @@ where
     match Limited::new(body, limit).collect().await {
         Ok(body) => respond(&world, service, parts, body.to_bytes()).await,
         Err(_) => {
-            let fault = Fault::new("InvalidParameterValue", format!("The request body is longer than {limit} bytes or was cut off."));
-            aws_answer::fault(service.dialect(), &fault.with_status(StatusCode::PAYLOAD_TOO_LARGE), &aws_answer::request_id())
+            let error = ApiError::new("InvalidParameterValue", format!("The request body is longer than {limit} bytes or was cut off."));
+            aws_answer::refusal(service.dialect(), &error.with_status(StatusCode::PAYLOAD_TOO_LARGE), &aws_answer::request_id())
         }
     }
 }
@@ -54,12 +54,12 @@ async fn respond(world: &Arc<World>, service: Service, parts: Parts, body: Bytes
     let request_id = aws_answer::request_id();
     let dialect = service.dialect();
     if let Err(error) = authenticate(world, &parts, &body) {
-        let fault = refusal(dialect, error);
-        count(&mut world.lock(), service.name(), "(not authentic)", &fault.code);
+        let error = refusal(dialect, error);
+        count(&mut world.lock(), service.name(), "(not authentic)", &error.code);
         if service == Service::CloudWatch {
-            return cloudwatch::refused(Protocol::of(&parts), &fault, &request_id);
+            return cloudwatch::refused(Protocol::of(&parts), &error, &request_id);
         }
-        return aws_answer::fault(dialect, &fault, &request_id);
+        return aws_answer::refusal(dialect, &error, &request_id);
     }
     believed(world, service, &parts, &body, &request_id)
 }
@@ -79,10 +79,10 @@ fn believed(world: &World, service: Service, parts: &Parts, body: &[u8], request
                 _ => Ok(cloudwatch::respond(&mut state, parts, body, request_id)),
             }
         }
-        Service::S3 | Service::Other => Err(Fault::new("InvalidAction", "The lab does not have this service.")),
+        Service::S3 | Service::Other => Err(ApiError::new("InvalidAction", "The lab does not have this service.")),
     };
     drop(state);
-    answer.unwrap_or_else(|fault| aws_answer::fault(service.dialect(), &fault, request_id))
+    answer.unwrap_or_else(|error| aws_answer::refusal(service.dialect(), &error, request_id))
 }
 
 /// Answers one request without asking who sent it: for fuzzers, which cannot sign.
@@ -169,32 +169,32 @@ fn authenticate(world: &World, parts: &Parts, body: &[u8]) -> Result<(), Signatu
 }
 
 /// What each dialect's services say to a request that is not authentic.
-fn refusal(dialect: Dialect, error: SignatureError) -> Fault {
+fn refusal(dialect: Dialect, error: SignatureError) -> ApiError {
     const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. \
                             Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
     let ec2 = dialect == Dialect::Ec2;
     match error {
         SignatureError::Missing => {
-            Fault::new("MissingAuthenticationToken", "Request is missing Authentication Token").with_status(StatusCode::FORBIDDEN)
+            ApiError::new("MissingAuthenticationToken", "Request is missing Authentication Token").with_status(StatusCode::FORBIDDEN)
         }
-        SignatureError::Incomplete(message) => Fault::new("IncompleteSignature", message),
+        SignatureError::Incomplete(message) => ApiError::new("IncompleteSignature", message),
         SignatureError::UnknownKey(_) if ec2 => {
-            Fault::new("AuthFailure", "AWS was not able to validate the provided access credentials").with_status(StatusCode::UNAUTHORIZED)
+            ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials").with_status(StatusCode::UNAUTHORIZED)
         }
         SignatureError::UnknownKey(_) => {
-            Fault::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(StatusCode::FORBIDDEN)
+            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(StatusCode::FORBIDDEN)
         }
-        SignatureError::Expired(_) if ec2 => Fault::new("RequestExpired", "Request has expired."),
-        SignatureError::Expired(message) => Fault::new("SignatureDoesNotMatch", message).with_status(StatusCode::FORBIDDEN),
-        SignatureError::Mismatch => Fault::new("SignatureDoesNotMatch", MISMATCH).with_status(StatusCode::FORBIDDEN),
+        SignatureError::Expired(_) if ec2 => ApiError::new("RequestExpired", "Request has expired."),
+        SignatureError::Expired(message) => ApiError::new("SignatureDoesNotMatch", message).with_status(StatusCode::FORBIDDEN),
+        SignatureError::Mismatch => ApiError::new("SignatureDoesNotMatch", MISMATCH).with_status(StatusCode::FORBIDDEN),
     }
 }
 
 /// Refuses a call that comes too soon after others.
-fn admit(state: &mut State, service: &str, action: &str) -> Result<(), Fault> {
+fn admit(state: &mut State, service: &str, action: &str) -> Result<(), ApiError> {
     throttle::take(state, service, action).map_err(|_| match service {
-        "ec2" => Fault::new("RequestLimitExceeded", "Request limit exceeded.").with_status(StatusCode::SERVICE_UNAVAILABLE),
-        _ => Fault::new("Throttling", "Rate exceeded"),
+        "ec2" => ApiError::new("RequestLimitExceeded", "Request limit exceeded.").with_status(StatusCode::SERVICE_UNAVAILABLE),
+        _ => ApiError::new("Throttling", "Rate exceeded"),
     })
 }
 

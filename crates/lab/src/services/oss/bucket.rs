@@ -6,7 +6,7 @@ use lifeboat_notation::time::Timestamp;
 use percent_encoding::utf8_percent_encode;
 
 use super::xml::{document, element};
-use super::{Answer, Asked, Fault, find_bucket};
+use super::{Answer, ApiError, SignedRequest, find_bucket};
 use crate::world::state::{Bucket, Cloud, Object, State};
 
 /// The most entries of a list, and how many when nothing is said.
@@ -43,7 +43,7 @@ fn described(bucket: &Bucket) -> String {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every operation of the table may fail")]
-pub(super) fn list_buckets(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn list_buckets(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let prefix = asked.query.get("prefix").map_or("", String::as_str);
     let buckets: String = state
         .buckets
@@ -55,24 +55,24 @@ pub(super) fn list_buckets(state: &mut State, asked: &Asked) -> Result<Answer, F
     Ok(Answer::xml(document("ListAllMyBucketsResult", &elements)))
 }
 
-pub(super) fn info(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn info(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let bucket = find_bucket(state, asked)?;
     let grant = element("Grant", "private");
     let elements = format!("<Bucket>{}{}<AccessControlList>{grant}</AccessControlList></Bucket>", described(bucket), owner(state));
     Ok(Answer::xml(document("BucketInfo", &elements)))
 }
 
-pub(super) fn location(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn location(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     Ok(Answer::xml(document("LocationConstraint", &location_name(find_bucket(state, asked)?))))
 }
 
-pub(super) fn acl(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn acl(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     find_bucket(state, asked)?;
     let grant = element("Grant", "private");
     Ok(Answer::xml(document("AccessControlPolicy", &format!("{}<AccessControlList>{grant}</AccessControlList>", owner(state)))))
 }
 
-pub(super) fn list_v1(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn list_v1(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let listing = Listing::of(find_bucket(state, asked)?, asked, "marker")?;
     let mut elements = listing.head(asked) + &element("Marker", &listing.written(&listing.after));
     if let Some(next) = &listing.next {
@@ -82,7 +82,7 @@ pub(super) fn list_v1(state: &mut State, asked: &Asked) -> Result<Answer, Fault>
     Ok(Answer::xml(document("ListBucketResult", &elements)))
 }
 
-pub(super) fn list_v2(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn list_v2(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let from = if asked.query.contains_key("continuation-token") { "continuation-token" } else { "start-after" };
     let listing = Listing::of(find_bucket(state, asked)?, asked, from)?;
     let mut elements = listing.head(asked);
@@ -124,10 +124,11 @@ struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    fn of(bucket: &'a Bucket, asked: &Asked, after: &str) -> Result<Self, Fault> {
+    fn of(bucket: &'a Bucket, asked: &SignedRequest, after: &str) -> Result<Self, ApiError> {
         let text = |name: &str| asked.query.get(name).cloned().unwrap_or_default();
-        let wrong =
-            |name: &str| Fault::new(400, "InvalidArgument", "0017-00000100", format!("The argument {name} is not valid.")).with("ArgumentName", name);
+        let wrong = |name: &str| {
+            ApiError::new(400, "InvalidArgument", "0017-00000100", format!("The argument {name} is not valid.")).with("ArgumentName", name)
+        };
         let most = match asked.query.get("max-keys") {
             None => USUAL_KEYS,
             Some(most) => most.parse().ok().filter(|most| (1..=MOST_KEYS).contains(most)).ok_or_else(|| wrong("max-keys"))?,
@@ -188,7 +189,7 @@ impl<'a> Listing<'a> {
         if self.encoded { utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string() } else { key.to_owned() }
     }
 
-    fn head(&self, asked: &Asked) -> String {
+    fn head(&self, asked: &SignedRequest) -> String {
         let mut elements = element("Name", &asked.resource.bucket)
             + &element("Prefix", &self.written(&self.prefix))
             + &element("MaxKeys", &self.most.to_string())

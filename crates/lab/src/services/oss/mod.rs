@@ -39,7 +39,7 @@ struct Operation {
     level: Level,
     /// The query parameter that chooses it, as `name` or `name=value`.
     sub_resource: Option<&'static str>,
-    run: fn(&mut State, &Asked) -> Result<Answer, Fault>,
+    run: fn(&mut State, &SignedRequest) -> Result<Answer, ApiError>,
 }
 
 /// The first row that fits a request is its operation: sub-resources come before the plain ones.
@@ -62,7 +62,7 @@ const fn row(
     method: Method,
     level: Level,
     sub_resource: Option<&'static str>,
-    run: fn(&mut State, &Asked) -> Result<Answer, Fault>,
+    run: fn(&mut State, &SignedRequest) -> Result<Answer, ApiError>,
 ) -> Operation {
     Operation { name, method, level, sub_resource, run }
 }
@@ -84,7 +84,7 @@ const NOT_HERE: [&str; 12] = [
 ];
 
 /// A request that was believed.
-struct Asked {
+struct SignedRequest {
     resource: Resource,
     query: BTreeMap<String, String>,
     headers: HeaderMap,
@@ -110,7 +110,7 @@ impl Answer {
 }
 
 /// An error as OSS says it.
-struct Fault {
+struct ApiError {
     status: u16,
     code: &'static str,
     /// The finer code, `EC`.
@@ -120,7 +120,7 @@ struct Fault {
     more: Vec<(&'static str, String)>,
 }
 
-impl Fault {
+impl ApiError {
     fn new(status: u16, code: &'static str, detail: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, detail, message: message.into(), more: Vec::new() }
     }
@@ -148,7 +148,7 @@ pub(crate) fn unsigned(state: &mut State, parts: Parts, body: Bytes) -> Response
 }
 
 /// Says whether a request is believed.
-type Gatekeeper = fn(&State, &Parts, &Resource) -> Result<(), Fault>;
+type Gatekeeper = fn(&State, &Parts, &Resource) -> Result<(), ApiError>;
 
 /// One request at one moment of the world; `body` is nothing when it was too large or broke off.
 fn answer(state: &mut State, parts: Parts, body: Option<Bytes>) -> Response<Full<Bytes>> {
@@ -160,13 +160,13 @@ fn answer_if(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate:
     let host = parts.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     let is_head = parts.method == Method::HEAD;
     let (name, result) = perform(state, parts, body, authenticate);
-    let code = result.as_ref().err().map_or("OK", |fault| fault.code).to_owned();
+    let code = result.as_ref().err().map_or("OK", |error| error.code).to_owned();
     *state.counters.api_calls.entry(("aliyun".to_owned(), "oss".to_owned(), name.to_owned(), code)).or_default() += 1;
 
-    let mut answer = result.unwrap_or_else(|fault| {
-        let text = xml::error(&fault, &request_id, &host);
-        let mut answer = Answer { status: fault.status, ..Answer::xml(text) };
-        answer.headers.push((HeaderName::from_static("x-oss-ec"), fault.detail.to_owned()));
+    let mut answer = result.unwrap_or_else(|error| {
+        let text = xml::error(&error, &request_id, &host);
+        let mut answer = Answer { status: error.status, ..Answer::xml(text) };
+        answer.headers.push((HeaderName::from_static("x-oss-ec"), error.detail.to_owned()));
         if is_head {
             // An answer to HEAD has no body; the error travels in a header.
             let encoded = base64::prelude::BASE64_STANDARD.encode(&answer.body);
@@ -192,7 +192,7 @@ fn answer_if(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate:
     response
 }
 
-fn perform(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate: Gatekeeper) -> (&'static str, Result<Answer, Fault>) {
+fn perform(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate: Gatekeeper) -> (&'static str, Result<Answer, ApiError>) {
     let resource = Resource::of(&parts);
     let query = oss_v4::query(&parts);
     let level = match (resource.bucket.is_empty(), resource.key.is_empty()) {
@@ -209,61 +209,66 @@ fn perform(state: &mut State, parts: Parts, body: Option<Bytes>, authenticate: G
         .filter(|row| row.method == parts.method && row.level == level && row.sub_resource.is_none_or(chosen_by))
         .find(|_| !NOT_HERE.iter().any(|name| query.contains_key(*name)));
     let name = operation.map_or("(unknown)", |operation| operation.name);
-    if let Err(fault) = authenticate(state, &parts, &resource) {
-        return (name, Err(fault));
+    if let Err(error) = authenticate(state, &parts, &resource) {
+        return (name, Err(error));
     }
     let Some(operation) = operation else {
         return (
             name,
-            Err(Fault::new(501, "NotImplemented", "0001-00000001", "A header or query you provided implies functionality that is not implemented.")),
+            Err(ApiError::new(
+                501,
+                "NotImplemented",
+                "0001-00000001",
+                "A header or query you provided implies functionality that is not implemented.",
+            )),
         );
     };
     let Some(body) = body else {
-        return (name, Err(Fault::new(400, "EntityTooLarge", "0001-00000002", "Your proposed upload exceeds the maximum allowed size.")));
+        return (name, Err(ApiError::new(400, "EntityTooLarge", "0001-00000002", "Your proposed upload exceeds the maximum allowed size.")));
     };
     let region = oss_v4::region(&parts).unwrap_or_else(|| state.regions.first(Cloud::Aliyun));
-    (name, (operation.run)(&mut state.in_region(Cloud::Aliyun, &region), &Asked { resource, query, headers: parts.headers, body }))
+    (name, (operation.run)(&mut state.in_region(Cloud::Aliyun, &region), &SignedRequest { resource, query, headers: parts.headers, body }))
 }
 
-fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(), Fault> {
+fn authenticate(state: &State, parts: &Parts, resource: &Resource) -> Result<(), ApiError> {
     let accounts = &state.accounts;
     let signed = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
     let (id, secret) = accounts.key(signed.unwrap_or_default());
     let now = during::told(state.now);
     let region = oss_v4::region(parts).filter(|region| state.regions.aliyun.contains(region)).unwrap_or_else(|| state.regions.first(Cloud::Aliyun));
     oss_v4::verify(parts, resource, Key { id: &id, secret: &secret }, &region, now).map_err(|refused| match refused {
-        Refused::Incomplete(what) if parts.headers.contains_key("authorization") => Fault::new(400, "InvalidArgument", "0002-00000221", what),
-        Refused::Incomplete(_) => Fault::new(403, "AccessDenied", "0003-00000001", "Anonymous access is forbidden for this operation."),
+        Refused::Incomplete(what) if parts.headers.contains_key("authorization") => ApiError::new(400, "InvalidArgument", "0002-00000221", what),
+        Refused::Incomplete(_) => ApiError::new(403, "AccessDenied", "0003-00000001", "Anonymous access is forbidden for this operation."),
         Refused::UnknownKey => {
-            Fault::new(403, "InvalidAccessKeyId", "0002-00000902", "The OSS Access Key Id you provided does not exist in our records.")
+            ApiError::new(403, "InvalidAccessKeyId", "0002-00000902", "The OSS Access Key Id you provided does not exist in our records.")
         }
         Refused::Expired => {
             let message = "The difference between the request time and the current time is too large.";
             let now = now.to_utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-            Fault::new(403, "RequestTimeTooSkewed", "0002-00000504", message).with("ServerTime", now)
+            ApiError::new(403, "RequestTimeTooSkewed", "0002-00000504", message).with("ServerTime", now)
         }
-        Refused::Token => Fault::new(403, "InvalidSecurityToken", "0002-00000101", "The security token you provided is invalid."),
+        Refused::Token => ApiError::new(403, "InvalidSecurityToken", "0002-00000101", "The security token you provided is invalid."),
         Refused::Payload => signature_mismatch(""),
         Refused::Mismatch(string_to_sign) => signature_mismatch(&string_to_sign),
     })
 }
 
-fn signature_mismatch(string_to_sign: &str) -> Fault {
+fn signature_mismatch(string_to_sign: &str) -> ApiError {
     let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
-    Fault::new(403, "SignatureDoesNotMatch", "0002-00000201", message).with("StringToSign", string_to_sign)
+    ApiError::new(403, "SignatureDoesNotMatch", "0002-00000201", message).with("StringToSign", string_to_sign)
 }
 
-fn find_bucket<'a>(state: &'a State, asked: &Asked) -> Result<&'a Bucket, Fault> {
+fn find_bucket<'a>(state: &'a State, asked: &SignedRequest) -> Result<&'a Bucket, ApiError> {
     let name = &asked.resource.bucket;
     let bucket = state.buckets.get(name).filter(|bucket| bucket.cloud == Cloud::Aliyun);
     let bucket =
-        bucket.ok_or_else(|| Fault::new(404, "NoSuchBucket", "0015-00000101", "The specified bucket does not exist.").with("BucketName", name))?;
+        bucket.ok_or_else(|| ApiError::new(404, "NoSuchBucket", "0015-00000101", "The specified bucket does not exist.").with("BucketName", name))?;
     if bucket.region == state.here(Cloud::Aliyun) {
         return Ok(bucket);
     }
     let message =
         "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
-    Err(Fault::new(403, "AccessDenied", "0003-00001403", message))
+    Err(ApiError::new(403, "AccessDenied", "0003-00001403", message))
 }
 
 #[cfg(test)]

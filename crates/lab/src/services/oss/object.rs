@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use serde_json::json;
 
-use super::{Answer, Asked, Fault, find_bucket};
+use super::{Answer, ApiError, SignedRequest, find_bucket};
 use crate::world::state::{Object, State};
 
 /// The prefix of a user's own metadata in headers.
@@ -14,15 +14,15 @@ const META: &str = "x-oss-meta-";
 /// The largest user metadata in sum.
 const LARGEST_META: usize = 8 << 10;
 
-pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn put(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     find_bucket(state, asked)?;
     let key = &asked.resource.key;
     if key.len() > 1023 || key.starts_with('\\') {
-        return Err(Fault::new(400, "InvalidObjectName", "0016-00000301", "The specified object is not valid.").with("ObjectName", key));
+        return Err(ApiError::new(400, "InvalidObjectName", "0016-00000301", "The specified object is not valid.").with("ObjectName", key));
     }
     let header = |name: &str| asked.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     if asked.headers.contains_key("x-oss-copy-source") {
-        return Err(Fault::new(501, "NotImplemented", "0001-00000001", "A header you provided implies functionality that is not implemented."));
+        return Err(ApiError::new(501, "NotImplemented", "0001-00000001", "A header you provided implies functionality that is not implemented."));
     }
     let metadata: BTreeMap<String, String> = asked
         .headers
@@ -30,7 +30,7 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(META)?.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())))
         .collect();
     if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > LARGEST_META {
-        return Err(Fault::new(400, "InvalidArgument", "0017-00000001", "The user metadata is larger than 8 KB."));
+        return Err(ApiError::new(400, "InvalidArgument", "0017-00000001", "The user metadata is larger than 8 KB."));
     }
     let content_type = header("content-type").unwrap_or_else(|| "application/octet-stream".to_owned());
     let object = Object::new(asked.body.clone(), &content_type, metadata, state.now);
@@ -38,13 +38,13 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
         use base64::Engine as _;
         let has = hex::decode(&object.etag).map(|digest| base64::prelude::BASE64_STANDARD.encode(digest));
         if has.ok() != Some(wanted) {
-            return Err(Fault::new(400, "InvalidDigest", "0017-00000002", "The Content-MD5 you specified did not match what was received."));
+            return Err(ApiError::new(400, "InvalidDigest", "0017-00000002", "The Content-MD5 you specified did not match what was received."));
         }
     }
     find_bucket(state, asked)?;
     let Some(bucket) = state.buckets.get_mut(&asked.resource.bucket) else { return Ok(Answer::empty(500)) };
     if header("x-oss-forbid-overwrite").is_some_and(|forbid| forbid == "true") && bucket.objects.contains_key(key) {
-        return Err(Fault::new(409, "FileAlreadyExists", "0026-00000002", "The object you specified already exists and can not be overwritten."));
+        return Err(ApiError::new(409, "FileAlreadyExists", "0026-00000002", "The object you specified already exists and can not be overwritten."));
     }
     let mut answer = Answer::empty(200);
     answer.headers =
@@ -55,19 +55,19 @@ pub(super) fn put(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
     Ok(answer)
 }
 
-fn find<'a>(state: &'a State, asked: &Asked) -> Result<&'a Object, Fault> {
+fn find<'a>(state: &'a State, asked: &SignedRequest) -> Result<&'a Object, ApiError> {
     let key = &asked.resource.key;
     let object = find_bucket(state, asked)?.objects.get(key);
-    object.ok_or_else(|| Fault::new(404, "NoSuchKey", "0026-00000001", "The specified key does not exist.").with("Key", key))
+    object.ok_or_else(|| ApiError::new(404, "NoSuchKey", "0026-00000001", "The specified key does not exist.").with("Key", key))
 }
 
-pub(super) fn head(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn head(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let object = find(state, asked)?;
     // The server leaves the length of what it would have sent; the body itself is not sent for HEAD.
     Ok(Answer { body: object.body.clone(), ..described(object) })
 }
 
-pub(super) fn get(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn get(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     let object = find(state, asked)?;
     let whole = &object.body;
     let range = asked.headers.get("range").and_then(|range| range.to_str().ok()).and_then(|range| range_of(range, whole.len()));
@@ -97,7 +97,7 @@ fn range_of(text: &str, len: usize) -> Option<(usize, usize)> {
     (first <= last).then_some((first, last))
 }
 
-pub(super) fn delete(state: &mut State, asked: &Asked) -> Result<Answer, Fault> {
+pub(super) fn delete(state: &mut State, asked: &SignedRequest) -> Result<Answer, ApiError> {
     find_bucket(state, asked)?;
     if let Some(bucket) = state.buckets.get_mut(&asked.resource.bucket) {
         bucket.objects.remove(&asked.resource.key);

@@ -16,7 +16,8 @@ fn call(state: &mut State, method: &str, target: &str, headers: &[(&str, &str)],
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    let asked = Asked { resource: Resource::of(&parts), query: oss_v4::query(&parts), headers: parts.headers.clone(), body: body.to_owned().into() };
+    let asked =
+        SignedRequest { resource: Resource::of(&parts), query: oss_v4::query(&parts), headers: parts.headers.clone(), body: body.to_owned().into() };
     let level = if asked.resource.key.is_empty() { Level::Bucket } else { Level::Object };
     let fits = |row: &&Operation| {
         row.method == parts.method
@@ -26,7 +27,7 @@ fn call(state: &mut State, method: &str, target: &str, headers: &[(&str, &str)],
     let operation = OPERATIONS.iter().find(fits).unwrap();
     match (operation.run)(state, &asked) {
         Ok(answer) => (answer.status, answer.headers, String::from_utf8(answer.body.to_vec()).unwrap()),
-        Err(fault) => (fault.status, Vec::new(), fault.code.to_owned()),
+        Err(error) => (error.status, Vec::new(), error.code.to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quick_xml::escape::escape;
 
-use super::Fault;
+use super::ApiError;
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
@@ -17,11 +17,11 @@ pub(super) fn document(name: &str, elements: &str) -> String {
 }
 
 /// The document of an error.
-pub(super) fn error(fault: &Fault, request_id: &str, host: &str) -> String {
-    let mut text = element("Code", fault.code) + &element("Message", &fault.message);
+pub(super) fn error(error: &ApiError, request_id: &str, host: &str) -> String {
+    let mut text = element("Code", error.code) + &element("Message", &error.message);
     text += &(element("RequestId", request_id) + &element("HostId", host));
-    for (name, value) in &fault.more {
+    for (name, value) in &error.more {
         text += &element(name, value);
     }
-    document("Error", &(text + &element("EC", fault.detail)))
+    document("Error", &(text + &element("EC", error.detail)))
 }

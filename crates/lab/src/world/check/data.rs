@@ -7,7 +7,7 @@ use lifeboat_notation::time::Span;
 use super::super::file::{Orders, WorldFile};
 use super::super::state::Cloud;
 use super::super::sync::{PAUSED, RUNNING};
-use super::{Found, Ids, at, is_word};
+use super::{Ids, Problems, at, is_word};
 
 /// As many as stay in the buckets of a lab that goes on for long.
 const MOST_ORDERS: u32 = 1000;
@@ -15,7 +15,7 @@ const MOST_ORDERS: u32 = 1000;
 const OWN: [&str; 2] = ["name_server", "prometheus"];
 const STATISTICS: [&str; 5] = ["Average", "Maximum", "Minimum", "SampleCount", "Sum"];
 
-pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     let buckets: BTreeMap<&str, Cloud> = file.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.cloud)).collect();
     found.most("buckets", file.buckets.len(), 200);
     let mut names = BTreeSet::new();
@@ -52,7 +52,7 @@ pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
     }
 }
 
-fn check_orders(orders: &Orders, file: &WorldFile, ids: &Ids<'_>, buckets: &BTreeMap<&str, Cloud>, found: &mut Found) {
+fn check_orders(orders: &Orders, file: &WorldFile, ids: &Ids<'_>, buckets: &BTreeMap<&str, Cloud>, found: &mut Problems) {
     found.leads(at!["orders", "source"], &orders.source, Cloud::Aliyun, buckets, "bucket");
     found.leads(at!["orders", "mirror"], &orders.mirror, Cloud::Aws, buckets, "bucket");
     if !ids.subnets.contains_key(orders.worker_subnet.as_str()) {
@@ -69,7 +69,7 @@ fn check_orders(orders: &Orders, file: &WorldFile, ids: &Ids<'_>, buckets: &BTre
     }
 }
 
-fn jobs(file: &WorldFile, found: &mut Found) {
+fn jobs(file: &WorldFile, found: &mut Problems) {
     found.most("jobs", file.jobs.len(), 200);
     let mut known = BTreeSet::new();
     for (number, job) in file.jobs.iter().enumerate() {
@@ -87,7 +87,7 @@ fn jobs(file: &WorldFile, found: &mut Found) {
     }
 }
 
-fn alarms(file: &WorldFile, found: &mut Found) {
+fn alarms(file: &WorldFile, found: &mut Problems) {
     found.most("alarms", file.alarms.len(), 200);
     let mut known = BTreeSet::new();
     for (number, alarm) in file.alarms.iter().enumerate() {
@@ -115,7 +115,7 @@ fn alarms(file: &WorldFile, found: &mut Found) {
     }
 }
 
-fn rates(file: &WorldFile, found: &mut Found) {
+fn rates(file: &WorldFile, found: &mut Problems) {
     found.most("throttling", file.throttling.len(), 1000);
     for (number, rate) in file.throttling.iter().enumerate() {
         // Not a number is in no range.

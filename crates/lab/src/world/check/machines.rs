@@ -7,14 +7,14 @@ use super::super::file::WorldFile;
 use super::super::reach::SERVICE_PORT;
 use super::super::state::InstanceState;
 use super::places::{cidr, holds};
-use super::{Found, Ids, at, is_word};
+use super::{Ids, Problems, at, is_word};
 
 /// Each machine that runs has a socket.
 const MOST_INSTANCES: usize = 300;
 /// Each service has customers, who come all the time.
 const MOST_SERVICES: usize = 32;
 
-pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     found.most("images", file.images.len(), 500);
     found.ids("images", ["ami-", "m-"], file.images.iter().map(|one| (&one.id, one.cloud)));
     for (number, image) in file.images.iter().enumerate() {
@@ -58,7 +58,7 @@ pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
     services(file, found);
 }
 
-fn services(file: &WorldFile, found: &mut Found) {
+fn services(file: &WorldFile, found: &mut Problems) {
     found.most("services", file.services.len(), MOST_SERVICES);
     let mut names = BTreeSet::new();
     for (number, service) in file.services.iter().enumerate() {

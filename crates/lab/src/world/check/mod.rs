@@ -62,7 +62,7 @@ use at;
 
 /// All that is wrong, at most twenty of them.
 pub(super) fn problems(file: &WorldFile) -> Vec<Problem> {
-    let mut found = Found::default();
+    let mut found = Problems::default();
     let ids = Ids::of(file);
     places::check(file, &ids, &mut found);
     machines::check(file, &ids, &mut found);
@@ -73,11 +73,11 @@ pub(super) fn problems(file: &WorldFile) -> Vec<Problem> {
 
 /// What was found so far.
 #[derive(Default)]
-struct Found {
+struct Problems {
     problems: Vec<Problem>,
 }
 
-impl Found {
+impl Problems {
     fn say(&mut self, at: Vec<Step>, message: impl Into<String>, hint: impl Into<String>) {
         if self.problems.len() < MOST {
             self.problems.push(Problem { at, message: message.into(), hint: hint.into() });

@@ -7,12 +7,12 @@ use hickory_proto::rr::{RData, RecordType};
 use super::super::build::place;
 use super::super::file::WorldFile;
 use super::super::state::{Cloud, Record, Zone};
-use super::{Found, at};
+use super::{Problems, at};
 
 /// The largest TTL (RFC 2181).
 const LONGEST_TTL: u32 = i32::MAX.unsigned_abs();
 
-pub(super) fn check(file: &WorldFile, found: &mut Found) {
+pub(super) fn check(file: &WorldFile, found: &mut Problems) {
     found.most("zones", file.zones.len(), 200);
     let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
     for (number, zone) in file.zones.iter().enumerate() {
@@ -53,7 +53,7 @@ pub(super) fn check(file: &WorldFile, found: &mut Found) {
     }
 }
 
-fn check_record(zone: &Zone, record: &Record, number: usize, index: usize, found: &mut Found) {
+fn check_record(zone: &Zone, record: &Record, number: usize, index: usize, found: &mut Problems) {
     let at = |key: &str| at!["zones", number, "records", index, key];
     let is_in = match zone.cloud {
         Cloud::Aws => record.name.ends_with('.') && is_within(&record.name, &zone.name),
@@ -90,7 +90,7 @@ fn check_record(zone: &Zone, record: &Record, number: usize, index: usize, found
     weights(zone, record, &at, found);
 }
 
-fn weights(zone: &Zone, record: &Record, at: &dyn Fn(&str) -> Vec<super::Step>, found: &mut Found) {
+fn weights(zone: &Zone, record: &Record, at: &dyn Fn(&str) -> Vec<super::Step>, found: &mut Problems) {
     let Some(weight) = record.weight else { return };
     let (range, whose) = if zone.cloud == Cloud::Aws {
         (0..=255, "0 to 255 on Route 53")

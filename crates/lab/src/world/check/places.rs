@@ -7,9 +7,9 @@ use lifeboat_notation::time::Span;
 use super::super::file::WorldFile;
 use super::super::region::is_zone_of;
 use super::super::state::{AclEntry, Cloud, RouteTarget};
-use super::{Found, Ids, at};
+use super::{Ids, Problems, at};
 
-pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     timing(file, found);
     for (name, account, digits) in [("aws", &file.accounts.aws, 12), ("aliyun", &file.accounts.aliyun, 16)] {
         if account.len() != digits || !account.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -41,7 +41,7 @@ pub(super) fn check(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
     }
 }
 
-fn timing(file: &WorldFile, found: &mut Found) {
+fn timing(file: &WorldFile, found: &mut Problems) {
     let timing = &file.timing;
     let hour = Span::from_secs(3600);
     for (name, span) in [
@@ -74,7 +74,7 @@ fn timing(file: &WorldFile, found: &mut Found) {
     }
 }
 
-fn regions(file: &WorldFile, cloud: Cloud, found: &mut Found) {
+fn regions(file: &WorldFile, cloud: Cloud, found: &mut Problems) {
     let regions = file.regions.of(cloud);
     if regions.is_empty() || regions.len() > 16 {
         let message = if regions.is_empty() { "there is no region".to_owned() } else { format!("there are {} regions", regions.len()) };
@@ -94,7 +94,7 @@ fn regions(file: &WorldFile, cloud: Cloud, found: &mut Found) {
     }
 }
 
-fn vpcs_and_subnets(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+fn vpcs_and_subnets(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     found.ids("vpcs", ["vpc-", "vpc-"], file.vpcs.iter().map(|one| (&one.id, one.cloud)));
     for (number, vpc) in file.vpcs.iter().enumerate() {
         block(&vpc.cidr, at!["vpcs", number, "cidr"], found);
@@ -126,7 +126,7 @@ fn vpcs_and_subnets(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
     }
 }
 
-fn routes(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+fn routes(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     found.ids("route_tables", ["rtb-", "vtb-"], file.route_tables.iter().map(|one| (&one.id, one.cloud)));
     for (number, table) in file.route_tables.iter().enumerate() {
         found.leads(at!["route_tables", number, "vpc"], &table.vpc, table.cloud, &ids.vpcs, "VPC");
@@ -150,7 +150,7 @@ fn routes(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
     }
 }
 
-fn rules(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
+fn rules(file: &WorldFile, ids: &Ids<'_>, found: &mut Problems) {
     found.ids("acls", ["acl-", "nacl-"], file.acls.iter().map(|one| (&one.id, one.cloud)));
     for (number, acl) in file.acls.iter().enumerate() {
         found.leads(at!["acls", number, "vpc"], &acl.vpc, acl.cloud, &ids.vpcs, "VPC");
@@ -182,7 +182,7 @@ fn rules(file: &WorldFile, ids: &Ids<'_>, found: &mut Found) {
 }
 
 /// Reads a block of addresses, or says that it is none.
-fn block(text: &str, at: Vec<super::Step>, found: &mut Found) -> Option<(u32, u32)> {
+fn block(text: &str, at: Vec<super::Step>, found: &mut Problems) -> Option<(u32, u32)> {
     let read = cidr(text);
     if read.is_none() {
         found.say(at, format!("`{text}` is no block of addresses"), "write it like 10.0.0.0/16");

@@ -1,4 +1,4 @@
-//! Starting and stopping machines over the compute port, and putting back exactly those that were the other way.
+//! Starting and stopping machines over the compute port. Undo puts back the machines that the step changed and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,10 @@ use crate::ports::compute::{Ailing, Compute, Machine, MachineState, Rest, Select
 pub(crate) struct PowerBefore {
     running: BTreeSet<String>,
     stopped: BTreeSet<String>,
-    /// Those of the stopped that had given their capacity back.
+    /// The stopped machines that had given their capacity back.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     released: BTreeSet<String>,
-    /// Those of the stopped that had their memory on their disk.
+    /// The stopped machines that had their memory on their disk.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     hibernated: BTreeSet<String>,
     /// Public addresses that a stop takes away: nothing brings them back, but the difference shows.
@@ -34,7 +34,7 @@ impl PowerBefore {
         self.running.union(&self.stopped).cloned().collect()
     }
 
-    /// Those that were not as `wanted`: the ones that this step changes, and the only ones that undo touches.
+    /// The machines that were not as `wanted`: this step changes them, and undo touches no others.
     pub(super) fn changed(&self, wanted: Wanted) -> Vec<String> {
         let set = match wanted {
             Wanted::Running => &self.stopped,
@@ -43,7 +43,7 @@ impl PowerBefore {
         set.iter().cloned().collect()
     }
 
-    /// Those that rested otherwise than stopped machines do.
+    /// The machines that rested otherwise than stopped machines do.
     fn rests(&self) -> BTreeMap<String, Rest> {
         let of = |ids: &BTreeSet<String>, rest: Rest| ids.iter().map(|id| (id.clone(), rest)).collect::<Vec<_>>();
         of(&self.released, Rest::Released).into_iter().chain(of(&self.hibernated, Rest::Hibernated)).collect()
@@ -121,7 +121,7 @@ impl From<Stopped> for Until {
 type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// What is asked of which machines.
-pub(super) struct Asked<'a> {
+pub(super) struct PowerRequest<'a> {
     pub(super) compute: &'a dyn Compute,
     pub(super) wanted: Wanted,
     pub(super) until: Until,
@@ -129,17 +129,17 @@ pub(super) struct Asked<'a> {
     pub(super) auto_scaled: AutoScaled,
 }
 
-/// What a step came to.
-pub(super) struct Powered {
+/// What a step did with its machines.
+pub(super) struct PowerOutcome {
     /// Whether nothing had to be changed.
     pub(super) already: bool,
-    /// Those that were changed.
+    /// The machines that were changed.
     pub(super) changed: Vec<String>,
-    /// Those that did not follow. What an output calls `missing` is data that is lost.
+    /// The machines that did not follow. The name is not `missing`, which in an output means data that is lost.
     pub(super) failed: Vec<String>,
 }
 
-impl Asked<'_> {
+impl PowerRequest<'_> {
     pub(super) async fn plan(
         &self,
         selector: &Selector,
@@ -302,7 +302,7 @@ impl Asked<'_> {
         progress: Say<'_>,
         warn: Say<'_>,
         accepted: &(dyn Fn() + Send + Sync),
-    ) -> Result<Powered, ActionError> {
+    ) -> Result<PowerOutcome, ActionError> {
         let ids = before.ids();
         let bring = Bring {
             compute: self.compute,
@@ -321,7 +321,7 @@ impl Asked<'_> {
         }
         let changed: Vec<String> = before.changed(self.wanted).into_iter().filter(|id| !missing.contains_key(id)).collect();
         let already = !asked && before.changed(self.wanted).is_empty();
-        Ok(Powered { already, changed, failed: missing.into_keys().collect() })
+        Ok(PowerOutcome { already, changed, failed: missing.into_keys().collect() })
     }
 
     /// Brings back those machines that were the other way, and only then says which ones there are no more, or do not follow. Needs no read: where

@@ -63,31 +63,31 @@ impl Fake {
         locked(&self.said).join("\n")
     }
 
-    fn asked(&self, wanted: Wanted) -> Asked<'_> {
-        Asked { compute: self, wanted, until: Until::Healthy, at_least: AtLeast::All, auto_scaled: AutoScaled::Refuse }
+    fn asked(&self, wanted: Wanted) -> PowerRequest<'_> {
+        PowerRequest { compute: self, wanted, until: Until::Healthy, at_least: AtLeast::All, auto_scaled: AutoScaled::Refuse }
     }
 
-    fn at_least(&self, at_least: AtLeast) -> Asked<'_> {
-        Asked { at_least, ..self.asked(Wanted::Running) }
+    fn at_least(&self, at_least: AtLeast) -> PowerRequest<'_> {
+        PowerRequest { at_least, ..self.asked(Wanted::Running) }
     }
 
-    fn allowing(&self) -> Asked<'_> {
-        Asked { auto_scaled: AutoScaled::Allow, ..self.asked(Wanted::Stopped) }
+    fn allowing(&self) -> PowerRequest<'_> {
+        PowerRequest { auto_scaled: AutoScaled::Allow, ..self.asked(Wanted::Stopped) }
     }
 
-    async fn plan(&self, asked: &Asked<'_>) -> Result<Planned<PowerBefore>, ActionError> {
+    async fn plan(&self, asked: &PowerRequest<'_>) -> Result<Planned<PowerBefore>, ActionError> {
         asked.plan(&by_tag(), &location(), &NOTHING, &|line| locked(&self.said).push(line)).await
     }
 
-    async fn apply(&self, asked: &Asked<'_>, before: &PowerBefore) -> Result<Powered, ActionError> {
+    async fn apply(&self, asked: &PowerRequest<'_>, before: &PowerBefore) -> Result<PowerOutcome, ActionError> {
         asked.apply(before, &|line| locked(&self.said).push(line), &|line| locked(&self.said).push(line), &|| {}).await
     }
 
-    async fn undo(&self, asked: &Asked<'_>, before: &PowerBefore) -> Result<Undone, ActionError> {
+    async fn undo(&self, asked: &PowerRequest<'_>, before: &PowerBefore) -> Result<Undone, ActionError> {
         asked.undo(before, &|line| locked(&self.said).push(line), &|line| locked(&self.said).push(line)).await
     }
 
-    async fn done(&self, asked: &Asked<'_>) -> Result<(PowerBefore, Powered), ActionError> {
+    async fn done(&self, asked: &PowerRequest<'_>) -> Result<(PowerBefore, PowerOutcome), ActionError> {
         let before = self.plan(asked).await?.before;
         let powered = self.apply(asked, &before).await?;
         Ok((before, powered))
@@ -262,7 +262,7 @@ async fn it_counts_when_it_is_asked_when_it_runs_or_when_it_is_healthy() {
     for (until, healthy, state) in [(Until::Accepted, false, MachineState::Starting), (Until::State, false, RUNNING), (Until::Healthy, true, RUNNING)]
     {
         let fake = Fake::new(&[("a", STOPPED)]);
-        let asked = Asked { until, ..fake.asked(Wanted::Running) };
+        let asked = PowerRequest { until, ..fake.asked(Wanted::Running) };
         let planned = fake.plan(&asked).await.unwrap();
         assert_eq!(planned.calls.iter().any(|call| call.operation == "x:Ail"), healthy);
         fake.apply(&asked, &planned.before).await.unwrap();

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Authority, Servers, Told, answered, long_enough};
+use super::answers::{Authority, Servers, Reply, answered, long_enough};
 use super::shares::Shares;
 use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, target, weight};
 use crate::catalogue::until::until;
@@ -123,6 +123,12 @@ pub(crate) struct Before {
 
 impl Action<World> for ShiftWeight {
     const KIND: &'static str = crate::model::dns::SHIFT;
+    const EXAMPLE: &'static str = r#"
+        zone: "${{ vars.zone }}"
+        record: shop
+        stages: [{ to: { aws: 50, aliyun: 50 }, hold: 30s }]
+        to: { aws: 100, aliyun: 0 }
+    "#;
     const ACTS: Acts = Acts::Dns { zone: "zone", provider: "provider" };
     const CALLS: Operations = Operations {
         plan: &["route53:ListHostedZonesByName", "route53:GetHostedZone", "route53:ListResourceRecordSets", "alidns:DescribeDomains", "alidns:DescribeDomainRecords", "alidns:DescribeDNSSLBSubDomains"],
@@ -409,12 +415,12 @@ impl ShiftWeight {
             let told = answered(side.servers, &name, &own).await?;
             Ok::<_, ActionError>((name, told))
         });
-        let told: Vec<(String, Told)> = asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await?;
-        let of = |wanted: Told| told.iter().find(|(_, told)| *told == wanted).map(|(name, _)| name);
-        if let Some(name) = of(Told::Otherwise) {
+        let told: Vec<(String, Reply)> = asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await?;
+        let of = |wanted: Reply| told.iter().find(|(_, told)| *told == wanted).map(|(name, _)| name);
+        if let Some(name) = of(Reply::Otherwise) {
             (side.progress)(format!("{name}: its name servers still answer otherwise"));
         }
-        if let Some(name) = of(Told::Nothing) {
+        if let Some(name) = of(Reply::Nothing) {
             if patient {
                 long_enough().await;
             }

@@ -1,9 +1,9 @@
-//! Cutting vSwitches of a VPC off by an ACL of our own, and giving each back what it had. Over a small trait of what is needed of the cloud,
-//! so that the order of the calls and every way back are tested without one.
+//! Cuts vSwitches of a VPC off with a network ACL of Lifeboat's own, and gives each vSwitch its former ACL back. The code works over a small trait of the calls that it needs, so
+//! that their order and every way back are tested without a cloud.
 //!
-//! A vSwitch has one ACL or none, and changing it takes two calls with nothing between them in force. Calls about ACLs are limited to thirty a
-//! minute, so all vSwitches go into one call; waiting reads the attributes of one ACL, which is not so limited. Of the ACLs of others only the names
-//! are read, or their state: whatever rules somebody has put into them keeps nothing from being put back.
+//! A vSwitch has one ACL or none. Changing the ACL takes two calls, and between them no ACL is in force. The vendor allows thirty calls about ACLs a minute, so one call takes all
+//! vSwitches; waiting reads the attributes of a single ACL, a call with no such limit. Of other people's ACLs only the name and the state are read: whatever rules are in
+//! them, they can be put back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,11 +67,11 @@ impl Network for Aliyun {
 pub(crate) struct Before {
     /// vSwitch to ACL; none = it had none and shall have none.
     pub(super) vswitches: BTreeMap<String, Option<String>>,
-    /// The ACLs of the VPC, for whoever looks for leftovers.
+    /// The ACLs of the VPC, so that leftovers can be told from them.
     pub(super) acls: BTreeSet<String>,
 }
 
-/// One run's hand on one VPC.
+/// The fault of one run in one VPC, and what it needs.
 pub(super) struct Outage<'a, N> {
     pub(super) network: &'a N,
     pub(super) vpc: &'a str,
@@ -84,9 +84,9 @@ pub(super) struct Outage<'a, N> {
 #[derive(Clone, Copy)]
 pub(super) enum Part<'a> {
     All,
-    /// Those in one zone, such as `cn-hangzhou-h`.
+    /// The vSwitches of one zone, such as `cn-hangzhou-h`.
     Zone(&'a str),
-    /// These, by id.
+    /// The vSwitches with these ids.
     These(&'a [String]),
 }
 
@@ -119,8 +119,8 @@ impl Part<'_> {
     }
 }
 
-/// What was found before anything is done.
-pub(super) struct Found {
+/// What was read before anything is changed.
+pub(super) struct Survey {
     /// The vSwitches that are meant.
     pub(super) vswitches: Vec<VSwitch>,
     pub(super) before: Before,
@@ -148,12 +148,12 @@ impl<N: Network> Outage<'_, N> {
         format!("lifeboat-{}", hex::encode(&digest[..16]))
     }
 
-    pub(super) async fn read(&self) -> Result<Found, ActionError> {
+    pub(super) async fn read(&self) -> Result<Survey, ActionError> {
         let meant = self.part.of(self.vpc, self.network.vswitches(self.vpc).await?)?;
         let vswitches = meant.iter().map(|vswitch| (vswitch.id.clone(), vswitch.acl.clone())).collect();
         let acls = self.network.acls(self.vpc).await?;
         let ours = acls.iter().find(|acl| acl.name == self.name()).map(|acl| acl.id.clone());
-        Ok(Found { vswitches: meant, before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
+        Ok(Survey { vswitches: meant, before: Before { vswitches, acls: acls.into_iter().map(|acl| acl.id).collect() }, ours })
     }
 
     /// The vSwitches of `before` as they are, to be compared with where this process runs.

@@ -28,7 +28,7 @@ fn pass(state: &mut State, millis: u64) {
 }
 
 /// Calls `product:Action` with parameters, RegionId added.
-fn call(state: &mut State, name: &str, params: &[(&str, &str)]) -> Result<Value, Fault> {
+fn call(state: &mut State, name: &str, params: &[(&str, &str)]) -> Result<Value, ApiError> {
     let (product, action) = name.split_once(':').unwrap();
     let product = PRODUCTS.iter().find(|row| row.name == product).unwrap();
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -39,7 +39,7 @@ fn call(state: &mut State, name: &str, params: &[(&str, &str)]) -> Result<Value,
 }
 
 fn ok(state: &mut State, name: &str, params: &[(&str, &str)]) -> Value {
-    call(state, name, params).unwrap_or_else(|fault| panic!("{name}: {fault:?}"))
+    call(state, name, params).unwrap_or_else(|error| panic!("{name}: {error:?}"))
 }
 
 fn code(state: &mut State, name: &str, params: &[(&str, &str)]) -> String {
@@ -274,7 +274,7 @@ fn entries_replace_what_was_there_and_are_checked() {
     let update = |state: &mut State, policy: &str, protocol: &str, port: &str, cidr: &str| {
         let entry = [("IngressAclEntries.1.Policy", policy), ("IngressAclEntries.1.Protocol", protocol), ("IngressAclEntries.1.Port", port)];
         let rest = [("IngressAclEntries.1.SourceCidrIp", cidr), ("UpdateIngressAclEntries", "true"), acl];
-        call(state, "vpc:UpdateNetworkAclEntries", &[entry, rest].concat()).map_err(|fault| fault.message)
+        call(state, "vpc:UpdateNetworkAclEntries", &[entry, rest].concat()).map_err(|error| error.message)
     };
     for (policy, protocol, port, cidr, field) in [
         ("deny", "all", "-1/-1", "0.0.0.0/0", "Policy"),
@@ -411,9 +411,9 @@ fn rates_are_limited_and_the_wait_is_told() {
     for _ in 0..30 {
         ok(&mut state, "vpc:DescribeNetworkAcls", &[]);
     }
-    let fault = call(&mut state, "vpc:DescribeNetworkAcls", &[]).unwrap_err();
-    assert_eq!((fault.status, fault.code.as_str()), (400, "Throttling.User"));
-    assert!(fault.retry_after_ms.is_some_and(|millis| millis > 0));
+    let error = call(&mut state, "vpc:DescribeNetworkAcls", &[]).unwrap_err();
+    assert_eq!((error.status, error.code.as_str()), (400, "Throttling.User"));
+    assert!(error.retry_after_ms.is_some_and(|millis| millis > 0));
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl Product {
         let mut all = vec![("ResourceType", self.kind)];
         all.retain(|(name, _)| !params.iter().any(|(param, _)| param == name));
         all.extend(params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let answer = call(state, &format!("{}:{action}", self.name), &all).map_err(|fault| fault.code)?;
+        let answer = call(state, &format!("{}:{action}", self.name), &all).map_err(|error| error.code)?;
         match answer.get("Success") {
             Some(Value::Bool(false)) => Err(answer["ErrCode"].as_str().unwrap().to_owned()),
             _ => Ok(answer),

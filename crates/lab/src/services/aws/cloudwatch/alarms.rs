@@ -3,7 +3,7 @@
 use lifeboat_notation::time::Span;
 
 use super::{metric, page, shown_dimensions};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::smithy::{Input, Shape};
 use crate::world::monitoring::{Alarm, AlarmState, Comparison, FIRST_LOOK, Missing, Verdict};
 use crate::world::state::{Cloud, State};
@@ -12,9 +12,10 @@ use crate::world::state::{Cloud, State};
 const MOST: usize = 500;
 
 /// A word of the API as the world has it.
-fn word<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Fault> {
-    serde_json::from_value(text.into())
-        .map_err(|_| Fault::new("ValidationError", format!("1 validation error detected: Value '{text}' at '{name}' failed to satisfy constraint.")))
+fn word<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, ApiError> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        ApiError::new("ValidationError", format!("1 validation error detected: Value '{text}' at '{name}' failed to satisfy constraint."))
+    })
 }
 
 /// A word of the world as the API has it.
@@ -22,13 +23,13 @@ fn written<T: serde::Serialize>(value: T) -> Shape {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(Shape::from)).unwrap_or_else(|| "".into())
 }
 
-pub(super) fn describe(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn describe(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let (names, prefix) = (input.texts("AlarmNames")?, input.text("AlarmNamePrefix")?);
     if names.len() > 100 {
-        return Err(Fault::new("ValidationError", "Member must have length less than or equal to 100"));
+        return Err(ApiError::new("ValidationError", "Member must have length less than or equal to 100"));
     }
     if !names.is_empty() && prefix.is_some() {
-        return Err(Fault::new("ValidationError", "AlarmNamePrefix and AlarmNames cannot both be specified."));
+        return Err(ApiError::new("ValidationError", "AlarmNamePrefix and AlarmNames cannot both be specified."));
     }
     let types = input.texts("AlarmTypes")?;
     let with_metrics = types.is_empty() || types.iter().any(|kind| kind == "MetricAlarm");
@@ -87,27 +88,27 @@ fn shown(state: &State, alarm: &Alarm) -> Shape {
     Shape::Fields(fields)
 }
 
-pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
-    let required = |name: &str| Fault::new("ValidationError", format!("{name} is required: the lab has alarms over one metric only."));
+pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
+    let required = |name: &str| ApiError::new("ValidationError", format!("{name} is required: the lab has alarms over one metric only."));
     for unknown in ["Metrics", "ExtendedStatistic", "EvaluationCriteria"] {
         if input.has(unknown) {
-            return Err(Fault::new("ValidationError", format!("The lab has no alarms with {unknown}.")));
+            return Err(ApiError::new("ValidationError", format!("The lab has no alarms with {unknown}.")));
         }
     }
     let name = input.need("AlarmName")?.to_owned();
     let period = input.integer("Period", 1..=86_400)?.ok_or_else(|| required("Period"))?;
     if !matches!(period, 1 | 5 | 10 | 20 | 30) && period % 60 != 0 {
-        return Err(Fault::new("ValidationError", "Metric alarm periods must be 10, 20, 30 or a multiple of 60 seconds."));
+        return Err(ApiError::new("ValidationError", "Metric alarm periods must be 10, 20, 30 or a multiple of 60 seconds."));
     }
     let statistic = input.text("Statistic")?.ok_or_else(|| required("Statistic"))?;
     if !matches!(statistic, "SampleCount" | "Average" | "Sum" | "Minimum" | "Maximum") {
-        return Err(Fault::new("ValidationError", format!("Value '{statistic}' at 'statistic' failed to satisfy constraint.")));
+        return Err(ApiError::new("ValidationError", format!("Value '{statistic}' at 'statistic' failed to satisfy constraint.")));
     }
-    let whole = |name: &str| Ok::<_, Fault>(input.integer(name, 1..=1000)?.and_then(|number| u32::try_from(number).ok()));
-    let evaluations = whole("EvaluationPeriods")?.ok_or_else(|| Fault::new("MissingParameter", "The parameter EvaluationPeriods is required."))?;
+    let whole = |name: &str| Ok::<_, ApiError>(input.integer(name, 1..=1000)?.and_then(|number| u32::try_from(number).ok()));
+    let evaluations = whole("EvaluationPeriods")?.ok_or_else(|| ApiError::new("MissingParameter", "The parameter EvaluationPeriods is required."))?;
     let to_alarm = whole("DatapointsToAlarm")?.unwrap_or(evaluations);
     if to_alarm > evaluations {
-        return Err(Fault::new("ValidationError", "DatapointsToAlarm must not be greater than EvaluationPeriods."));
+        return Err(ApiError::new("ValidationError", "DatapointsToAlarm must not be greater than EvaluationPeriods."));
     }
     let comparison: Comparison = word("comparisonOperator", input.need("ComparisonOperator")?)?;
     let mut alarm = Alarm {
@@ -130,7 +131,7 @@ pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     // A changed alarm keeps its state until it is judged.
     let before = state.monitoring.alarms.get(&key).map(|alarm| alarm.verdict.clone());
     if before.is_none() && state.monitoring.alarms.len() >= MOST {
-        return Err(Fault::new("LimitExceeded", "The maximum limit of alarms was reached."));
+        return Err(ApiError::new("LimitExceeded", "The maximum limit of alarms was reached."));
     }
     alarm.verdict = before.unwrap_or_else(|| Verdict { since: state.now, ..Verdict::default() });
     alarm.verdict.configured = state.now;
@@ -139,13 +140,13 @@ pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     Ok(None)
 }
 
-pub(super) fn set_state(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn set_state(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let (name, reason) = (input.need("AlarmName")?.to_owned(), input.need("StateReason")?.to_owned());
     let wanted: AlarmState = word("stateValue", input.need("StateValue")?)?;
     state.judge_alarms();
     let now = state.now;
     let key = (Cloud::Aws, name);
-    let absent = || Fault::new("ResourceNotFound", "Unknown").with_status(http::StatusCode::NOT_FOUND);
+    let absent = || ApiError::new("ResourceNotFound", "Unknown").with_status(http::StatusCode::NOT_FOUND);
     let window = state.monitoring.alarms.get(&key).map(|alarm| state.window(alarm)).ok_or_else(absent)?;
     let alarm = state.monitoring.alarms.get_mut(&key).ok_or_else(absent)?;
     let since = if alarm.verdict.state == wanted { alarm.verdict.since } else { now };
@@ -154,13 +155,13 @@ pub(super) fn set_state(state: &mut State, input: &Input) -> Result<Option<Shape
     Ok(None)
 }
 
-pub(super) fn delete(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn delete(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let names = input.texts("AlarmNames")?;
     let keys: Vec<_> = names.iter().map(|name| (Cloud::Aws, name.clone())).collect();
     // One that is not there makes the whole call fail.
     if let Some((_, absent)) = keys.iter().find(|key| !state.monitoring.alarms.contains_key(key)) {
         let message = format!("Alarm [{absent}] was not found.");
-        return Err(Fault::new("ResourceNotFound", message).with_status(http::StatusCode::NOT_FOUND));
+        return Err(ApiError::new("ResourceNotFound", message).with_status(http::StatusCode::NOT_FOUND));
     }
     for key in keys {
         state.monitoring.alarms.remove(&key);

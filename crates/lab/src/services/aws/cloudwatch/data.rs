@@ -5,20 +5,20 @@ use std::time::Duration;
 use lifeboat_notation::time::Timestamp;
 
 use super::{dimensions, metric, page, shown_dimensions};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::smithy::{Input, Shape};
 use crate::world::monitoring::{Datum, MOST_METRICS, Metric};
 use crate::world::state::{Cloud, State};
 
 const STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
-fn invalid(message: impl Into<String>) -> Fault {
-    Fault::new("InvalidParameterValue", message.into())
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidParameterValue", message.into())
 }
 
 /// Begin and end, and a period that the vendor has.
-fn span(input: &Input) -> Result<(Timestamp, Timestamp), Fault> {
-    let missing = |name: &str| Fault::new("MissingParameter", format!("The parameter {name} is required."));
+fn span(input: &Input) -> Result<(Timestamp, Timestamp), ApiError> {
+    let missing = |name: &str| ApiError::new("MissingParameter", format!("The parameter {name} is required."));
     let from = input.time("StartTime")?.ok_or_else(|| missing("StartTime"))?;
     let to = input.time("EndTime")?.ok_or_else(|| missing("EndTime"))?;
     if from >= to {
@@ -27,15 +27,15 @@ fn span(input: &Input) -> Result<(Timestamp, Timestamp), Fault> {
     Ok((from, to))
 }
 
-fn period(input: &Input) -> Result<Duration, Fault> {
-    let seconds = input.integer("Period", 1..=86_400)?.ok_or_else(|| Fault::new("MissingParameter", "The parameter Period is required."))?;
+fn period(input: &Input) -> Result<Duration, ApiError> {
+    let seconds = input.integer("Period", 1..=86_400)?.ok_or_else(|| ApiError::new("MissingParameter", "The parameter Period is required."))?;
     if !matches!(seconds, 1 | 5 | 10 | 20 | 30) && seconds % 60 != 0 {
         return Err(invalid("The parameter Period must be 1, 5, 10, 20, 30, or a multiple of 60."));
     }
     Ok(Duration::from_secs(seconds.unsigned_abs()))
 }
 
-pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let namespace = input.need("Namespace")?;
     if namespace.starts_with("AWS/") {
         return Err(invalid("The value AWS/ for parameter Namespace is invalid."));
@@ -50,7 +50,7 @@ pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
         };
         let at = datum.time("Timestamp")?.unwrap_or(state.now);
         let number = |input: &Input, name: &str| {
-            input.number(name)?.ok_or_else(|| Fault::new("MissingParameter", format!("The parameter {name} is required.")))
+            input.number(name)?.ok_or_else(|| ApiError::new("MissingParameter", format!("The parameter {name} is required.")))
         };
         let value = match datum.part("StatisticValues") {
             Some(set) => {
@@ -67,13 +67,13 @@ pub(super) fn put(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     }
     for (metric, value) in put {
         if !state.monitoring.put(metric, value) {
-            return Err(Fault::new("LimitExceeded", format!("The lab keeps {MOST_METRICS} metrics.")));
+            return Err(ApiError::new("LimitExceeded", format!("The lab keeps {MOST_METRICS} metrics.")));
         }
     }
     Ok(None)
 }
 
-pub(super) fn get(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn get(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let (from, to) = span(input)?;
     let is_oldest_first = match input.text("ScanBy")? {
         None | Some("TimestampDescending") => false,
@@ -83,7 +83,7 @@ pub(super) fn get(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     let most = input.integer("MaxDatapoints", 1..=100_800)?.and_then(|most| usize::try_from(most).ok()).unwrap_or(100_800);
     let start: usize = match input.text("NextToken")? {
         None => 0,
-        Some(token) => token.parse().map_err(|_| Fault::new("InvalidNextToken", "The next token specified is invalid."))?,
+        Some(token) => token.parse().map_err(|_| ApiError::new("InvalidNextToken", "The next token specified is invalid."))?,
     };
     let queries = input.parts("MetricDataQueries")?;
     if queries.is_empty() || queries.len() > 500 {
@@ -95,7 +95,7 @@ pub(super) fn get(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
         let Some(stat) = query.part("MetricStat") else {
             return Err(invalid(format!("The lab evaluates no expressions (query {id}).")));
         };
-        let metric = metric(&stat.part("Metric").ok_or_else(|| Fault::new("MissingParameter", "The parameter Metric is required."))?)?;
+        let metric = metric(&stat.part("Metric").ok_or_else(|| ApiError::new("MissingParameter", "The parameter Metric is required."))?)?;
         let statistic = stat.need("Stat")?;
         if !STATISTICS.contains(&statistic) {
             return Err(invalid(format!("The value {statistic} for parameter Stat is not supported.")));
@@ -137,12 +137,12 @@ pub(super) fn get(state: &mut State, input: &Input) -> Result<Option<Shape>, Fau
     Ok(Some(Shape::Fields(fields)))
 }
 
-pub(super) fn statistics(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn statistics(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let metric = metric(input)?;
     let ((from, to), period) = (span(input)?, period(input)?);
     let wanted = input.texts("Statistics")?;
     if wanted.is_empty() {
-        return Err(Fault::new("InvalidParameterCombination", "The lab has no extended statistics: at least one of Statistics is required."));
+        return Err(ApiError::new("InvalidParameterCombination", "The lab has no extended statistics: at least one of Statistics is required."));
     }
     let known =
         |name: &String| STATISTICS.iter().find(|known| **known == name.as_str()).ok_or_else(|| invalid(format!("The value {name} is invalid.")));
@@ -155,18 +155,18 @@ pub(super) fn statistics(state: &mut State, input: &Input) -> Result<Option<Shap
     let data: Vec<Shape> = state.by_period(&metric, from, to, period).into_iter().map(shown).collect();
     if data.len() > 1440 {
         let message = format!("You have requested up to {} datapoints, which exceeds the limit of 1,440.", data.len());
-        return Err(Fault::new("InvalidParameterCombination", message));
+        return Err(ApiError::new("InvalidParameterCombination", message));
     }
     Ok(Some(Shape::Fields(vec![("Label", metric.name.into()), ("Datapoints", Shape::List(data))])))
 }
 
-pub(super) fn list(state: &mut State, input: &Input) -> Result<Option<Shape>, Fault> {
+pub(super) fn list(state: &mut State, input: &Input) -> Result<Option<Shape>, ApiError> {
     let (namespace, name) = (input.text("Namespace")?, input.text("MetricName")?);
     let filters: Vec<(String, Option<String>)> = input
         .parts("Dimensions")?
         .iter()
         .map(|one| Ok((one.need("Name")?.to_owned(), one.text("Value")?.map(str::to_owned))))
-        .collect::<Result<_, Fault>>()?;
+        .collect::<Result<_, ApiError>>()?;
     let has = |metric: &Metric, (name, value): &(String, Option<String>)| {
         metric.dimensions.get(name).is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
     };

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http_body_util::Full;
 
 use super::{admit, count};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::smithy::{Call, Input, Protocol, Service, Shape};
 use crate::world::monitoring::Metric;
 use crate::world::state::{Cloud, State};
@@ -23,7 +23,7 @@ const CLOUDWATCH: Service = Service {
 };
 
 /// One operation; `None` is an answer without result.
-type Operation = fn(&mut State, &Input) -> Result<Option<Shape>, Fault>;
+type Operation = fn(&mut State, &Input) -> Result<Option<Shape>, ApiError>;
 
 const OPERATIONS: [(&str, Operation); 8] = [
     ("DeleteAlarms", alarms::delete),
@@ -40,25 +40,25 @@ const OPERATIONS: [(&str, Operation); 8] = [
 pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id: &str) -> Response<Full<Bytes>> {
     let call = match CLOUDWATCH.read(parts, body) {
         Ok(call) => call,
-        Err(fault) => {
-            count(state, "cloudwatch", "(unreadable)", &fault.code);
-            return refused(Protocol::of(parts), &fault, request_id);
+        Err(error) => {
+            count(state, "cloudwatch", "(unreadable)", &error.code);
+            return refused(Protocol::of(parts), &error, request_id);
         }
     };
     // Names that do not exist are counted together: anybody can invent them.
     let known = OPERATIONS.iter().find(|(name, _)| *name == call.operation);
     let result = known.map_or_else(|| Err(unknown(&call)), |(name, run)| admit(state, "cloudwatch", name).and_then(|()| run(state, &call.input)));
-    let code = result.as_ref().err().map_or("OK", |fault| fault.code.as_ref()).to_owned();
+    let code = result.as_ref().err().map_or("OK", |error| error.code.as_ref()).to_owned();
     count(state, "cloudwatch", known.map_or("(unknown)", |(name, _)| name), &code);
     match result {
         Ok(result) => CLOUDWATCH.done(&call, result.as_ref(), request_id),
-        Err(fault) => refused(call.protocol, &fault, request_id),
+        Err(error) => refused(call.protocol, &error, request_id),
     }
 }
 
 /// The answer of a call that was refused, also of one that was never let in.
-pub(super) fn refused(protocol: Protocol, fault: &Fault, request_id: &str) -> Response<Full<Bytes>> {
-    let shape = match fault.code.as_ref() {
+pub(super) fn refused(protocol: Protocol, error: &ApiError, request_id: &str) -> Response<Full<Bytes>> {
+    let shape = match error.code.as_ref() {
         "InvalidParameterValue" => "InvalidParameterValueException",
         "InvalidParameterCombination" => "InvalidParameterCombinationException",
         "InvalidFormat" => "InvalidFormatFault",
@@ -67,19 +67,19 @@ pub(super) fn refused(protocol: Protocol, fault: &Fault, request_id: &str) -> Re
         "Throttling" => "ThrottlingException",
         other => other,
     };
-    CLOUDWATCH.refused(protocol, fault, shape, request_id)
+    CLOUDWATCH.refused(protocol, error, shape, request_id)
 }
 
-fn unknown(call: &Call) -> Fault {
+fn unknown(call: &Call) -> ApiError {
     match call.protocol {
-        Protocol::Query => Fault::new("InvalidAction", format!("Could not find operation {} for version 2010-08-01", call.operation)),
-        _ => Fault::new("UnknownOperationException", format!("The operation {} is not known.", call.operation))
+        Protocol::Query => ApiError::new("InvalidAction", format!("Could not find operation {} for version 2010-08-01", call.operation)),
+        _ => ApiError::new("UnknownOperationException", format!("The operation {} is not known.", call.operation))
             .with_status(http::StatusCode::NOT_FOUND),
     }
 }
 
 /// The metric that a call names.
-fn metric(input: &Input) -> Result<Metric, Fault> {
+fn metric(input: &Input) -> Result<Metric, ApiError> {
     Ok(Metric {
         cloud: Cloud::Aws,
         namespace: input.need("Namespace")?.to_owned(),
@@ -88,10 +88,10 @@ fn metric(input: &Input) -> Result<Metric, Fault> {
     })
 }
 
-fn dimensions(input: &Input) -> Result<BTreeMap<String, String>, Fault> {
+fn dimensions(input: &Input) -> Result<BTreeMap<String, String>, ApiError> {
     let all = input.parts("Dimensions")?;
     if all.len() > 30 {
-        return Err(Fault::new("InvalidParameterValue", "The collection Dimensions must not have a size greater than 30."));
+        return Err(ApiError::new("InvalidParameterValue", "The collection Dimensions must not have a size greater than 30."));
     }
     all.iter().map(|one| Ok((one.need("Name")?.to_owned(), one.need("Value")?.to_owned()))).collect()
 }
@@ -103,10 +103,10 @@ fn shown_dimensions(metric: &Metric) -> Shape {
 }
 
 /// Part of a list from a token on, and the token of what follows.
-fn page<T>(all: Vec<T>, token: Option<&str>, size: usize) -> Result<(Vec<T>, Option<String>), Fault> {
+fn page<T>(all: Vec<T>, token: Option<&str>, size: usize) -> Result<(Vec<T>, Option<String>), ApiError> {
     let start: usize = match token {
         None => 0,
-        Some(token) => token.parse().map_err(|_| Fault::new("InvalidNextToken", "The next token specified is invalid."))?,
+        Some(token) => token.parse().map_err(|_| ApiError::new("InvalidNextToken", "The next token specified is invalid."))?,
     };
     let end = start.saturating_add(size);
     let next = (end < all.len()).then(|| end.to_string());

@@ -6,7 +6,7 @@ use super::page::Page;
 use super::routes::cidr;
 use super::select::{Selection, tag_attribute};
 use super::{NETWORK_ACL, VPC, commit, write_tags};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{AclEntry, Cloud, NetworkAcl, State, Subnet};
@@ -14,7 +14,7 @@ use crate::world::state::{AclEntry, Cloud, NetworkAcl, State, Subnet};
 /// The number of the entry that every ACL ends with: deny all.
 const LAST: u32 = 32767;
 
-fn get<'a>(state: &'a State, id: &str) -> Result<&'a NetworkAcl, Fault> {
+fn get<'a>(state: &'a State, id: &str) -> Result<&'a NetworkAcl, ApiError> {
     NETWORK_ACL.found(id, state.acls.get(id).filter(|acl| acl.cloud == Cloud::Aws))
 }
 
@@ -74,7 +74,7 @@ fn write(answer: &mut Answer, state: &State, acl: &NetworkAcl) {
 }
 
 /// `DescribeNetworkAcls`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "NetworkAclId", kind: &NETWORK_ACL, parameters };
     let acls = state.acls.values().filter(|acl| acl.cloud == Cloud::Aws);
@@ -86,7 +86,7 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
 }
 
 /// `CreateNetworkAcl`: a new one denies all both ways. The same client token gives the same ACL again.
-pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let vpc = parameters.required("VpcId")?;
     VPC.found(vpc, state.vpcs.get(vpc).filter(|vpc| vpc.cloud == Cloud::Aws))?;
     let token = parameters.get("ClientToken").map(|token| format!("ec2/CreateNetworkAcl/{token}"));
@@ -125,14 +125,14 @@ pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut An
 }
 
 /// `DeleteNetworkAcl`: not while a subnet has it.
-pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let acl = get(state, parameters.required("NetworkAclId")?)?;
     let id = acl.id.clone();
     if acl.default {
-        return Err(Fault::new("InvalidParameterValue", format!("cannot delete default network ACL {id}")));
+        return Err(ApiError::new("InvalidParameterValue", format!("cannot delete default network ACL {id}")));
     }
     if subnets(state, acl).next().is_some() {
-        return Err(Fault::new("DependencyViolation", format!("The networkAcl '{id}' has dependencies and cannot be deleted.")));
+        return Err(ApiError::new("DependencyViolation", format!("The networkAcl '{id}' has dependencies and cannot be deleted.")));
     }
     commit(parameters)?;
     state.acls.remove(&id);
@@ -141,7 +141,7 @@ pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut An
 }
 
 /// The entry that a call describes, and whether it is for the way out.
-fn entry(parameters: &Parameters) -> Result<(AclEntry, bool), Fault> {
+fn entry(parameters: &Parameters) -> Result<(AclEntry, bool), ApiError> {
     let (number, egress) = place(parameters)?;
     let protocol = match parameters.required("Protocol")?.to_ascii_lowercase().as_str() {
         "all" => "-1".to_owned(),
@@ -149,39 +149,40 @@ fn entry(parameters: &Parameters) -> Result<(AclEntry, bool), Fault> {
         "tcp" => "6".to_owned(),
         "udp" => "17".to_owned(),
         number if number == "-1" || number.parse::<u8>().is_ok() => number.to_owned(),
-        other => return Err(Fault::new("InvalidParameterValue", format!("Value ({other}) for parameter protocol is invalid. Unknown protocol."))),
+        other => return Err(ApiError::new("InvalidParameterValue", format!("Value ({other}) for parameter protocol is invalid. Unknown protocol."))),
     };
     let allow = match parameters.required("RuleAction")? {
         "allow" => true,
         "deny" => false,
         other => {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 "InvalidParameterValue",
                 format!("Value ({other}) for parameter ruleAction is invalid. Valid values: allow, deny"),
             ));
         }
     };
     if parameters.get("Ipv6CidrBlock").is_some() {
-        return Err(Fault::new("InvalidParameterValue", "The lab has no IPv6; give a CidrBlock."));
+        return Err(ApiError::new("InvalidParameterValue", "The lab has no IPv6; give a CidrBlock."));
     }
     let block = cidr(parameters.required("CidrBlock")?, "cidrBlock")?;
     let ports = (parameters.number::<u16>("PortRange.From")?, parameters.number::<u16>("PortRange.To")?);
     let port = match ports {
         (Some(from), Some(to)) if from <= to => format!("{from}/{to}"),
         (None, None) if matches!(protocol.as_str(), "6" | "17") => {
-            return Err(Fault::new("MissingParameter", "The request must contain the parameter PortRange for TCP and UDP"));
+            return Err(ApiError::new("MissingParameter", "The request must contain the parameter PortRange for TCP and UDP"));
         }
         (None, None) => String::new(),
-        _ => return Err(Fault::new("InvalidParameterValue", "The port range must have a From not larger than its To.")),
+        _ => return Err(ApiError::new("InvalidParameterValue", "The port range must have a From not larger than its To.")),
     };
     Ok((AclEntry { number, allow, protocol, cidr: block, port, name: String::new() }, egress))
 }
 
-fn place(parameters: &Parameters) -> Result<(u32, bool), Fault> {
-    let number =
-        parameters.number::<u32>("RuleNumber")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter RuleNumber"))?;
+fn place(parameters: &Parameters) -> Result<(u32, bool), ApiError> {
+    let number = parameters
+        .number::<u32>("RuleNumber")?
+        .ok_or_else(|| ApiError::new("MissingParameter", "The request must contain the parameter RuleNumber"))?;
     if !(1..LAST).contains(&number) {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             "InvalidParameterValue",
             format!("Value ({number}) for parameter ruleNumber is invalid. Rule number must be between 1 and 32766"),
         ));
@@ -199,7 +200,7 @@ fn has_entry(acl: &NetworkAcl, number: u32, egress: bool) -> bool {
 }
 
 /// Changes an ACL's entries after a dry run would have ended, and lets packets follow.
-fn edit(state: &mut State, parameters: &Parameters, answer: &mut Answer, id: &str, change: impl FnOnce(&mut NetworkAcl)) -> Result<(), Fault> {
+fn edit(state: &mut State, parameters: &Parameters, answer: &mut Answer, id: &str, change: impl FnOnce(&mut NetworkAcl)) -> Result<(), ApiError> {
     commit(parameters)?;
     if let Some(acl) = state.acls.get_mut(id) {
         change(acl);
@@ -210,22 +211,22 @@ fn edit(state: &mut State, parameters: &Parameters, answer: &mut Answer, id: &st
 }
 
 /// `CreateNetworkAclEntry`.
-pub(super) fn create_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn create_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let acl = get(state, parameters.required("NetworkAclId")?)?;
     let id = acl.id.clone();
     let (entry, egress) = entry(parameters)?;
     if has_entry(acl, entry.number, egress) {
-        return Err(Fault::new("NetworkAclEntryAlreadyExists", format!("The network acl entry identified by {} already exists.", entry.number)));
+        return Err(ApiError::new("NetworkAclEntryAlreadyExists", format!("The network acl entry identified by {} already exists.", entry.number)));
     }
     edit(state, parameters, answer, &id, |acl| entries(acl, egress).push(entry))
 }
 
-fn no_entry(number: u32) -> Fault {
-    Fault::new("InvalidNetworkAclEntry.NotFound", format!("The specified network acl entry identified by {number} does not exist."))
+fn no_entry(number: u32) -> ApiError {
+    ApiError::new("InvalidNetworkAclEntry.NotFound", format!("The specified network acl entry identified by {number} does not exist."))
 }
 
 /// `ReplaceNetworkAclEntry`.
-pub(super) fn replace_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn replace_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let acl = get(state, parameters.required("NetworkAclId")?)?;
     let id = acl.id.clone();
     let (entry, egress) = entry(parameters)?;
@@ -240,7 +241,7 @@ pub(super) fn replace_entry(state: &mut State, parameters: &Parameters, answer: 
 }
 
 /// `DeleteNetworkAclEntry`.
-pub(super) fn delete_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn delete_entry(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let acl = get(state, parameters.required("NetworkAclId")?)?;
     let id = acl.id.clone();
     let (number, egress) = place(parameters)?;
@@ -251,16 +252,16 @@ pub(super) fn delete_entry(state: &mut State, parameters: &Parameters, answer: &
 }
 
 /// `ReplaceNetworkAclAssociation`: the association gets a new id at every swap.
-pub(super) fn replace_association(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn replace_association(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let association = parameters.required("AssociationId")?;
     let acl = get(state, parameters.required("NetworkAclId")?)?;
     let subnet = state
         .subnets
         .values()
         .find(|subnet| subnet.cloud == Cloud::Aws && subnet.acl_association.as_deref() == Some(association))
-        .ok_or_else(|| Fault::new("InvalidAssociationID.NotFound", format!("The association ID '{association}' does not exist")))?;
+        .ok_or_else(|| ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{association}' does not exist")))?;
     if subnet.vpc != acl.vpc {
-        return Err(Fault::new("InvalidParameterValue", format!("Network ACL {} and subnet {} belong to different networks.", acl.id, subnet.id)));
+        return Err(ApiError::new("InvalidParameterValue", format!("Network ACL {} and subnet {} belong to different networks.", acl.id, subnet.id)));
     }
     let (subnet, acl) = (subnet.id.clone(), acl.id.clone());
     commit(parameters)?;

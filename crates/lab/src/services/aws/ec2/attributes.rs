@@ -1,19 +1,19 @@
 //! Attributes of instances and interfaces: their security groups, and a few that clients look at.
 
 use super::{GROUP, INTERFACE, commit, instances};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, State};
 
 /// The groups of a list parameter, each checked.
-fn groups(state: &State, parameters: &Parameters, list: &str) -> Result<Vec<String>, Fault> {
+fn groups(state: &State, parameters: &Parameters, list: &str) -> Result<Vec<String>, ApiError> {
     let ids = parameters.list(list);
     for id in &ids {
         GROUP.found(id, state.security_groups.get(*id).filter(|group| group.cloud == Cloud::Aws))?;
     }
     if ids.is_empty() {
-        return Err(Fault::new("InvalidParameterCombination", "No attributes specified."));
+        return Err(ApiError::new("InvalidParameterCombination", "No attributes specified."));
     }
     Ok(ids.into_iter().map(str::to_owned).collect())
 }
@@ -26,7 +26,7 @@ fn set_groups(state: &mut State, instance: &str, groups: Vec<String>, answer: &m
 }
 
 /// `ModifyInstanceAttribute`: replaces the security groups, or switches stop protection. Other attributes cannot be changed in the lab.
-pub(super) fn modify_instance(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn modify_instance(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let id = instances::get(state, parameters.required("InstanceId")?)?.id.clone();
     if parameters.get("DisableApiStop.Value").is_some() {
         let protected = parameters.flag("DisableApiStop.Value")?;
@@ -44,19 +44,19 @@ pub(super) fn modify_instance(state: &mut State, parameters: &Parameters, answer
 }
 
 /// `ModifyNetworkInterfaceAttribute`: replaces the security groups, which in the lab are those of the instance it is attached to.
-pub(super) fn modify_interface(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn modify_interface(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let id = parameters.required("NetworkInterfaceId")?;
     let interface = INTERFACE.found(id, state.interfaces.get(id).filter(|interface| interface.cloud == Cloud::Aws))?;
     let instance = interface.instance.clone();
     let groups = groups(state, parameters, "SecurityGroupId")?;
-    let instance = instance.ok_or_else(|| Fault::new("UnsupportedOperation", "In the lab only attached interfaces have security groups."))?;
+    let instance = instance.ok_or_else(|| ApiError::new("UnsupportedOperation", "In the lab only attached interfaces have security groups."))?;
     commit(parameters)?;
     set_groups(state, &instance, groups, answer);
     Ok(())
 }
 
 /// `DescribeInstanceAttribute`.
-pub(super) fn describe_instance(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_instance(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let instance = instances::get(state, parameters.required("InstanceId")?)?;
     answer.text("instanceId", &instance.id);
     let value = |answer: &mut Answer, name: &str, value: &str| answer.element(name, |answer| answer.text("value", value));
@@ -69,7 +69,9 @@ pub(super) fn describe_instance(state: &mut State, parameters: &Parameters, answ
         "instanceInitiatedShutdownBehavior" => value(answer, "instanceInitiatedShutdownBehavior", "stop"),
         "rootDeviceName" => value(answer, "rootDeviceName", "/dev/xvda"),
         name @ ("blockDeviceMapping" | "productCodes" | "userData" | "kernel" | "ramdisk" | "sriovNetSupport") => answer.element(name, |_| {}),
-        other => return Err(Fault::new("InvalidParameterValue", format!("Value ({other}) for parameter attribute is invalid. Unknown attribute."))),
+        other => {
+            return Err(ApiError::new("InvalidParameterValue", format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")));
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::page::Page;
 use super::routes::cidr;
 use super::select::{Selection, tag_attribute};
 use super::{GROUP, commit};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, SecurityGroup, SecurityRule, State};
@@ -14,11 +14,11 @@ fn all(state: &State) -> impl Iterator<Item = &SecurityGroup> {
 }
 
 /// The group that a call names by id or by name.
-fn get<'a>(state: &'a State, parameters: &Parameters) -> Result<&'a SecurityGroup, Fault> {
+fn get<'a>(state: &'a State, parameters: &Parameters) -> Result<&'a SecurityGroup, ApiError> {
     if let (None, Some(name)) = (parameters.get("GroupId"), parameters.get("GroupName")) {
         return GROUP
             .found("sg-00000000", all(state).find(|group| group.name == name))
-            .map_err(|_| Fault::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
+            .map_err(|_| ApiError::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
     }
     let id = parameters.required("GroupId")?;
     GROUP.found(id, all(state).find(|group| group.id == id))
@@ -62,14 +62,14 @@ fn write_protocol(answer: &mut Answer, rule: &SecurityRule) {
 }
 
 /// `DescribeSecurityGroups`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "GroupId", kind: &GROUP, parameters };
     let mut picked = selection.pick(all(state), |group| &group.id, |group, name| attribute(state, group, name))?;
     let names = parameters.list("GroupName");
     for name in &names {
         if !all(state).any(|group| group.name == *name) {
-            return Err(Fault::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
+            return Err(ApiError::new(GROUP.not_found, format!("The security group '{name}' does not exist")));
         }
     }
     picked.retain(|group| names.is_empty() || names.contains(&group.name.as_str()));
@@ -101,7 +101,7 @@ fn write_rule(answer: &mut Answer, state: &State, group: &str, rule: &SecurityRu
 }
 
 /// `DescribeSecurityGroupRules`, by `group-id` or by rule id.
-pub(super) fn describe_rules(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_rules(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let ids = parameters.list("SecurityGroupRuleId");
     // Filters here are of the group or of the rule; only those of the group are known.
@@ -113,19 +113,19 @@ pub(super) fn describe_rules(state: &mut State, parameters: &Parameters, answer:
     });
     let rules: Vec<_> = rules.filter(|(_, rule, _)| ids.is_empty() || ids.contains(&rule.id.as_str())).collect();
     if let Some(missing) = ids.iter().find(|id| !rules.iter().any(|(_, rule, _)| rule.id == **id)) {
-        return Err(Fault::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{missing}' does not exist")));
+        return Err(ApiError::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{missing}' does not exist")));
     }
     answer.items("securityGroupRuleSet", rules, |answer, (group, rule, egress)| write_rule(answer, state, group, rule, egress));
     Ok(())
 }
 
 /// The rules that a call describes, in its long form (`IpPermissions.N`) or its short one (`IpProtocol`, `CidrIp`). Ids are empty.
-fn described(parameters: &Parameters) -> Result<Vec<SecurityRule>, Fault> {
+fn described(parameters: &Parameters) -> Result<Vec<SecurityRule>, ApiError> {
     let mut rules = Vec::new();
     for prefix in parameters.members("IpPermissions") {
         let ranges = parameters.members(&format!("{prefix}.IpRanges"));
         if ranges.is_empty() {
-            return Err(Fault::new("InvalidParameterValue", "The lab has only rules with IPv4 ranges; give IpRanges."));
+            return Err(ApiError::new("InvalidParameterValue", "The lab has only rules with IPv4 ranges; give IpRanges."));
         }
         for range in ranges {
             rules.push(rule(parameters, &format!("{prefix}."), parameters.required(&format!("{range}.CidrIp"))?)?);
@@ -137,14 +137,14 @@ fn described(parameters: &Parameters) -> Result<Vec<SecurityRule>, Fault> {
     Ok(rules)
 }
 
-fn rule(parameters: &Parameters, prefix: &str, range: &str) -> Result<SecurityRule, Fault> {
+fn rule(parameters: &Parameters, prefix: &str, range: &str) -> Result<SecurityRule, ApiError> {
     let protocol = match parameters.required(&format!("{prefix}IpProtocol"))?.to_ascii_lowercase().as_str() {
         "6" => "tcp".to_owned(),
         "17" => "udp".to_owned(),
         "1" => "icmp".to_owned(),
         "all" => "-1".to_owned(),
         known @ ("tcp" | "udp" | "icmp" | "-1") => known.to_owned(),
-        other => return Err(Fault::new("InvalidParameterValue", format!("Invalid value '{other}' for IP protocol. Unknown protocol."))),
+        other => return Err(ApiError::new("InvalidParameterValue", format!("Invalid value '{other}' for IP protocol. Unknown protocol."))),
     };
     let port = |name: &str| parameters.number::<i32>(&format!("{prefix}{name}"));
     let (from_port, to_port) = match (protocol.as_str(), port("FromPort")?, port("ToPort")?) {
@@ -153,7 +153,7 @@ fn rule(parameters: &Parameters, prefix: &str, range: &str) -> Result<SecurityRu
         (_, Some(from), Some(to)) if (0..=65535).contains(&from) && (from..=65535).contains(&to) => (from, to),
         (_, from, to) => {
             let text = |port: Option<i32>| port.map_or("none".to_owned(), |port| port.to_string());
-            return Err(Fault::new("InvalidParameterValue", format!("Invalid TCP/UDP port range ({}:{})", text(from), text(to))));
+            return Err(ApiError::new("InvalidParameterValue", format!("Invalid TCP/UDP port range ({}:{})", text(from), text(to))));
         }
     };
     Ok(SecurityRule { id: String::new(), protocol, from_port, to_port, cidr: cidr(range, "cidrIp")? })
@@ -172,27 +172,27 @@ fn rules_mut(group: &mut SecurityGroup, egress: bool) -> &mut Vec<SecurityRule> 
 }
 
 /// `AuthorizeSecurityGroupIngress`.
-pub(super) fn authorize_ingress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn authorize_ingress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     authorize(state, parameters, answer, false)
 }
 
 /// `AuthorizeSecurityGroupEgress`.
-pub(super) fn authorize_egress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn authorize_egress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     authorize(state, parameters, answer, true)
 }
 
-fn authorize(state: &mut State, parameters: &Parameters, answer: &mut Answer, egress: bool) -> Result<(), Fault> {
+fn authorize(state: &mut State, parameters: &Parameters, answer: &mut Answer, egress: bool) -> Result<(), ApiError> {
     let group = get(state, parameters)?;
     let id = group.id.clone();
     let mut wanted = described(parameters)?;
     if wanted.is_empty() {
-        return Err(Fault::new("MissingParameter", "The request must contain the parameter ipPermissions"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter ipPermissions"));
     }
     if let Some(known) = wanted.iter().find(|rule| rules(group, egress).iter().any(|known| same(known, rule))) {
         let SecurityRule { cidr, protocol, from_port, to_port, .. } = known;
         let protocol = if protocol == "-1" { "ALL".to_owned() } else { protocol.to_uppercase() };
         let ports = if *from_port < 0 { String::new() } else { format!(", from port: {from_port}, to port: {to_port}") };
-        return Err(Fault::new(
+        return Err(ApiError::new(
             "InvalidPermission.Duplicate",
             format!("the specified rule \"peer: {cidr}, {protocol}{ports}, ALLOW\" already exists"),
         ));
@@ -210,16 +210,16 @@ fn authorize(state: &mut State, parameters: &Parameters, answer: &mut Answer, eg
 }
 
 /// `RevokeSecurityGroupIngress`.
-pub(super) fn revoke_ingress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn revoke_ingress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     revoke(state, parameters, answer, false)
 }
 
 /// `RevokeSecurityGroupEgress`.
-pub(super) fn revoke_egress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn revoke_egress(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     revoke(state, parameters, answer, true)
 }
 
-fn revoke(state: &mut State, parameters: &Parameters, answer: &mut Answer, egress: bool) -> Result<(), Fault> {
+fn revoke(state: &mut State, parameters: &Parameters, answer: &mut Answer, egress: bool) -> Result<(), ApiError> {
     let group = get(state, parameters)?;
     let id = group.id.clone();
     let known = rules(group, egress);
@@ -227,18 +227,19 @@ fn revoke(state: &mut State, parameters: &Parameters, answer: &mut Answer, egres
     for rule_id in parameters.list("SecurityGroupRuleId") {
         let rule = known.iter().find(|rule| rule.id == rule_id);
         gone.push(
-            rule.cloned()
-                .ok_or_else(|| Fault::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule_id}' does not exist")))?,
+            rule.cloned().ok_or_else(|| {
+                ApiError::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{rule_id}' does not exist"))
+            })?,
         );
     }
     for wanted in described(parameters)? {
         let rule = known.iter().find(|rule| same(rule, &wanted));
         gone.push(
-            rule.cloned().ok_or_else(|| Fault::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group."))?,
+            rule.cloned().ok_or_else(|| ApiError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group."))?,
         );
     }
     if gone.is_empty() {
-        return Err(Fault::new("MissingParameter", "The request must contain the parameter ipPermissions or securityGroupRuleIds"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter ipPermissions or securityGroupRuleIds"));
     }
     commit(parameters)?;
     if let Some(group) = state.security_groups.get_mut(&id) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::select::{Selection, tag_attribute};
 use super::{IMAGE, commit};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, Image, State};
@@ -12,7 +12,7 @@ use crate::world::state::{Cloud, Image, State};
 /// In the set of those who may launch an image: everybody.
 const EVERYBODY: &str = "all";
 
-fn get<'a>(state: &'a State, id: &str) -> Result<&'a Image, Fault> {
+fn get<'a>(state: &'a State, id: &str) -> Result<&'a Image, ApiError> {
     IMAGE.found(id, state.images.get(id).filter(|image| image.cloud == Cloud::Aws))
 }
 
@@ -33,7 +33,7 @@ fn attribute(state: &State, image: &Image, name: &str) -> Option<Vec<String>> {
 }
 
 /// `DescribeImages`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "ImageId", kind: &IMAGE, parameters };
     let images = state.images.values().filter(|image| image.cloud == Cloud::Aws);
@@ -66,7 +66,7 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
 }
 
 /// `DescribeImageAttribute`: launch permission; other attributes are there and empty.
-pub(super) fn describe_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let image = get(state, parameters.required("ImageId")?)?;
     let attribute = parameters.required("Attribute")?;
     answer.text("imageId", &image.id);
@@ -77,13 +77,15 @@ pub(super) fn describe_attribute(state: &mut State, parameters: &Parameters, ans
         "description" | "kernel" | "ramdisk" | "productCodes" | "blockDeviceMapping" | "sriovNetSupport" | "bootMode" | "lastLaunchedTime" => {
             answer.element(attribute, |_| {});
         }
-        other => return Err(Fault::new("InvalidParameterValue", format!("Value ({other}) for parameter attribute is invalid. Unknown attribute."))),
+        other => {
+            return Err(ApiError::new("InvalidParameterValue", format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")));
+        }
     }
     Ok(())
 }
 
 /// `ModifyImageAttribute`: launch permission in both of its forms.
-pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let id = get(state, parameters.required("ImageId")?)?.id.clone();
     let (mut added, mut removed) = (BTreeSet::new(), BTreeSet::new());
     for (form, accounts) in [("LaunchPermission.Add", &mut added), ("LaunchPermission.Remove", &mut removed)] {
@@ -93,12 +95,12 @@ pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answe
     }
     if let Some(operation) = parameters.get("OperationType") {
         if parameters.get("Attribute").is_some_and(|attribute| attribute != "launchPermission") {
-            return Err(Fault::new("InvalidParameterValue", "Only the attribute launchPermission takes an operation type."));
+            return Err(ApiError::new("InvalidParameterValue", "Only the attribute launchPermission takes an operation type."));
         }
         let accounts = match operation {
             "add" => &mut added,
             "remove" => &mut removed,
-            other => return Err(Fault::new("InvalidParameterValue", format!("Value ({other}) for parameter operationType is invalid."))),
+            other => return Err(ApiError::new("InvalidParameterValue", format!("Value ({other}) for parameter operationType is invalid."))),
         };
         for user in parameters.list("UserId") {
             accounts.insert(item(Some(user), None)?);
@@ -108,7 +110,7 @@ pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answe
         }
     }
     if added.is_empty() && removed.is_empty() {
-        return Err(Fault::new("InvalidParameterCombination", "No attributes specified."));
+        return Err(ApiError::new("InvalidParameterCombination", "No attributes specified."));
     }
     commit(parameters)?;
     if let Some(image) = state.images.get_mut(&id) {
@@ -120,24 +122,24 @@ pub(super) fn modify_attribute(state: &mut State, parameters: &Parameters, answe
 }
 
 /// One account or the group of all, checked.
-fn item(user: Option<&str>, group: Option<&str>) -> Result<String, Fault> {
+fn item(user: Option<&str>, group: Option<&str>) -> Result<String, ApiError> {
     let wrong = |value: &str, kind: &str| {
-        Fault::new("InvalidAMIAttributeItemValue", format!("Invalid attribute item value \"{value}\" for {kind} item type."))
+        ApiError::new("InvalidAMIAttributeItemValue", format!("Invalid attribute item value \"{value}\" for {kind} item type."))
     };
     match (user, group) {
         (Some(user), _) if user.len() == 12 && user.bytes().all(|byte| byte.is_ascii_digit()) => Ok(user.to_owned()),
         (Some(user), _) => Err(wrong(user, "userId")),
         (None, Some(EVERYBODY)) => Ok(EVERYBODY.to_owned()),
         (None, Some(group)) => Err(wrong(group, "group")),
-        (None, None) => Err(Fault::new("MissingParameter", "The request must contain the parameter userId or group")),
+        (None, None) => Err(ApiError::new("MissingParameter", "The request must contain the parameter userId or group")),
     }
 }
 
 /// `ResetImageAttribute`: nobody else may launch it again.
-pub(super) fn reset_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn reset_attribute(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let id = get(state, parameters.required("ImageId")?)?.id.clone();
     if parameters.required("Attribute")? != "launchPermission" {
-        return Err(Fault::new("InvalidParameterValue", "Only the attribute launchPermission can be reset."));
+        return Err(ApiError::new("InvalidParameterValue", "Only the attribute launchPermission can be reset."));
     }
     commit(parameters)?;
     if let Some(image) = state.images.get_mut(&id) {

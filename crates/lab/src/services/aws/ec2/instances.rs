@@ -8,7 +8,7 @@ use super::page::Page;
 use super::select::{Selection, tag_attribute};
 use super::{INSTANCE, commit, moment, write_tags};
 use crate::faults::during;
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, Instance, InstanceState, State};
@@ -36,7 +36,7 @@ pub(super) fn all(state: &State) -> impl Iterator<Item = &Instance> {
 }
 
 /// An instance of this cloud by id.
-pub(super) fn get<'a>(state: &'a State, id: &str) -> Result<&'a Instance, Fault> {
+pub(super) fn get<'a>(state: &'a State, id: &str) -> Result<&'a Instance, ApiError> {
     INSTANCE.found(id, state.instances.get(id).filter(|instance| instance.cloud == Cloud::Aws))
 }
 
@@ -44,25 +44,25 @@ pub(super) fn get<'a>(state: &'a State, id: &str) -> Result<&'a Instance, Fault>
 ///
 /// # Errors
 /// All ids that do not exist in one error, as EC2 says it.
-pub(super) fn named(state: &State, parameters: &Parameters) -> Result<Vec<String>, Fault> {
+pub(super) fn named(state: &State, parameters: &Parameters) -> Result<Vec<String>, ApiError> {
     let mut ids: Vec<String> = parameters.list("InstanceId").into_iter().map(str::to_owned).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
-        return Err(Fault::new("MissingParameter", "The request must contain the parameter InstanceId"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter InstanceId"));
     }
     let mut missing: Vec<&str> = Vec::new();
     for id in &ids {
         match get(state, id) {
             Ok(_) => {}
-            Err(fault) if fault.code == INSTANCE.not_found => missing.push(id),
-            Err(fault) => return Err(fault),
+            Err(error) if error.code == INSTANCE.not_found => missing.push(id),
+            Err(error) => return Err(error),
         }
     }
     match missing[..] {
         [] => Ok(ids),
-        [one] => Err(Fault::new(INSTANCE.not_found, format!("The instance ID '{one}' does not exist"))),
-        _ => Err(Fault::new(INSTANCE.not_found, format!("The instance IDs '{}' do not exist", missing.join(", ")))),
+        [one] => Err(ApiError::new(INSTANCE.not_found, format!("The instance ID '{one}' does not exist"))),
+        _ => Err(ApiError::new(INSTANCE.not_found, format!("The instance IDs '{}' do not exist", missing.join(", ")))),
     }
 }
 
@@ -98,9 +98,9 @@ fn attribute(state: &State, instance: &Instance, name: &str) -> Option<Vec<Strin
 }
 
 /// `DescribeInstances`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     if parameters.get("MaxResults").is_some() && !parameters.list("InstanceId").is_empty() {
-        return Err(Fault::new("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"));
+        return Err(ApiError::new("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"));
     }
     let state = &*state;
     let selection = Selection { ids: "InstanceId", kind: &INSTANCE, parameters };
@@ -224,7 +224,7 @@ pub(super) fn write_changes(answer: &mut Answer, changes: &[(String, InstanceSta
 }
 
 /// `StartInstances`: a running or pending one stays as it is.
-pub(super) fn start(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn start(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let ids = named(state, parameters)?;
     change(
         state,
@@ -238,17 +238,17 @@ pub(super) fn start(state: &mut State, parameters: &Parameters, answer: &mut Ans
 }
 
 /// `StopInstances`: a stopped or stopping one stays as it is.
-pub(super) fn stop(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn stop(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let ids = named(state, parameters)?;
     let hibernate = parameters.flag("Hibernate")?;
     for id in &ids {
         let instance = get(state, id)?;
         if instance.protected {
             let message = format!("The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.");
-            return Err(Fault::new("OperationNotPermitted", message));
+            return Err(ApiError::new("OperationNotPermitted", message));
         }
         if hibernate && !instance.can_hibernate {
-            return Err(Fault::new("UnsupportedOperation", format!("The instance '{id}' was not launched so that it can hibernate.")));
+            return Err(ApiError::new("UnsupportedOperation", format!("The instance '{id}' was not launched so that it can hibernate.")));
         }
     }
     let act = if hibernate { hibernate_one } else { State::instance_stop };
@@ -271,10 +271,10 @@ fn change(
     allowed: &[InstanceState],
     ids: &[String],
     act: fn(&mut State, &str) -> Option<InstanceState>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     for id in ids {
         if !allowed.contains(&get(state, id)?.state) {
-            return Err(Fault::new("IncorrectInstanceState", format!("The instance '{id}' is not in a state from which it can be {verb}.")));
+            return Err(ApiError::new("IncorrectInstanceState", format!("The instance '{id}' is not in a state from which it can be {verb}.")));
         }
     }
     commit(parameters)?;
@@ -283,7 +283,7 @@ fn change(
         if during::fails(&id) {
             // Those before it are done.
             let message = format!("We currently do not have sufficient capacity for the instance '{id}' in the Availability Zone you requested.");
-            return Err(Fault::new("InsufficientInstanceCapacity", message).with_status(StatusCode::INTERNAL_SERVER_ERROR));
+            return Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(StatusCode::INTERNAL_SERVER_ERROR));
         }
         if let Some(before) = act(state, &id) {
             let now = code(get(state, &id)?.state);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::instances::{get, named, write_changes, write_reservation};
 use super::{GROUP, IMAGE, SUBNET, commit};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, Instance, InstanceState, Interface, State};
@@ -13,7 +13,7 @@ use crate::world::state::{Cloud, Instance, InstanceState, Interface, State};
 const MOST: u32 = 20;
 
 /// `RunInstances`. The same client token gives the same instances again.
-pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let image = parameters.required("ImageId")?;
     IMAGE.found(image, state.images.get(image).filter(|image| image.cloud == Cloud::Aws))?;
     let subnet = match parameters.get("SubnetId").or_else(|| parameters.get("NetworkInterface.1.SubnetId")) {
@@ -23,17 +23,17 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
             .values()
             .find(|subnet| subnet.cloud == Cloud::Aws)
             .cloned()
-            .ok_or_else(|| Fault::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."))?,
+            .ok_or_else(|| ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."))?,
     };
     let least =
-        parameters.number::<u32>("MinCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MinCount"))?;
+        parameters.number::<u32>("MinCount")?.ok_or_else(|| ApiError::new("MissingParameter", "The request must contain the parameter MinCount"))?;
     let most =
-        parameters.number::<u32>("MaxCount")?.ok_or_else(|| Fault::new("MissingParameter", "The request must contain the parameter MaxCount"))?;
+        parameters.number::<u32>("MaxCount")?.ok_or_else(|| ApiError::new("MissingParameter", "The request must contain the parameter MaxCount"))?;
     if least == 0 || most < least {
-        return Err(Fault::new("InvalidParameterValue", "minCount must be at least 1 and not larger than maxCount."));
+        return Err(ApiError::new("InvalidParameterValue", "minCount must be at least 1 and not larger than maxCount."));
     }
     if least > MOST {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             "InstanceLimitExceeded",
             format!("You have requested more instances ({least}) than your current instance limit of {MOST} allows."),
         ));
@@ -47,7 +47,7 @@ pub(super) fn run(state: &mut State, parameters: &Parameters, answer: &mut Answe
     if let Some(before) = token.as_ref().and_then(|token| state.tokens.get(token)) {
         let (known, ids) = before.split_once(' ').unwrap_or((before, ""));
         if known != fingerprint {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 "IdempotentParameterMismatch",
                 "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
             ));
@@ -117,7 +117,7 @@ fn tags(parameters: &Parameters) -> BTreeMap<String, String> {
 }
 
 /// `TerminateInstances`. The lab skips the time of shutting down, but says so in the answer.
-pub(super) fn terminate(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn terminate(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let ids = named(state, parameters)?;
     commit(parameters)?;
     let mut changes = Vec::with_capacity(ids.len());

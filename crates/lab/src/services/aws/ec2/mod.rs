@@ -22,14 +22,14 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use super::{admit, count};
-use crate::wire::aws_answer::{self, Dialect, Fault};
+use crate::wire::aws_answer::{self, ApiError, Dialect};
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::calls::{self, Changing};
 use crate::world::state::{Cloud, State};
 
 /// Writes the content of the answer.
-type Handler = fn(&mut State, &Parameters, &mut Answer) -> Result<(), Fault>;
+type Handler = fn(&mut State, &Parameters, &mut Answer) -> Result<(), ApiError>;
 
 /// The calls there are.
 const ACTIONS: &[(&str, Handler)] = &[
@@ -76,19 +76,19 @@ const ACTIONS: &[(&str, Handler)] = &[
 /// Reads of these without any narrowing parameter have a rate limit of their own.
 const LIMITED_UNFILTERED: [&str; 4] = ["DescribeInstances", "DescribeInstanceStatus", "DescribeNetworkInterfaces", "DescribeSecurityGroups"];
 
-pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id: &str) -> Result<Response<Full<Bytes>>, Fault> {
+pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id: &str) -> Result<Response<Full<Bytes>>, ApiError> {
     let parameters = Parameters::read(parts, body)?;
-    let action = parameters.get("Action").ok_or_else(|| Fault::new("MissingAction", "The request must contain the parameter Action"))?;
+    let action = parameters.get("Action").ok_or_else(|| ApiError::new("MissingAction", "The request must contain the parameter Action"))?;
     let content = call(state, action, &parameters)?;
     Ok(aws_answer::query(Dialect::Ec2, action, content, request_id))
 }
 
 /// One call, limited and counted.
-fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answer, Fault> {
+fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answer, ApiError> {
     let Some((action, handler)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
         // Not by the name that was sent: what clients invent must not become series.
         count(state, "ec2", "(unknown)", "InvalidAction");
-        return Err(Fault::new("InvalidAction", format!("The action {action} is not valid for this web service.")));
+        return Err(ApiError::new("InvalidAction", format!("The action {action} is not valid for this web service.")));
     };
     let is_unfiltered = LIMITED_UNFILTERED.contains(action)
         && parameters.get("MaxResults").is_none()
@@ -101,7 +101,7 @@ fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answ
         .and_then(|()| handler(state, parameters, &mut answer))
         // Reads have nothing to hold back; they only say that they would have read.
         .and_then(|()| commit(parameters));
-    let code = outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK");
+    let code = outcome.as_ref().map_or_else(|error| &*error.code, |()| "OK");
     count(state, "ec2", action, code);
     if !action.starts_with("Describe") {
         let asked = calls::fingerprint(parameters.iter().filter(|(name, _)| *name != "ClientToken"));
@@ -114,10 +114,10 @@ fn call(state: &mut State, action: &str, parameters: &Parameters) -> Result<Answ
 ///
 /// # Errors
 /// `DryRunOperation` with status 412 when `DryRun` is true.
-fn commit(parameters: &Parameters) -> Result<(), Fault> {
+fn commit(parameters: &Parameters) -> Result<(), ApiError> {
     if parameters.flag("DryRun")? {
         return Err(
-            Fault::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").with_status(StatusCode::PRECONDITION_FAILED)
+            ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").with_status(StatusCode::PRECONDITION_FAILED)
         );
     }
     Ok(())
@@ -152,7 +152,7 @@ impl Kind {
     ///
     /// # Errors
     /// `….Malformed` when the id cannot be one, `….NotFound` when there is nothing under it.
-    fn found<T>(&self, id: &str, found: Option<T>) -> Result<T, Fault> {
+    fn found<T>(&self, id: &str, found: Option<T>) -> Result<T, ApiError> {
         found.ok_or_else(|| match id.strip_prefix(self.prefix) {
             Some(hex) if (8..=17).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) => {
                 let message = match self.prefix {
@@ -160,9 +160,9 @@ impl Kind {
                     "sg-" => format!("The security group '{id}' does not exist"),
                     _ => format!("The {} ID '{id}' does not exist", self.noun),
                 };
-                Fault::new(self.not_found, message)
+                ApiError::new(self.not_found, message)
             }
-            _ => Fault::new(self.malformed, format!("Invalid id: \"{id}\" (expecting \"{}...\")", self.prefix)),
+            _ => ApiError::new(self.malformed, format!("Invalid id: \"{id}\" (expecting \"{}...\")", self.prefix)),
         })
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     pub(super) fn ask(state: &mut State, body: &str) -> Result<Element, String> {
         let parts = http::Request::builder().uri("/").body(()).unwrap().into_parts().0;
         let parameters = Parameters::read(&parts, body.as_bytes()).unwrap();
-        let answer = call(state, parameters.get("Action").unwrap(), &parameters).map_err(|fault| fault.code.into_owned())?;
+        let answer = call(state, parameters.get("Action").unwrap(), &parameters).map_err(|error| error.code.into_owned())?;
         Ok(Element::parse(&format!("<answer>{}</answer>", String::from_utf8(answer.finish()).unwrap())).unwrap())
     }
 

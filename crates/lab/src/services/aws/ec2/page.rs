@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 
@@ -18,13 +18,13 @@ impl<'a, T> Page<'a, T> {
     ///
     /// # Errors
     /// `InvalidParameterValue` for a size out of range or a token that is not ours.
-    pub(super) fn cut(parameters: &Parameters, mut all: Vec<&'a T>, most: usize, id: impl Fn(&T) -> &str) -> Result<Self, Fault> {
+    pub(super) fn cut(parameters: &Parameters, mut all: Vec<&'a T>, most: usize, id: impl Fn(&T) -> &str) -> Result<Self, ApiError> {
         let size = match parameters.number::<usize>("MaxResults")? {
             None => most,
             Some(size) if (5..=1000).contains(&size) => size.min(most),
             Some(size) => {
                 let expected = if size < 5 { "greater than 5" } else { "less than 1000" };
-                return Err(Fault::new(
+                return Err(ApiError::new(
                     "InvalidParameterValue",
                     format!("Value ( {size} ) for parameter maxResults is invalid. Expecting a value {expected}."),
                 ));
@@ -36,7 +36,7 @@ impl<'a, T> Page<'a, T> {
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 .and_then(|text| text.strip_prefix("after:").map(str::to_owned))
-                .ok_or_else(|| Fault::new("InvalidParameterValue", format!("Value ( {token} ) for parameter nextToken is invalid.")))?;
+                .ok_or_else(|| ApiError::new("InvalidParameterValue", format!("Value ( {token} ) for parameter nextToken is invalid.")))?;
             all.retain(|thing| id(thing) > last.as_str());
         }
         let rest = all.split_off(size.min(all.len()));

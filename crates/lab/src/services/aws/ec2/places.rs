@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::page::Page;
 use super::select::{Selection, tag_attribute};
 use super::{INTERFACE, SUBNET, VPC, write_tags};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, State, Subnet};
@@ -17,7 +17,7 @@ fn subnet_tags(state: &State, subnet: &Subnet) -> BTreeMap<String, String> {
 }
 
 /// `DescribeSubnets`.
-pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "SubnetId", kind: &SUBNET, parameters };
     let subnets = state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws);
@@ -58,7 +58,7 @@ pub(super) fn describe_subnets(state: &mut State, parameters: &Parameters, answe
 }
 
 /// `DescribeVpcs`.
-pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "VpcId", kind: &VPC, parameters };
     let vpcs = state.vpcs.values().filter(|vpc| vpc.cloud == Cloud::Aws);
@@ -95,7 +95,7 @@ pub(super) fn describe_vpcs(state: &mut State, parameters: &Parameters, answer: 
 }
 
 /// `DescribeNetworkInterfaces`.
-pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "NetworkInterfaceId", kind: &INTERFACE, parameters };
     let interfaces = state.interfaces.values().filter(|interface| interface.cloud == Cloud::Aws);
@@ -151,7 +151,7 @@ pub(super) fn describe_interfaces(state: &mut State, parameters: &Parameters, an
 }
 
 /// `DescribeAvailabilityZones`: those that subnets are in.
-pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let zones: std::collections::BTreeSet<&str> =
         state.subnets.values().filter(|subnet| subnet.cloud == Cloud::Aws).map(|subnet| subnet.zone.as_str()).collect();
     let region = state.here(Cloud::Aws);
@@ -166,7 +166,7 @@ pub(super) fn describe_zones(state: &mut State, _parameters: &Parameters, answer
 }
 
 /// `DescribeRegions`: those of the world.
-pub(super) fn describe_regions(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe_regions(state: &mut State, _parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     answer.items("regionInfo", &state.regions.aws, |answer, region| {
         answer.text("regionName", region);
         answer.text("regionEndpoint", format_args!("ec2.{region}.amazonaws.com"));

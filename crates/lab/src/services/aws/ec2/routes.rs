@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::select::{Selection, tag_attribute};
 use super::{INTERFACE, ROUTE_TABLE, commit, instances, write_tags};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, Route, RouteTable, RouteTarget, State};
@@ -24,7 +24,7 @@ const TARGETS: [&str; 11] = [
     "CoreNetworkArn",
 ];
 
-fn get<'a>(state: &'a State, parameters: &Parameters) -> Result<&'a RouteTable, Fault> {
+fn get<'a>(state: &'a State, parameters: &Parameters) -> Result<&'a RouteTable, ApiError> {
     let id = parameters.required("RouteTableId")?;
     ROUTE_TABLE.found(id, state.route_tables.get(id).filter(|table| table.cloud == Cloud::Aws))
 }
@@ -77,7 +77,7 @@ fn attribute(state: &State, table: &RouteTable, name: &str) -> Option<Vec<String
 }
 
 /// `DescribeRouteTables`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let selection = Selection { ids: "RouteTableId", kind: &ROUTE_TABLE, parameters };
     let tables = state.route_tables.values().filter(|table| table.cloud == Cloud::Aws);
@@ -127,9 +127,12 @@ fn write_route(answer: &mut Answer, state: &State, route: &Route) {
 }
 
 /// The block a route is for, host bits cleared and IPv6 spelled as EC2 does.
-fn destination(parameters: &Parameters) -> Result<String, Fault> {
+fn destination(parameters: &Parameters) -> Result<String, ApiError> {
     if parameters.get("DestinationPrefixListId").is_some() {
-        return Err(Fault::new("InvalidParameterValue", "The lab has no prefix lists; give a DestinationCidrBlock or a DestinationIpv6CidrBlock."));
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            "The lab has no prefix lists; give a DestinationCidrBlock or a DestinationIpv6CidrBlock.",
+        ));
     }
     match parameters.get("DestinationIpv6CidrBlock") {
         Some(text) => cidr6(text),
@@ -138,9 +141,9 @@ fn destination(parameters: &Parameters) -> Result<String, Fault> {
 }
 
 /// An IPv6 block with its host bits cleared, as RFC 5952 spells it.
-fn cidr6(text: &str) -> Result<String, Fault> {
+fn cidr6(text: &str) -> Result<String, ApiError> {
     let wrong = || {
-        Fault::new(
+        ApiError::new(
             "InvalidParameterValue",
             format!("Value ({text}) for parameter destinationIpv6CidrBlock is invalid. This is not a valid IPv6 CIDR block."),
         )
@@ -156,9 +159,9 @@ fn cidr6(text: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// `InvalidParameterValue` naming the parameter.
-pub(super) fn cidr(text: &str, parameter: &str) -> Result<String, Fault> {
+pub(super) fn cidr(text: &str, parameter: &str) -> Result<String, ApiError> {
     let wrong =
-        || Fault::new("InvalidParameterValue", format!("Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."));
+        || ApiError::new("InvalidParameterValue", format!("Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."));
     let (network, length) = text.split_once('/').ok_or_else(wrong)?;
     let network: Ipv4Addr = network.parse().map_err(|_| wrong())?;
     let length: u32 = length.parse().ok().filter(|length| *length <= 32).ok_or_else(wrong)?;
@@ -167,16 +170,16 @@ pub(super) fn cidr(text: &str, parameter: &str) -> Result<String, Fault> {
 }
 
 /// The one target that a call names. An instance stands for its interface, as at EC2.
-fn target(state: &State, parameters: &Parameters) -> Result<RouteTarget, Fault> {
+fn target(state: &State, parameters: &Parameters) -> Result<RouteTarget, ApiError> {
     let given: Vec<(&str, &str)> = TARGETS.iter().filter_map(|name| parameters.get(name).map(|id| (*name, id))).collect();
     let local = parameters.flag("LocalTarget")?;
     match given[..] {
         [] if local => Ok(RouteTarget::Local),
-        [] => Err(Fault::new("MissingParameter", format!("The request must contain exactly one of {}", TARGETS.join(", ")))),
+        [] => Err(ApiError::new("MissingParameter", format!("The request must contain exactly one of {}", TARGETS.join(", ")))),
         [("GatewayId", "local")] if !local => Ok(RouteTarget::Local),
         [("GatewayId", id)] if !local => {
             if !["igw-", "vgw-"].iter().any(|prefix| id.starts_with(prefix)) {
-                return Err(Fault::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist")));
+                return Err(ApiError::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist")));
             }
             Ok(RouteTarget::Gateway(id.to_owned()))
         }
@@ -190,15 +193,15 @@ fn target(state: &State, parameters: &Parameters) -> Result<RouteTarget, Fault> 
             match (interfaces.next(), interfaces.next()) {
                 (Some(only), None) => Ok(RouteTarget::Interface(only.id.clone())),
                 (None, _) => Ok(RouteTarget::Instance(instance.id.clone())),
-                (Some(_), Some(_)) => Err(Fault::new(
+                (Some(_), Some(_)) => Err(ApiError::new(
                     "InvalidInstanceID",
                     format!("There are multiple interfaces attached to instance '{id}'. Please specify an interface ID for the operation instead."),
                 )),
             }
         }
         [("VpcPeeringConnectionId", id)] if !local => Ok(RouteTarget::Peering(id.to_owned())),
-        [(name, _)] if !local => Err(Fault::new("InvalidParameterValue", format!("The lab has no route targets of the kind {name}."))),
-        _ => Err(Fault::new("InvalidParameterCombination", "The request must contain exactly one route target.")),
+        [(name, _)] if !local => Err(ApiError::new("InvalidParameterValue", format!("The lab has no route targets of the kind {name}."))),
+        _ => Err(ApiError::new("InvalidParameterCombination", "The request must contain exactly one route target.")),
     }
 }
 
@@ -207,12 +210,12 @@ fn position(table: &RouteTable, destination: &str) -> Option<usize> {
 }
 
 /// `CreateRoute`.
-pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let table = get(state, parameters)?;
     let id = table.id.clone();
     let destination = destination(parameters)?;
     if position(table, &destination).is_some() {
-        return Err(Fault::new("RouteAlreadyExists", format!("The route identified by {destination} already exists.")));
+        return Err(ApiError::new("RouteAlreadyExists", format!("The route identified by {destination} already exists.")));
     }
     let target = target(state, parameters)?;
     commit(parameters)?;
@@ -225,16 +228,16 @@ pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut An
 }
 
 /// `ReplaceRoute`.
-pub(super) fn replace(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn replace(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let table = get(state, parameters)?;
     let id = table.id.clone();
     let destination = destination(parameters)?;
     let index = position(table, &destination).ok_or_else(|| {
-        Fault::new("InvalidParameterValue", format!("There is no route defined for '{destination}' in the route table. Use CreateRoute instead."))
+        ApiError::new("InvalidParameterValue", format!("There is no route defined for '{destination}' in the route table. Use CreateRoute instead."))
     })?;
     let target = target(state, parameters)?;
     if table.routes[index].target == RouteTarget::Local && target != RouteTarget::Local {
-        return Err(Fault::new("InvalidParameterValue", format!("The local route {destination} cannot be replaced in the lab.")));
+        return Err(ApiError::new("InvalidParameterValue", format!("The local route {destination} cannot be replaced in the lab.")));
     }
     commit(parameters)?;
     if let Some(route) = state.route_tables.get_mut(&id).and_then(|table| table.routes.get_mut(index)) {
@@ -246,14 +249,14 @@ pub(super) fn replace(state: &mut State, parameters: &Parameters, answer: &mut A
 }
 
 /// `DeleteRoute`.
-pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let table = get(state, parameters)?;
     let id = table.id.clone();
     let destination = destination(parameters)?;
     let index = position(table, &destination)
-        .ok_or_else(|| Fault::new("InvalidRoute.NotFound", format!("no route with destination-cidr-block {destination} in route table {id}")))?;
+        .ok_or_else(|| ApiError::new("InvalidRoute.NotFound", format!("no route with destination-cidr-block {destination} in route table {id}")))?;
     if table.routes[index].target == RouteTarget::Local {
-        return Err(Fault::new("InvalidParameterValue", format!("cannot remove local route {destination} in route table {id}")));
+        return Err(ApiError::new("InvalidParameterValue", format!("cannot remove local route {destination} in route table {id}")));
     }
     commit(parameters)?;
     if let Some(table) = state.route_tables.get_mut(&id) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Kind;
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 
 /// Which things a call asks for.
@@ -25,7 +25,7 @@ impl Selection<'_> {
         all: impl Iterator<Item = &'s T>,
         id: impl Fn(&T) -> &str,
         attribute: impl Fn(&T, &str) -> Option<Vec<String>>,
-    ) -> Result<Vec<&'s T>, Fault> {
+    ) -> Result<Vec<&'s T>, ApiError> {
         let mut picked: Vec<&T> = all.collect();
         let ids = self.parameters.list(self.ids);
         for asked in &ids {
@@ -46,7 +46,7 @@ impl Selection<'_> {
                 }
             });
             if !is_known {
-                return Err(Fault::new("InvalidParameterValue", format!("The filter '{name}' is invalid")));
+                return Err(ApiError::new("InvalidParameterValue", format!("The filter '{name}' is invalid")));
             }
         }
         Ok(picked)

@@ -4,7 +4,7 @@ use super::INSTANCE;
 use super::instances::{all, code, write_state};
 use super::page::Page;
 use super::select::Selection;
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Instance, InstanceState, State};
@@ -33,9 +33,9 @@ fn attribute(state: &State, instance: &Instance, name: &str) -> Option<Vec<Strin
     }
 }
 
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     if parameters.get("MaxResults").is_some() && !parameters.list("InstanceId").is_empty() {
-        return Err(Fault::new("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"));
+        return Err(ApiError::new("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"));
     }
     let with_all = parameters.flag("IncludeAllInstances")?;
     let state = &*state;

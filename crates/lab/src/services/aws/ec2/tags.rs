@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::{IMAGE, INTERFACE, NETWORK_ACL, ROUTE_TABLE, SUBNET, VPC, commit, instances, select};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::aws_query::Parameters;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, State};
@@ -14,7 +14,7 @@ const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
 /// EC2's word for what has this id.
-fn kind(state: &State, id: &str) -> Result<&'static str, Fault> {
+fn kind(state: &State, id: &str) -> Result<&'static str, ApiError> {
     let is_aws = |cloud: Cloud| (cloud == Cloud::Aws).then_some(());
     match id.split('-').next().unwrap_or_default() {
         "i" => instances::get(state, id).map(|_| "instance"),
@@ -24,7 +24,7 @@ fn kind(state: &State, id: &str) -> Result<&'static str, Fault> {
         "subnet" => SUBNET.found(id, state.subnets.get(id).and_then(|subnet| is_aws(subnet.cloud))).map(|()| "subnet"),
         "rtb" => ROUTE_TABLE.found(id, state.route_tables.get(id).and_then(|table| is_aws(table.cloud))).map(|()| "route-table"),
         "eni" => INTERFACE.found(id, state.interfaces.get(id).and_then(|interface| is_aws(interface.cloud))).map(|()| "network-interface"),
-        _ => Err(Fault::new("InvalidID", format!("The ID '{id}' is not valid: the lab keeps no tags for such a thing"))),
+        _ => Err(ApiError::new("InvalidID", format!("The ID '{id}' is not valid: the lab keeps no tags for such a thing"))),
     }
 }
 
@@ -46,16 +46,16 @@ fn tags(state: &State, id: &str) -> Tags {
 }
 
 /// The resources that a call names, each one that can be tagged.
-fn resources(state: &State, parameters: &Parameters) -> Result<Vec<String>, Fault> {
+fn resources(state: &State, parameters: &Parameters) -> Result<Vec<String>, ApiError> {
     let ids = parameters.list("ResourceId");
     if ids.is_empty() {
-        return Err(Fault::new("MissingParameter", "The request must contain the parameter resourceIdSet"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter resourceIdSet"));
     }
     ids.into_iter().map(|id| kind(state, id).map(|_| id.to_owned())).collect()
 }
 
 /// Keys with their values; a value that is not there is `None`.
-fn given(parameters: &Parameters) -> Result<Vec<(String, Option<String>)>, Fault> {
+fn given(parameters: &Parameters) -> Result<Vec<(String, Option<String>)>, ApiError> {
     let tags = parameters.members("Tag").into_iter().map(|prefix| {
         let key = parameters.required(&format!("{prefix}.Key"))?;
         Ok((key.to_owned(), parameters.get(&format!("{prefix}.Value")).map(str::to_owned)))
@@ -64,14 +64,14 @@ fn given(parameters: &Parameters) -> Result<Vec<(String, Option<String>)>, Fault
 }
 
 /// `CreateTags`: adds or overwrites.
-pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let resources = resources(state, parameters)?;
     let given = given(parameters)?;
     if given.is_empty() {
-        return Err(Fault::new("MissingParameter", "The request must contain the parameter tagSet"));
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter tagSet"));
     }
     for (key, value) in &given {
-        let wrong = |why: &str| Err(Fault::new("InvalidParameterValue", format!("{why}: {key}")));
+        let wrong = |why: &str| Err(ApiError::new("InvalidParameterValue", format!("{why}: {key}")));
         if key.starts_with("aws:") {
             return wrong("Tag keys starting with 'aws:' are reserved for internal use");
         }
@@ -85,7 +85,7 @@ pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut An
     for id in &resources {
         let has = tags(state, id);
         if has.len() + given.iter().filter(|(key, _)| !has.contains_key(key)).count() > MOST {
-            return Err(Fault::new("TagLimitExceeded", format!("The maximum number of Tags for a resource has been reached: {id}")));
+            return Err(ApiError::new("TagLimitExceeded", format!("The maximum number of Tags for a resource has been reached: {id}")));
         }
     }
     commit(parameters)?;
@@ -103,7 +103,7 @@ pub(super) fn create(state: &mut State, parameters: &Parameters, answer: &mut An
 }
 
 /// `DeleteTags`: with a value only where it is the tag's, without any tags all of them.
-pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let resources = resources(state, parameters)?;
     let given = given(parameters)?;
     commit(parameters)?;
@@ -121,7 +121,7 @@ pub(super) fn delete(state: &mut State, parameters: &Parameters, answer: &mut An
 }
 
 /// `DescribeTags`, with the filters `resource-id`, `resource-type`, `key` and `value`.
-pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut Answer) -> Result<(), ApiError> {
     let state = &*state;
     let ids = state.instances.keys().chain(state.acls.keys()).chain(state.subnets.keys()).chain(state.tags.keys());
     let mut ids: Vec<&String> = ids.collect();
@@ -137,7 +137,7 @@ pub(super) fn describe(state: &mut State, parameters: &Parameters, answer: &mut 
         let name = parameters.required(&format!("{prefix}.Name"))?;
         let wanted = parameters.list(&format!("{prefix}.Value"));
         let column = ["resource-id", "resource-type", "key", "value"].iter().position(|known| *known == name);
-        let column = column.ok_or_else(|| Fault::new("InvalidParameterValue", format!("The filter '{name}' is invalid")))?;
+        let column = column.ok_or_else(|| ApiError::new("InvalidParameterValue", format!("The filter '{name}' is invalid")))?;
         all.retain(|tag| wanted.iter().any(|pattern| select::matches(pattern, &tag[column])));
     }
     let rows: Vec<([String; 4], String)> = all

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{canonical_name, sort_key};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::xml::Element;
 use crate::world::state::{Record, Zone};
 
@@ -56,8 +56,8 @@ pub(super) struct Batch {
     pub(super) changes: Vec<Change>,
 }
 
-fn invalid_input(message: impl Into<String>) -> Fault {
-    Fault::new("InvalidInput", message)
+fn invalid_input(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidInput", message)
 }
 
 impl Batch {
@@ -65,8 +65,9 @@ impl Batch {
     ///
     /// # Errors
     /// `InvalidInput` for what the API's schema does not allow.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Fault> {
-        let malformed = || Fault::new("MalformedInput", "The XML you provided was not well-formed or did not validate against our published schema");
+    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
+        let malformed =
+            || ApiError::new("MalformedInput", "The XML you provided was not well-formed or did not validate against our published schema");
         let text = std::str::from_utf8(body).map_err(|_| malformed())?;
         let request = Element::parse(text).map_err(|_| malformed())?;
         let batch = request.child("ChangeBatch").filter(|_| request.name == "ChangeResourceRecordSetsRequest").ok_or_else(malformed)?;
@@ -82,7 +83,7 @@ impl Batch {
     ///
     /// # Errors
     /// `InvalidChangeBatch` with a message for each change that the zone does not allow; none is made then.
-    pub(super) fn judge(&self, zone: &Zone) -> Result<Vec<Record>, Fault> {
+    pub(super) fn judge(&self, zone: &Zone) -> Result<Vec<Record>, ApiError> {
         self.check_size()?;
         let mut records = zone.records.clone();
         let mut messages: Vec<String> = Vec::new();
@@ -103,28 +104,28 @@ impl Batch {
         if messages.is_empty() {
             return Ok(records);
         }
-        Err(Fault::new("InvalidChangeBatch", format!("[{}]", messages.join(", "))))
+        Err(ApiError::new("InvalidChangeBatch", format!("[{}]", messages.join(", "))))
     }
 
-    fn check_size(&self) -> Result<(), Fault> {
+    fn check_size(&self) -> Result<(), ApiError> {
         let counted = |measure: fn(&Record) -> usize| -> usize {
             self.changes.iter().map(|change| measure(&change.record) * if change.action == Action::Upsert { 2 } else { 1 }).sum()
         };
         if counted(|record| record.values.len()) > MAX_VALUES {
-            return Err(Fault::new("InvalidChangeBatch", format!("[Number of records limit of {MAX_VALUES} exceeded.]")));
+            return Err(ApiError::new("InvalidChangeBatch", format!("[Number of records limit of {MAX_VALUES} exceeded.]")));
         }
         if counted(|record| record.values.iter().map(String::len).sum()) > MAX_CHARACTERS {
-            return Err(Fault::new("InvalidChangeBatch", format!("[Number of characters limit of {MAX_CHARACTERS} exceeded.]")));
+            return Err(ApiError::new("InvalidChangeBatch", format!("[Number of characters limit of {MAX_CHARACTERS} exceeded.]")));
         }
         Ok(())
     }
 }
 
-fn violation(value: &str, path: &str, constraint: &str) -> Fault {
+fn violation(value: &str, path: &str, constraint: &str) -> ApiError {
     invalid_input(format!("1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"))
 }
 
-fn read_change(number: usize, change: &Element) -> Result<Change, Fault> {
+fn read_change(number: usize, change: &Element) -> Result<Change, ApiError> {
     let path = |field: &str| format!("changeBatch.changes.{number}.member.{field}");
     let action = match change.text_of("Action").unwrap_or_default() {
         "CREATE" => Action::Create,
@@ -134,7 +135,7 @@ fn read_change(number: usize, change: &Element) -> Result<Change, Fault> {
     };
     let set = change.child("ResourceRecordSet").ok_or_else(|| violation("null", &path("resourceRecordSet"), "Member must not be null"))?;
     let field = |name: &str| set.text_of(name).filter(|text| !text.is_empty());
-    let bounded = |name: &str, wire: &str, most: u32| -> Result<Option<u32>, Fault> {
+    let bounded = |name: &str, wire: &str, most: u32| -> Result<Option<u32>, ApiError> {
         let Some(text) = field(name) else { return Ok(None) };
         let number: i64 = text.parse().map_err(|_| invalid_input(format!("Could not parse '{text}' as a number for {name}.")))?;
         match u32::try_from(number) {
@@ -358,7 +359,7 @@ mod tests {
     }
 
     /// `action name type identifier weight ttl values…`, with `-` for nothing.
-    fn batch(changes: &[&str]) -> Result<Batch, Fault> {
+    fn batch(changes: &[&str]) -> Result<Batch, ApiError> {
         let mut text = String::from(
             "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch><Comment>c</Comment><Changes>",
         );
@@ -381,7 +382,7 @@ mod tests {
     }
 
     fn outcome(changes: &[&str]) -> Result<Vec<Record>, (String, String)> {
-        batch(changes).and_then(|batch| batch.judge(&zone())).map_err(|fault| (fault.code.into_owned(), fault.message))
+        batch(changes).and_then(|batch| batch.judge(&zone())).map_err(|error| (error.code.into_owned(), error.message))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::batch::Batch;
 use super::{Call, zone_index};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::xml::Answer;
 use crate::world::state::{Change, State};
 use crate::world::transition::Transition;
@@ -24,7 +24,7 @@ fn write(answer: &mut Answer, id: &str, change: &Change) {
 }
 
 /// `ChangeResourceRecordSets`: all changes of the batch or none.
-pub(super) fn submit(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn submit(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let index = zone_index(state, &call.id)?;
     let batch = Batch::read(call.body)?;
     let records = batch.judge(&state.zones[index])?;
@@ -47,11 +47,11 @@ pub(super) fn submit(state: &mut State, call: &Call<'_>, answer: &mut Answer) ->
 }
 
 /// `GetChange`.
-pub(super) fn get(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn get(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let change = state
         .changes
         .get(&call.id)
-        .ok_or_else(|| Fault::new("NoSuchChange", format!("Could not find resource with ID: {}", call.id)).with_status(StatusCode::NOT_FOUND))?;
+        .ok_or_else(|| ApiError::new("NoSuchChange", format!("Could not find resource with ID: {}", call.id)).with_status(StatusCode::NOT_FOUND))?;
     write(answer, &call.id, change);
     Ok(())
 }

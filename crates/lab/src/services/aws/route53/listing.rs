@@ -1,7 +1,7 @@
 //! `ListResourceRecordSets`: Route 53's order, and pages that begin at a name, type and identifier.
 
 use super::{Call, canonical_name, max_items, sort_key, zone_index};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::xml::Answer;
 use crate::world::state::{Record, State};
 
@@ -38,17 +38,17 @@ fn write(answer: &mut Answer, record: &Record) {
     });
 }
 
-pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let zone = &state.zones[zone_index(state, &call.id)?];
     let items = max_items(call, PAGE)?;
     let asked = |name: &str| call.query.get(name).map(String::as_str);
     let start = match (asked("name"), asked("type"), asked("identifier")) {
         (None, None, None) => None,
         (None, _, _) => {
-            return Err(Fault::new("InvalidInput", "A start record type or identifier can be given only together with a start record name."));
+            return Err(ApiError::new("InvalidInput", "A start record type or identifier can be given only together with a start record name."));
         }
         (Some(_), None, Some(_)) => {
-            return Err(Fault::new("InvalidInput", "A start record identifier can be given only together with a start record type."));
+            return Err(ApiError::new("InvalidInput", "A start record identifier can be given only together with a start record type."));
         }
         (Some(name), kind, identifier) => {
             Some((sort_key(&canonical_name(name)), kind.unwrap_or_default().to_owned(), identifier.unwrap_or_default().to_owned()))

@@ -16,7 +16,7 @@ use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 
 use super::{admit, count};
-use crate::wire::aws_answer::{self, Fault, ROUTE53_NAMESPACE};
+use crate::wire::aws_answer::{self, ApiError, ROUTE53_NAMESPACE};
 use crate::wire::xml::Answer;
 use crate::world::calls::{self, Changing};
 use crate::world::state::{Cloud, State};
@@ -30,7 +30,7 @@ struct Call<'a> {
 }
 
 /// Writes the content of the answer.
-type Handler = fn(&mut State, &Call<'_>, &mut Answer) -> Result<(), Fault>;
+type Handler = fn(&mut State, &Call<'_>, &mut Answer) -> Result<(), ApiError>;
 
 /// The calls there are: action, method, path with `{}` for an id, handler.
 const ACTIONS: &[(&str, Method, &str, Handler)] = &[
@@ -43,13 +43,13 @@ const ACTIONS: &[(&str, Method, &str, Handler)] = &[
     ("GetChange", Method::GET, "change/{}", change::get),
 ];
 
-pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id: &str) -> Result<Response<Full<Bytes>>, Fault> {
+pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id: &str) -> Result<Response<Full<Bytes>>, ApiError> {
     let (action, id, handler) = route(parts)?;
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let call = Call { id, query, body };
     let mut content = Answer::fragment();
     let outcome = admit(state, "route53", action).and_then(|()| handler(state, &call, &mut content));
-    let code = outcome.as_ref().map_or_else(|fault| &*fault.code, |()| "OK");
+    let code = outcome.as_ref().map_or_else(|error| &*error.code, |()| "OK");
     count(state, "route53", action, code);
     if parts.method != Method::GET {
         let asked = calls::fingerprint([("id", &*call.id), ("body", &*String::from_utf8_lossy(body))]);
@@ -63,8 +63,8 @@ pub(super) fn respond(state: &mut State, parts: &Parts, body: &[u8], request_id:
 }
 
 /// Finds the row for a path; a final slash means nothing, as clients differ in sending it.
-fn route(parts: &Parts) -> Result<(&'static str, String, Handler), Fault> {
-    let unknown = || Fault::new("UnknownOperationException", "Unknown operation.").with_status(StatusCode::NOT_FOUND);
+fn route(parts: &Parts) -> Result<(&'static str, String, Handler), ApiError> {
+    let unknown = || ApiError::new("UnknownOperationException", "Unknown operation.").with_status(StatusCode::NOT_FOUND);
     let decoded = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8().map_err(|_| unknown())?;
     let path = decoded.strip_prefix("/2013-04-01/").ok_or_else(unknown)?;
     // An id may be sent with its prefix: hostedzone//hostedzone/Z1.
@@ -84,12 +84,12 @@ fn route(parts: &Parts) -> Result<(&'static str, String, Handler), Fault> {
 }
 
 /// Where in `State::zones` the hosted zone is.
-fn zone_index(state: &State, id: &str) -> Result<usize, Fault> {
+fn zone_index(state: &State, id: &str) -> Result<usize, ApiError> {
     state
         .zones
         .iter()
         .position(|zone| zone.cloud == Cloud::Aws && zone.id == id)
-        .ok_or_else(|| Fault::new("NoSuchHostedZone", format!("No hosted zone found with ID: {id}")).with_status(StatusCode::NOT_FOUND))
+        .ok_or_else(|| ApiError::new("NoSuchHostedZone", format!("No hosted zone found with ID: {id}")).with_status(StatusCode::NOT_FOUND))
 }
 
 /// A domain name as Route 53 holds it: lower case, final dot, `\052` for a star.
@@ -107,12 +107,12 @@ fn sort_key(name: &str) -> String {
 }
 
 /// `maxitems`, at most and by default `most`.
-fn max_items(call: &Call<'_>, most: usize) -> Result<usize, Fault> {
+fn max_items(call: &Call<'_>, most: usize) -> Result<usize, ApiError> {
     match call.query.get("maxitems") {
         None => Ok(most),
         Some(text) => match text.parse::<usize>() {
             Ok(items) if items > 0 => Ok(items.min(most)),
-            _ => Err(Fault::new("InvalidInput", format!("Invalid value '{text}' for maxitems: it must be a number from 1 to {most}."))),
+            _ => Err(ApiError::new("InvalidInput", format!("Invalid value '{text}' for maxitems: it must be a number from 1 to {most}."))),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! Hosted zones: the lists, one zone, and how many there are.
 
 use super::{Call, canonical_name, max_items, sort_key, zone_index};
-use crate::wire::aws_answer::Fault;
+use crate::wire::aws_answer::ApiError;
 use crate::wire::xml::Answer;
 use crate::world::state::{Cloud, State, Zone};
 
@@ -23,7 +23,7 @@ fn hosted(state: &State) -> Vec<&Zone> {
 }
 
 /// `ListHostedZones`, in the order of the world file.
-pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let items = max_items(call, PAGE)?;
     let zones = hosted(state);
     let marker = call.query.get("marker");
@@ -32,7 +32,7 @@ pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> R
         Some(marker) => zones
             .iter()
             .position(|zone| zone.id == *marker)
-            .ok_or_else(|| Fault::new("InvalidInput", format!("The specified marker is not valid: {marker}")))?,
+            .ok_or_else(|| ApiError::new("InvalidInput", format!("The specified marker is not valid: {marker}")))?,
     };
     let rest = &zones[start..];
     let (page, after) = rest.split_at(items.min(rest.len()));
@@ -49,7 +49,7 @@ pub(super) fn list(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> R
 }
 
 /// `ListHostedZonesByName`, by name with its labels reversed.
-pub(super) fn list_by_name(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn list_by_name(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let items = max_items(call, PAGE)?;
     let mut zones = hosted(state);
     zones.sort_by_key(|zone| (sort_key(&zone.name), zone.id.clone()));
@@ -59,7 +59,7 @@ pub(super) fn list_by_name(state: &mut State, call: &Call<'_>, answer: &mut Answ
         let from = (sort_key(&canonical_name(name)), id.map(|id| id.trim_start_matches("/hostedzone/").to_owned()).unwrap_or_default());
         zones.retain(|zone| (sort_key(&zone.name), zone.id.clone()) >= from);
     } else if id.is_some() {
-        return Err(Fault::new("InvalidInput", "A hostedzoneid can be given only together with a dnsname."));
+        return Err(ApiError::new("InvalidInput", "A hostedzoneid can be given only together with a dnsname."));
     }
     let (page, after) = zones.split_at(items.min(zones.len()));
     answer.element("HostedZones", |answer| page.iter().for_each(|zone| write(answer, zone)));
@@ -79,13 +79,13 @@ pub(super) fn list_by_name(state: &mut State, call: &Call<'_>, answer: &mut Answ
 }
 
 /// `GetHostedZoneCount`.
-pub(super) fn count(state: &mut State, _call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn count(state: &mut State, _call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     answer.text("HostedZoneCount", hosted(state).len());
     Ok(())
 }
 
 /// `GetHostedZone`, with the name servers that the zone's own NS record names.
-pub(super) fn get(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), Fault> {
+pub(super) fn get(state: &mut State, call: &Call<'_>, answer: &mut Answer) -> Result<(), ApiError> {
     let zone = &state.zones[zone_index(state, &call.id)?];
     write(answer, zone);
     let servers = zone.records.iter().find(|record| record.kind == "NS" && record.name == zone.name);

@@ -31,7 +31,7 @@ use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::count;
 use crate::faults::during;
-use crate::wire::aws_answer::{self, Dialect, Fault};
+use crate::wire::aws_answer::{self, ApiError, Dialect};
 use crate::wire::sigv4::MAX_SKEW_SECONDS;
 use crate::world::World;
 use crate::world::state::{Bucket, Cloud, State};
@@ -60,8 +60,9 @@ pub(super) async fn respond(world: &Arc<World>, request: Request<Bytes>) -> Resp
         Err(_) => None,
     };
     let mut response = response.unwrap_or_else(|| {
-        let fault = Fault::new("InternalError", "We encountered an internal error. Please try again.").with_status(StatusCode::INTERNAL_SERVER_ERROR);
-        aws_answer::fault(Dialect::RestXml, &fault, &request_id)
+        let error =
+            ApiError::new("InternalError", "We encountered an internal error. Please try again.").with_status(StatusCode::INTERNAL_SERVER_ERROR);
+        aws_answer::refusal(Dialect::RestXml, &error, &request_id)
     });
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-amz-request-id", value.clone());

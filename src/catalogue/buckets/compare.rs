@@ -1,7 +1,7 @@
-//! Two listings held against each other: pure.
+//! Compares the listings of two buckets. Pure.
 //!
-//! Objects are written all the time, so only what was there at the first look is judged: everything that is newer is left out by its time, each side's by that
-//! side's own clock. The mirror is listed before the source: then whatever has come to it is in the source's list as well.
+//! Objects are written all the time, so only the objects that were there at the first look are judged; newer ones are left out by their time, on each side by that side's own clock.
+//! The mirror is listed before the source: whatever reached the mirror by then is in the source's listing as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ pub(crate) fn newest(objects: &[ObjectInfo]) -> Option<Timestamp> {
     objects.iter().map(|object| object.modified).max()
 }
 
-/// One side as it is listed.
+/// The listing of one side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side<'a> {
     /// Everything under the prefix.
     pub(crate) objects: &'a [ObjectInfo],
     /// What keys begin with; names are what follows.
     pub(crate) prefix: &'a str,
-    /// What is newer is left out; nothing was there = everything is.
+    /// Objects that are newer than this are left out; absent = the side was empty at the first look, and all its objects are left out.
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -43,24 +43,24 @@ pub(crate) struct Pair<'a> {
     pub(crate) mirror: &'a ObjectInfo,
 }
 
-/// What two listings tell.
+/// What the listings of two sides tell.
 #[derive(Debug)]
-pub(crate) struct Listed<'a> {
-    /// How many of the source are judged, and how many of the mirror.
+pub(crate) struct Listings<'a> {
+    /// How many objects of the source are judged, and how many of the mirror.
     pub(crate) counts: [u64; 2],
-    /// How many of the source are too new to be judged.
+    /// How many objects of the source are too new to be judged.
     pub(crate) newer: u64,
-    /// Missing, extra, and different by their sizes.
+    /// Objects that are missing, extra, or different by their sizes.
     pub(crate) found: Difference,
-    /// Of equal size, with equal etags that may be MD5s.
+    /// Objects of equal size whose etags are equal and may be MD5s.
     pub(crate) alike: Vec<Pair<'a>>,
-    /// Of equal size, and their etags do not tell: contents have to be read.
+    /// Objects of equal size whose etags do not tell: their contents have to be read.
     pub(crate) unsure: Vec<Pair<'a>>,
     mirror: BTreeMap<&'a str, &'a ObjectInfo>,
 }
 
-impl<'a> Listed<'a> {
-    /// Holds what was there at the first look against the other side, by name.
+impl<'a> Listings<'a> {
+    /// Compares by name the objects that were there at the first look.
     pub(crate) fn of(source: Side<'a>, mirror: Side<'a>) -> Self {
         let (here, there) = (source.by_name(), mirror.by_name());
         let mut listed =
@@ -92,8 +92,8 @@ impl<'a> Listed<'a> {
         listed
     }
 
-    /// Everything that differs, once it is known which contents do. Doubled is what the mirror alone has under this name, and has under another name too: what
-    /// is doubled in the source as well is not the copying's doing.
+    /// Everything that differs, given the objects whose contents differ. An object is doubled when only the mirror has it under this name and the mirror has the same content under
+    /// another name as well: what is doubled in the source too was not done by the copying.
     pub(crate) fn with(self, different: impl IntoIterator<Item = String>) -> Difference {
         let mut found = self.found;
         found.different.extend(different);
@@ -137,7 +137,7 @@ mod tests {
         let in_parts = ObjectInfo { etag: "abc-2".to_owned(), ..object("b/5", 5) };
         let shorter = ObjectInfo { size: 4, ..object("b/6", 6) };
         let mirror = [object("b/1", 1), object("b/2", 9), object("b/4", 1), in_parts, shorter];
-        let listed = Listed::of(side(&source, "a/"), side(&mirror, "b/"));
+        let listed = Listings::of(side(&source, "a/"), side(&mirror, "b/"));
         assert_eq!((listed.counts, listed.newer), ([5, 5], 0));
         assert_eq!(names(&listed.alike), ["1"]);
         // Etags that differ prove nothing: only the content does.
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn equal_contents_on_both_sides_are_no_doubles() {
         let both = [object("1", 7), object("2", 7)];
-        assert!(Listed::of(side(&both, ""), side(&both, "")).with([]).is_none());
-        assert!(Listed::of(side(&[], ""), side(&[], "")).with([]).is_none());
+        assert!(Listings::of(side(&both, ""), side(&both, "")).with([]).is_none());
+        assert!(Listings::of(side(&[], ""), side(&[], "")).with([]).is_none());
         // The source is encrypted with a key, so that its etags are no checksums: the contents are doubled there as well.
         let encrypted = [object("1", 70), object("2", 71)];
-        let listed = Listed::of(side(&encrypted, ""), side(&both, ""));
+        let listed = Listings::of(side(&encrypted, ""), side(&both, ""));
         assert_eq!(names(&listed.unsure), ["1", "2"]);
         assert!(listed.with([]).is_none());
     }
@@ -174,7 +174,7 @@ mod tests {
             assert_eq!(info.md5().is_some(), is_md5, "{etag}");
             // Equal ones are alike only if they are one.
             let both = [info];
-            let listed = Listed::of(side(&both, ""), side(&both, ""));
+            let listed = Listings::of(side(&both, ""), side(&both, ""));
             assert_eq!((listed.alike.len(), listed.unsure.len()), (usize::from(is_md5), usize::from(!is_md5)), "{etag}");
         }
     }
@@ -186,14 +186,14 @@ mod tests {
         let source = [written("a", 20), written("b", 10), written("c", 10), written("z", 11)];
         let mirror = [written("b", 31), written("m", 32), written("o", 12)];
         let side = |objects, until| Side { objects, prefix: "", until: Some(at(until)) };
-        let listed = Listed::of(side(&source, 10), side(&mirror, 12));
+        let listed = Listings::of(side(&source, 10), side(&mirror, 12));
         assert_eq!((listed.counts, listed.newer), ([2, 2], 2));
         let found = listed.with([]);
         // `b` arrived late and is judged; `m` was written to the mirror later, `o` was there.
         assert_eq!((found.missing, found.extra, found.different), (vec!["c".to_owned()], vec!["o".to_owned()], vec![]));
         // One that was overwritten since is not compared with the copy of what it was.
         let overwritten = [written("b", 11)];
-        let listed = Listed::of(side(&overwritten, 10), side(&mirror, 12));
+        let listed = Listings::of(side(&overwritten, 10), side(&mirror, 12));
         assert!(listed.alike.is_empty() && listed.unsure.is_empty());
     }
 }

@@ -1,6 +1,6 @@
-//! How far a mirror is behind its source, as objects with ordered keys show it: pure.
+//! How far a mirror is behind its source, told from objects whose keys are in order. Pure.
 //!
-//! A later order in the mirror does not help while an earlier one is missing there: what counts is the newest order below which nothing is missing.
+//! A newer object in the mirror is of no use while an older one is missing there, so what counts is the newest object below which none is missing.
 
 use std::collections::BTreeSet;
 
@@ -9,20 +9,20 @@ use std::collections::BTreeSet;
 pub(crate) struct Sides {
     /// Everything up to and including this is in the mirror; only later names are kept.
     floor: Option<String>,
-    /// Known in the source after the floor, kept while the source cannot be read.
+    /// The names known in the source after the floor; they are kept while the source cannot be read.
     source: BTreeSet<String>,
-    /// The newest ever seen in the source.
+    /// The newest name ever seen in the source.
     newest: Option<String>,
 }
 
-/// What a look says.
+/// What a look at both sides says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
-    /// The newest known of the source.
+    /// The newest name known in the source.
     pub(crate) newest: Option<String>,
-    /// The newest in the mirror with nothing missing below.
+    /// The newest name in the mirror below which none is missing.
     pub(crate) contiguous: Option<String>,
-    /// How many known orders are missing in the mirror; at least so many while the source cannot be read, and nobody knows while the mirror cannot.
+    /// How many known objects are missing in the mirror: at least so many while the source cannot be read, and absent while the mirror cannot be read.
     pub(crate) missing: Option<usize>,
 }
 
@@ -53,7 +53,7 @@ impl Sides {
                 is_whole = false;
                 missing += 1;
             } else if is_whole {
-                // While the source cannot tell what it has, only the number that comes next leaves nothing out between; other gaps are orders that are missing.
+                // While the source cannot tell what it has, only the number that comes next leaves nothing out between; other gaps are objects that are missing.
                 let between =
                     if is_read || self.source.contains(&name) { Some(0) } else { self.floor.as_deref().and_then(|floor| skipped(floor, &name)) };
                 match between {

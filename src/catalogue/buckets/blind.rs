@@ -1,7 +1,7 @@
-//! What a mirror lacked while its source could not be read, told once the source can be read again: pure.
+//! What a mirror lacked while its source could not be read. It can be said once the source can be read again. Pure.
 //!
-//! At each look meanwhile it is kept what the mirror had. Afterwards the source lists what it holds with the times at which it took it: what it had at a look and
-//! the mirror had not was missing then. What was written to the mirror first has come to the source later than the look, and is no loss.
+//! At each look during that time, what the mirror held is kept. Later the source lists its objects and when it took each of them: what the source held at the time of a look and the
+//! mirror did not was missing then. An object that was written to the mirror first reached the source after the look, so it was not missing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::model::time::Timestamp;
 /// Stores tell whole seconds: an object was taken in this second, or just before it ends.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// One look in a blind time.
+/// One look while a side could not be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlindLook {
-    /// When it was sent.
+    /// When the look was sent.
     pub(crate) sent: Timestamp,
-    /// When it was over.
+    /// When the look was over.
     pub(crate) done: Timestamp,
-    /// When the newest object was committed that both sides were known to have.
+    /// When the newest object that both sides were known to have was committed.
     pub(crate) common: Option<Timestamp>,
     /// Whether the mirror was read: only then is what it did not show known to have been missing.
     pub(crate) mirror_read: bool,
@@ -27,19 +27,19 @@ pub(crate) struct BlindLook {
 /// A time in which not both sides could be read.
 #[derive(Debug, Default)]
 pub(crate) struct Blind {
-    /// The name after which everything counts: both sides had all up to it when it began. Absent while both can be read.
+    /// The name after which objects count: both sides had everything up to it when the blind time began. Absent while both sides can be read.
     after: Option<String>,
     looks: Vec<BlindLook>,
     /// At which look the mirror first had a name.
     seen: BTreeMap<String, usize>,
 }
 
-/// What was missing meanwhile.
+/// What the mirror lacked in a blind time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unseen {
-    /// How far the mirror was behind at most, at any of the looks; nothing when it was not known what both had.
+pub(crate) struct BlindSpan {
+    /// How far the mirror was behind at most, at any of the looks; absent when it was not known what both sides had.
     pub(crate) most: Option<Duration>,
-    /// The newest object that was missing for certain, and the newest commit that both had then: between the two it was behind at least.
+    /// The newest object that was missing for certain, and the newest commit that both sides had then: the mirror was behind by at least the time between the two.
     pub(crate) missed: Option<(String, Timestamp)>,
 }
 
@@ -60,11 +60,11 @@ impl Blind {
         }
     }
 
-    /// Ends the blind time, if there was one, by what the source holds after [`Blind::since`] and when it took each.
-    pub(crate) fn end(&mut self, source: &BTreeMap<String, Timestamp>) -> Option<Unseen> {
+    /// Ends the blind time, if there was one, by what the source holds after [`Blind::since`] and when the source took each object.
+    pub(crate) fn end(&mut self, source: &BTreeMap<String, Timestamp>) -> Option<BlindSpan> {
         self.after.take()?;
         let Self { looks, seen, .. } = std::mem::take(self);
-        let mut unseen = Unseen { most: Some(Duration::ZERO), missed: None };
+        let mut unseen = BlindSpan { most: Some(Duration::ZERO), missed: None };
         let mut newest = None;
         for (name, taken) in source {
             // From this look on the mirror has it.
@@ -110,7 +110,7 @@ mod tests {
         let mut blind = blind(looks);
         assert_eq!(blind.since("099"), "010", "what has come since counts too");
         let missed = missed.map(|(name, common)| (name.to_owned(), at(common)));
-        assert_eq!(blind.end(&source(held)), Some(Unseen { most: Some(Duration::from_secs(most)), missed }));
+        assert_eq!(blind.end(&source(held)), Some(BlindSpan { most: Some(Duration::from_secs(most)), missed }));
         assert_eq!(blind.end(&source(held)), None, "told once");
         assert_eq!(blind.since("099"), "099");
     }
@@ -143,7 +143,7 @@ mod tests {
     fn without_anything_common_there_is_no_telling() {
         let mut blind = Blind::default();
         blind.keep(BlindLook { sent: at(11), done: at(11), common: None, mirror_read: true }, "", []);
-        assert_eq!(blind.end(&source(&[(1, 5)])), Some(Unseen { most: None, missed: None }));
+        assert_eq!(blind.end(&source(&[(1, 5)])), Some(BlindSpan { most: None, missed: None }));
     }
 
     #[test]
@@ -153,6 +153,6 @@ mod tests {
             blind.keep(BlindLook { sent: at(second), done: at(second), common: Some(at(10)), mirror_read: false }, "010", []);
         }
         let unseen = blind.end(&source(&[(11, 11), (12, 12)])).unwrap();
-        assert_eq!(unseen, Unseen { most: Some(Duration::from_secs(3)), missed: None }, "it may have lacked them, and is not known to");
+        assert_eq!(unseen, BlindSpan { most: Some(Duration::from_secs(3)), missed: None }, "it may have lacked them, and is not known to");
     }
 }

@@ -14,7 +14,7 @@ use crate::world::World;
 /// Objects in a bucket.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Place {
+pub(crate) struct BucketPath {
     /// Whose store: `aws` (S3) or `aliyun` (OSS).
     pub(crate) store: Cloud,
     /// The bucket.
@@ -24,13 +24,13 @@ pub(crate) struct Place {
     pub(crate) prefix: String,
 }
 
-impl Place {
+impl BucketPath {
     pub(crate) fn objects<'a>(&self, world: &'a World) -> Result<&'a dyn ObjectStore, CloudError> {
         world.objects(self.store)
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for BucketPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scheme = match self.store {
             Cloud::Aws => "s3",

@@ -1,8 +1,8 @@
 //! Alidns weighted records behind the DNS port.
 //!
-//! Weights are switched on for a name, type and line (SetDNSSLBStatus, A and AAAA only); without, the enabled records share evenly. A side is drained
-//! by pausing its records: the API takes no weight below 1. A paused record's weight cannot be changed, so one is enabled before it is weighed, and
-//! weighed before it is paused. There is no batch and nothing that tells when the name servers have followed.
+//! Weights are switched on for a name, type and line (SetDNSSLBStatus, for A and AAAA only); without them the enabled records share the requests evenly. The API takes no weight
+//! below 1, so a side is drained by pausing its records. The weight of a paused record cannot be changed: a record is enabled before its weight is set, and its weight is set before
+//! it is paused. There is no batch call, and no call tells when the name servers have followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;

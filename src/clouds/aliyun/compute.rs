@@ -25,7 +25,7 @@ const STATUS_PAGE: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Found {
+struct InstancePage {
     instances: Instances,
     next_token: Option<String>,
 }
@@ -202,7 +202,7 @@ impl Aliyun {
                 .maybe("InstanceIds", (!ids.is_empty()).then(|| serde_json::json!(ids)))
                 .maybe("NextToken", next)
                 .structs("Tag", tags);
-            let page = self.rpc::<Found>(FIND, &params).await?;
+            let page = self.rpc::<InstancePage>(FIND, &params).await?;
             for instance in page.instances.instance {
                 machines.push(machine(instance)?);
             }
