@@ -100,7 +100,7 @@ fn hostile_files_are_refused_soon() {
         let start = Instant::now();
         let head: String = text.chars().take(40).collect();
         assert!(yaml::parse(&Source::new("t", text)).is_err(), "{head} is accepted");
-        assert!(start.elapsed() < Duration::from_secs(5), "{head} took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "{head} took {:?}", start.elapsed());
     }
 }
 
