@@ -144,8 +144,12 @@ mod tests {
         let (reading, detail) = read(json!({ "address": place, "expect": { "greeting": "220 mail server" } })).await;
         assert_eq!((reading, detail), (Reading::Bad, format!("{address}: closed after 8 bytes of greeting")));
         server.await.unwrap();
-        let (reading, detail) = read(json!({ "address": place })).await;
-        assert_eq!((reading, detail), (Reading::Bad, format!("{address}: connection refused")));
+        // A port that is held and not listened on: one that was given back may be another test's by now.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let closed = held.local_addr().unwrap();
+        let (reading, detail) = read(json!({ "address": closed.to_string() })).await;
+        assert_eq!((reading, detail), (Reading::Bad, format!("{closed}: connection refused")));
     }
 
     #[test]
