@@ -35,6 +35,20 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     replaced(text, |c| matches!(c, '\n' | '\t'))
 }
 
+/// The same of a text that may be long: what needs no change is not copied.
+#[must_use]
+pub fn all_shown(text: String) -> String {
+    owned(shown(&text)).unwrap_or(text)
+}
+
+/// What had to be made anew.
+fn owned(text: Cow<'_, str>) -> Option<String> {
+    match text {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text),
+    }
+}
+
 /// `text` in one line.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
@@ -88,6 +102,12 @@ pub fn in_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// The same of JSON that may be long: what needs no change is not copied.
+#[must_use]
+pub fn all_in_json(json: String) -> String {
+    owned(in_json(&json)).unwrap_or(json)
 }
 
 fn replaced(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {

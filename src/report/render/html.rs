@@ -33,7 +33,7 @@ pub(in crate::report) fn html(en: &Document, zh: &Document, first: Lang) -> Stri
     out.push_str(&article(zh, "zh"));
     out.push_str("</body>\n</html>\n");
     // Whoever wrote a title or a reason has no say about how the rest is read.
-    plain::shown(&out).into_owned()
+    plain::all_shown(out)
 }
 
 /// As HTML calls the language.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::interval::{Length, MILLISECOND};
 use crate::model::plain;
@@ -25,20 +25,21 @@ pub(in crate::report) fn json(en: &Document, zh: &Document) -> String {
         sections: paired(&en.sections, Some(&zh.sections)).map(|(en, zh)| SectionJson::of(en, zh)).collect(),
         fields: document::fields(en.blocks()).into_iter().map(|field| field.id().to_owned()).collect(),
     };
-    let json = serde_json::to_string_pretty(&report).expect("texts, numbers and maps with texts as keys are JSON");
-    plain::in_json(&(json + "\n")).into_owned()
+    let mut json = serde_json::to_string_pretty(&report).expect("texts, numbers and maps with texts as keys are JSON");
+    json.push('\n');
+    plain::all_in_json(json)
 }
 
 /// The JSON Schema of `report.json`.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ReportJson>().to_value()
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ReportJson<'_>>().to_value()
 }
 
 /// The report of a run.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Lifeboat report")]
-struct ReportJson {
+struct ReportJson<'a> {
     /// Version of this format, `MAJOR.MINOR`. A new minor version adds to it; readers leave out what they do not know.
     #[schemars(regex(pattern = r"^1\."))]
     format: String,
@@ -49,9 +50,9 @@ struct ReportJson {
     /// What the report is called.
     title: Both,
     /// What stands before the first section: verdict and identity.
-    opening: Vec<BlockJson>,
+    opening: Vec<BlockJson<'a>>,
     /// The sections in order.
-    sections: Vec<SectionJson>,
+    sections: Vec<SectionJson<'a>>,
     /// The fields that auditors ask for and this report holds.
     fields: Vec<String>,
 }
@@ -131,20 +132,20 @@ struct ShareJson {
 /// A numbered section; its number is its place.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Section")]
-struct SectionJson {
+struct SectionJson<'a> {
     /// The same in every report.
     id: String,
     /// What it is called.
     title: Both,
     /// What stands in it.
-    blocks: Vec<BlockJson>,
+    blocks: Vec<BlockJson<'a>>,
 }
 
 /// A part of a section.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Block")]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum BlockJson {
+enum BlockJson<'a> {
     /// A paragraph.
     Paragraph { line: LineJson },
     /// What introduces the next block.
@@ -173,7 +174,8 @@ enum BlockJson {
         /// The columns in order.
         columns: Vec<ColumnJson>,
         /// The rows in order: for each column's id the cell.
-        rows: Vec<BTreeMap<String, LineJson>>,
+        #[schemars(with = "Vec<BTreeMap<String, LineJson>>")]
+        rows: Rows<'a>,
     },
     /// A picture.
     Figure {
@@ -189,6 +191,21 @@ enum BlockJson {
         /// From above.
         lines: Vec<String>,
     },
+}
+
+/// The rows of a table, each made when it is written: there may be thousands of them.
+#[derive(Debug)]
+struct Rows<'a> {
+    en: &'a document::Table,
+    zh: Option<&'a document::Table>,
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ids = || self.en.columns.iter().map(|column| column.id);
+        let cells = |(en, zh): (&Vec<Line>, Option<&Vec<Line>>)| ids().zip(lines(en, zh.map(Vec::as_slice))).collect::<BTreeMap<&str, LineJson>>();
+        serializer.collect_seq(paired(&self.en.rows, self.zh.map(|zh| zh.rows.as_slice())).map(cells))
+    }
 }
 
 /// What and its value.
@@ -218,12 +235,12 @@ fn paired<'a, T>(en: &'a [T], zh: Option<&'a [T]>) -> impl Iterator<Item = (&'a 
     en.iter().enumerate().map(move |(index, one)| (one, zh.and_then(|zh| zh.get(index))))
 }
 
-fn blocks(en: &[Block], zh: Option<&[Block]>) -> Vec<BlockJson> {
+fn blocks<'a>(en: &'a [Block], zh: Option<&'a [Block]>) -> Vec<BlockJson<'a>> {
     paired(en, zh).map(|(en, zh)| BlockJson::of(en, zh)).collect()
 }
 
-impl SectionJson {
-    fn of(en: &Section, zh: Option<&Section>) -> Self {
+impl<'a> SectionJson<'a> {
+    fn of(en: &'a Section, zh: Option<&'a Section>) -> Self {
         Self {
             id: en.id.to_owned(),
             title: Both::of(&en.title, zh.map(|zh| &zh.title)),
@@ -232,8 +249,8 @@ impl SectionJson {
     }
 }
 
-impl BlockJson {
-    fn of(en: &Block, zh: Option<&Block>) -> Self {
+impl<'a> BlockJson<'a> {
+    fn of(en: &'a Block, zh: Option<&'a Block>) -> Self {
         match (en, zh) {
             (Block::Paragraph(en), zh) => Self::Paragraph { line: LineJson::of(en, zh.and_then(line_of)) },
             (Block::Lead(en), zh) => Self::Lead { line: LineJson::of(en, zh.and_then(line_of)) },
@@ -253,15 +270,7 @@ impl BlockJson {
                 let zh = if let Some(Block::Table(zh)) = zh { Some(zh) } else { None };
                 let columns = paired(&en.columns, zh.map(|zh| zh.columns.as_slice()));
                 let columns = columns.map(|(en, zh)| ColumnJson { id: en.id.to_owned(), head: Both::of(&en.head, zh.map(|zh| &zh.head)) });
-                let row = |(cells, zh): (&Vec<Line>, Option<&Vec<Line>>)| {
-                    let ids = en.columns.iter().map(|column| column.id.to_owned());
-                    ids.zip(lines(cells, zh.map(Vec::as_slice))).collect()
-                };
-                Self::Table {
-                    id: en.id.to_owned(),
-                    columns: columns.collect(),
-                    rows: paired(&en.rows, zh.map(|zh| zh.rows.as_slice())).map(row).collect(),
-                }
+                Self::Table { id: en.id.to_owned(), columns: columns.collect(), rows: Rows { en, zh } }
             }
             (Block::Figure(en), zh) => {
                 let zh = if let Some(Block::Figure(zh)) = zh { Some(zh) } else { None };

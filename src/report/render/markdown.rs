@@ -19,7 +19,7 @@ pub(in crate::report) fn markdown(document: &Document) -> String {
         parts.extend(section.blocks.iter().map(|block| self::block(document, block)));
     }
     // Whoever wrote a title or a reason has no say about how the rest is read.
-    plain::shown(&(parts.join("\n\n") + "\n")).into_owned()
+    plain::all_shown(parts.join("\n\n") + "\n")
 }
 
 fn block(document: &Document, block: &Block) -> String {
