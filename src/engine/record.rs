@@ -245,3 +245,85 @@ impl RecordError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::event::RunEvent;
+    use crate::ports::store::Lease;
+
+    /// Keeps lines in memory, until `room` of them are there.
+    #[derive(Default)]
+    struct Counting {
+        room: Option<usize>,
+        lines: Mutex<Vec<bool>>,
+    }
+
+    impl RunStore for Counting {
+        fn append(&self, _: &str, _: &Owner, expected: u64, _: &[u8], durable: bool) -> Result<Appended, StoreError> {
+            let mut lines = self.lines.lock().unwrap();
+            assert_eq!(expected, lines.len() as u64);
+            if self.room == Some(lines.len()) {
+                return Err(StoreError { action: "append to", subject: "it".into(), source: std::io::ErrorKind::StorageFull.into() });
+            }
+            lines.push(durable);
+            Ok(Appended::Ok(lines.len() as u64))
+        }
+
+        fn read(&self, _: &str, _: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn last(&self, _: &str) -> Result<u64, StoreError> {
+            Ok(self.lines.lock().unwrap().len() as u64)
+        }
+
+        fn lease_get(&self, _: &str) -> Result<Option<Lease>, StoreError> {
+            Ok(None)
+        }
+
+        fn lease_cas(&self, _: &str, _: u64, _: &[u8], _: Duration) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    /// Records so many notes at once in a store with this room: which lines were made sure of, and what was heard, in order.
+    fn recorded(count: usize, room: Option<usize>) -> (Vec<bool>, Vec<String>) {
+        let store = Arc::new(Counting { room, ..Counting::default() });
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (events, journal) = (heard.clone(), heard.clone());
+        // Events that are heard before the last is stored are heard too soon.
+        let stored = store.clone();
+        let on_event = move |event: &Event| {
+            let stored = stored.lines.lock().unwrap().len();
+            events.lock().unwrap().push(format!("{} of {stored}", event.seq));
+        };
+        let on_journal = move |_: Journal<'_>| journal.lock().unwrap().push("failed".to_owned());
+        let owner = Owner { token: "o".into(), epoch: 1 };
+        let recorder = Recorder::new(store.clone(), owner, "r".into(), RunClock::start(), 0, chain::genesis("r"), Box::new(on_event));
+        let mut recorder = recorder.telling(Box::new(on_journal));
+        let notes = (0..count).map(|number| Body::Run(RunEvent::Note { text: number.to_string() }));
+        recorder.record_all(notes.collect()).unwrap();
+        assert_eq!(recorder.trouble().is_some(), room.is_some());
+        let (lines, heard) = (store.lines.lock().unwrap().clone(), heard.lock().unwrap().clone());
+        (lines, heard)
+    }
+
+    #[test]
+    fn however_many_events_come_at_once_are_made_sure_of_once_and_told_then() {
+        for count in [1, 10, 100] {
+            let (lines, heard) = recorded(count, None);
+            assert_eq!((lines.len(), lines.iter().filter(|durable| **durable).count(), lines.last()), (count, 1, Some(&true)));
+            assert_eq!(heard, (1..=count).map(|number| format!("{number} of {count}")).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_told_before_the_failure_of_the_rest_and_that_after_it() {
+        let (lines, heard) = recorded(4, Some(2));
+        assert_eq!((lines, heard), (vec![false, false], ["1 of 2", "2 of 2", "failed", "3 of 2", "4 of 2"].map(str::to_owned).to_vec()));
+    }
+}
