@@ -11,7 +11,7 @@ use super::rpc::Params;
 use crate::ports::compute::{Ailing, Compute, ComputeCalls, Machine, MachineState, Obstacle, Refused, Rest, Selector, halved};
 use crate::ports::{CloudError, Kind, PortFuture};
 
-const FIND: Api = Api::reads("ecs:DescribeInstances");
+pub(super) const FIND: Api = Api::reads("ecs:DescribeInstances");
 const STATUS: Api = Api::reads("ecs:DescribeInstanceStatus");
 const START: Api = Api::changes("ecs:StartInstances");
 const STOP: Api = Api::changes("ecs:StopInstances");
@@ -23,17 +23,18 @@ const GROUP_TAG: &str = "acs:autoscaling:scalingGroupId";
 /// DescribeInstanceStatus takes a hundred ids but answers fifty a page.
 const STATUS_PAGE: usize = 50;
 
+/// A page of `DescribeInstances`, of which each reader takes what it needs of an instance.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct InstancePage {
-    instances: Instances,
+pub(super) struct InstancePage<I> {
+    pub(super) instances: Instances<I>,
     next_token: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Instances {
-    instance: Vec<Instance>,
+pub(super) struct Instances<I> {
+    pub(super) instance: Vec<I>,
 }
 
 #[derive(Deserialize)]
@@ -202,7 +203,7 @@ impl Aliyun {
                 .maybe("InstanceIds", (!ids.is_empty()).then(|| serde_json::json!(ids)))
                 .maybe("NextToken", next)
                 .structs("Tag", tags);
-            let page = self.rpc::<InstancePage>(FIND, &params).await?;
+            let page = self.rpc::<InstancePage<Instance>>(FIND, &params).await?;
             for instance in page.instances.instance {
                 machines.push(machine(instance)?);
             }

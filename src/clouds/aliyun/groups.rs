@@ -7,26 +7,14 @@ use serde::de::IgnoredAny;
 
 use super::Aliyun;
 use super::call::Api;
+use super::compute::{FIND, InstancePage};
 use super::rpc::Params;
 use crate::ports::CloudError;
 
-const READ: Api = Api::reads("ecs:DescribeInstances");
 const WRITE: Api = Api::changes("ecs:ModifyInstanceAttribute");
 
 /// The most ids in one call, all of which come on one page.
 const AT_ONCE: usize = 100;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Found {
-    instances: Instances,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Instances {
-    instance: Vec<Instance>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -50,7 +38,7 @@ impl Aliyun {
         let mut groups = BTreeMap::new();
         for ids in ids.chunks(AT_ONCE) {
             let params = Params::new().set("RegionId", &self.region).set("MaxResults", AT_ONCE).set("InstanceIds", serde_json::json!(ids));
-            let found = self.rpc::<Found>(READ, &params).await?.instances.instance;
+            let found = self.rpc::<InstancePage<Instance>>(FIND, &params).await?.instances.instance;
             groups.extend(found.into_iter().map(|one| (one.instance_id, one.security_group_ids.security_group_id)));
         }
         Ok(groups)
