@@ -217,13 +217,19 @@ def check_availability(run, checks):
         check_outage(run, checks, probe, row[5], f"outage of {match[1]}")
 
 
+def nobody_saw_it_begin(run, probe, down_hi):
+    """Whether the outage began before the probe's samples did: fewer of them were good before its first bad one than confirm a service as good."""
+    known = [row for row in run.samples[probe["id"]] if row["reading"] != "unknown"]
+    before = list(itertools.takewhile(lambda row: row["reading"] == "good", known))
+    return len(before) < probe["good_after"] and known[len(before)]["done"] == down_hi
+
+
 def check_outage(run, checks, probe, cell, claim):
     found = of_disruption(run, probe)
     if found is None or found[3] is None:
         return checks.that(f"{claim}: none that ended in the recovery", shown(cell) is None or "at least" in cell or "none" in cell, cell)
     down_lo, down_hi, _, up_lo, up_hi = found
-    first = next(row for row in run.samples[probe["id"]] if row["reading"] != "unknown")
-    if first["reading"] == "bad" and first["done"] == down_hi:
+    if nobody_saw_it_begin(run, probe, down_hi):
         # Nobody saw it begin: what is known is a lower bound, in an emergency from the run's start, before which it was noticed.
         said = shown(cell)
         began = nanos(run.events[0]["at"]) if run.plan["mode"] == "emergency" else down_hi
