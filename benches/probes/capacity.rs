@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lifeboat::engine::clock::RunClock;
 use lifeboat::engine::probe::Reading;
+use lifeboat::engine::watch::beginnings;
 use lifeboat::model::event::probe::ProbeKind;
 use serde_json::json;
 
@@ -26,13 +27,14 @@ pub(crate) async fn run(port: u16, probes: usize, every: Duration, lasts: Durati
         ProbeKind::Tally { late: l, missed: m, .. } => (late + l, missed + m),
         _ => (late, missed),
     });
+    let sent_late = lateness(&said.rows, probes, every);
     println!(
         "{probes} probes every {every:?} ({rate:.0}/s): {:.1} µs of CPU a sample ({:.2} of a core); late p50 {:.3} p99 {:.3} max {:.1} ms; {} samples, {not_good} not good, {late} late, {missed} not sent; {memory:.0} MB",
         cpu * 1e6 / (rate * took),
         cpu / took,
-        jitter(&said.rows, probes, every, 0.5),
-        jitter(&said.rows, probes, every, 0.99),
-        jitter(&said.rows, probes, every, 1.0),
+        quantile(&sent_late, 0.5),
+        quantile(&sent_late, 0.99),
+        quantile(&sent_late, 1.0),
         said.rows.len(),
     );
     if let Some(row) = said.rows.iter().find(|row| row.reading != Reading::Good) {
@@ -40,24 +42,24 @@ pub(crate) async fn run(port: u16, probes: usize, every: Duration, lasts: Durati
     }
 }
 
-/// How much after its time a sample was sent, in ms: the grid of each probe is the one that its most punctual sample is on.
-fn jitter(rows: &[lifeboat::engine::samples::Row], probes: usize, every: Duration, share: f64) -> f64 {
-    let every = i64::try_from(every.as_nanos()).unwrap();
-    let mut by_probe = vec![Vec::new(); probes];
-    for row in rows {
-        by_probe[row.probe as usize].push(row.sent.as_nanos());
-    }
-    let mut off = Vec::new();
-    for sent in &by_probe {
-        let Some(first) = sent.first() else { continue };
-        // Relative to the first, as far from the nearest point of its grid as can be.
-        let phases: Vec<i64> = sent.iter().map(|at| (at - first + every / 2).rem_euclid(every) - every / 2).collect();
-        let earliest = phases.iter().min().copied().unwrap_or(0);
-        off.extend(phases.iter().map(|phase| phase - earliest));
-    }
-    off.sort_unstable();
-    let place = ((off.len() as f64 * share) as usize).min(off.len().saturating_sub(1));
-    off.get(place).map_or(f64::NAN, |nanos| *nanos as f64 / 1e6)
+/// How long after its time each sample was sent, in ms, by the schedule of all probes; sorted. When the schedule began is not told: it is taken to be the latest moment
+/// by which no sample was sent before its time.
+fn lateness(rows: &[lifeboat::engine::samples::Row], probes: usize, every: Duration) -> Vec<f64> {
+    let begins = beginnings(&vec![every; probes]);
+    let nanos = |length: Duration| i64::try_from(length.as_nanos()).unwrap();
+    // Of each sample, as if its probe's turn were at the beginning of every interval.
+    let turns: Vec<i64> = rows.iter().map(|row| row.sent.as_nanos() - nanos(begins[row.probe as usize])).collect();
+    let Some(first) = turns.first().copied() else { return Vec::new() };
+    let phases: Vec<i64> = turns.iter().map(|turn| (turn - first + nanos(every) / 2).rem_euclid(nanos(every)) - nanos(every) / 2).collect();
+    let earliest = phases.iter().min().copied().unwrap_or(0);
+    let mut late: Vec<f64> = phases.iter().map(|phase| (phase - earliest) as f64 / 1e6).collect();
+    late.sort_by(f64::total_cmp);
+    late
+}
+
+/// The value below which this share of `sorted` is.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
 /// Resident memory of this process in MB.

@@ -32,6 +32,7 @@ use super::samples::{Samples, row};
 use super::tracker::Taken;
 use crate::model::event::probe::ProbeKind;
 pub use sampled::Closer;
+pub use schedule::beginnings;
 
 /// A probe ready to be sampled.
 pub struct Watched<W> {

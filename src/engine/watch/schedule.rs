@@ -17,6 +17,19 @@ const TOGETHER: f64 = 8.0;
 /// Where there are few, samples begin at multiples of this.
 const COARSEST: Duration = Duration::from_millis(4);
 
+/// How long after the start of the schedule the first sample of each probe is due, less than its interval: of probes with these intervals, in the order of the list.
+#[must_use]
+pub fn beginnings(intervals: &[Duration]) -> Vec<Duration> {
+    let rate: f64 = intervals.iter().map(|every| every.as_secs_f64().recip()).sum();
+    let slot = COARSEST.as_secs_f64().min(TOGETHER / rate);
+    let begins = |(probe, every): (usize, &Duration)| {
+        #[expect(clippy::cast_precision_loss, reason = "where in the interval it begins does not matter that much")]
+        let spread = every.as_secs_f64() * (probe as f64 * GOLDEN).fract();
+        Duration::from_secs_f64((spread / slot).floor() * slot)
+    };
+    intervals.iter().enumerate().map(begins).collect()
+}
+
 /// The next samples of all probes, which are known by their place in the list.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -35,16 +48,9 @@ pub(super) struct Due {
 }
 
 impl Schedule {
-    /// Of probes with these intervals, in the order of the list. The first sample of each is due less than its interval after `start`.
+    /// Of probes with these intervals, in the order of the list, from `start` on.
     pub(super) fn new(start: Instant, intervals: &[Duration]) -> Self {
-        let rate: f64 = intervals.iter().map(|every| every.as_secs_f64().recip()).sum();
-        let slot = COARSEST.as_secs_f64().min(TOGETHER / rate);
-        let begins = |probe: usize, every: Duration| {
-            #[expect(clippy::cast_precision_loss, reason = "where in the interval it begins does not matter that much")]
-            let spread = every.as_secs_f64() * (probe as f64 * GOLDEN).fract();
-            start + Duration::from_secs_f64((spread / slot).floor() * slot)
-        };
-        let next: Vec<Instant> = intervals.iter().enumerate().map(|(probe, every)| begins(probe, *every)).collect();
+        let next: Vec<Instant> = beginnings(intervals).into_iter().map(|after| start + after).collect();
         Self { due: next.iter().enumerate().map(|(probe, at)| Reverse((*at, probe))).collect(), next }
     }
 
