@@ -133,8 +133,12 @@ impl Trial<'_> {
         let Ended::Exited(code) = ended else { return Err("the last command was killed".to_owned()) };
         let (events, state) = self.read()?;
         if self.case.is_of_disk() && !taken_up {
-            let is_told =
-                |event: &Event| matches!(&event.body, Body::Run(RunEvent::Note { text }) if text.contains("the journal can be written again"));
+            // Where the run was nearly over, it could be written again only after the run had stopped for it.
+            let is_told = |event: &Event| match &event.body {
+                Body::Run(RunEvent::Note { text }) => text.contains("the journal can be written again"),
+                Body::Run(RunEvent::StopRequested { by, .. }) => by == "journal",
+                _ => false,
+            };
             reached = events.iter().any(is_told);
         }
         let verdict = state.ended.as_ref().map(|end| end.verdict);
@@ -184,9 +188,9 @@ impl Trial<'_> {
                 let was = earlier.map_or(came_to == Verdict::Aborted || unwell(), |earlier| came_to == earlier || emergency);
                 was && *code == 0
             }
-            // What is over is not gone on with; the exit code of a wrong command line, where something is left that `abort` would take back.
+            // What is over is not gone on with: how it ended is said again, or, where something is left that `abort` would take back, that the command line is wrong.
             Hardship::Crash { by: Recovery::Resume, .. } => {
-                let is_told = *code == if state.held().is_empty() { 0 } else { 64 };
+                let is_told = if state.held().is_empty() { is_its_code } else { *code == i32::from(Kind::Usage.code()) };
                 earlier.map_or(is_its_code, |earlier| came_to == earlier && is_told)
             }
         };
