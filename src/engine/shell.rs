@@ -46,6 +46,8 @@ const GUARDS: Duration = Duration::from_secs(120);
 /// How often a journal that cannot be written is tried again, and for how long once the run is over.
 const REWRITE: Duration = Duration::from_millis(500);
 const REWRITES: u32 = 20;
+/// How long a run that is over waits for what is still being found out beside it.
+const BESIDE: Duration = Duration::from_secs(1);
 /// How long before the end of an attempt its calls stop being repeated.
 const MARGIN: Duration = Duration::from_millis(200);
 
@@ -83,6 +85,8 @@ pub struct Setup<W: 'static> {
     pub gatekeeper: Arc<dyn Gatekeeper>,
     /// Answers to approvals and manual steps that were given beforehand: step ids or keys, with who gave them.
     pub approved: Vec<(String, Reply)>,
+    /// What is found out while the run goes on, such as what earlier runs let expect: no step waits for it, and it is recorded once it is known.
+    pub beside: Option<oneshot::Receiver<Vec<RunEvent>>>,
     /// What is to be said of the run before it is judged.
     pub closing: Box<dyn FnOnce() -> Vec<RunEvent> + Send>,
     /// The verdict, from the events so far.
@@ -285,6 +289,8 @@ struct Shell<W: 'static> {
     sinks: BTreeMap<String, Arc<Sink>>,
     wakes: BTreeSet<Duration>,
     watch: Option<Watch>,
+    /// What is found out beside the run, until it is known.
+    beside: Option<oneshot::Receiver<Vec<RunEvent>>>,
     finished: bool,
     /// Whether it ends because its journal cannot be written.
     left: bool,
@@ -316,6 +322,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         marker,
         gatekeeper,
         approved,
+        beside,
         closing,
         judge,
     } = setup;
@@ -351,6 +358,7 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
         sinks: BTreeMap::new(),
         wakes: BTreeSet::new(),
         watch: None,
+        beside,
         finished: false,
         left: false,
         rewrite: None,
@@ -391,6 +399,11 @@ pub async fn run<W: Send + Sync + 'static>(setup: Setup<W>) -> Result<Verdict, E
             Err(error) => RunEvent::Note { text: format!("the single samples are not all kept: {error}") },
         }))?;
     }
+    if let Some(beside) = shell.beside.take()
+        && let Ok(Ok(found)) = tokio::time::timeout(BESIDE, beside).await
+    {
+        shell.record_runs(found)?;
+    }
     for event in closing() {
         shell.record(Body::Run(event))?;
     }
@@ -410,6 +423,14 @@ fn watched<W: Send + Sync + 'static>(probe: &crate::model::plan::ProbePlan, type
         bad_after: probe.bad_after,
         good_after: probe.good_after,
     })
+}
+
+/// What was found out beside the run; nothing from whoever ended before it was known.
+async fn found_out(beside: &mut Option<oneshot::Receiver<Vec<RunEvent>>>) -> Vec<RunEvent> {
+    match beside {
+        Some(beside) => beside.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
 }
 
 fn closer(probe: &crate::model::plan::ProbePlan) -> Option<Closer> {
@@ -455,6 +476,10 @@ impl<W: Send + Sync + 'static> Shell<W> {
                         Ok((id, ())) => { self.running.remove(&id); }
                         Err(error) => self.task_lost(error)?,
                     }
+                }
+                found = found_out(&mut self.beside), if self.beside.is_some() => {
+                    self.beside = None;
+                    self.record_runs(found)?;
                 }
                 Some(report) = reported.recv() => self.probe_report(report)?,
                 () = sleep => {
@@ -565,6 +590,11 @@ impl<W: Send + Sync + 'static> Shell<W> {
             watch.tally();
         }
         Ok(())
+    }
+
+    /// Records events of the run; none is nothing to be made sure of.
+    fn record_runs(&mut self, events: Vec<RunEvent>) -> Result<(), EngineError> {
+        if events.is_empty() { Ok(()) } else { self.record_all(events.into_iter().map(Body::Run).collect()) }
     }
 
     fn feed(&mut self, input: Input) -> Result<(), EngineError> {

@@ -373,6 +373,7 @@ async fn hold(
         marker: Arc::new(NoMarks),
         gatekeeper: Arc::new(Unguarded),
         approved: Vec::new(),
+        beside: None,
         closing: Box::new(Vec::new),
         judge: Box::new(|| (Verdict::Pass, vec![])),
     };

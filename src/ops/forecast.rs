@@ -1,8 +1,13 @@
 //! What earlier runs on disk let expect of a plan.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use super::exit::{Exit, Kind};
 use super::runs;
 use crate::journal::FileStore;
+use crate::model::event::RunEvent;
 use crate::model::forecast::Forecast;
 use crate::model::ids::RunId;
 use crate::model::measure::{Past, foresee};
@@ -16,17 +21,38 @@ const MOST: usize = 10;
 /// newer Lifeboat can read.
 #[must_use]
 pub fn forecast(store: &FileStore, plan: &Plan) -> (Option<Forecast>, Vec<String>) {
+    beside(store, plan, None)
+}
+
+/// The same for `run`, which has begun, as events of it: on a thread of its own, because no step is to wait until ten journals are verified, and least of all in an
+/// emergency.
+#[must_use]
+pub fn forecast_for(store: &Arc<FileStore>, plan: &Arc<Plan>, run: &RunId) -> Option<oneshot::Receiver<Vec<RunEvent>>> {
+    let (tell, told) = oneshot::channel();
+    let (store, plan, run) = (store.clone(), plan.clone(), run.clone());
+    let thread = std::thread::Builder::new().name("forecast".into()).spawn(move || {
+        let (forecast, notes) = beside(&store, &plan, Some(&run));
+        // A run that is over by now is not told any more.
+        let _ = tell.send(forecast.map(RunEvent::Forecast).into_iter().chain(notes.into_iter().map(|text| RunEvent::Note { text })).collect());
+    });
+    // A run goes on without a forecast.
+    thread.ok().map(|_| told)
+}
+
+/// `own`: the run that it is for, which is no earlier one.
+fn beside(store: &FileStore, plan: &Plan, own: Option<&RunId>) -> (Option<Forecast>, Vec<String>) {
     let mut notes = Vec::new();
-    let forecast = of_earlier(store, plan, &mut notes);
+    let forecast = of_earlier(store, plan, own, &mut notes);
     (forecast, notes)
 }
 
-fn of_earlier(store: &FileStore, plan: &Plan, notes: &mut Vec<String>) -> Option<Forecast> {
+fn of_earlier(store: &FileStore, plan: &Plan, own: Option<&RunId>, notes: &mut Vec<String>) -> Option<Forecast> {
     let runs = store.runs().ok()?;
     let mut left_out = |run: &str, exit: &Exit| notes.push(format!("the forecast leaves run {run} out: {}", exit.causes.join(": ")));
     let fitting: Vec<(RunId, String)> = runs
         .into_iter()
         .rev()
+        .filter(|run| own != Some(run))
         .filter_map(|run| {
             if let Some(unread) = runs::plan_unread(store, &run) {
                 left_out(&run, &unread);

@@ -52,7 +52,7 @@ pub fn going_on(store: &FileStore, environment: &str) -> Result<Vec<RunId>, Exit
 pub fn left(store: &FileStore, environment: &str) -> Result<Vec<RunId>, Exit> {
     let is_left = |run: &RunId| {
         !store.is_owned(run)
-            && !runs::passed(store, run)
+            && !runs::is_settled(store, run)
             && place(store, run).as_deref() == Some(environment)
             && state(store, run)
                 .is_none_or(|state| state.start.is_some() && (state.ended.is_none() || state.held().contains(&crate::model::state::FAULT)))

@@ -314,7 +314,7 @@ fn others(store: &FileStore, place: &Place, own: Option<&str>, placeless: bool, 
 fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
     let neighbour = |run: RunId| {
         let running = store.is_owned(&run);
-        if !running && runs::passed(store, &run) {
+        if !running && runs::is_settled(store, &run) {
             return None;
         }
         // What is elsewhere is in nobody's way here, however long its journal is and whatever is in it.

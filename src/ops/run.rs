@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc as channel;
+use tokio::sync::{mpsc as channel, oneshot};
 
 use super::clock_error::clock_error_ms;
 use super::control::{self, Console, Control, Wiring, operator};
 use super::environment::Environment;
 use super::exit::{Exit, Kind};
-use super::forecast::forecast;
+use super::forecast::forecast_for;
 use super::home;
 use super::lock::{Locked, Place};
 use super::marks::others::none_stand;
@@ -33,7 +33,6 @@ use crate::journal::file::PLAN;
 use crate::journal::samples::{self, ArrowFile};
 use crate::model::event::step::StepKind;
 use crate::model::event::{Body, Event, RunEvent, StepEvent};
-use crate::model::forecast::Forecast;
 use crate::model::format::TOOL;
 use crate::model::guard::{Decision, Overrides};
 use crate::model::ids::RunId;
@@ -170,8 +169,9 @@ pub async fn start(
     };
     secrets::follow(true);
     secrets::know(&plan);
-    let (forecast, mut notes) = forecast(&store, &plan);
-    notes.extend(crowded.map(|why| format!("no space can be set aside for the journal: {why}")));
+    let notes = crowded.map(|why| format!("no space can be set aside for the journal: {why}")).into_iter().collect();
+    let plan = Arc::new(plan);
+    let forecast = forecast_for(&store, &plan, &run);
     let head = chain::genesis(&run);
     let (begin, starter, locked) = (Begin::Fresh, operator(), Some(locked));
     Hold {
@@ -179,7 +179,7 @@ pub async fn start(
         run,
         owner,
         clock,
-        plan: Arc::new(plan),
+        plan,
         earlier: Vec::new(),
         head,
         opening,
@@ -462,8 +462,8 @@ struct Hold {
     head: String,
     opening: RunEvent,
     decisions: Vec<Decision>,
-    /// What earlier runs let expect.
-    forecast: Option<Forecast>,
+    /// What earlier runs let expect, once it is known.
+    forecast: Option<oneshot::Receiver<Vec<RunEvent>>>,
     begin: Begin,
     /// What is to be said of it at its beginning.
     notes: Vec<String>,
@@ -536,7 +536,6 @@ impl Hold {
         // How the guards decided follows the start at once; what was edited while nobody ran the run, the takeover.
         let mut openings = vec![opening];
         openings.extend((!decisions.is_empty()).then_some(RunEvent::Guarded { decisions, again: false }));
-        openings.extend(forecast.map(RunEvent::Forecast));
         openings.extend(variables::said(environment).into_iter().chain(notes).map(|text| RunEvent::Note { text }));
         openings.extend(originals.edited(&plan, &[]));
         // Recovery does not wait for a disk that keeps no samples.
@@ -566,6 +565,7 @@ impl Hold {
             marker: Arc::new(WorldMarker::new(marked, signer)),
             gatekeeper,
             approved,
+            beside: forecast,
             closing: Box::new({
                 let plan = plan.clone();
                 move || originals.edited(&plan, &openings)

@@ -251,10 +251,10 @@ pub fn begun_as(store: &FileStore, run: &str) -> Option<Plan> {
     }
 }
 
-/// Whether a run has passed, by the last line of its journal, and the journal is, byte by byte, the one that was noted at its end: then nothing of the run is
-/// left, and nothing more need be read.
+/// Whether a run has ended and nothing of it is in anybody's way, by the first and the last line of its journal, and the journal is, byte by byte, the one that
+/// was noted at its end: it has passed, or it had no fault, and what it left in place was asked to stay. Then nothing more need be read, however long it is.
 #[must_use]
-pub fn passed(store: &FileStore, run: &str) -> bool {
+pub fn is_settled(store: &FileStore, run: &str) -> bool {
     let last = || {
         let mut file = store.open_beside(run, JOURNAL).ok()?;
         let length = file.metadata().ok()?.len();
@@ -270,8 +270,10 @@ pub fn passed(store: &FileStore, run: &str) -> bool {
     };
     let is_read =
         |event: &serde_json::Value| Version::deserialize(&event["v"]).is_ok_and(|version| check_readable(Format::Journal, version, None).is_ok());
-    let has_passed = |event: &serde_json::Value| event["of"] == "run" && event["event"] == "ended" && event["verdict"] == "pass";
-    last().is_some_and(|event| is_read(&event) && has_passed(&event)) && is_as_noted()
+    let has_ended = |event: &serde_json::Value| event["of"] == "run" && event["event"] == "ended";
+    let has_no_fault = || begun_as(store, run).is_some_and(|plan| plan.fault.is_none());
+    let is_over = |event: &serde_json::Value| is_read(event) && has_ended(event) && (event["verdict"] == "pass" || has_no_fault());
+    last().is_some_and(|event| is_over(&event)) && is_as_noted()
 }
 
 /// One line of `lifeboat runs`.

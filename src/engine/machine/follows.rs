@@ -35,7 +35,7 @@ impl Machine {
         let held_up = self.is_held_up();
         let steps = self.steps.moving().filter_map(move |(key, step)| match step.status() {
             Status::Planning | Status::Applying | Status::Rejoining | Status::Undoing => Some(Follows::Call(key.to_owned())),
-            Status::Looking => Some(match step.look.as_ref().and_then(|look| look.again) {
+            Status::Looking => Some(match step.look().and_then(|look| look.again) {
                 Some(again) => Follows::Moment(again),
                 None => Follows::Call(key.to_owned()),
             }),

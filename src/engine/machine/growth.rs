@@ -2,7 +2,7 @@
 //! decides. A run of ten times as many steps may take ten times as much of either, and a little for what is sorted.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::json;
 
@@ -13,9 +13,10 @@ use crate::model::event::Event;
 use crate::model::failure::FailureKind;
 use crate::model::format::Format;
 use crate::model::order::Order;
-use crate::model::plan::{ForEach, Mode, OnFailure, Retry, StepPlan};
+use crate::model::plan::{ForEach, Mode, OnFailure, ProbePlan, Recovered, Retry, Source, SteadyState, StepPlan, StopCondition};
 use crate::model::state::undo;
 use crate::model::target::{Change, Target, TargetKind};
+use crate::model::text::Text;
 use crate::model::time::Span;
 
 thread_local! {
@@ -47,10 +48,21 @@ enum Course {
     Resumed,
     /// Its owner dies in the middle, and another takes everything back, which fails for each step.
     Stuck,
+    /// Nobody hears of the end of each first attempt, and everything is put back: each may still arrive.
+    Late,
 }
 
-const COURSES: [Course; 8] =
-    [Course::Stays, Course::PutBack, Course::TriedAgain, Course::Fails, Course::Stopped, Course::Aborted, Course::Resumed, Course::Stuck];
+const COURSES: [Course; 9] = [
+    Course::Stays,
+    Course::PutBack,
+    Course::TriedAgain,
+    Course::Fails,
+    Course::Stopped,
+    Course::Aborted,
+    Course::Resumed,
+    Course::Stuck,
+    Course::Late,
+];
 
 /// Runs a machine to its end, each call in hand until those before it have ended.
 struct Rig {
@@ -67,6 +79,8 @@ struct Rig {
     applied: usize,
     bytes: usize,
     finished: bool,
+    /// Each of them says at every moment that it is good.
+    probes: Vec<String>,
 }
 
 impl Rig {
@@ -85,6 +99,7 @@ impl Rig {
             applied: 0,
             bytes: 0,
             finished: false,
+            probes: Vec::new(),
         };
         rig.record(Body::Run(RunEvent::Started {
             plan: Box::new((*plan).clone()),
@@ -117,6 +132,9 @@ impl Rig {
                     self.now += 1;
                     assert!(self.now < 5_000, "{:?} does not end: {:?}", self.course, self.machine.phase);
                     self.feed(Input::Wake);
+                    let now = Duration::from_secs(self.now);
+                    let said: Vec<Input> = self.probes.iter().map(|probe| good(probe, now)).collect();
+                    said.into_iter().for_each(|input| self.feed(input));
                 }
             }
         }
@@ -169,6 +187,9 @@ impl Rig {
             }
             Effect::Finish => self.finished = true,
             Effect::Wake(_) => {}
+            // What is asked for is answered at once: every probe is good.
+            Effect::Ask { probe, after } => self.calls.push_back(good(&probe, after)),
+            Effect::AskGuards { .. } => self.calls.push_back(Input::Guarded(Ok(Vec::new()))),
             other => panic!("{other:?} is none of it"),
         }
     }
@@ -179,6 +200,7 @@ impl Rig {
         let again = Failure { retry: true, ..Failure::new(FailureKind::Cloud, "later") };
         let result = match self.course {
             Course::TriedAgain if *tries == 1 => Err(again),
+            Course::Late if *tries == 1 => Err(Failure { ambiguous: true, ..Failure::new(FailureKind::Timeout, "no answer") }),
             Course::Fails if self.applied == self.steps / 2 => Err(Failure::new(FailureKind::Check, "no")),
             _ => Ok(Applied::changed(json!({ "made": key }))),
         };
@@ -217,6 +239,12 @@ fn thing(key: &str) -> Target {
 
 fn size(value: &Value) -> usize {
     serde_json::to_string(value).unwrap().len()
+}
+
+/// A probe that has been good all the while, and was so in a sample of this moment.
+fn good(probe: &str, last: Moment) -> Input {
+    let streak = Streak { last_sent: last, last_done: last, ..Streak::of(Moment::ZERO, Moment::ZERO) };
+    Input::Probe(probe.to_owned(), Standing { state: Some(ProbeState::Good), good: Some(streak), ..Standing::default() })
 }
 
 /// So many steps in one shape, and how many of them change something.
@@ -263,12 +291,49 @@ fn work(shape: Shape, course: Course, count: usize) -> (u64, usize) {
     let steps = steps.into_iter().map(|step| StepPlan { retry, on_failure: OnFailure::Stop, ..step }).collect();
     let whole = plan(steps);
     let mut own = Plan { steady_state: None, fault: None, detect: None, recovered: None, ..whole };
-    if !matches!(course, Course::PutBack | Course::Aborted | Course::Stuck) {
+    if !matches!(course, Course::PutBack | Course::Aborted | Course::Stuck | Course::Late) {
         own.mode = Mode::Emergency;
     }
     own.limits.run = Span::from_secs(100_000);
     own.limits.undo = Span::from_secs(100_000);
     Rig::over(own, course, changing).run()
+}
+
+fn probe(id: &str) -> ProbePlan {
+    ProbePlan {
+        id: id.into(),
+        title: Text::default(),
+        uses: "toy".into(),
+        with: json!({}),
+        every: Span::from_secs(1),
+        while_bad: None,
+        timeout: Span::from_secs(1),
+        bad_after: 1,
+        good_after: 1,
+        service: true,
+        on_duty: false,
+        clients: BTreeSet::new(),
+    }
+}
+
+/// What a drill takes that waits for so many probes in each of its stages and stops for each of them, while every one says something each second.
+fn work_of_probes(count: usize) -> (u64, usize) {
+    let ids: Vec<String> = (0..count).map(|number| format!("p{number}")).collect();
+    let mut own = Plan { detect: None, ..plan(vec![step("only", &[])]) };
+    own.probes = ids.iter().map(|id| probe(id)).collect();
+    own.stop_conditions = ids.iter().map(|id| StopCondition { probe: id.clone(), is: ProbeState::Bad, lasts: Span::from_secs(30) }).collect();
+    own.steady_state = Some(SteadyState { probes: ids.clone(), hold: Span::from_secs(3), timeout: Span::from_secs(30) });
+    own.recovered = Some(Recovered { probes: ids.clone(), stable_for: Span::from_secs(5), timeout: Span::from_secs(60) });
+    own.source = Some(Source { probes: ids.clone(), timeout: Span::from_secs(60) });
+    Rig { probes: ids, ..Rig::over(own, Course::PutBack, 1) }.run()
+}
+
+#[test]
+fn ten_times_the_probes_are_ten_times_the_work() {
+    let (few, many) = (work_of_probes(FEW), work_of_probes(10 * FEW));
+    assert!(few.0 > 10 * FEW as u64, "the probes are looked at: {few:?}");
+    let exponent = (many.0 as f64 / few.0 as f64).log10();
+    assert!(exponent < EXPONENT, "{few:?} → {many:?}: exponent {exponent}");
 }
 
 #[test]

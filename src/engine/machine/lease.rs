@@ -55,7 +55,8 @@ impl Machine {
         if matches!(self.phase, Phase::Heal { .. } | Phase::SourceReturns { .. } | Phase::Failback) || !self.holds_fault() {
             return;
         }
-        let Some(fault) = self.plan.fault.clone() else { return };
+        let plan = self.plan.clone();
+        let Some(fault) = &plan.fault else { return };
         if self.lease.ends.is_some_and(|ends| self.now >= ends) {
             return self.stop_requested(true, "the lease of the fault ran out".into(), "lease".into());
         }

@@ -1,7 +1,7 @@
 //! The decisions of a run, as a pure state machine: inputs in, effects out. No clock, no I/O, no cloud.
 //!
 //! [`stages`] walks through the stages of a run, [`steps`] through the steps of a runbook, which [`table`] keeps, [`undo`] takes things back on the way out, [`baseline`] sees
-//! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`guard`] what makes
+//! that everything is as before, [`kept`] that what stays is as it was made. [`seen`] knows what probes have shown since the last change, [`vigil`] which of those that are waited for lack it, [`guard`] what makes
 //! a run stop by itself, [`clearance`] whether the guards let it inject its fault, [`follows`] what it waits for: there is always something. [`orders`] does
 //! what people ask, [`lease`] keeps the fault's right to exist, [`resume`] goes on where another owner left, [`unwritten`] lets go of the fault when the
 //! journal fails.
@@ -28,6 +28,7 @@ mod table;
 mod tests;
 mod undo;
 mod unwritten;
+mod vigil;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -350,8 +351,9 @@ pub struct Machine {
     steps: Steps,
     probes: BTreeMap<String, Standing>,
     seen: seen::Seen,
-    /// Stop conditions that hold now, by index, with since when.
-    alarms: BTreeMap<usize, Moment>,
+    conditions: guard::Conditions,
+    /// The probes that are waited for now.
+    vigil: vigil::Vigil,
     lease: lease::Lease,
     clearance: clearance::Clearance,
     readings: baseline::Readings,
@@ -396,7 +398,8 @@ impl Machine {
             steps: Steps::default(),
             probes: BTreeMap::new(),
             seen: seen::Seen::of(&plan),
-            alarms: BTreeMap::new(),
+            conditions: guard::Conditions::of(&plan),
+            vigil: vigil::Vigil::default(),
             lease: lease::Lease::default(),
             clearance: clearance::Clearance::default(),
             readings: baseline::Readings::default(),
@@ -427,6 +430,8 @@ impl Machine {
             Input::Order(asked) => self.order(asked),
             Input::Probe(probe, standing) => {
                 self.seen.note(&probe, &standing);
+                self.conditions.note(&self.plan, &probe, &standing);
+                self.vigil.note(&probe);
                 self.probes.insert(probe, standing);
             }
             Input::Wake => {}

@@ -286,13 +286,7 @@ impl Machine {
 
     /// Looks again at what was still moving.
     fn look_again(&mut self) {
-        let now = self.now;
-        let is_due = |(_, step): &(&str, &Step)| step.look.as_ref().is_some_and(|look| look.again.is_some_and(|at| now >= at));
-        let due: Vec<String> = self.steps.looking().filter(is_due).map(|(key, _)| key.to_owned()).collect();
-        for key in due {
-            if let Some(look) = self.steps.get_mut(&key).and_then(|step| step.look.as_mut()) {
-                look.again = None;
-            }
+        for key in self.steps.due_looks(self.now) {
             self.look(key);
         }
     }
@@ -300,13 +294,13 @@ impl Machine {
     /// Whether what is there may still be on its way: it is looked at again, until it has stood still for long enough to be somebody else's.
     fn may_still_move(&mut self, key: &str, now: &Planned<Value>) -> bool {
         let at = self.now;
-        let Some(step) = self.steps.get_mut(key) else { return false };
+        let Some(step) = self.steps.get(key) else { return false };
         let seen: Vec<String> = now.targets.iter().map(|target| format!("{target} {}", target.change.as_ref().map_or("", Change::text))).collect();
-        let since = step.look.as_ref().filter(|look| look.seen == seen).map_or(at, |look| look.since);
+        let since = step.look().filter(|look| look.seen == seen).map_or(at, |look| look.since);
         if at >= since + STILL {
             return false;
         }
-        step.look = Some(Look { since, seen, again: Some(at + AGAIN) });
+        self.steps.set_look(key, Look { since, seen, again: Some(at + AGAIN) });
         self.wake_at(at + AGAIN);
         true
     }

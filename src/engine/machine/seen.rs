@@ -34,7 +34,7 @@ struct Wait {
 }
 
 /// Whether a probe has been good for long enough.
-enum Proof {
+pub(super) enum Proof {
     Is,
     /// If nothing else is heard of it until then.
     At(Moment),
@@ -110,28 +110,25 @@ impl Machine {
         self.seen.changed = failed.filter_map(|(_, step)| step.late()).fold(self.seen.changed, Moment::max);
     }
 
-    /// Whether every probe has been good for `span` since the last change; asks to be told when that may come true.
-    pub(super) fn all_good_for(&mut self, probes: &[String], span: Duration) -> bool {
-        let mut all = true;
-        for probe in probes {
-            let proof = loop {
-                match self.seen.proof(probe, self.probes.get(probe), span, self.now) {
-                    Proof::Sample(after) if self.seen.is_to_ask(probe, after) => {
-                        self.effects.push(Effect::Ask { probe: probe.clone(), after });
-                        // What the watch would answer may be known already, and then is no news.
-                        if let Some(standing) = self.probes.get(probe) {
-                            self.seen.note(probe, standing);
-                        }
+    /// Whether a probe has been good for `span` since the last change; asks the watch for the sample that would show it.
+    pub(super) fn proof(&mut self, probe: &str, span: Duration) -> Proof {
+        loop {
+            match self.seen.proof(probe, self.probes.get(probe), span, self.now) {
+                Proof::Sample(after) if self.seen.is_to_ask(probe, after) => {
+                    self.effects.push(Effect::Ask { probe: probe.to_owned(), after });
+                    // What the watch would answer may be known already, and then is no news.
+                    if let Some(standing) = self.probes.get(probe) {
+                        self.seen.note(probe, standing);
                     }
-                    proof => break proof,
                 }
-            };
-            if let Proof::At(at) = proof {
-                self.wake_at(at);
+                proof => return proof,
             }
-            all &= matches!(proof, Proof::Is);
         }
-        all
+    }
+
+    /// When something was changed last, or may have been.
+    pub(super) const fn changed(&self) -> Moment {
+        self.seen.changed
     }
 
     /// Which of these probes have not been good for `span` since the last change, and why that cannot be said of them.

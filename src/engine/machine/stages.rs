@@ -1,5 +1,6 @@
 //! From stage to stage: what each waits for and where it leads.
 
+use super::vigil::Awaiting;
 use super::{Effect, FAULT, Machine, Moment, Phase, Status, Step, Stop};
 use crate::model::event::RunEvent;
 use crate::model::event::run::{Awaited, all_of};
@@ -90,11 +91,11 @@ impl Machine {
         if !self.readings.are_over() {
             return;
         }
-        if let Some(steady) = self.plan.steady_state.clone()
-            && !self.all_good_for(&steady.probes, steady.hold.duration())
-        {
+        if self.plan.steady_state.is_some() && !self.are_good(Awaiting::SteadyState) {
             self.forget_snapshot();
-            if self.now >= until {
+            if self.now >= until
+                && let Some(steady) = self.plan.steady_state.clone()
+            {
                 let lacking = self.lacking(&steady.probes, steady.hold.duration());
                 let why = format!("the steady state was not reached within {}: {}", steady.timeout, all_of(&lacking));
                 self.stop_requested(true, why, "precheck".into());
@@ -147,7 +148,8 @@ impl Machine {
     }
 
     fn await_detection(&mut self, until: Moment) {
-        let Some(detect) = self.plan.detect.clone() else { return self.decide("automation", "the fault is active") };
+        let plan = self.plan.clone();
+        let Some(detect) = &plan.detect else { return self.decide("automation", "the fault is active") };
         if self.probes.get(&detect.probe).is_some_and(|standing| standing.state == Some(ProbeState::Bad)) {
             self.decide("automation", &format!("probe {} is bad", detect.probe));
         } else if self.now >= until {
@@ -180,11 +182,12 @@ impl Machine {
     }
 
     fn await_recovery(&mut self, until: Moment) {
-        let Some(recovered) = self.plan.recovered.clone() else { return self.way_back() };
-        let span = recovered.stable_for.duration();
-        if self.all_good_for(&recovered.probes, span) {
+        let plan = self.plan.clone();
+        let Some(recovered) = &plan.recovered else { return self.way_back() };
+        if self.are_good(Awaiting::Recovery) {
             self.way_back();
         } else if self.now >= until {
+            let span = recovered.stable_for.duration();
             self.unseen(Awaited::Recovery, recovered.timeout, &recovered.probes, span);
             self.failed = true;
             self.quiesce();

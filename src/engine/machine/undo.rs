@@ -1,8 +1,8 @@
 //! The way out: cut off what runs, heal the fault, wait for the source, undo in reverse, wait for the baseline.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
+use super::vigil::Awaiting;
 use super::{Effect, FAULT, Machine, Moment, Phase, Recovery, Status, Step};
 use crate::engine::action::Undone;
 use crate::model::event::run::Awaited;
@@ -10,7 +10,7 @@ use crate::model::event::step::{ENDING, StepKind};
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::ids::{Part, StepKey};
 use crate::model::plan::{Mode, OnFailure, Retry, Stage, SteadyState, StepPlan};
-use crate::model::state::undo::{self, Course, TakingBack, Undo, WayBack};
+use crate::model::state::undo::{self, Change, Course, TakingBack, Undo, WayBack};
 use crate::model::text::Text;
 use crate::model::time::Span;
 
@@ -119,8 +119,9 @@ impl Machine {
             self.phase = Phase::Heal { failback: false };
             return;
         }
-        let Some(source) = self.plan.source.clone() else { return self.go_back(failback) };
-        if self.all_good_for(&source.probes, Duration::ZERO) {
+        let plan = self.plan.clone();
+        let Some(source) = &plan.source else { return self.go_back(failback) };
+        if self.are_good(Awaiting::Source) {
             self.go_back(failback);
         } else if self.now >= until {
             self.unseen(Awaited::Source, source.timeout, &source.probes, Duration::ZERO);
@@ -180,7 +181,7 @@ impl Machine {
         loop {
             let Some(key) = self.undo().to_be_begun().next().map(str::to_owned) else { break };
             // What may still come late is settled before anything beneath it is put back: its `before` holds what lies beneath.
-            if self.comes_late_over(&key) && self.looks_once_more() {
+            if self.steps.changes().is_something_late_over(&key) && self.looks_once_more() {
                 return;
             }
             if !self.settles_without_a_call(&key) {
@@ -202,8 +203,9 @@ impl Machine {
 
     /// Whether a failover that is to stay is still to be seen to carry the service without the fault, whose end was a change like any other.
     fn awaits_what_stays(&mut self) -> bool {
-        let Some(recovered) = self.plan.recovered.clone().filter(|_| self.phase == Phase::Leave && self.plan.fault.is_some()) else { return false };
-        if self.all_good_for(&recovered.probes, Duration::ZERO) {
+        let plan = self.plan.clone();
+        let Some(recovered) = plan.recovered.as_ref().filter(|_| self.phase == Phase::Leave && plan.fault.is_some()) else { return false };
+        if self.are_good(Awaiting::WhatStays) {
             return false;
         }
         let until = *self.leave_until.get_or_insert(self.now + recovered.timeout.duration());
@@ -217,40 +219,36 @@ impl Machine {
 
     /// When nothing of what was put back can be overtaken any more by what was sent before.
     pub(super) fn last_arrival(&self) -> Option<Moment> {
-        self.steps.with_late().filter(|(key, _)| self.steps.changes().has(key)).filter_map(|(key, _)| self.comes_late(key)).max()
+        self.steps.changes().arrivals().next().map(|(late, _)| late)
     }
 
     /// A change that was cut off in the middle, or of whose end nobody heard, may arrive after it was put back. Once that cannot be any more, what was
     /// put back too early is put back again. True while that is still to be done.
     fn looks_once_more(&mut self) -> bool {
-        let late = self.steps.with_late().filter_map(|(key, _)| Some((self.steps.changes().place(key)?, key, self.comes_late(key)?)));
-        // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
-        let keys: Vec<(usize, &str, Moment)> = late.filter(|(_, key, _)| !self.undo().is_over_what_is_back(key)).collect();
-        // The fault first, then backwards.
-        let first = keys.iter().min_by_key(|(place, key, _)| (*key != FAULT, Reverse(*place)));
-        let Some(key) = first.map(|(_, key, _)| (*key).to_owned()) else { return false };
-        let settled = keys.iter().map(|(_, _, late)| *late).max().unwrap_or(self.now);
-        if self.now < settled {
-            self.wake_at(settled);
-        } else if self.undo().was_healed_with_the_fault(&key) {
-            // Its `before` is the harm; the comparison tells whether anything came late.
-            self.steps.set_late(&key, None);
-            return self.looks_once_more();
-        } else {
-            self.start_undo_of(&key);
+        loop {
+            // Once something beneath it was put back, its `before` is not what was there first; the comparison tells what came late.
+            let counts = |change: &&Change| !self.undo().is_over_what_is_back(&change.key);
+            let changes = self.steps.changes();
+            // The fault first, then backwards.
+            let fault = self.comes_late(FAULT).and_then(|_| changes.iter().find(|change| change.key == FAULT)).filter(counts);
+            let Some(key) = fault.or_else(|| changes.late().find(counts)).map(|change| change.key.clone()) else { return false };
+            let settled = changes.arrivals().find(|(_, change)| counts(change)).map_or(self.now, |(late, _)| late);
+            if self.now < settled {
+                self.wake_at(settled);
+            } else if self.undo().was_healed_with_the_fault(&key) {
+                // Its `before` is the harm; the comparison tells whether anything came late.
+                self.steps.set_late(&key, None);
+                continue;
+            } else {
+                self.start_undo_of(&key);
+            }
+            return true;
         }
-        true
     }
 
     /// Until when something of a step that was put back may still arrive.
     pub(super) fn comes_late(&self, key: &str) -> Option<Moment> {
-        let step = self.steps.get(key)?;
-        step.late().filter(|late| *step.status() == Status::Undone && step.undone_at < *late)
-    }
-
-    /// Whether something may still arrive at the targets of `key` from a step that came after it.
-    fn comes_late_over(&self, key: &str) -> bool {
-        self.steps.with_late().any(|(other, _)| self.comes_late(other).is_some() && self.undo().lies_over(other, key))
+        self.steps.get(key)?.comes_late()
     }
 
     /// The changes of this run as the policy of undo sees them.
@@ -270,7 +268,7 @@ impl Machine {
 
     /// What must be good once everything is put back: the steady state; where a drill has none, what was to be good after the failover; in an emergency, the
     /// services, for a while: one that what was put back takes down needs it to show.
-    fn normality(&self) -> Option<SteadyState> {
+    pub(super) fn normality(&self) -> Option<SteadyState> {
         let all = |probes: Vec<String>, hold: Span, timeout: Span| (!probes.is_empty()).then_some(SteadyState { probes, hold, timeout });
         match (&self.plan.steady_state, &self.plan.recovered) {
             (Some(steady), _) => all(steady.probes.clone(), Span::default(), steady.timeout),
@@ -284,12 +282,12 @@ impl Machine {
     }
 
     pub(super) fn await_baseline(&mut self, until: Moment) {
-        let Some(steady) = self.normality() else { return self.start_comparison() };
-        let hold = steady.hold.duration();
-        if self.all_good_for(&steady.probes, hold) {
+        if self.are_good(Awaiting::Normal) {
             self.start_comparison();
         } else if self.now >= until {
-            self.unseen(Awaited::Normal, steady.timeout, &steady.probes, hold);
+            if let Some(steady) = self.normality() {
+                self.unseen(Awaited::Normal, steady.timeout, &steady.probes, steady.hold.duration());
+            }
             self.start_comparison();
         }
     }

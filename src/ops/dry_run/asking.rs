@@ -1,6 +1,6 @@
 //! Asking the actions and probes of a plan what they would do, and hearing what they call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(super) struct Asking<'a> {
     /// Clouds that did not answer in time: they are not asked again.
     pub(super) silent: BTreeSet<Cloud>,
     pub(super) views: Vec<StepView>,
+    /// For each thing that a step changes, the place of the last such step but the fault.
+    pub(super) changed_by: BTreeMap<String, usize>,
 }
 
 /// Hears of the calls that are made while it is asked.
@@ -146,6 +148,10 @@ impl Asking<'_> {
             .map(|operation| PlannedCall::read(operation, ""))
             .collect();
         view.calls.splice(0..0, more);
+        if view.step != FAULT {
+            let changed = view.targets.iter().filter(|target| target.changes()).map(Target::key);
+            self.changed_by.extend(changed.map(|thing| (thing, self.views.len())));
+        }
         self.views.push(view);
     }
 
@@ -157,8 +163,8 @@ impl Asking<'_> {
         if self.foreseen.was_asked() || !is_idle || !view.may_change() {
             return;
         }
-        let changes = |step: &&StepView| step.targets.iter().any(|target| target.changes() && names.contains(&target.key()));
-        let Some(earlier) = self.views.iter().rev().filter(|step| step.step != FAULT).find(changes) else { return };
+        let last = names.iter().filter_map(|name| self.changed_by.get(name)).max();
+        let Some(earlier) = last.and_then(|place| self.views.get(*place)) else { return };
         let same = if earlier.uses == view.uses { &earlier.calls } else { &earlier.undo };
         let known: BTreeSet<String> = view.calls.iter().map(|call| call.operation.clone()).collect();
         let more: Vec<PlannedCall> = same
@@ -170,9 +176,7 @@ impl Asking<'_> {
             return;
         }
         for target in &mut view.targets {
-            if changes(&earlier) {
-                target.change = Some(Change::between(format_args!("as {} leaves it", earlier.step), "as it is now"));
-            }
+            target.change = Some(Change::between(format_args!("as {} leaves it", earlier.step), "as it is now"));
         }
         if view.undo.is_empty() {
             view.undo.clone_from(&more);

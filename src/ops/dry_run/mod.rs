@@ -123,7 +123,7 @@ pub struct DryRun {
 /// Asks every action of the plan what it would do, each against what those before it leave. `patience` bounds what one step may take.
 pub async fn dry_run(plan: &Plan, world: &World, patience: Option<Duration>) -> DryRun {
     let foreseen = if patience.is_some() { Foreseen::hasty() } else { Foreseen::dry() };
-    let mut asking = Asking { plan, world, foreseen, patience, silent: BTreeSet::new(), views: Vec::new() };
+    let mut asking = Asking { plan, world, foreseen, patience, silent: BTreeSet::new(), views: Vec::new(), changed_by: BTreeMap::new() };
     if let Some(fault) = &plan.fault {
         asking.step(StepView::empty(FAULT.into(), 0, &fault.uses), &fault.with, &Value::Object(plan.scope.seen().clone())).await;
     }

@@ -75,6 +75,7 @@ async fn run(plan: &Plan, world: &Arc<World>) -> String {
         marker: Arc::new(NoMarks),
         gatekeeper: Arc::new(Unguarded),
         approved: Vec::new(),
+        beside: None,
         closing: Box::new(Vec::new),
         judge: Box::new(|| (Verdict::Fail, Vec::new())),
     };

@@ -88,15 +88,3 @@ fn find_cycle(steps: &[StepFile]) -> Option<Vec<&str>> {
     }
     None
 }
-
-/// Every step that `step` waits for, directly or not. The needs have no circle.
-pub(super) fn before(needs: &BTreeMap<&str, &[String]>, step: &StepFile) -> BTreeSet<String> {
-    let mut all: BTreeSet<String> = BTreeSet::new();
-    let mut open: Vec<&String> = step.needs.iter().collect();
-    while let Some(need) = open.pop() {
-        if all.insert(need.clone()) {
-            open.extend(needs.get(need.as_str()).copied().unwrap_or_default());
-        }
-    }
-    all
-}

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::graph::before;
 use super::output::Output;
 use super::value::{Evaluated, Item, Scope, Steps};
 use super::{Resolver, Site, Unsaid};
@@ -52,7 +51,7 @@ impl Book {
 struct Flat {
     steps: Vec<StepPlan>,
     /// By their ids inside the runbook.
-    outputs: BTreeMap<String, Output>,
+    outputs: Rc<BTreeMap<String, Output>>,
 }
 
 /// The values of parameters as they are checked, references to secrets as they are written.
@@ -346,24 +345,12 @@ impl<W: Send + Sync> Resolver<'_, W> {
             }
         }
 
-        let needs: BTreeMap<&str, &[String]> = steps.iter().map(|step| (step.id.as_str(), step.needs.as_slice())).collect();
-        let mut context = Steps { outputs: outputs.clone(), ..Steps::default() };
+        let outputs = Rc::new(outputs);
+        let needs = Rc::new(steps.iter().map(|step| (step.id.clone(), step.needs.clone())).collect());
+        let mut context = Steps { outputs: outputs.clone(), needs, ..Steps::default() };
         let mut flat = Flat { steps: Vec::new(), outputs };
         for (index, step) in steps.iter().enumerate() {
             let at = site.under(&way![index]);
-            if mentions_steps(step) {
-                context.before = before(&needs, step);
-                // A step that stands for a runbook is done when all of its steps are.
-                let inner: Vec<String> = context
-                    .outputs
-                    .keys()
-                    .filter(|id| id.split_once('/').is_some_and(|(outer, _)| context.before.contains(outer)))
-                    .cloned()
-                    .collect();
-                context.before.extend(inner);
-            } else {
-                context.before.clear();
-            }
             context.here.clone_from(&step.id);
             let mut scope = Scope { steps: Some(std::mem::take(&mut context)), ..scope.clone() };
             let waits = step.needs.iter().flat_map(|need| match included.get(need.as_str()) {
@@ -532,23 +519,6 @@ fn placed(inner: &StepPlan, waits: &[String], when: Option<&str>, critical: bool
     };
     step.critical &= critical;
     step
-}
-
-/// Whether anything in the step may refer to other steps.
-fn mentions_steps(step: &StepFile) -> bool {
-    fn any(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains("steps"),
-            Value::Array(items) => items.iter().any(any),
-            Value::Object(map) => map.values().any(any),
-            _ => false,
-        }
-    }
-    let ungraceful = match &step.ungraceful {
-        Some(Ungraceful::With(with)) => Some(with.values()),
-        _ => None,
-    };
-    step.with.values().chain(&step.when).chain(&step.for_each).chain(ungraceful.into_iter().flatten()).any(any)
 }
 
 fn file_name(file: &Loaded) -> String {

@@ -1,7 +1,8 @@
 //! Values with expressions in them: what is known now is evaluated; what only a run will know is checked for what it refers to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
@@ -34,9 +35,27 @@ pub(super) struct Steps {
     /// The id of the step the expression is in.
     pub here: String,
     /// What each step gives.
-    pub outputs: BTreeMap<String, Output>,
-    /// Steps that are done before, and so can be used.
-    pub before: BTreeSet<String>,
+    pub outputs: Rc<BTreeMap<String, Output>>,
+    /// What each step of its file needs. The needs have no circle.
+    pub needs: Rc<BTreeMap<String, Vec<String>>>,
+}
+
+impl Steps {
+    /// Whether a step is done before, and so can be used: it, or the step that stands for its runbook, is needed, directly or not. What is near is looked at first;
+    /// most steps use what comes right before them.
+    fn is_before(&self, id: &str) -> bool {
+        let wanted = id.split('/').next().unwrap_or(id);
+        let needs = |id: &str| self.needs.get(id).into_iter().flatten().map(String::as_str);
+        let mut open: VecDeque<&str> = needs(&self.here).collect();
+        let mut seen: HashSet<&str> = open.iter().copied().collect();
+        while let Some(need) = open.pop_front() {
+            if need == wanted {
+                return true;
+            }
+            open.extend(needs(need).filter(|need| seen.insert(*need)));
+        }
+        false
+    }
 }
 
 /// An item of a `for_each`.
@@ -178,7 +197,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
             };
         }
         let plan = Value::String(in_plan(&expression, scope));
-        match expression.evaluate(&with_examples(known, scope)) {
+        match expression.evaluate(&with_examples(known, scope, &expression)) {
             Ok(check) => {
                 examples.push((way.to_vec(), is_typed(&expression, scope)));
                 (plan, check)
@@ -231,7 +250,7 @@ impl<W: Send + Sync> Resolver<'_, W> {
         };
         let known = self.known(scope);
         if expression.is_dynamic() || is_open(&expression, scope) {
-            let bad_name = expression.evaluate(&with_examples(&known, scope)).err().filter(|error| {
+            let bad_name = expression.evaluate(&with_examples(&known, scope, &expression)).err().filter(|error| {
                 expression.references().any(|reference| !reference.is_dynamic() && reference.at == error.at && !is_open_reference(reference, scope))
             });
             if let Some(error) = bad_name {
@@ -333,7 +352,7 @@ fn check_references(expression: &Expression, scope: &Scope) -> Result<(), ExprEr
         if id == steps.here {
             return refuse(reference, format!("the step `{id}` cannot use its own output"), Some("use that of a step it needs".to_owned()));
         }
-        if !steps.before.contains(id) {
+        if !steps.is_before(id) {
             let outer = id.split('/').next().unwrap_or(id);
             return refuse(reference, format!("the step `{id}` is not done before this one"), Some(format!("add `needs: [{outer}]`")));
         }
@@ -373,12 +392,13 @@ fn is_typed(expression: &Expression, scope: &Scope) -> bool {
     })
 }
 
-/// What is known, with examples for what is not.
-fn with_examples(known: &Value, scope: &Scope) -> Value {
+/// What is known, with examples for what is not and the expression refers to.
+fn with_examples(known: &Value, scope: &Scope, expression: &Expression) -> Value {
     let mut all = known.clone();
     if let Some(steps) = &scope.steps {
+        let used = expression.references().filter_map(Reference::step);
         let outputs: Map<String, Value> =
-            steps.before.iter().filter_map(|id| Some((id.clone(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
+            used.filter_map(|id| Some((id.to_owned(), json!({ "output": steps.outputs.get(id)?.example() })))).collect();
         all["steps"] = Value::Object(outputs);
     }
     match &scope.item {
@@ -414,5 +434,55 @@ fn renamed(reference: &Reference, scope: &Scope) -> Option<String> {
             Some(literal(&value))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many steps in a row, of which each needs the one before it, as seen from the last.
+    fn row(count: usize) -> Scope {
+        let id = |number: usize| format!("s{number}");
+        let needs = (0..count).map(|number| (id(number), number.checked_sub(1).map(id).into_iter().collect()));
+        let outputs =
+            (0..count).map(|number| (id(number), Output::once(json!({ "type": "object", "properties": { "made": { "type": "string" } } }))));
+        let steps = Steps { here: id(count - 1), outputs: Rc::new(outputs.collect()), needs: Rc::new(needs.collect()) };
+        Scope { steps: Some(steps), ..Scope::default() }
+    }
+
+    fn used(text: &str, scope: &Scope) -> Result<Value, String> {
+        let expression = Expression::parse(text).unwrap();
+        check_references(&expression, scope).map_err(|error| error.message)?;
+        Ok(with_examples(&json!({}), scope, &expression)["steps"].clone())
+    }
+
+    #[test]
+    fn what_an_expression_is_held_against_does_not_grow_with_the_steps_before_it() {
+        for count in [10, 1000] {
+            let scope = row(count);
+            let before = format!("s{}", count - 2);
+            let seen = used(&format!("${{{{ steps.{before}.output.made }}}}"), &scope).unwrap();
+            assert_eq!(seen, json!({ before: { "output": { "made": "x" } } }), "of {count} steps");
+        }
+    }
+
+    #[test]
+    fn a_step_can_be_used_by_those_behind_it_however_far_and_by_no_others() {
+        let scope = row(1000);
+        assert!(used("${{ steps.s0.output.made }}", &scope).is_ok());
+        assert_eq!(used("${{ steps.s999.output.made }}", &scope), Err("the step `s999` cannot use its own output".to_owned()));
+        let mut scope = row(3);
+        let steps = scope.steps.as_mut().unwrap();
+        steps.here = "s1".into();
+        let outputs = Rc::make_mut(&mut steps.outputs);
+        for inner in ["s0/one", "s2/two"] {
+            outputs.insert(inner.into(), Output::default());
+        }
+        assert!(used("${{ steps['s0/one'].output.x }}", &scope).is_ok(), "a step that stands for a runbook is done when all of its steps are");
+        for later in ["s2", "s2/two"] {
+            let said = used(&format!("${{{{ steps['{later}'].output.made }}}}"), &scope);
+            assert_eq!(said, Err(format!("the step `{later}` is not done before this one")));
+        }
     }
 }

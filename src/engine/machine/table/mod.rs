@@ -11,6 +11,7 @@ use std::ops::Index;
 
 use self::parked::Ready;
 pub(super) use self::step::{Status, Step};
+use super::resume::Look;
 use super::{FAULT, Moment};
 use crate::model::ids::{Part, parent_of};
 use crate::model::state::undo::{Changes, Intended};
@@ -29,6 +30,8 @@ pub(super) struct Steps {
     moving: BTreeSet<String>,
     running: BTreeSet<String>,
     looking: BTreeSet<String>,
+    /// Those of them that are looked at again, by the moment.
+    looks: BTreeSet<(Moment, String)>,
     /// Between two attempts, by the moment of the next; the fault is no step of a runbook and not among them.
     backoffs: BTreeSet<(Moment, String)>,
     /// Between two attempts to undo.
@@ -95,7 +98,8 @@ impl Steps {
             self.uncount(&key, &before);
         }
         self.count(&key, &step);
-        self.all.insert(key, step);
+        self.all.insert(key.clone(), step);
+        self.note_late(&key);
     }
 
     /// Gives a step another one's place: `change` makes it of the one that is there.
@@ -106,6 +110,7 @@ impl Steps {
             let after = change(before);
             self.count(key, &after);
             self.all.insert(key.to_owned(), after);
+            self.note_late(key);
         }
     }
 
@@ -124,6 +129,7 @@ impl Steps {
         if let Some(step) = self.all.get_mut(key) {
             step.status = status;
         }
+        self.note_late(key);
         if is_item {
             self.let_in(key);
         }
@@ -137,6 +143,14 @@ impl Steps {
             Some(_) => self.late.insert(key.to_owned()),
             None => self.late.remove(key),
         };
+        self.note_late(key);
+    }
+
+    /// Lets whoever takes changes back know whether something of this one may still arrive.
+    fn note_late(&mut self, key: &str) {
+        if let Some(step) = self.all.get(key) {
+            self.changes.set_late(key, step.comes_late());
+        }
     }
 
     fn count(&mut self, key: &str, step: &Step) {
@@ -323,6 +337,32 @@ impl Steps {
         self.each(&self.looking)
     }
 
+    /// What is seen of a step while a new owner looks at it.
+    pub(super) fn set_look(&mut self, key: &str, look: Look) {
+        let Some(step) = self.all.get_mut(key) else { return };
+        let again = look.again;
+        if let Some(before) = step.look.replace(look).and_then(|look| look.again) {
+            self.looks.remove(&(before, key.to_owned()));
+        }
+        self.looks.extend(again.map(|at| (at, key.to_owned())));
+    }
+
+    /// Keys of those that are to be looked at again at `now`; each is told once.
+    pub(super) fn due_looks(&mut self, now: Moment) -> Vec<String> {
+        let mut due = BTreeSet::new();
+        while self.looks.first().is_some_and(|(at, _)| now >= *at)
+            && let Some((_, key)) = self.looks.pop_first()
+        {
+            if let Some(step) = self.all.get_mut(&key) {
+                step.look.iter_mut().for_each(|look| look.again = None);
+                if step.status == Status::Looking {
+                    due.insert(key);
+                }
+            }
+        }
+        due.into_iter().collect()
+    }
+
     pub(super) fn in_undo_backoff(&self) -> impl Iterator<Item = (&str, &Step)> {
         self.each(&self.undo_backoffs)
     }
@@ -375,6 +415,7 @@ impl Steps {
         if let Some(step) = self.all.get(key) {
             self.changes.push(Intended { key, targets: &step.targets, back: step.status.taking_back() });
         }
+        self.note_late(key);
     }
 
     /// Takes the fault down that another owner has taken out: undo has to know what it had broken.
@@ -413,11 +454,11 @@ fn has_room(parent: &Step) -> bool {
     parent.counted.in_room < limit
 }
 
-/// How often a step was looked at, for the check that this grows with the steps and not with their product.
+/// How often a step, a stop condition or a probe was looked at, for the check that this grows with them and not with their product.
 #[cfg(test)]
 pub(super) fn looked_at(times: u64) {
     super::growth::LOOKS.with(|looks| looks.set(looks.get() + times));
 }
 
 #[cfg(not(test))]
-const fn looked_at(_: u64) {}
+pub(super) const fn looked_at(_: u64) {}

@@ -151,7 +151,7 @@ pub(in crate::engine::machine) struct Step {
     /// When it was last put back.
     pub(in crate::engine::machine) undone_at: Moment,
     /// What a new owner sees of it while it still moves.
-    pub(in crate::engine::machine) look: Option<resume::Look>,
+    pub(super) look: Option<resume::Look>,
     /// How many of its needs are not satisfied yet.
     pub(in crate::engine::machine) open_needs: usize,
     /// Keys of the steps that need this one.
@@ -229,5 +229,15 @@ impl Step {
 
     pub(in crate::engine::machine) const fn late(&self) -> Option<Moment> {
         self.late
+    }
+
+    /// What a new owner sees of it while it still moves.
+    pub(in crate::engine::machine) const fn look(&self) -> Option<&resume::Look> {
+        self.look.as_ref()
+    }
+
+    /// Until when something of it may still arrive although it was put back.
+    pub(in crate::engine::machine) fn comes_late(&self) -> Option<Moment> {
+        self.late.filter(|late| self.status == Status::Undone && self.undone_at < *late)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{FAULT, Intended, TakingBack};
 use crate::model::ids::whole;
@@ -17,6 +18,8 @@ pub struct Change {
     pub back: TakingBack,
     /// The names of what it acts on, in order, each once.
     targets: Vec<Arc<str>>,
+    /// Until when something that was sent for it may still arrive although it was put back, in the time of the run.
+    late: Option<Duration>,
 }
 
 impl Change {
@@ -44,6 +47,8 @@ struct On {
     all: Vec<usize>,
     /// The places of those that were put back, but the fault's.
     back: BTreeSet<usize>,
+    /// The places of those of which something may still arrive.
+    late: BTreeSet<usize>,
 }
 
 /// The changes of a run in the order of their intents.
@@ -54,6 +59,10 @@ pub struct Changes {
     on: BTreeMap<Arc<str>, On>,
     not_begun: BTreeSet<usize>,
     under_way: BTreeSet<usize>,
+    /// Those of which something may still arrive although they were put back.
+    late: BTreeSet<usize>,
+    /// The same by the moment until which it may.
+    arrivals: BTreeSet<(Duration, usize)>,
     /// By the whole step, as all items of a `for_each` are needed by the same.
     failed: BTreeMap<String, BTreeSet<usize>>,
     /// The first place of each of these steps.
@@ -67,7 +76,7 @@ impl Changes {
     pub fn push(&mut self, intended: Intended<'_>) {
         let place = self.all.len();
         let targets: Vec<Arc<str>> = Target::keys(intended.targets).into_iter().map(|name| self.on(name, place)).collect();
-        let change = Change { key: intended.key.to_owned(), back: intended.back, targets };
+        let change = Change { key: intended.key.to_owned(), back: intended.back, targets, late: None };
         if intended.key == FAULT {
             self.fault = Some(change.clone());
         }
@@ -86,7 +95,7 @@ impl Changes {
     pub fn remember_the_fault(&mut self, fault: Intended<'_>) {
         if !self.has(FAULT) {
             let targets = Target::keys(fault.targets).into_iter().map(Into::into).collect();
-            self.fault = Some(Change { key: FAULT.to_owned(), back: fault.back, targets });
+            self.fault = Some(Change { key: FAULT.to_owned(), back: fault.back, targets, late: None });
         }
     }
 
@@ -106,9 +115,29 @@ impl Changes {
         self.file(place);
     }
 
+    /// Notes until when something that was sent for a change may still arrive although it was put back. Of what is no change there is nothing to note.
+    pub fn set_late(&mut self, key: &str, late: Option<Duration>) {
+        let Some(&place) = self.places.get(key) else { return };
+        let before = std::mem::replace(&mut self.all[place].late, late);
+        if before == late {
+            return;
+        }
+        if let Some(before) = before {
+            self.arrivals.remove(&(before, place));
+        }
+        self.arrivals.extend(late.map(|late| (late, place)));
+        let put = |places: &mut BTreeSet<usize>| if late.is_some() { places.insert(place) } else { places.remove(&place) };
+        put(&mut self.late);
+        for target in &self.all[place].targets {
+            if let Some(on) = self.on.get_mut(target) {
+                put(&mut on.late);
+            }
+        }
+    }
+
     /// Puts a change where it is found by how far taking it back is.
     fn file(&mut self, place: usize) {
-        let Change { key, back, targets } = &self.all[place];
+        let Change { key, back, targets, .. } = &self.all[place];
         match back {
             TakingBack::NotBegun => drop(self.not_begun.insert(place)),
             TakingBack::UnderWay => drop(self.under_way.insert(place)),
@@ -128,7 +157,7 @@ impl Changes {
     }
 
     fn unfile(&mut self, place: usize) {
-        let Change { key, back, targets } = &self.all[place];
+        let Change { key, back, targets, .. } = &self.all[place];
         match back {
             TakingBack::NotBegun => drop(self.not_begun.remove(&place)),
             TakingBack::UnderWay => drop(self.under_way.remove(&place)),
@@ -171,9 +200,11 @@ impl Changes {
         for change in all.into_iter().filter(|change| fits(&change.key)) {
             let place = self.all.len();
             change.targets.iter().for_each(|target| self.on.entry(target.clone()).or_default().all.push(place));
-            self.places.insert(change.key.clone(), place);
-            self.all.push(change);
+            let (key, late) = (change.key.clone(), change.late);
+            self.places.insert(key.clone(), place);
+            self.all.push(Change { late: None, ..change });
             self.file(place);
+            self.set_late(&key, late);
         }
     }
 
@@ -216,6 +247,23 @@ impl Changes {
     /// Those after this place that are being put back.
     pub(super) fn under_way_after(&self, place: usize) -> impl Iterator<Item = &Change> {
         self.under_way.range(place + 1..).map(|place| self.at(*place))
+    }
+
+    /// Those of which something may still arrive although they were put back, the last first.
+    pub fn late(&self) -> impl Iterator<Item = &Change> {
+        self.late.iter().rev().map(|place| self.at(*place))
+    }
+
+    /// The same, the one for which that is longest first, with the moment until which it may.
+    pub fn arrivals(&self) -> impl Iterator<Item = (Duration, &Change)> {
+        self.arrivals.iter().rev().map(|(late, place)| (*late, self.at(*place)))
+    }
+
+    /// Whether something may still arrive from a change after that of `key` that acts on something it acts on.
+    #[must_use]
+    pub fn is_something_late_over(&self, key: &str) -> bool {
+        let Some((place, own)) = self.find(key) else { return false };
+        own.targets.iter().filter_map(|target| self.on.get(target)).any(|on| on.late.range(place + 1..).next().is_some())
     }
 
     /// Keys of the whole steps of which changes were given up, with the place of the first of these, in their order.

@@ -209,13 +209,6 @@ impl<'a> Undo<'a> {
         after.filter(move |other| own.is_some_and(|(_, own)| own.shares(other))).map(|other| other.key.as_str())
     }
 
-    /// Whether the change of `key` has the same targets as that of `other` and came after it.
-    #[must_use]
-    pub fn lies_over(&self, key: &str, other: &str) -> bool {
-        let (Some((place, change)), Some((beneath, other))) = (self.changes.find(key), self.changes.find(other)) else { return false };
-        place > beneath && change.shares(other)
-    }
-
     /// What is to be done about a change.
     #[must_use]
     pub fn course(&self, key: &str) -> Course<'_> {
