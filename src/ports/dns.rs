@@ -1,5 +1,7 @@
 //! Weighted DNS records, whichever provider serves the zone. Names are in the form of [`canonical`](crate::model::domain::canonical).
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::PortFuture;
@@ -111,6 +113,30 @@ impl WeightedRecord {
     #[must_use]
     pub fn stands_as(&self, other: &Self) -> bool {
         (self.weight, self.enabled, self.weighted) == (other.weight, other.enabled, other.weighted)
+    }
+}
+
+/// The records of names, by what each is called: a zone has thousands of names, and each is looked up.
+#[derive(Debug)]
+pub struct ByName<'a>(HashMap<&'a str, &'a [WeightedRecord]>);
+
+impl<'a> ByName<'a> {
+    /// Of these names.
+    #[must_use]
+    pub fn of(names: &'a [NameRecords]) -> Self {
+        Self(names.iter().map(|name| (name.name.as_str(), name.records.as_slice())).collect())
+    }
+
+    /// Those of a name; none if it is not among the names.
+    #[must_use]
+    pub fn records(&self, name: &str) -> &'a [WeightedRecord] {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// The record of a name that is recognised by the same as `record`.
+    #[must_use]
+    pub fn record(&self, name: &str, record: &WeightedRecord) -> Option<&'a WeightedRecord> {
+        self.records(name).iter().find(|other| other.key() == record.key())
     }
 }
 

@@ -14,7 +14,7 @@ use super::Aliyun;
 use super::call::Api;
 use super::rpc::Params;
 use crate::model::domain::{above, canonical, relative};
-use crate::ports::dns::{ChangeId, Delegation, Dns, NameRecords, Names, WeightedRecord, Zone};
+use crate::ports::dns::{ByName, ChangeId, Delegation, Dns, NameRecords, Names, WeightedRecord, Zone};
 use crate::ports::{CloudError, Kind, PortFuture};
 
 const LIST: Api = Api::reads("alidns:DescribeDomainRecords");
@@ -206,11 +206,11 @@ impl Dns for Aliyun {
         Box::pin(async move {
             let wanted: Vec<String> = names.iter().map(|name| name.name.clone()).collect();
             let now = self.names(zone, Names::These(&wanted)).await?;
+            let now = ByName::of(&now);
             // All of them before the first is sent: what cannot be changed refuses everything while nothing has changed.
             let mut open = Vec::new();
             for name in names {
-                let is = now.iter().find(|is| is.name == name.name).map(|is| is.records.as_slice()).unwrap_or_default();
-                let steps = steps(is, &name.records).map_err(|(kind, message)| WEIGHT.error(kind, message))?;
+                let steps = steps(now.records(&name.name), &name.records).map_err(|(kind, message)| WEIGHT.error(kind, message))?;
                 open.extend(steps.into_iter().map(|step| (&name.name, step)));
             }
             for (done, (name, step)) in open.iter().enumerate() {
@@ -261,10 +261,10 @@ impl Dns for Aliyun {
     }
 
     fn changes(&self, zone: &Zone, now: &[NameRecords], wanted: &[NameRecords]) -> Vec<(&'static str, String)> {
+        let now = ByName::of(now);
         let of = |name: &NameRecords| {
-            let is = now.iter().find(|is| is.name == name.name).map(|is| is.records.clone()).unwrap_or_default();
             // What cannot be done is told when it is tried.
-            let steps = steps(&is, &name.records).unwrap_or_default();
+            let steps = steps(now.records(&name.name), &name.records).unwrap_or_default();
             steps.iter().map(|step| (step.call(zone, &name.name).0.name, format!("{} {step}", name.name))).collect::<Vec<_>>()
         };
         wanted.iter().flat_map(of).collect()

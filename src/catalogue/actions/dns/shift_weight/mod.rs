@@ -1,12 +1,13 @@
 //! `dns.shift-weight`: the same word for Route 53 and Alidns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Authority, Servers, Reply, answered, long_enough};
+use super::answers::{Authority, Reply, Servers, answered, spread};
 use super::shares::Shares;
 use super::weights::{Choice, check_ours, is_as, is_worth, label, restored, target, weight};
 use crate::catalogue::until::until;
@@ -17,7 +18,7 @@ use crate::engine::place::Acts;
 use crate::model::domain::{canonical, relative, within};
 use crate::model::glob;
 use crate::model::time::Span;
-use crate::ports::dns::{Dns, NameRecords, Names, WeightedRecord, Zone};
+use crate::ports::dns::{ByName, Dns, NameRecords, Names, WeightedRecord, Zone};
 use crate::ports::{Cloud, Kind};
 use crate::world::World;
 use crate::model::target::{Change, Location};
@@ -29,8 +30,11 @@ const ASKED_AT_ONCE: usize = 8;
 ///
 /// All weighted sets of a name move together, of whatever type (A, AAAA, CNAME, alias). A side's share is divided among its records. Works on Route 53
 /// (records told apart by their SetIdentifier) and on Alidns (by their remark; weights are switched on where they are off, and a side without traffic
-/// is switched off, because weights begin at 1 there). Many names are one change. Undo restores weights, statuses and switches exactly, and refuses
-/// when somebody else has changed them meanwhile. Which cloud serves the zone stands under `zones` of the environment, or as `provider` here.
+/// is switched off, because weights begin at 1 there). Many names are one change: the zone is read page by page, and written in batches of up to 1,000
+/// values (Route 53, where those of an UPSERT count twice) or record by record (Alidns). Each batch of Route 53 is waited for until it is in sync; where
+/// no call tells that, the name servers are asked for each name at least once, and again for up to a minute in all. Undo restores weights, statuses and
+/// switches exactly, and refuses when somebody else has changed them meanwhile. Which cloud serves the zone stands under `zones` of the environment, or
+/// as `provider` here.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Written {
@@ -147,15 +151,24 @@ impl Action<World> for ShiftWeight {
 
     async fn apply(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Applied<Output>, ActionError> {
         let (_, dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
-        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
+        let servers = Authority::new(cx.world.resolver(), dns, &before.zone);
         self.apply_on(&Side { dns, servers: &servers, progress: cx.progress }, before, cx.accepted).await
     }
 
     async fn undo(&self, cx: &Cx<'_, World>, before: &Before) -> Result<Undone, ActionError> {
         let (_, dns, _) = cx.world.dns(&self.0.zone, self.0.provider)?;
-        let servers = Authority { resolver: cx.world.resolver(), dns, zone: &before.zone };
+        let servers = Authority::new(cx.world.resolver(), dns, &before.zone);
         self.undo_on(&Side { dns, servers: &servers, progress: cx.progress }, before).await
     }
+}
+
+/// Where a change leads.
+struct Goal {
+    wanted: Vec<NameRecords>,
+    /// What an attempt before this one has changed.
+    sent: Vec<NameRecords>,
+    /// The goal in words.
+    what: String,
 }
 
 /// Who is told, who answers, and who listens.
@@ -185,9 +198,9 @@ impl ShiftWeight {
         let (wanted, notes) = self.wanted(dns, &records, &self.0.to)?;
         let open = still_open(&records, &wanted);
         let (mut targets, mut midway) = (Vec::new(), BTreeSet::new());
+        let (goals, stops) = (ByName::of(&open), stops.iter().map(|stop| ByName::of(stop)).collect::<Vec<_>>());
         for (name, now) in records.iter().flat_map(|name| name.records.iter().map(move |record| (name, record))) {
-            let then = records_of(&open, &name.name).iter().find(|then| then.key() == now.key());
-            let change = then.filter(|then| !now.stands_as(then)).map(|then| Change::between(weight(now), weight(then)));
+            let change = goals.record(&name.name, now).filter(|then| !now.stands_as(then)).map(|then| Change::between(weight(now), weight(then)));
             if now.locked && change.is_some() {
                 let message = format!("{}: the record {} is locked and cannot be changed; have it unlocked", name.name, label(now));
                 return Err(ActionError::Other { message, retry: false });
@@ -207,9 +220,10 @@ impl ShiftWeight {
                 continue;
             }
             calls.extend(dns.changes(&zone, &now, &open).into_iter().map(|(operation, what)| PlannedCall::write(operation, format!("{what}: {to}"))));
-            for record in now.iter_mut().flat_map(|name| name.records.iter_mut().map(|record| (&name.name, record))) {
-                if let Some(then) = records_of(&open, record.0).iter().find(|then| then.key() == record.1.key()) {
-                    *record.1 = then.clone();
+            let open = ByName::of(&open);
+            for (name, record) in now.iter_mut().flat_map(|name| name.records.iter_mut().map(|record| (&name.name, record))) {
+                if let Some(then) = open.record(name, record) {
+                    *record = then.clone();
                 }
             }
         }
@@ -287,19 +301,23 @@ impl ShiftWeight {
             }
             return Ok(Applied { output: output(&current), already });
         }
+        // An attempt before this one may have sent some of it, which may still be on its way: the ids of its changes went with it.
+        let mut sent = still_open(&before.names, &current);
         for stage in self.stages_left(dns, &current)? {
             let (wanted, _) = self.wanted(dns, &current, &stage.to)?;
-            self.set(side, before, &current, wanted, &format!("{}, held for {}", stage.to, stage.hold), &|| {}).await?;
+            let goal = Goal { wanted, sent: std::mem::take(&mut sent), what: format!("{}, held for {}", stage.to, stage.hold) };
+            self.set(side, before, &current, goal, &|| {}).await?;
             tokio::time::sleep(stage.hold.duration()).await;
             current = self.read(dns, before).await?;
         }
         let (wanted, _) = self.wanted(dns, &current, &self.0.to)?;
-        let done = self.set(side, before, &current, wanted, &self.0.to.to_string(), accepted).await?;
+        let done = self.set(side, before, &current, Goal { wanted, sent, what: self.0.to.to_string() }, accepted).await?;
         Ok(Applied::changed(output(&done)))
     }
 
     fn is_done(&self, current: &[NameRecords], wanted: &[NameRecords]) -> bool {
-        wanted.iter().all(|name| is_worth(records_of(current, &name.name), &name.records))
+        let current = ByName::of(current);
+        wanted.iter().all(|name| is_worth(current.records(&name.name), &name.records))
     }
 
     /// Every name as it is at each stop on the way.
@@ -311,11 +329,12 @@ impl ShiftWeight {
     /// before it.
     fn stages_left(&self, dns: &dyn Dns, current: &[NameRecords]) -> Result<&[Stage], ActionError> {
         let ways = self.stops(dns, current)?;
-        let is_on_its_way = |before: &[NameRecords], then: &[NameRecords]| {
+        let by_name: Vec<ByName<'_>> = ways.iter().map(|way| ByName::of(way)).collect();
+        let is_on_its_way = |before: &ByName<'_>, then: &ByName<'_>| {
             let all = || current.iter().flat_map(|name| name.records.iter().map(move |record| (name.name.as_str(), record)));
             all().all(|(name, record)| stands_in(before, name, record) || stands_in(then, name, record)) && all().any(|(name, record)| stands_in(then, name, record))
         };
-        let is_reached = |at: usize| self.is_done(current, &ways[at]) || (at > 0 && is_on_its_way(&ways[at - 1], &ways[at]));
+        let is_reached = |at: usize| self.is_done(current, &ways[at]) || (at > 0 && is_on_its_way(&by_name[at - 1], &by_name[at]));
         let reached = (0..ways.len()).rev().find(|at| is_reached(*at)).unwrap_or_default();
         Ok(&self.0.stages[reached..])
     }
@@ -328,10 +347,11 @@ impl ShiftWeight {
             Err(error) if error.kind != Kind::NotFound => return Err(error.into()),
             found => found.unwrap_or_default(),
         };
-        let back = |name: &NameRecords| name.with(restored(records_of(&current, &name.name), &name.records));
+        let now = ByName::of(&current);
+        let back = |name: &NameRecords| name.with(restored(now.records(&name.name), &name.records));
         let wanted: Vec<NameRecords> = before.names.iter().map(back).collect();
         let is_back = |(name, back): (&NameRecords, &NameRecords)| {
-            back.records.len() == name.records.len() && is_as(records_of(&current, &name.name), &back.records)
+            back.records.len() == name.records.len() && is_as(now.records(&name.name), &back.records)
         };
         if before.names.iter().zip(&wanted).all(is_back) {
             // An undo that was cut off may have put it back just now.
@@ -340,12 +360,13 @@ impl ShiftWeight {
         }
         let shares = self.0.stages.iter().map(|stage| &stage.to).chain([&self.0.to]);
         let ways = shares.map(|to| Ok(self.wanted(dns, &before.names, to)?.0)).collect::<Result<Vec<_>, ActionError>>()?;
+        let ways: Vec<ByName<'_>> = ways.iter().map(|way| ByName::of(way)).collect();
         // Of several names those are put back that nobody else has changed, before it is said which were.
         let mut conflict = None;
         let mut ours = Vec::new();
         for (name, back) in before.names.iter().zip(wanted) {
-            let ways: Vec<Vec<WeightedRecord>> = ways.iter().map(|way| records_of(way, &name.name).to_vec()).collect();
-            match check_ours(&name.name, records_of(&current, &name.name), &name.records, &ways) {
+            let ways: Vec<Vec<WeightedRecord>> = ways.iter().map(|way| way.records(&name.name).to_vec()).collect();
+            match check_ours(&name.name, now.records(&name.name), &name.records, &ways) {
                 Ok(()) => ours.push(back),
                 Err(error) => conflict = conflict.or(Some(error)),
             }
@@ -353,7 +374,8 @@ impl ShiftWeight {
         if !ours.is_empty() {
             self.send(side, &before.zone, &ours, "as before", &|| {}).await?;
             let read = dns.names(&before.zone, Names::These(&names)).await?;
-            if !ours.iter().all(|name| is_as(records_of(&read, &name.name), &name.records)) {
+            let read = ByName::of(&read);
+            if !ours.iter().all(|name| is_as(read.records(&name.name), &name.records)) {
                 return Err(not_taken(&ours));
             }
         }
@@ -366,12 +388,13 @@ impl ShiftWeight {
         side: &Side<'_>,
         before: &Before,
         current: &[NameRecords],
-        wanted: Vec<NameRecords>,
-        what: &str,
+        goal: Goal,
         accepted: &(dyn Fn() + Send + Sync),
     ) -> Result<Vec<NameRecords>, ActionError> {
+        let Goal { wanted, sent, what } = goal;
         let open = still_open(current, &wanted);
-        self.send(side, &before.zone, &open, what, accepted).await?;
+        self.send(side, &before.zone, &open, &what, accepted).await?;
+        self.await_answers(side, &without(&sent, &open), true).await?;
         let read = self.read(side.dns, before).await?;
         if self.is_done(&read, &wanted) { Ok(read) } else { Err(not_taken(&wanted)) }
     }
@@ -398,7 +421,8 @@ impl ShiftWeight {
         Ok(())
     }
 
-    /// For a change whose progress no provider tells. What is not seen is said; that the records read as they shall is known all the same.
+    /// For a change whose progress no provider tells. Every name is asked for at least once, [`ASKED_AT_ONCE`] at a time, and again until it is answered
+    /// or [`spread`] is over. What is not seen is said; that the records read as they shall is known all the same.
     async fn await_answers(&self, side: &Side<'_>, names: &[NameRecords], patient: bool) -> Result<(), ActionError> {
         let mut sets: Vec<(String, Vec<WeightedRecord>)> = Vec::new();
         // Who asks from here gets the answers of one line only, and nobody knows which: only names without lines tell anything.
@@ -411,20 +435,32 @@ impl ShiftWeight {
             }
         }
         sets.retain(|(_, own)| own.iter().all(|record| matches!(record.line.as_str(), "" | "default")));
+        let deadline = spread();
         let asked = stream::iter(sets).map(|(name, own)| async move {
-            let told = answered(side.servers, &name, &own).await?;
+            let told = answered(side.servers, &name, &own, deadline).await?;
             Ok::<_, ActionError>((name, told))
         });
-        let told: Vec<(String, Reply)> = asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await?;
-        let of = |wanted: Reply| told.iter().find(|(_, told)| *told == wanted).map(|(name, _)| name);
-        if let Some(name) = of(Reply::Otherwise) {
-            (side.progress)(format!("{name}: its name servers still answer otherwise"));
-        }
-        if let Some(name) = of(Reply::Nothing) {
-            if patient {
-                long_enough().await;
+        let mut asked = pin!(asked.buffer_unordered(ASKED_AT_ONCE));
+        let mut otherwise = BTreeSet::new();
+        while let Some((name, told)) = asked.try_next().await? {
+            match told {
+                Reply::Answered => {}
+                Reply::Otherwise => {
+                    otherwise.insert(name);
+                }
+                // The same servers answer for every name of the zone.
+                Reply::Nothing => {
+                    if patient {
+                        tokio::time::sleep_until(deadline).await;
+                    }
+                    (side.progress)(format!("{name}: its name servers cannot be asked from here"));
+                    break;
+                }
             }
-            (side.progress)(format!("{name}: its name servers cannot be asked from here"));
+        }
+        if let Some(first) = otherwise.first() {
+            let more = if otherwise.len() > 1 { format!(" and {} more", otherwise.len() - 1) } else { String::new() };
+            (side.progress)(format!("{first}{more}: the name servers still answer otherwise"));
         }
         Ok(())
     }
@@ -447,8 +483,9 @@ fn fits(pattern: &str, name: &str, zone: &str) -> bool {
 
 /// Of `wanted` the sets that do not draw their shares yet; the others keep the weights they have.
 fn still_open(current: &[NameRecords], wanted: &[NameRecords]) -> Vec<NameRecords> {
+    let current = ByName::of(current);
     let of = |name: &NameRecords| {
-        let now = records_of(current, &name.name);
+        let now = current.records(&name.name);
         let is_open = |record: &&WeightedRecord| {
             let own: Vec<WeightedRecord> = name.records.iter().filter(|other| other.set() == record.set()).cloned().collect();
             !is_worth(now, &own)
@@ -459,13 +496,19 @@ fn still_open(current: &[NameRecords], wanted: &[NameRecords]) -> Vec<NameRecord
     wanted.iter().filter_map(of).collect()
 }
 
-/// Whether a record of a name is as it is among `names`.
-fn stands_in(names: &[NameRecords], name: &str, record: &WeightedRecord) -> bool {
-    records_of(names, name).iter().any(|other| other.key() == record.key() && record.stands_as(other))
+/// Of `names` the records that are not among `others`.
+fn without(names: &[NameRecords], others: &[NameRecords]) -> Vec<NameRecords> {
+    let others = ByName::of(others);
+    let of = |name: &NameRecords| {
+        let records: Vec<WeightedRecord> = name.records.iter().filter(|record| others.record(&name.name, record).is_none()).cloned().collect();
+        (!records.is_empty()).then(|| name.with(records))
+    };
+    names.iter().filter_map(of).collect()
 }
 
-fn records_of<'a>(names: &'a [NameRecords], name: &str) -> &'a [WeightedRecord] {
-    names.iter().find(|found| found.name == name).map(|found| found.records.as_slice()).unwrap_or_default()
+/// Whether a record of a name is as it is among `names`.
+fn stands_in(names: &ByName<'_>, name: &str, record: &WeightedRecord) -> bool {
+    names.record(name, record).is_some_and(|other| record.stands_as(other))
 }
 
 /// Names for people: the first, and how many more.

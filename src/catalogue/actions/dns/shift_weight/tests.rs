@@ -149,6 +149,17 @@ async fn a_change_whose_answer_was_lost_is_waited_for_and_so_is_one_that_was_jus
 }
 
 #[tokio::test]
+async fn of_several_batches_those_that_an_attempt_before_has_sent_are_waited_for_too() {
+    let six = |label: &str, id: &str, weight| WeightedRecord { kind: "AAAA".into(), ..record(label, id, weight, true) };
+    let dns = FakeDns::route53(&[record("aliyun", "1", 100, true), record("aws", "2", 0, true), six("aliyun", "1", 100), six("aws", "2", 0)]);
+    let before = over().plan_on(&dns, "example.cn", &location(), &NOTHING).await.unwrap().before;
+    (dns.records.lock().unwrap()[0].weight, dns.records.lock().unwrap()[1].weight) = (0, 100);
+    over().apply_on(&side(&dns), &before, &|| {}).await.unwrap();
+    assert_eq!(dns.now(), [(0, true), (100, true), (0, true), (100, true)]);
+    assert_eq!(dns.looks(), 4, "three until the second is in sync, and one at what the name servers answer of the first");
+}
+
+#[tokio::test]
 async fn weights_switched_off_and_records_deleted_by_someone_else_are_a_conflict() {
     let dns = alidns();
     let (before, _) = run(&over(), &dns).await;
