@@ -3,6 +3,7 @@
 LIFEBOAT is the binary, LIFEBOAT_MOTO a fresh moto server filled by tests/moto/seed.py, LIFEBOAT_MOTO_IDS the seeded ids.
 """
 
+import collections
 import http.server
 import json
 import os
@@ -140,6 +141,24 @@ code, result = lifeboat("execute", "fail-back.yaml", "--env", "moto", "--output"
 checks.equal("the failback runbook ends well; without a probe it is judged by its steps", (code, result.get("verdict")), (0, "pass"))
 checks.equal("the weights are as at the beginning", {str(key): one for key, one in sets().items()}, {str(key): one for key, one in before.items()})
 checks.equal("the standby instances are stopped", states(), ["stopped", "stopped"])
+
+# Many names are one change: read in pages, written in batches, read back; the calls do not grow with the names.
+NAMES = 100
+many = route53.create_hosted_zone(Name="many.example.com.", CallerReference="many")["HostedZone"]["Id"]
+route53.change_resource_record_sets(HostedZoneId=many, ChangeBatch={"Changes": [
+    {"Action": "CREATE", "ResourceRecordSet": {
+        "Name": f"app-{number:03}.many.example.com.", "Type": "A", "SetIdentifier": label, "Weight": weight, "TTL": 5,
+        "ResourceRecords": [{"Value": address}]}}
+    for number in range(NAMES) for label, weight, address in [("aliyun", 100, "192.0.2.1"), ("aws", 0, "198.51.100.1")]
+]})
+code, result = lifeboat("execute", "shift-many.yaml", "--env", "moto", "--yes", "--output", "json")
+checks.equal(f"the weights of {NAMES} names are shifted", (code, result.get("verdict")), (0, "pass"))
+listed = route53.list_resource_record_sets(HostedZoneId=many)["ResourceRecordSets"]
+checks.equal("each of them", sorted((one["SetIdentifier"], one["Weight"]) for one in listed if "Weight" in one),
+             [("aliyun", 0)] * NAMES + [("aws", 100)] * NAMES)
+counted = collections.Counter(call["operation"] for call in (journal_calls(result) if "journal" in result else []))
+checks.equal("in one batch, which is waited for", (counted["route53:ChangeResourceRecordSets"], counted["route53:GetChange"]), (1, 1))
+checks.that("and read once to plan, once to begin, once to send, once to read back", 2 <= counted["route53:ListResourceRecordSets"] <= 4, counted)
 
 ec2.replace_route(RouteTableId=IDS["table"], DestinationCidrBlock="10.20.0.0/16", NetworkInterfaceId=IDS["spare"])
 code, result = lifeboat("execute", "repair-route.yaml", "--env", "moto", "--output", "json")
