@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// The longest pause that nobody asked for.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The least time that an attempt after the first is given. One that is cut off while it is under way tells nothing, and of a change nobody knows then whether it
+/// was made, where the failure before it was plain.
+const LEAST: Duration = Duration::from_millis(200);
+
 /// The attempts of one call.
 #[derive(Debug)]
 pub struct Attempts {
@@ -62,13 +66,13 @@ impl Attempts {
     /// How long to wait before a call that was one too many is sent again.
     ///
     /// # Errors
-    /// The failure itself, when the step has ended by then.
+    /// The failure itself, when the step has ended by then, or as good as.
     pub fn refused(&mut self, error: CloudError) -> Result<Duration, CloudError> {
         self.throttled += 1;
         let pause = error.retry_after.unwrap_or_else(|| backoff(self.throttled));
         let until = calls::until().unwrap_or(self.deadline);
         let next = Instant::now() + pause;
-        if next >= until {
+        if next + LEAST >= until {
             return Err(error);
         }
         self.deadline = (next + self.timeout).min(until);
@@ -79,11 +83,11 @@ impl Attempts {
     /// How long to wait before a call is sent again that failed otherwise and `may` be.
     ///
     /// # Errors
-    /// The failure itself, when it may not be, was often enough, or its time is over by then.
+    /// The failure itself, when it may not be, was often enough, or its time is over by then, or as good as.
     pub fn failed(&self, error: CloudError, may: bool) -> Result<Duration, CloudError> {
         let number = self.number - self.throttled;
         let pause = error.retry_after.unwrap_or_else(|| backoff(number));
-        if may && number < self.most && pause < self.left() {
+        if may && number < self.most && pause + LEAST < self.left() {
             debug!(operation = error.operation, attempt = self.number, pause_ms = pause.as_millis(), %error, "sent again after a failure");
             Ok(pause)
         } else {
@@ -129,6 +133,15 @@ mod tests {
         .await;
         let over = calls::within(Instant::now(), async { Attempts::new(second, MOST).refused(error(Kind::Throttled)).is_err() }).await;
         assert!(over, "its step has ended");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_would_be_cut_off_at_once_is_not_begun() {
+        // The shortest pause leaves less than the least.
+        let nearly = PAUSE / 2 + LEAST / 2;
+        let refused = calls::within(Instant::now() + nearly, async { Attempts::new(10 * LEAST, MOST).refused(error(Kind::Throttled)).unwrap_err() }).await;
+        assert_eq!(refused.kind, Kind::Throttled);
+        assert_eq!(Attempts::new(nearly, MOST).failed(error(Kind::Unavailable), true).unwrap_err().kind, Kind::Unavailable);
     }
 
     #[tokio::test]
