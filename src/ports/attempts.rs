@@ -139,7 +139,8 @@ mod tests {
     async fn an_attempt_that_would_be_cut_off_at_once_is_not_begun() {
         // The shortest pause leaves less than the least.
         let nearly = PAUSE / 2 + LEAST / 2;
-        let refused = calls::within(Instant::now() + nearly, async { Attempts::new(10 * LEAST, MOST).refused(error(Kind::Throttled)).unwrap_err() }).await;
+        let refused =
+            calls::within(Instant::now() + nearly, async { Attempts::new(10 * LEAST, MOST).refused(error(Kind::Throttled)).unwrap_err() }).await;
         assert_eq!(refused.kind, Kind::Throttled);
         assert_eq!(Attempts::new(nearly, MOST).failed(error(Kind::Unavailable), true).unwrap_err().kind, Kind::Unavailable);
     }
