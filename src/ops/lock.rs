@@ -313,12 +313,12 @@ fn others(store: &FileStore, place: &Place, own: Option<&str>, placeless: bool, 
 
 fn in_folder(store: &FileStore, own: Option<&str>, placeless: bool, counts: &impl Fn(&Place) -> bool) -> Result<Vec<Neighbour>, StoreError> {
     let neighbour = |run: RunId| {
-        let running = store.is_owned(&run);
-        if !running && runs::is_settled(store, &run) {
+        // What is elsewhere is in nobody's way here, however long its journal is and whatever is in it: of it only the first event is read.
+        if runs::begun_as(store, &run).is_some_and(|plan| !counts(&Place::of(&plan))) {
             return None;
         }
-        // What is elsewhere is in nobody's way here, however long its journal is and whatever is in it.
-        if runs::begun_as(store, &run).is_some_and(|plan| !counts(&Place::of(&plan))) {
+        let running = store.is_owned(&run);
+        if !running && runs::is_settled(store, &run) {
             return None;
         }
         let (state, wrong) = runs::told_part(store, &run);
